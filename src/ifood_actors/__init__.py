@@ -1,0 +1,1 @@
+"""Pulls iFood restaurants' financial data: Dramatiq actors, RabbitMQ, a Postgres ledger."""

@@ -1,0 +1,90 @@
+"""
+Every error that crosses a module, named by what its reader does next.
+
+Two families: errors that end a command (they carry an exit code), and errors that end a delivery
+(they carry the `error_code` that the ledger stores). No text in here may hold a secret, since it is
+logged, stored and shown.
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+
+class IfoodActorsError(Exception):
+    """The work failed. Its text is one line: what, where, what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(IfoodActorsError):
+    """Wrong usage or configuration: nothing was started; correct it and call again."""
+
+    exit_code = 2
+
+
+class ServiceUnavailable(IfoodActorsError):
+    """A service that the command needs cannot be reached: start it or correct its address."""
+
+    exit_code = 3
+
+
+class JobError(IfoodActorsError):
+    """A delivery ended without success; `code` is what the ledger stores as `error_code`."""
+
+    code: ClassVar[str] = "unknown"
+
+
+class Rejected(JobError):
+    """The API will refuse this request however often it is sent: fail the job at once."""
+
+    code = "rejected"
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Forbidden(Rejected):
+    """The store has not authorised the application, or took it back: park the account."""
+
+    code = "forbidden"
+
+
+class SchemaBroken(JobError):
+    """An answer does not have the shape that money can be read from: never store it."""
+
+    code = "schema"
+
+
+class Unauthorized(JobError):
+    """The API refused the access token (401): renew it once, then fail."""
+
+    code = "unauthorized"
+
+
+class CredentialsRefused(JobError):
+    """The token endpoint refused the application's credentials: fail, and alert a person."""
+
+    code = "credentials"
+
+
+class Throttled(JobError):
+    """Not now, and nobody's fault: come back after `after`, without charging an attempt."""
+
+    code = "throttled"
+
+    def __init__(self, message: str, *, after: timedelta) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class ServerFault(JobError):
+    """The API or the way to it failed (408, 425, 5xx, network, time-out): back off, try again."""
+
+    code = "server_fault"
+
+
+class LeaseLost(JobError):
+    """Another worker owns the job by now: store nothing, touch nothing."""
+
+    code = "lease_lost"
