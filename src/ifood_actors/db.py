@@ -1,0 +1,99 @@
+"""Connections to Postgres: one engine a process, short transactions, a limit on every wait."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import DateTime, create_engine, func, select
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlmodel import Session, SQLModel
+
+from ifood_actors.errors import ServiceUnavailable, UsageError
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# A dead peer is noticed in about 30 s on an idle connection (keepalives) and on a busy one
+# (tcp_user_timeout, milliseconds), instead of the kernel's two hours and fifteen minutes.
+_SOCKET = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+# No statement of this system needs longer; a longer wait is a fault that the ledger heals.
+_SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": "60s",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+def connect(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
+    """
+    Make the engine for one process; nothing is connected yet.
+
+    `pool_size` is the number of threads that may hold a transaction at the same time.
+
+    Raises UsageError when `url` is no Postgres URL; the text does not repeat it.
+    """
+    return create_engine(
+        _psycopg(url),
+        pool_size=pool_size,
+        max_overflow=2,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            **_SOCKET,
+            "application_name": application_name,
+            "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+        },
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """Open a transaction, commit it at the end of the block, roll it back on any exception."""
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def database_now(session: Session) -> datetime:
+    """Give the database's clock, the only one that all processes share."""
+    return session.execute(select(func.clock_timestamp(type_=DateTime(timezone=True)))).scalar_one()
+
+
+def require_reachable(engine: Engine) -> None:
+    """Raise ServiceUnavailable, with the address but no password, unless Postgres answers."""
+    try:
+        with engine.connect():
+            return
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+        raise ServiceUnavailable(
+            f"Postgres at {address(engine.url)} cannot be reached: {reason}"
+        ) from None
+
+
+def address(url: URL) -> str:
+    """Name host, port and database of a URL, never its user or password."""
+    return f"{url.host or 'local socket'}:{url.port or 5432}/{url.database or ''}"
+
+
+def _psycopg(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UsageError("the database URL cannot be read: write postgresql://...") from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise UsageError(f"the database must be Postgres, not {parsed.get_backend_name()}")
+    return parsed.set(drivername="postgresql+psycopg")
