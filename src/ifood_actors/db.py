@@ -69,7 +69,10 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
 def database_now(session: Session) -> datetime:
     """Give the database's clock, the only one that all processes share."""
-    return session.execute(select(func.clock_timestamp(type_=DateTime(timezone=True)))).scalar_one()
+    now: datetime = session.execute(
+        select(func.clock_timestamp(type_=DateTime(timezone=True)))
+    ).scalar_one()
+    return now
 
 
 def require_reachable(engine: Engine) -> None:

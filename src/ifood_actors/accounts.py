@@ -1,0 +1,41 @@
+"""The restaurant accounts whose data is pulled."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import Boolean, Column, DateTime, ForeignKey, Integer, Text, UniqueConstraint, Uuid
+from sqlalchemy import func as sql
+from sqlmodel import Field, SQLModel
+
+from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
+
+
+class Account(SQLModel, table=True):
+    """One restaurant: its merchant at iFood, its zone, and the application that may read it."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (UniqueConstraint("ifood_merchant_id"),)
+
+    id: UUID = Field(
+        default_factory=uuid4,
+        sa_column=Column(Uuid, primary_key=True, server_default=sql.gen_random_uuid()),
+    )
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    ifood_merchant_id: str = Field(sa_column=Column(Text, nullable=False))
+    priority: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    active: bool = Field(
+        default=True, sa_column=Column(Boolean, nullable=False, server_default="true")
+    )
+    timezone: str = Field(
+        default="America/Sao_Paulo",
+        sa_column=Column(Text, nullable=False, server_default="America/Sao_Paulo"),
+    )
+    app_id: UUID | None = Field(default=None, sa_column=Column(ForeignKey("ifood_apps.id")))
+    created_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=sql.now()),
+    )
+    updated_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=sql.now()),
+    )

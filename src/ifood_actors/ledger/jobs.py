@@ -1,0 +1,60 @@
+"""What the ledger hands out and takes in: values, detached from any session."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from ifood_actors.ledger.states import JobStatus
+
+
+@dataclass(frozen=True)
+class ClaimedJob:
+    """A job that this worker owns until its lease ends; `lease_no` is the fence."""
+
+    id: UUID
+    kind: str
+    account_id: UUID
+    merchant_id: str
+    app_id: UUID | None
+    timezone: str
+    job_day: date
+    period_start: date
+    period_end: date
+    attempts: int
+    lease_no: int
+
+
+@dataclass(frozen=True)
+class DueJob:
+    """A job that the relay has to move: publish it, hold it back, or take it from a dead worker."""
+
+    id: UUID
+    kind: str
+    status: JobStatus
+    attempts: int
+    dispatch_no: int
+    resend: bool
+    due_in: timedelta
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """One planning: its kind and day, its window, and the dates whose data is asked for."""
+
+    kind: str
+    job_day: date
+    window_start: datetime
+    window_end: datetime
+    batch_size: int
+    period_start: date
+    period_end: date
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """One account's place in a run."""
+
+    account_id: UUID
+    merchant_id: str
+    priority: int
+    slot: datetime

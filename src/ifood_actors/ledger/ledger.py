@@ -1,0 +1,250 @@
+"""
+The ledger: one method an act.
+
+Nobody else writes its tables; whoever does so by hand is noticed by a trigger.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import simplejson
+from sqlalchemy import Row, TextClause
+from sqlmodel import Session
+
+from ifood_actors.errors import LeaseLost
+from ifood_actors.ledger import statements
+from ifood_actors.ledger.jobs import ClaimedJob, DueJob, NewJob, NewRun
+from ifood_actors.ledger.states import Act, JobStatus
+
+_PLAN_BATCH = 5_000
+# What a person reads of an error; more would only swell the row.
+_REASON_LENGTH = 500
+
+
+class Ledger:
+    """The acts, inside one transaction of the caller's; `actor` is who the history names."""
+
+    def __init__(self, session: Session, *, actor: str) -> None:
+        self._session = session
+        self._actor = actor
+
+    def start_run(self, run: NewRun) -> UUID:
+        """
+        Open the run of a kind and day, or find the one that is there.
+
+        A second planner waits here until the first has committed, and then sees its jobs.
+        """
+        values = {
+            "kind": run.kind,
+            "job_day": run.job_day,
+            "window_start": run.window_start,
+            "window_end": run.window_end,
+            "batch_size": run.batch_size,
+            "actor": self._actor,
+        }
+        new: UUID | None = self._session.scalar(statements.START_RUN, values)
+        return new or self._session.execute(statements.FIND_RUN, values).scalar_one()
+
+    def plan(self, run_id: UUID, run: NewRun, jobs: Iterable[NewJob], *, horizon: timedelta) -> int:
+        """
+        Add jobs to a run, a batch a statement; returns how many were new.
+
+        A job of the same kind, account, merchant and day is left as it is. The relay first looks
+        at a job `horizon` before its slot.
+        """
+        planned = 0
+        for batch in _batches(jobs, _PLAN_BATCH):
+            values = {
+                "kind": run.kind,
+                "job_day": run.job_day,
+                "run_id": run_id,
+                "period_start": run.period_start,
+                "period_end": run.period_end,
+                "horizon": horizon,
+                "actor": self._actor,
+                "account_ids": [job.account_id for job in batch],
+                "merchant_ids": [job.merchant_id for job in batch],
+                "priorities": [job.priority for job in batch],
+                "slots": [job.slot for job in batch],
+            }
+            planned += len(self._session.execute(statements.PLAN, values).all())
+        self._session.execute(statements.COUNT_PLANNED, {"id": run_id, "planned": planned})
+        return planned
+
+    def claim(self, job_id: UUID, dispatch_no: int, *, lease: timedelta) -> ClaimedJob | None:
+        """
+        Take a dispatched job whose time has come, charging one attempt; None if it is not to be.
+
+        Not to be: it runs or has ended, the message is from an earlier dispatch, is early or
+        forged. All of that is normal. A job of a disabled account is cancelled instead.
+        """
+        row = self._session.execute(
+            statements.LOCK, {"id": job_id, "dispatch_no": dispatch_no}
+        ).one_or_none()
+        if row is None or not row.claimable:
+            return None
+        if not row.active:
+            self.cancel([job_id], reason="the account is disabled")
+            return None
+        self._do(statements.CLAIM, Act.CLAIM, id=job_id, after=lease)
+        return _claimed(row)
+
+    def renew(self, held: Iterable[ClaimedJob], *, lease: timedelta) -> set[UUID]:
+        """Renew the leases of jobs in work; a job that is missing from the answer was lost."""
+        jobs = list(held)
+        rows = self._session.execute(
+            statements.RENEW,
+            {
+                "ids": [job.id for job in jobs],
+                "lease_nos": [job.lease_no for job in jobs],
+                "after": lease,
+            },
+        )
+        return set(rows.scalars())
+
+    def succeed(self, job: ClaimedJob, *, result: dict[str, Any]) -> None:
+        """End a job in `success`; raises LeaseLost, and nothing may then be stored."""
+        self._settle(statements.SUCCEED, Act.SUCCEED, job, detail=result)
+
+    def retry(self, job: ClaimedJob, *, after: timedelta, error_code: str, reason: str) -> None:
+        """Try again `after` a while; the attempt stays charged. Raises LeaseLost."""
+        self._settle(
+            statements.RETRY, Act.RETRY, job, after=after, error_code=error_code, reason=reason
+        )
+
+    def snooze(self, job: ClaimedJob, *, after: timedelta, reason: str) -> None:
+        """Wait and come back; the attempt is given back. Raises LeaseLost."""
+        self._settle(statements.SNOOZE, Act.SNOOZE, job, after=after, reason=reason)
+
+    def snooze_unclaimed(
+        self, job_id: UUID, dispatch_no: int, *, after: timedelta, reason: str
+    ) -> bool:
+        """Send a dispatched job away before anybody claimed it; False if it has moved on."""
+        return bool(
+            self._do(
+                statements.SNOOZE_UNCLAIMED,
+                Act.SNOOZE,
+                id=job_id,
+                dispatch_no=dispatch_no,
+                after=after,
+                reason=reason,
+            )
+        )
+
+    def fail(self, job: ClaimedJob, *, error_code: str, reason: str) -> None:
+        """End a job in `failed`. Raises LeaseLost."""
+        self._settle(statements.FAIL, Act.FAIL, job, error_code=error_code, reason=reason)
+
+    def due(self, *, limit: int) -> list[DueJob]:
+        """
+        Lock the jobs whose `wake_at` has passed, oldest first; two relays never see the same.
+
+        They are found by `wake_at`, never by "after the last id": rows that commit late are
+        found late, not never.
+        """
+        return [
+            DueJob(
+                id=row.id,
+                kind=row.kind,
+                status=JobStatus(row.status),
+                attempts=row.attempts,
+                dispatch_no=row.dispatch_no,
+                resend=row.resend,
+                due_in=row.due_in,
+            )
+            for row in self._session.execute(statements.DUE, {"limit": limit})
+        ]
+
+    def dispatch(self, job_ids: Sequence[UUID], *, grace: timedelta) -> None:
+        """
+        Note that messages were handed to RabbitMQ; look again when they are `grace` late.
+
+        A job that nobody claims is sent again with the same `dispatch_no`, at doubling distances:
+        a backlog longer than the grace must not void its own messages.
+        """
+        self._do(statements.DISPATCH, Act.DISPATCH, ids=list(job_ids), grace=grace)
+
+    def hold(self, job_ids: Sequence[UUID], *, horizon: timedelta) -> None:
+        """Leave jobs whose time is beyond the horizon until they come within it."""
+        self._session.execute(statements.HOLD, {"ids": list(job_ids), "horizon": horizon})
+
+    def rescue(self, job_ids: Sequence[UUID], *, reason: str) -> None:
+        """Give jobs whose lease ended back to the relay."""
+        self._do(statements.RESCUE, Act.RESCUE, ids=list(job_ids), reason=reason)
+
+    def rescue_as_failed(self, job_ids: Sequence[UUID], *, reason: str) -> None:
+        """End jobs whose lease ended in their last attempt, such as one that kills its worker."""
+        self._do(statements.RESCUE_FAILED, Act.RESCUE, ids=list(job_ids), reason=reason)
+
+    def cancel(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
+        """Take pending jobs out; returns those that were still pending."""
+        return self._do(statements.CANCEL, Act.CANCEL, ids=list(job_ids), reason=reason)
+
+    def requeue(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
+        """Run failed or cancelled jobs anew, attempts from zero; returns those that were so."""
+        return self._do(statements.REQUEUE, Act.REQUEUE, ids=list(job_ids), reason=reason)
+
+    def _settle(
+        self,
+        statement: TextClause,
+        act: Act,
+        job: ClaimedJob,
+        *,
+        reason: str | None = None,
+        detail: dict[str, Any] | None = None,
+        **values: object,
+    ) -> None:
+        fence = {"id": job.id, "lease_no": job.lease_no}
+        if not self._do(statement, act, reason=reason, detail=detail, **fence, **values):
+            raise LeaseLost(f"job {job.id} is no longer held with lease {job.lease_no}")
+
+    def _do(
+        self,
+        statement: TextClause,
+        act: Act,
+        *,
+        reason: str | None = None,
+        detail: dict[str, Any] | None = None,
+        **values: object,
+    ) -> list[UUID]:
+        rows = self._session.execute(
+            statement,
+            {
+                **values,
+                "act": act,
+                "actor": self._actor,
+                "reason": reason and _one_line(reason),
+                "detail": None if detail is None else simplejson.dumps(detail, use_decimal=True),
+            },
+        )
+        return list(rows.scalars())
+
+
+def _batches(jobs: Iterable[NewJob], size: int) -> Iterator[list[NewJob]]:
+    rest = iter(jobs)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _claimed(row: Row[Any]) -> ClaimedJob:
+    return ClaimedJob(
+        id=row.id,
+        kind=row.kind,
+        account_id=row.account_id,
+        merchant_id=row.merchant_id,
+        app_id=row.app_id,
+        timezone=row.timezone,
+        job_day=row.job_day,
+        period_start=row.period_start,
+        period_end=row.period_end,
+        attempts=row.attempts + 1,
+        lease_no=row.lease_no + 1,
+    )
+
+
+def _one_line(reason: str) -> str:
+    # NUL cannot be stored in Postgres, and a line break would let an answer forge a second line.
+    return " ".join(reason.replace("\0", "").split())[:_REASON_LENGTH]

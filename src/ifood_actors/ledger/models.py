@@ -1,0 +1,133 @@
+"""The ledger's tables. Only `ledger/` writes them; a trigger notices what a person writes."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
+from ifood_actors.ledger.states import Act, JobStatus
+
+
+def _instant(*, nullable: bool = True, now: bool = False) -> Column[datetime]:
+    default = func.now() if now else None
+    return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
+
+
+def _count() -> Column[int]:
+    return Column(Integer, nullable=False, server_default="0")
+
+
+def _one_of(column: str, words: type[JobStatus] | type[Act]) -> str:
+    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+
+
+class Run(SQLModel, table=True):
+    """One planning of one kind for one day."""
+
+    __tablename__ = "ifood_runs"
+    __table_args__ = (UniqueConstraint("job_type", "job_day"),)
+
+    id: UUID = Field(default_factory=uuid4, sa_column=Column(Uuid, primary_key=True))
+    job_type: str = Field(sa_column=Column(Text, nullable=False))
+    job_day: date = Field(sa_column=Column(Date, nullable=False))
+    window_start: datetime = Field(sa_column=_instant(nullable=False))
+    window_end: datetime = Field(sa_column=_instant(nullable=False))
+    batch_size: int = Field(sa_column=Column(Integer, nullable=False))
+    planned: int = Field(sa_column=_count())
+    created_at: datetime = Field(sa_column=_instant(nullable=False, now=True))
+    created_by: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class Job(SQLModel, table=True):
+    """One kind, one account, one day."""
+
+    __tablename__ = "ifood_jobs"
+    __table_args__ = (
+        UniqueConstraint("job_type", "account_id", "merchant_id", "job_day"),
+        CheckConstraint(_one_of("status", JobStatus), name="status"),
+        # Nothing can be stuck: whoever still has to move has an instant at which it is looked at.
+        CheckConstraint(
+            "(status IN ('pending', 'running')) = (wake_at IS NOT NULL)", name="wake_at"
+        ),
+        Index("idx_jobs_pending", "job_type", "status", "scheduled_for"),
+        Index("idx_jobs_day", "job_type", "job_day"),
+        Index("idx_jobs_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+        Index("idx_jobs_run", "run_id", "status"),
+    )
+
+    id: UUID = Field(
+        default_factory=uuid4,
+        sa_column=Column(Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    )
+    job_type: str = Field(sa_column=Column(Text, nullable=False))
+    account_id: UUID = Field(sa_column=Column(ForeignKey("accounts.id"), nullable=False))
+    merchant_id: str = Field(sa_column=Column(Text, nullable=False))
+    job_day: date = Field(sa_column=Column(Date, nullable=False))
+    status: str = Field(sa_column=Column(Text, nullable=False, server_default=JobStatus.PENDING))
+    scheduled_for: datetime = Field(sa_column=_instant(nullable=False))
+    locked_at: datetime | None = Field(sa_column=_instant())
+    locked_by: str | None = Field(sa_column=Column(Text))
+    attempts: int = Field(sa_column=_count())
+    next_retry_at: datetime | None = Field(sa_column=_instant())
+    last_error: str | None = Field(sa_column=Column(Text))
+    created_at: datetime = Field(sa_column=_instant(nullable=False, now=True))
+    updated_at: datetime = Field(sa_column=_instant(nullable=False, now=True))
+
+    run_id: UUID | None = Field(sa_column=Column(ForeignKey("ifood_runs.id")))
+    priority: int = Field(sa_column=_count())
+    period_start: date = Field(sa_column=Column(Date, nullable=False))
+    period_end: date = Field(sa_column=Column(Date, nullable=False))
+    dispatched_at: datetime | None = Field(sa_column=_instant())
+    dispatch_no: int = Field(sa_column=_count())
+    lease_no: int = Field(sa_column=_count())
+    lease_expires_at: datetime | None = Field(sa_column=_instant())
+    wake_at: datetime | None = Field(sa_column=_instant(now=True))
+    finished_at: datetime | None = Field(sa_column=_instant())
+    error_code: str | None = Field(sa_column=Column(Text))
+    result: dict[str, Any] | None = Field(sa_column=Column(JSONB))
+    # The number of the job's last history row. An UPDATE that changes the status and leaves this
+    # alone was made by hand: so the trigger knows.
+    event_no: int = Field(sa_column=_count())
+
+
+class JobEvent(SQLModel, table=True):
+    """One act on one job. Append-only: a trigger refuses every change."""
+
+    __tablename__ = "ifood_job_events"
+    __table_args__ = (
+        # A gap or a fork in a job's history is impossible, not merely unlikely. No foreign key:
+        # the history outlives a job that is deleted by hand, and costs one index, not three.
+        UniqueConstraint("job_id", "event_no"),
+        CheckConstraint(_one_of("act", Act), name="act"),
+    )
+
+    id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))
+    job_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    event_no: int = Field(sa_column=Column(Integer, nullable=False))
+    at: datetime = Field(sa_column=_instant(nullable=False))
+    act: str = Field(sa_column=Column(Text, nullable=False))
+    from_status: str | None = Field(sa_column=Column(Text))
+    to_status: str = Field(sa_column=Column(Text, nullable=False))
+    attempt: int = Field(sa_column=Column(Integer, nullable=False))
+    actor: str = Field(sa_column=Column(Text, nullable=False))
+    reason: str | None = Field(sa_column=Column(Text))
+    detail: dict[str, Any] | None = Field(sa_column=Column(JSONB))

@@ -1,0 +1,138 @@
+"""
+The SQL of the acts: each changes jobs and writes one history row for each, in one statement.
+
+Every instant is the database's own: `statement_timestamp()` is the start of the statement, and so
+after any lock that an earlier statement waited for. The `where` of an act is the guard of its
+arrow in `states.py`.
+"""
+
+from sqlalchemy import TextClause, text
+
+
+def _act(changes: str, *, where: str = "id = :id") -> TextClause:
+    return text(f"""
+        WITH before AS (SELECT id, status FROM ifood_jobs WHERE {where} FOR UPDATE),
+        job AS (
+          UPDATE ifood_jobs SET {changes}, event_no = event_no + 1,
+            updated_at = statement_timestamp()
+          FROM before WHERE ifood_jobs.id = before.id
+          RETURNING ifood_jobs.*, before.status AS from_status)
+        INSERT INTO ifood_job_events
+          (job_id, event_no, at, act, from_status, to_status, attempt, actor, reason, detail)
+        SELECT id, event_no, statement_timestamp(), :act, from_status, status, attempts, :actor,
+          CAST(:reason AS text), CAST(:detail AS jsonb)
+        FROM job RETURNING job_id
+    """)
+
+
+_UNLOCKED = "locked_at = NULL, locked_by = NULL, lease_expires_at = NULL"
+_WAITING = f"status = 'pending', dispatched_at = NULL, {_UNLOCKED}"
+_FINISHED = f"{_UNLOCKED}, wake_at = NULL, finished_at = statement_timestamp()"
+_FENCED = "id = :id AND status = 'running' AND lease_no = :lease_no"
+_LATER = "statement_timestamp() + :after"
+
+# By primary key alone, so that it waits for an uncommitted dispatch: a guarded UPDATE would not see
+# that row, match nothing, and the delivery would be acknowledged and lost.
+LOCK = text("""
+    SELECT job.id, job.job_type AS kind, job.account_id, job.merchant_id, account.app_id,
+      account.timezone, job.job_day, job.period_start, job.period_end, job.attempts, job.lease_no,
+      account.active,
+      job.status = 'pending' AND job.dispatched_at IS NOT NULL AND job.dispatch_no = :dispatch_no
+        AND coalesce(job.next_retry_at, job.scheduled_for) <= clock_timestamp() AS claimable
+    FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
+    WHERE job.id = :id FOR UPDATE OF job
+""")
+CLAIM = _act(f"""
+    status = 'running', attempts = attempts + 1, lease_no = lease_no + 1, locked_by = :actor,
+    locked_at = statement_timestamp(), lease_expires_at = {_LATER}, wake_at = {_LATER}
+""")
+RENEW = text(f"""
+    UPDATE ifood_jobs SET lease_expires_at = {_LATER}, wake_at = {_LATER}
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:lease_nos AS int[])) AS held(id, lease_no)
+    WHERE ifood_jobs.id = held.id AND ifood_jobs.lease_no = held.lease_no
+      AND ifood_jobs.status = 'running'
+    RETURNING ifood_jobs.id
+""")
+SUCCEED = _act(
+    f"status = 'success', {_FINISHED}, last_error = NULL, error_code = NULL,"
+    " result = CAST(:detail AS jsonb)",
+    where=_FENCED,
+)
+FAIL = _act(
+    f"status = 'failed', {_FINISHED}, last_error = :reason, error_code = :error_code",
+    where=_FENCED,
+)
+RETRY = _act(
+    f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp(),"
+    " last_error = :reason, error_code = :error_code",
+    where=_FENCED,
+)
+SNOOZE = _act(
+    f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp(),"
+    " attempts = attempts - 1",
+    where=_FENCED,
+)
+SNOOZE_UNCLAIMED = _act(
+    f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp()",
+    where="id = :id AND status = 'pending' AND dispatch_no = :dispatch_no"
+    " AND dispatched_at IS NOT NULL",
+)
+CANCEL = _act(
+    f"status = 'cancelled', {_FINISHED}, next_retry_at = NULL",
+    where="id = ANY(:ids) AND status = 'pending'",
+)
+REQUEUE = _act(
+    f"{_WAITING}, attempts = 0, next_retry_at = NULL, finished_at = NULL,"
+    " wake_at = statement_timestamp()",
+    where="id = ANY(:ids) AND status IN ('failed', 'cancelled')",
+)
+DUE = text("""
+    SELECT id, job_type AS kind, status, attempts, dispatch_no, dispatched_at IS NOT NULL AS resend,
+      coalesce(next_retry_at, scheduled_for) - statement_timestamp() AS due_in
+    FROM ifood_jobs WHERE wake_at <= statement_timestamp()
+    ORDER BY wake_at, scheduled_for LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+DISPATCH = _act(
+    """
+    dispatch_no = dispatch_no + CASE WHEN dispatched_at IS NULL THEN 1 ELSE 0 END,
+    dispatched_at = statement_timestamp(),
+    wake_at = greatest(coalesce(next_retry_at, scheduled_for), statement_timestamp()) + greatest(
+      CAST(:grace AS interval),
+      statement_timestamp() - coalesce(next_retry_at, scheduled_for))
+    """,
+    where="id = ANY(:ids)",
+)
+HOLD = text("""
+    UPDATE ifood_jobs SET wake_at = coalesce(next_retry_at, scheduled_for) - :horizon
+    WHERE id = ANY(:ids)
+""")
+RESCUE = _act(
+    f"{_WAITING}, next_retry_at = NULL, wake_at = statement_timestamp(),"
+    " last_error = :reason, error_code = 'lease_expired'",
+    where="id = ANY(:ids) AND status = 'running'",
+)
+RESCUE_FAILED = _act(
+    f"status = 'failed', {_FINISHED}, last_error = :reason, error_code = 'lease_expired'",
+    where="id = ANY(:ids) AND status = 'running'",
+)
+START_RUN = text("""
+    INSERT INTO ifood_runs (id, job_type, job_day, window_start, window_end, batch_size, created_by)
+    VALUES (gen_random_uuid(), :kind, :job_day, :window_start, :window_end, :batch_size, :actor)
+    ON CONFLICT (job_type, job_day) DO NOTHING RETURNING id
+""")
+FIND_RUN = text("SELECT id FROM ifood_runs WHERE job_type = :kind AND job_day = :job_day")
+COUNT_PLANNED = text("UPDATE ifood_runs SET planned = planned + :planned WHERE id = :id")
+PLAN = text("""
+    WITH job AS (
+      INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for, priority,
+        run_id, period_start, period_end, wake_at, event_no)
+      SELECT :kind, account_id, merchant_id, :job_day, slot, priority, :run_id, :period_start,
+        :period_end, greatest(slot - :horizon, statement_timestamp()), 1
+      FROM unnest(CAST(:account_ids AS uuid[]), CAST(:merchant_ids AS text[]),
+        CAST(:priorities AS int[]), CAST(:slots AS timestamptz[]))
+        AS account(account_id, merchant_id, priority, slot)
+      ON CONFLICT (job_type, account_id, merchant_id, job_day) DO NOTHING
+      RETURNING id)
+    INSERT INTO ifood_job_events (job_id, event_no, at, act, to_status, attempt, actor)
+    SELECT id, 1, statement_timestamp(), 'plan', 'pending', 0, :actor FROM job RETURNING job_id
+""")
