@@ -1,0 +1,19 @@
+"""Settings from `IFOOD_` variables: the only place of the project that reads the environment."""
+
+from ifood_actors.config.listing import SettingRow, describe, markdown
+from ifood_actors.config.reading import load, read_client_secret
+from ifood_actors.config.settings import Settings
+from ifood_actors.config.values import Window, format_duration, mask_url, parse_duration
+
+__all__ = [
+    "SettingRow",
+    "Settings",
+    "Window",
+    "describe",
+    "format_duration",
+    "load",
+    "markdown",
+    "mask_url",
+    "parse_duration",
+    "read_client_secret",
+]

@@ -1,0 +1,97 @@
+"""Settings shown to people: `ifood-actors config` and docs/configuration.md."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from ifood_actors.config.reading import SECRETS, variable
+from ifood_actors.config.settings import Origin, Settings, Unset
+from ifood_actors.config.values import format_duration, mask_url
+
+APPS_ADD_ONLY = "the secret that `ifood-actors apps add` stores; read by that command only"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One variable; `value_masked` and `default` are texts that may be shown to anyone."""
+
+    name: str
+    value_masked: str
+    default: str
+    origin: Origin
+    meaning: str
+
+
+def describe(settings: Settings) -> list[SettingRow]:
+    """List every setting in the order of the documentation, secrets masked."""
+    return [_row(settings, name, field) for name, field in Settings.model_fields.items()]
+
+
+def markdown() -> str:
+    """Render docs/configuration.md."""
+    rows = [
+        (variable(name), _default(field), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+    rows.append((variable("client_secret"), "none", APPS_ADD_ONLY))
+    secrets = ", ".join(f"`{variable(name)}_FILE`" for name in SECRETS)
+    return _PAGE.format(table="\n".join(_table(rows)), secrets=secrets)
+
+
+def _row(settings: Settings, name: str, field: FieldInfo) -> SettingRow:
+    value = getattr(settings, name)
+    fallback: Origin = "code" if name in settings.model_fields_set else "default"
+    return SettingRow(
+        name=variable(name),
+        value_masked=_default(field) if value is None else _show(value, field=name),
+        default=_default(field),
+        origin=settings._origins.get(name, fallback),  # noqa: SLF001 - kept for this reader
+        meaning=field.description or "",
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    for mark in field.metadata:
+        if isinstance(mark, Unset):
+            return mark.meaning
+    return _show(field.default)
+
+
+def _show(value: object, *, field: str = "") -> str:
+    match value:
+        case SecretStr() if field == "encryption_keys":
+            return f"{value.get_secret_value().count(',') + 1} key(s), hidden"
+        case SecretStr():
+            return mask_url(value.get_secret_value())
+        case timedelta():
+            return format_duration(value)
+        case ZoneInfo():
+            return value.key
+        case _:
+            return str(value)
+
+
+def _table(rows: Iterable[tuple[str, str, str]]) -> list[str]:
+    head = ["| variable | default | meaning |", "|---|---|---|"]
+    return head + [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in rows]
+
+
+_PAGE = """\
+# Configuration
+
+<!-- Written by `ifood_actors.config.markdown()`; a test fails when it is stale. -->
+
+Settings are environment variables, or lines `NAME=value` of a file `.env` in the current folder.
+The environment wins, and an empty variable counts as not given.
+An unknown `IFOOD_` variable is an error that names the nearest known one.
+
+Durations are written as `45s`, `10m`, `4h`, `2d` or `1h30m`.
+Windows are written as `mon 08:00-12:00` or `daily 22:00-02:00`, in the zone of `IFOOD_TIMEZONE`.
+Secrets can stand in a file instead: {secrets}.
+
+{table}
+"""

@@ -1,0 +1,162 @@
+"""From variables to settings: environment, `.env`, files of secrets, and what is wrong in them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from ifood_actors.config.settings import PREFIX, Origin, Settings
+from ifood_actors.errors import UsageError
+
+DOT_ENV = Path(".env")
+CLIENT_SECRET = "client_secret"  # noqa: S105 - a name; used by `apps add`, and kept in no Settings
+SECRETS = ("database_url", "broker_url", "encryption_keys", CLIENT_SECRET)
+UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
+LONGEST_QUOTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    value: str
+    origin: Origin
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path | None = DOT_ENV) -> Settings:
+    """
+    Read all settings; the environment wins over `.env`, an empty variable counts as not given.
+
+    Raises `UsageError` with one line per problem, all problems at once, and no secret in them.
+    """
+    given, problems = _collect(environ, env_file)
+    given.pop(CLIENT_SECRET, None)
+    try:
+        settings = Settings.model_validate({name: item.value for name, item in given.items()})
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            problems += _explain(detail, given)
+        raise UsageError("\n".join(problems)) from None  # the cause would print the values
+    if problems:
+        raise UsageError("\n".join(problems))
+
+    settings._origins.update({name: item.origin for name, item in given.items()})  # noqa: SLF001 - set once, here
+    return settings
+
+
+def read_client_secret(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    env_file: Path | None = DOT_ENV,
+) -> SecretStr | None:
+    """
+    Find the secret of a new application: in the file, else in `IFOOD_CLIENT_SECRET` or its file.
+
+    None when there is none. Raises `UsageError` when a file cannot be read or is empty.
+    """
+    if path is not None:
+        return SecretStr(_read_secret(path, named="--client-secret-file"))
+    given, problems = _collect(environ, env_file)
+    if problems:
+        raise UsageError("\n".join(problems))
+    item = given.get(CLIENT_SECRET)
+    return SecretStr(item.value) if item else None
+
+
+def _collect(
+    environ: Mapping[str, str] | None, env_file: Path | None
+) -> tuple[dict[str, Given], list[str]]:
+    """Return what is given by field name, and a line for each variable that cannot be used."""
+    environment = os.environ if environ is None else environ
+    dotenv, problems = _read_dotenv(env_file)
+    variables = {name: Given(value, ".env") for name, value in dotenv.items()}
+    variables |= {name: Given(value, "environment") for name, value in environment.items()}
+    variables = {
+        name: item
+        for name, item in variables.items()
+        if name.upper().startswith(PREFIX) and item.value.strip()
+    }
+
+    fields = {variable(name): name for name in (*Settings.model_fields, CLIENT_SECRET)}
+    files = {f"{variable(name)}_FILE": name for name in SECRETS}
+    given = {fields[name]: item for name, item in variables.items() if name in fields}
+    for name in variables.keys() & files.keys():
+        try:
+            given[files[name]] = _from_file(name, files[name], variables[name], given)
+        except UsageError as error:
+            problems.append(str(error))
+    problems += [
+        _unknown(name, item.origin, known=[*fields, *files])
+        for name, item in variables.items()
+        if name not in fields and name not in files
+    ]
+    return given, sorted(problems)
+
+
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _from_file(name: str, field: str, item: Given, given: Mapping[str, Given]) -> Given:
+    if field in given:
+        raise UsageError(f"{name}: {variable(field)} is set too; give only one of them")
+    return Given(_read_secret(Path(item.value.strip()), named=name), "file")
+
+
+def _read_secret(path: Path, *, named: str) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise UsageError(f"{named}: {path} is not text in UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"{named}: cannot read {path}: {error.strerror}") from None
+    if not text:
+        raise UsageError(f"{named}: {path} is empty")
+    return text
+
+
+def _read_dotenv(path: Path | None) -> tuple[dict[str, str], list[str]]:
+    """Values are taken as they stand: a `$` in a password is a `$`."""
+    if path is None:
+        return {}, []
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            bindings = list(parse_stream(stream))
+    except FileNotFoundError:
+        return {}, []
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not text in UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+    values = {binding.key: binding.value or "" for binding in bindings if binding.key}
+    broken = [
+        f"{path}: line {binding.original.line} is not NAME=value"
+        for binding in bindings
+        if binding.error
+    ]
+    return values, broken
+
+
+def _unknown(name: str, origin: Origin, *, known: list[str]) -> str:
+    near = get_close_matches(name.upper(), known, n=1, cutoff=0.0)
+    return f"{name} ({origin}) is no known setting; the nearest is {near[0]}"
+
+
+def _explain(detail: ErrorDetails, given: Mapping[str, Given]) -> list[str]:
+    cause = detail.get("ctx", {}).get("error", detail["msg"])
+    if not detail["loc"]:  # of several settings together: they name themselves
+        return str(cause).splitlines()
+
+    field = str(detail["loc"][0])
+    if field in UNQUOTED or field not in given:
+        return [f"{variable(field)}: {cause}"]
+    return [f"{variable(field)}: {cause}, not {_quote(given[field].value)}"]
+
+
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}...")

@@ -1,0 +1,226 @@
+"""Every setting, with its default, its bounds and its meaning; docs/configuration.md shows them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ifood_actors.config import values
+from ifood_actors.config.values import Window
+from ifood_actors.errors import UsageError
+
+PREFIX = "IFOOD_"
+DEFAULT_API = "https://merchant-api.ifood.com.br"
+LADDER_REACH = timedelta(hours=4, minutes=33)  # 14 levels of the delay ladder: 2^14 - 1 seconds
+OAUTH_PER_MINUTE = 20  # token calls that iFood allows
+
+NEW_KEY = (
+    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
+
+Origin = Literal["default", "environment", ".env", "file", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """What a setting without a value means, in the words of the documentation."""
+
+    meaning: str
+
+
+def _secret(read: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda secret: SecretStr(read(secret.get_secret_value())))
+
+
+def _duration(low: str, high: timedelta) -> BeforeValidator:
+    return BeforeValidator(values.duration(values.parse_duration(low), high))
+
+
+def _whole(low: int, high: int) -> BeforeValidator:
+    return BeforeValidator(values.whole(low, high))
+
+
+DatabaseUrl = Annotated[SecretStr, _secret(values.database_url)]
+BrokerUrl = Annotated[SecretStr, _secret(values.broker_url)]
+FernetKeys = Annotated[SecretStr, _secret(values.fernet_keys)]
+Zone = Annotated[ZoneInfo, BeforeValidator(values.zone)]
+WindowSetting = Annotated[Window, BeforeValidator(values.window)]
+BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
+Host = Annotated[str, BeforeValidator(values.host)]
+BatchSize = Annotated[int | Literal["auto"], BeforeValidator(values.batch_size)]
+Overflow = Annotated[
+    Literal["refuse", "extend"], BeforeValidator(values.one_of("refuse", "extend"))
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    BeforeValidator(values.one_of("debug", "info", "warning", "error")),
+]
+DAY = timedelta(days=1)
+
+
+class Settings(BaseSettings):
+    """
+    The effective settings, read once by `load` and handed to whoever needs them.
+
+    Built directly it takes defaults and arguments only; a bad argument raises pydantic's
+    `ValidationError`, whose text holds no value.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    database_url: Annotated[DatabaseUrl | None, Unset("embedded Postgres")] = Field(
+        None, description="Postgres 14 or newer, as `postgresql://...`"
+    )
+    broker_url: Annotated[BrokerUrl | None, Unset("in-process broker, for `demo` only")] = Field(
+        None, description="RabbitMQ, as `amqp://...` or `amqps://...`; several nodes with `;`"
+    )
+    api_base_url: BaseUrl = Field(
+        DEFAULT_API,
+        description="iFood's API; another host needs `IFOOD_API_ALLOW_HOST`, "
+        "and plain http goes to loopback only",
+    )
+    api_allow_host: Annotated[Host | None, Unset("none")] = Field(
+        None, description="the one host, other than iFood's, that credentials may be sent to"
+    )
+    encryption_keys: Annotated[FernetKeys | None, Unset("none: no secret is stored")] = Field(
+        None, description="Fernet keys that encrypt stored secrets, comma separated, newest first"
+    )
+    timezone: Zone = Field(
+        ZoneInfo("America/Sao_Paulo"), description="zone of the windows and of `job_day`"
+    )
+    settlements_window: WindowSetting = Field(
+        Window.parse("mon 08:00-12:00"), description="when `settlements_weekly` runs"
+    )
+    anticipations_window: WindowSetting = Field(
+        Window.parse("daily 06:00-08:00"), description="when `anticipations_daily` runs"
+    )
+    sales_window: WindowSetting = Field(
+        Window.parse("daily 03:00-06:00"), description="when `sales` runs"
+    )
+    settlements_weeks: Annotated[int, _whole(1, 53)] = Field(
+        8, description="closed weeks, Monday to Sunday, that a settlements job reads again"
+    )
+    anticipations_days: Annotated[int, _whole(1, 366)] = Field(
+        30, description="days before `job_day` that an anticipations job reads"
+    )
+    sales_days: Annotated[int, _whole(1, 90)] = Field(
+        7, description="days before `job_day` that a sales job reads; iFood keeps 90"
+    )
+    batch_size: BatchSize = Field(
+        "auto",
+        description="jobs started per minute; `auto` is the smallest number, at least 5, "
+        "that fits every account into the window",
+    )
+    window_overflow: Overflow = Field(
+        "refuse",
+        description="what to do when the batch size does not fit every account into the window: "
+        "`refuse` to plan, or `extend` the window",
+    )
+    worker_max_concurrency: Annotated[int, _whole(1, 1000)] = Field(
+        20, description="jobs running at the same time per worker host, over all its processes"
+    )
+    worker_processes: Annotated[int, _whole(1, 64)] = Field(
+        2, description="processes that share the concurrency of a worker host"
+    )
+    worker_poll_interval_ms: Annotated[int, _whole(100, 600_000)] = Field(
+        10_000,
+        description="milliseconds between two looks of the scheduler for jobs to relay "
+        "and leases to rescue",
+    )
+    worker_max_attempts: Annotated[int, _whole(1, 100)] = Field(
+        3, description="attempts before a job is `failed`"
+    )
+    backoff_base: Annotated[timedelta, _duration("1s", DAY)] = Field(
+        timedelta(minutes=5), description="wait before the second attempt; doubles with each"
+    )
+    backoff_cap: Annotated[timedelta, _duration("1s", 7 * DAY)] = Field(
+        timedelta(minutes=60), description="longest wait between two attempts"
+    )
+    rate_limit_per_minute: Annotated[int, _whole(1, 100_000)] = Field(
+        180,
+        description="requests per minute of the whole fleet, per application and endpoint group",
+    )
+    rate_limit_oauth_per_minute: Annotated[int, _whole(1, OAUTH_PER_MINUTE)] = Field(
+        15, description="token requests per minute of the whole fleet; iFood allows 20"
+    )
+    dispatch_horizon: Annotated[timedelta, _duration("0", LADDER_REACH)] = Field(
+        timedelta(hours=4),
+        description="how far ahead of its slot a job is handed to RabbitMQ; 0 is when due",
+    )
+    lease: Annotated[timedelta, _duration("1s", timedelta(hours=1))] = Field(
+        timedelta(seconds=60),
+        description="a running job whose lease is not renewed for so long is taken over",
+    )
+    log_level: LogLevel = Field("info", description="`debug`, `info`, `warning` or `error`")
+
+    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings passes all by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `load` reads it, see below
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments only: the stock sources let unknown variables pass, and forget origins."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        """Check what two settings promise each other; every problem is one line of the error."""
+        problems = []
+        host = urlsplit(self.api_base_url).hostname
+        if host not in (urlsplit(DEFAULT_API).hostname, self.api_allow_host):
+            problems.append(
+                f"{PREFIX}API_BASE_URL: {host} is not iFood's host; if credentials may be sent "
+                f"there, set {PREFIX}API_ALLOW_HOST={host}"
+            )
+        if self.backoff_base > self.backoff_cap:
+            problems.append(f"{PREFIX}BACKOFF_BASE: expected at most {PREFIX}BACKOFF_CAP")
+        if self.worker_processes > self.worker_max_concurrency:
+            problems.append(
+                f"{PREFIX}WORKER_PROCESSES: expected at most {PREFIX}WORKER_MAX_CONCURRENCY, "
+                f"which is {self.worker_max_concurrency}: each process runs at least one job"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def poll_interval(self) -> timedelta:
+        return timedelta(milliseconds=self.worker_poll_interval_ms)
+
+    @property
+    def worker_threads(self) -> int:
+        """Threads of each worker process; rounded down, the concurrency is an upper limit."""
+        return self.worker_max_concurrency // self.worker_processes
+
+    def require_database_url(self) -> str:
+        """Reveal the URL, as `postgresql://...`, or raise `UsageError`."""
+        example = "postgresql://user:password@host:5432/database"
+        return _reveal(self.database_url, "DATABASE_URL", f"give {example}")
+
+    def require_broker_url(self) -> str:
+        """Reveal the URLs of the nodes, `;` between them, or raise `UsageError`."""
+        example = "amqp://user:password@host:5672/vhost"
+        return _reveal(self.broker_url, "BROKER_URL", f"give {example}")
+
+    def require_encryption_keys(self) -> tuple[str, ...]:
+        """Reveal the Fernet keys, newest first, or raise `UsageError`."""
+        hint = f"secrets are stored encrypted only; make a key with {NEW_KEY}"
+        return tuple(_reveal(self.encryption_keys, "ENCRYPTION_KEYS", hint).split(","))
+
+
+def _reveal(secret: SecretStr | None, name: str, hint: str) -> str:
+    if secret is None:
+        raise UsageError(f"{PREFIX}{name} is not set: {hint}")
+    return secret.get_secret_value()

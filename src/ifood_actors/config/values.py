@@ -1,0 +1,233 @@
+"""
+What a setting's text may say, one function per type.
+
+Each raises `ValueError` with what was expected, never with what was given: that may be a secret,
+and whoever reports the problem knows whether it is.
+"""
+
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import time, timedelta
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+FERNET_KEY_BYTES = 32
+
+_DURATION = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,7})s)?")
+_WINDOW = re.compile(r"([a-z]+) +([0-9]{2}):([0-9]{2}) *- *([0-9]{2}):([0-9]{2})")
+_PASSWORD_IN_QUERY = re.compile(r"(password=)[^&]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    Clock times over which a run is spread, in the configured zone.
+
+    `weekday` counts from Monday 0; None is every day. The end is exclusive, and an end that is
+    not after the start lies on the next day.
+    """
+
+    weekday: int | None
+    start: time
+    end: time
+
+    @classmethod
+    def parse(cls, text: str) -> "Window":
+        """Read `mon 08:00-12:00` or `daily 22:00-02:00`; 24:00 is the midnight that ends a day."""
+        expected = "expected a window such as 'mon 08:00-12:00' or 'daily 06:00-08:00'"
+        match = _WINDOW.fullmatch(text.strip().lower())
+        if match is None or match[1] not in (*WEEKDAYS, "daily"):
+            raise ValueError(expected)
+
+        hours, minutes = int(match[4]), int(match[5])
+        try:
+            start = time(int(match[2]), int(match[3]))
+            end = time(0) if (hours, minutes) == (24, 0) else time(hours, minutes)
+        except ValueError:
+            raise ValueError(expected) from None
+        if start == end:
+            raise ValueError("expected a window whose end differs from its start")
+
+        weekday = None if match[1] == "daily" else WEEKDAYS.index(match[1])
+        return cls(weekday, start, end)
+
+    @property
+    def ends_next_day(self) -> bool:
+        return self.end <= self.start
+
+    def __str__(self) -> str:
+        day = "daily" if self.weekday is None else WEEKDAYS[self.weekday]
+        return f"{day} {self.start:%H:%M}-{self.end:%H:%M}"
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `45s`, `10m`, `4h33m`, `2d` or `0`: whole numbers, largest unit first."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if text.strip() == "0":
+        return timedelta()
+    if match is None or not any(match.groups()):
+        raise ValueError("expected a duration such as 45s, 10m, 4h or 2d")
+
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write whole seconds the way `parse_duration` reads them."""
+    seconds = int(duration.total_seconds())
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0"
+
+
+def duration(low: timedelta, high: timedelta) -> Callable[[object], timedelta]:
+    """Accept a duration from `low` to `high`, both included."""
+
+    def read(value: object) -> timedelta:
+        found = value if isinstance(value, timedelta) else parse_duration(str(value))
+        if not low <= found <= high:
+            bounds = f"from {format_duration(low)} to {format_duration(high)}"
+            raise ValueError(f"expected a duration {bounds}")
+        return found
+
+    return read
+
+
+def whole(low: int, high: int) -> Callable[[object], int]:
+    """Accept a whole number from `low` to `high`, both included."""
+
+    def read(value: object) -> int:
+        text = str(value).strip()
+        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"expected a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def one_of(*choices: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        text = str(value).strip().lower()
+        if text not in choices:
+            raise ValueError(f"expected {' or '.join(choices)}")
+        return text
+
+    return read
+
+
+def batch_size(value: object) -> int | str:
+    """Accept `auto` or jobs per minute."""
+    text = str(value).strip().lower()
+    if text == "auto":
+        return text
+    try:
+        return whole(1, 1_000_000)(text)
+    except ValueError:
+        raise ValueError("expected auto or a whole number of jobs per minute, at least 1") from None
+
+
+def window(value: object) -> Window:
+    return value if isinstance(value, Window) else Window.parse(str(value))
+
+
+def zone(value: object) -> ZoneInfo:
+    if isinstance(value, ZoneInfo):
+        return value
+    try:
+        return ZoneInfo(str(value).strip())
+    except (KeyError, ValueError, OSError):  # unknown, a path, a folder of zones
+        raise ValueError("expected a time zone such as America/Sao_Paulo") from None
+
+
+def database_url(text: str) -> str:
+    """Give the URL the one scheme that both SQLAlchemy 2.1 (as psycopg 3) and libpq read."""
+    parts = _split(text, expected="postgresql://user:password@host:5432/database")
+    if parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ValueError("expected a URL that starts with postgresql://")
+    return "postgresql" + text.strip()[len(parts.scheme) :]
+
+
+def broker_url(text: str) -> str:
+    """Check each of the URLs that `;` separates: the nodes of one cluster."""
+    nodes = [node.strip() for node in text.split(";")]
+    for node in nodes:
+        parts = _split(node, expected="amqp://user:password@host:5672/vhost")
+        if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
+            raise ValueError("expected amqp://host or amqps://host, several separated by ;")
+    return ";".join(nodes)
+
+
+def base_url(value: object) -> str:
+    """Accept an origin, with a path perhaps; https, or http to this machine only."""
+    text = str(value).strip().rstrip("/")
+    parts = _split(text, expected="https://host")
+    if "@" in parts.netloc or parts.query or "?" in text:
+        raise ValueError("expected a URL without credentials and without a query")
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("expected a URL such as https://merchant-api.ifood.com.br")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("expected https; plain http is for a simulator on this machine only")
+    return text
+
+
+def host(value: object) -> str:
+    text = str(value).strip().lower()
+    if not re.fullmatch(r"[a-z0-9.:-]+", text):
+        raise ValueError("expected the name of a host, without scheme and path")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def fernet_keys(text: str) -> str:
+    keys = [key.strip() for key in text.split(",")]
+    for number, key in enumerate(keys, start=1):
+        if not _is_fernet_key(key):
+            which = f"number {number} of {len(keys)} is no such key"
+            raise ValueError(f"expected Fernet keys separated by commas, newest first; {which}")
+    return ",".join(keys)
+
+
+def mask_url(text: str) -> str:
+    """Show where a connection goes, without its password."""
+    masked = [_mask_node(node) for node in text.split(";")]
+    return ";".join(masked)
+
+
+def _split(text: str, *, expected: str) -> SplitResult:
+    try:
+        parts = urlsplit(text.strip())
+        _ = parts.port  # parsed on access
+    except ValueError:  # its text quotes the password
+        parts = None
+    if parts is None or parts.fragment or re.search(r"\s", text.strip()):
+        hint = "special characters in a password must be written as %XX"
+        raise ValueError(f"expected a URL such as {expected}; {hint}")
+    return parts
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        return len(urlsafe_b64decode(key)) == FERNET_KEY_BYTES
+    except ValueError:
+        return False
+
+
+def _mask_node(node: str) -> str:
+    scheme, separator, rest = node.partition("://")
+    credentials, at, address = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    shown = f"{user}{':***' if colon else ''}{at}"
+    return f"{scheme}{separator}{shown}" + _PASSWORD_IN_QUERY.sub(r"\1***", address)
