@@ -1,0 +1,1 @@
+"""Postgres, RabbitMQ and a broker in memory, started privately: for the demo and the tests."""
