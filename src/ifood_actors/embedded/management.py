@@ -1,0 +1,52 @@
+"""The few calls to RabbitMQ's management API that starting and testing need."""
+
+import base64
+import json
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import quote
+
+from ifood_actors.errors import ServiceUnavailable
+
+
+class Management:
+    """RabbitMQ's management API on 127.0.0.1."""
+
+    def __init__(self, port: int, *, user: str, password: str) -> None:
+        self.port = port
+        credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._headers = {
+            "Authorization": f"Basic {credentials}",
+            "Content-Type": "application/json",
+        }
+        self._user = user
+
+    def create_vhost(self, name: str) -> None:
+        """Create a virtual host in which the user may do everything."""
+        vhost = quote(name, safe="")
+        self._call("PUT", f"/api/vhosts/{vhost}", {"default_queue_type": "classic"})
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        self._call("PUT", f"/api/permissions/{vhost}/{self._user}", everything)
+
+    def delete_vhost(self, name: str) -> None:
+        """Delete a virtual host, its queues and its connections."""
+        self._call("DELETE", f"/api/vhosts/{quote(name, safe='')}")
+
+    def get(self, path: str) -> object:
+        """Return the JSON of a path such as `/api/queues`."""
+        return json.loads(self._call("GET", path))
+
+    def _call(self, method: str, path: str, body: object = None) -> bytes:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            payload = json.dumps(body) if body is not None else None
+            connection.request(method, path, payload, self._headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, HTTPException) as error:
+            raise ServiceUnavailable(f"RabbitMQ's management API: {error}") from error
+        finally:
+            connection.close()
+        if response.status >= 400:  # noqa: PLR2004 - HTTP: everything from 400 on is a failure
+            text = answer.decode(errors="replace")[:300]
+            raise ServiceUnavailable(f"RabbitMQ's management API: {method} {path}: {text}")
+        return answer
