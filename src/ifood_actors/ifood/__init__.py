@@ -1,0 +1,41 @@
+"""iFood's API: requests, tokens, the fleet's pace. It knows HTTP and money, nothing of jobs."""
+
+from ifood_actors.ifood.answers import JsonValue
+from ifood_actors.ifood.apps import register_app
+from ifood_actors.ifood.auth import Credentials, request_token
+from ifood_actors.ifood.client import (
+    Access,
+    IfoodClient,
+    MerchantApi,
+    MerchantSummary,
+    Resource,
+    fleet_access,
+)
+from ifood_actors.ifood.crypto import Vault
+from ifood_actors.ifood.limiter import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood.models import App, AppKind, CachedToken, Limit
+from ifood_actors.ifood.tokens import Tokens
+from ifood_actors.ifood.transport import http_client
+
+__all__ = [
+    "Access",
+    "App",
+    "AppKind",
+    "CachedToken",
+    "Credentials",
+    "EndpointGroup",
+    "IfoodClient",
+    "JsonValue",
+    "Limit",
+    "Limiter",
+    "MerchantApi",
+    "MerchantSummary",
+    "Reservation",
+    "Resource",
+    "Tokens",
+    "Vault",
+    "fleet_access",
+    "http_client",
+    "register_app",
+    "request_token",
+]

@@ -1,0 +1,36 @@
+"""Registering iFood applications."""
+
+from uuid import UUID
+
+from sqlalchemy import delete, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col
+
+from ifood_actors.ifood.auth import Credentials
+from ifood_actors.ifood.crypto import Vault
+from ifood_actors.ifood.models import App, AppKind, CachedToken
+
+
+def register_app(
+    session: Session, vault: Vault, *, name: str, kind: AppKind, credentials: Credentials
+) -> UUID:
+    """
+    Store an application, or new credentials for the one of that name; give its id.
+
+    A token or a refusal that belonged to the old credentials is forgotten.
+
+    Raises UsageError when there is no key to encrypt the secret with.
+    """
+    values = {
+        "client_id": credentials.client_id,
+        "kind": kind.value,
+        "client_secret_encrypted": vault.encrypt(credentials.client_secret),
+    }
+    app_id: UUID = session.execute(
+        insert(App)
+        .values(name=name, **values)
+        .on_conflict_do_update(index_elements=["name"], set_={**values, "updated_at": func.now()})
+        .returning(col(App.id))
+    ).scalar_one()
+    session.execute(delete(CachedToken).where(col(CachedToken.app_id) == app_id))
+    return app_id

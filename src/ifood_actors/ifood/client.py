@@ -1,0 +1,194 @@
+"""
+The Merchant API as the rest of the project sees it: JSON or nothing, or one of our errors.
+
+Every request spends one reservation, carries its application's token, and goes to the one
+configured host.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from ifood_actors.errors import Rejected, SchemaBroken, Throttled, Unauthorized
+from ifood_actors.ifood.answers import JsonValue, parse, raise_for_ifood
+from ifood_actors.ifood.limiter import EndpointGroup, Limiter
+from ifood_actors.ifood.tokens import Tokens
+from ifood_actors.ifood.transport import Answer, exchange
+
+Resource = Literal["sales", "settlements", "anticipations"]
+
+_MERCHANTS_PATH = "/merchant/v1.0/merchants"
+
+PAGE_SIZE = 100  # of merchants, the most that is sure to be served (measured by third parties)
+MAX_PAGES = 10_000  # no fleet is larger; a server that repeats itself must end some time
+
+
+class MerchantSummary(BaseModel, frozen=True, hide_input_in_errors=True):
+    """A store that an application may read."""
+
+    id: str
+    name: str
+    corporate_name: Annotated[str | None, Field(alias="corporateName")] = None
+
+
+_MERCHANTS = TypeAdapter(list[MerchantSummary])
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a request needs before it is sent, and whom to tell when it is refused."""
+
+    token: Callable[[UUID], str]
+    invalidate: Callable[[UUID, str], None]  # this token was refused
+    pace: Callable[[UUID, EndpointGroup, Callable[[], None]], None]  # returns when it is time
+    close: Callable[[UUID, EndpointGroup, Throttled], None]  # nobody may send for a while
+
+
+def fleet_access(tokens: Tokens, limiter: Limiter) -> Access:
+    """Give the access that all processes of one database share."""
+    return Access(
+        token=tokens.token,
+        invalidate=tokens.invalidate,
+        pace=lambda app_id, group, on_progress: limiter.acquire(
+            app_id, group, on_progress=on_progress
+        ),
+        close=lambda app_id, group, error: limiter.close(
+            app_id, group, after=error.after, reason=str(error)
+        ),
+    )
+
+
+class IfoodClient:
+    """iFood's API for all applications and merchants; safe for threads."""
+
+    def __init__(self, *, base_url: str, http: httpx.Client, access: Access) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._http = http
+        self._access = access
+
+    def merchant(
+        self, app_id: UUID, merchant_id: str, *, on_progress: Callable[[], None]
+    ) -> "MerchantApi":
+        """
+        Give one merchant's financial data, read through one application.
+
+        `on_progress` is called while waiting for a slot and after each answer; what it raises
+        ends the call (a lease that was lost, for example).
+        """
+        return MerchantApi(self._calls(app_id, "financial", on_progress), merchant_id)
+
+    def merchants(self, app_id: UUID) -> Iterator[MerchantSummary]:
+        """
+        Give all stores that linked the application, each once.
+
+        Pages count from 1; the last has fewer than 100 stores (iFood merchant guide). A store may
+        be missing for ten minutes after it was linked.
+
+        Raises what `MerchantApi.get` raises.
+        """
+        calls = self._calls(app_id, "merchant", lambda: None)
+        seen: set[str] = set()
+        for page in range(1, MAX_PAGES + 1):
+            stores = _merchants_of(calls.get(_MERCHANTS_PATH, _page(page)))
+            new = [store for store in stores if store.id not in seen]
+            yield from new
+            seen.update(store.id for store in new)
+            if len(stores) < PAGE_SIZE or not new:
+                return
+
+    def _calls(
+        self, app_id: UUID, group: EndpointGroup, on_progress: Callable[[], None]
+    ) -> "_Calls":
+        return _Calls(self._base_url, self._http, self._access, app_id, group, on_progress)
+
+
+class MerchantApi:
+    """One merchant's financial data."""
+
+    def __init__(self, calls: "_Calls", merchant_id: str) -> None:
+        self._calls = calls
+        self._path = f"/financial/v3.0/merchants/{quote(merchant_id, safe='')}"
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent, repeated ones included."""
+        return self._calls.requests
+
+    def get(self, resource: Resource, params: Mapping[str, str]) -> JsonValue | None:
+        """
+        Read one answer; None when iFood has nothing.
+
+        "Nothing" comes as 404, as 204 and as 200 with an empty body (measured by third parties);
+        as 200 with an empty list, too, which is returned as it is.
+
+        Raises Rejected with its status (other 4xx), Forbidden (403), Unauthorized (a second 401,
+        with a new token), Throttled (429, or no slot within 30 s), ServerFault (5xx, 408, 425,
+        redirects, network, time-out, size), SchemaBroken, and what `Tokens.token` raises.
+        """
+        try:
+            answer = self._calls.get(f"{self._path}/{resource}", params)
+        except Rejected as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+        return parse(answer) if answer.body.strip() else None
+
+
+@dataclass
+class _Calls:
+    """The requests of one caller for one application and endpoint group."""
+
+    base_url: str
+    http: httpx.Client
+    access: Access
+    app_id: UUID
+    group: EndpointGroup
+    on_progress: Callable[[], None]
+    requests: int = 0
+
+    def get(self, path: str, params: Mapping[str, str]) -> Answer:
+        token = self.access.token(self.app_id)
+        try:
+            return self._send(path, params, token=token)
+        except Unauthorized:
+            self.access.invalidate(self.app_id, token)
+        # Once only (iFood best practices): if a new token is refused, too, it is not the token.
+        return self._send(path, params, token=self.access.token(self.app_id))
+
+    def _send(self, path: str, params: Mapping[str, str], *, token: str) -> Answer:
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{self.base_url}{path}"
+        request = self.http.build_request("GET", url, params=dict(params), headers=headers)
+
+        # Nothing slow may stand between the slot and the request.
+        self.access.pace(self.app_id, self.group, self.on_progress)
+        self.requests += 1
+        answer = exchange(self.http, request, secrets=[token])
+
+        try:
+            raise_for_ifood(answer)
+        except Throttled as error:
+            self.access.close(self.app_id, self.group, error)
+            raise
+        self.on_progress()
+        return answer
+
+
+def _page(number: int) -> dict[str, str]:
+    return {"page": str(number), "size": str(PAGE_SIZE)}
+
+
+def _merchants_of(answer: Answer) -> list[MerchantSummary]:
+    if not answer.body.strip():
+        return []
+    try:
+        return _MERCHANTS.validate_python(parse(answer))
+    except ValidationError as error:
+        fields = ", ".join(sorted({str(e["loc"][-1]) for e in error.errors() if e["loc"]}))
+        raise SchemaBroken(f"the list of merchants cannot be read: {fields or 'no list'}") from None

@@ -1,0 +1,81 @@
+"""The tables of `ifood/`: applications, their access tokens, the state of the limiter."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Text, UniqueConstraint, Uuid
+from sqlalchemy import func as sql
+from sqlmodel import Field, SQLModel
+
+from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
+
+
+class AppKind(StrEnum):
+    """
+    How iFood lets an application see stores (iFood authentication guide).
+
+    Centralised: one token for all linked stores. Distributed: one token for each authorisation.
+    """
+
+    CENTRALIZED = "centralized"
+    DISTRIBUTED = "distributed"
+
+
+def _instant(*, nullable: bool = True, now: bool = False) -> Column[datetime]:
+    default = sql.now() if now else None
+    return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
+
+
+class App(SQLModel, table=True):
+    """An application registered at iFood. Its secret is stored encrypted, never in clear."""
+
+    __tablename__ = "ifood_apps"
+    __table_args__ = (
+        UniqueConstraint("name"),
+        CheckConstraint(f"kind IN ({', '.join(repr(str(kind)) for kind in AppKind)})", name="kind"),
+    )
+
+    id: UUID = Field(
+        default_factory=uuid4,
+        sa_column=Column(Uuid, primary_key=True, server_default=sql.gen_random_uuid()),
+    )
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    client_id: str = Field(sa_column=Column(Text, nullable=False))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    client_secret_encrypted: str = Field(repr=False, sa_column=Column(Text, nullable=False))
+    created_at: datetime | None = Field(default=None, sa_column=_instant(nullable=False, now=True))
+    # A refusal of the credentials holds until this instant is later than it.
+    updated_at: datetime | None = Field(default=None, sa_column=_instant(nullable=False, now=True))
+
+
+class CachedToken(SQLModel, table=True):
+    """The access token of a centralised application, shared by the whole fleet."""
+
+    __tablename__ = "ifood_tokens"
+
+    app_id: UUID = Field(
+        sa_column=Column(ForeignKey("ifood_apps.id", ondelete="CASCADE"), primary_key=True)
+    )
+    access_token_encrypted: str | None = Field(
+        default=None, repr=False, sa_column=Column(Text, nullable=True)
+    )
+    expires_at: datetime | None = Field(default=None, sa_column=_instant())
+    renew_at: datetime | None = Field(default=None, sa_column=_instant())
+    renewed_at: datetime | None = Field(default=None, sa_column=_instant())
+    # Until then nobody else asks iFood: a renewal is running, or one has just failed.
+    locked_until: datetime | None = Field(default=None, sa_column=_instant())
+    refused_at: datetime | None = Field(default=None, sa_column=_instant())
+    refused_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+
+
+class Limit(SQLModel, table=True):
+    """When the next request of one application to one endpoint group may be sent."""
+
+    __tablename__ = "ifood_limits"
+
+    app_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    endpoint_group: str = Field(sa_column=Column(Text, primary_key=True))
+    next_free_at: datetime = Field(sa_column=_instant(nullable=False))
+    closed_until: datetime | None = Field(default=None, sa_column=_instant())
+    closed_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))

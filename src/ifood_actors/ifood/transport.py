@@ -1,0 +1,198 @@
+"""
+HTTP with a limit on everything: one request, one answer, or one of our errors.
+
+httpx limits each wait, not their sum, and no size. A server that sends a byte every 19 s would
+hold a thread for ever, so the total is enforced below httpx, at every read of the socket.
+"""
+
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import version
+
+import httpcore
+import httpx
+
+from ifood_actors.errors import ServerFault
+
+TOTAL = timedelta(seconds=60)  # one request, from the connection to the last byte
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0  # iFood's own clients use 20 s to 60 s; measured by third parties
+MAX_BODY_BYTES = 16 * 1024 * 1024  # after decompression; 100 sales are about 0.3 MB
+
+# 16 KiB of gzip become 16 MiB at most, so that a bomb cannot fill the memory in one step.
+_READ_BYTES = 16 * 1024
+_TEXT_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer. `secrets` were sent with the request and never appear in `clean` text."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def clean(self, text: str) -> str:
+        """Make the server's text fit for a log: one line, 200 characters, no secrets."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """Cut foreign text to 200 printable characters, so that it cannot forge a log line."""
+    printable = "".join(char if char.isprintable() else " " for char in text[: 20 * _TEXT_LENGTH])
+    return " ".join(printable.split())[:_TEXT_LENGTH]
+
+
+def http_client(*, threads: int, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """
+    Make the client that all threads of a process share; they never wait for a connection.
+
+    It follows no redirect, keeps no cookie (applications share it) and reads neither proxies nor
+    passwords from the environment. Close it at the end, or use it in a `with` block.
+    """
+    limits = httpx.Limits(max_connections=threads, max_keepalive_connections=threads)
+    return httpx.Client(
+        transport=transport or _LimitedTransport(limits),
+        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        headers={
+            "User-Agent": f"ifood-actors/{version('ifood-actors')}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        },
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def exchange(
+    http: httpx.Client,
+    request: httpx.Request,
+    *,
+    secrets: Sequence[str] = (),
+    total: timedelta = TOTAL,
+) -> Answer:
+    """
+    Send a request and read its answer, whatever its status, within `total` and 16 MiB.
+
+    Raises ServerFault for everything that goes wrong on the way.
+    """
+    deadline = time.monotonic() + total.total_seconds()
+    request.extensions["deadline"] = deadline
+    where = f"{request.method} {request.url.path}"
+    try:
+        response = http.send(request, stream=True)
+        try:
+            body = _read(response, deadline)
+        finally:
+            response.close()
+    except httpx.HTTPError as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise ServerFault(f"{where}: no answer ({reason})") from None
+    except _TooMuch as error:
+        raise ServerFault(f"{where}: {error}") from None
+    return Answer(response.status_code, response.headers, body, tuple(secrets))
+
+
+def _read(response: httpx.Response, deadline: float) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _TooMuch(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        if time.monotonic() > deadline:
+            raise _TooMuch("the answer took too long")
+    return bytes(body)
+
+
+class _TooMuch(Exception):
+    pass
+
+
+class _LimitedTransport(httpx.HTTPTransport):
+    """
+    httpx's transport on a pool whose sockets know the deadline of the request they serve.
+
+    httpx has no place for a network backend, so the pool that it would make is made here.
+    """
+
+    def __init__(self, limits: httpx.Limits) -> None:
+        self._clock = _Clock()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=_LimitedNetwork(self._clock),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._clock.deadline = request.extensions["deadline"]
+        return super().handle_request(request)
+
+
+class _Clock(threading.local):
+    """The deadline of the request that this thread is in; a thread is in one at a time."""
+
+    deadline = float("inf")
+
+    def left(self, timeout: float | None, error: type[Exception]) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise error("the request took too long")
+        return left if timeout is None else min(timeout, left)
+
+
+class _LimitedNetwork(httpcore.NetworkBackend):
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        timeout = self._clock.left(timeout, httpcore.ConnectTimeout)
+        stream = self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _LimitedStream(stream, self._clock)
+
+
+class _LimitedStream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, clock: _Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        timeout = self._clock.left(timeout, httpcore.ReadTimeout)
+        return self._stream.read(min(max_bytes, _READ_BYTES), timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._clock.left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        timeout = self._clock.left(timeout, httpcore.ConnectTimeout)
+        stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return _LimitedStream(stream, self._clock)
+
+    def get_extra_info(self, info: str) -> object:
+        return self._stream.get_extra_info(info)
