@@ -1,0 +1,72 @@
+"""Broker URLs, as pika's connection parameters with time-outs that suit this system."""
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+import pika
+
+from ifood_actors.errors import UsageError
+
+# Seconds. Nothing waits for ever on a half-open connection: a silent peer is noticed after two
+# heartbeats, and a publisher that an alarm blocks gives up early enough for a clean stop, which
+# must be done 30 s after TERM. Each can be set in the URL's query instead.
+TIMEOUTS: Final = {
+    "heartbeat": 30,
+    "blocked_connection_timeout": 20,
+    "socket_timeout": 10,
+    "stack_timeout": 15,
+    "connection_attempts": 1,
+}
+
+
+def connection_parameters(url: str, *, connection_name: str) -> list[pika.URLParameters]:
+    """
+    Parameters for each of the `;`-separated `amqp://` or `amqps://` URLs, to be tried in order.
+
+    `connection_name` is what RabbitMQ's lists of connections show.
+    Raises UsageError, whose text holds no part of a URL: a password with an unescaped character
+    may have ended up in any of them.
+    """
+    urls = url.split(";")
+    return [
+        _parameters(
+            one, connection_name=connection_name, called=f"broker URL {number} of {len(urls)}"
+        )
+        for number, one in enumerate(urls, start=1)
+    ]
+
+
+def _parameters(url: str, *, connection_name: str, called: str) -> pika.URLParameters:
+    try:
+        parts = urlsplit(url.strip())
+        fault = next((text for test, text in _FAULTS if test(parts)), None)
+        parameters = pika.URLParameters(url.strip()) if not fault else None
+    # TypeError: pika unquotes the password of a user who has none.
+    except (ValueError, TypeError):
+        fault, parameters = "a part of it cannot be read", None
+    if parameters is None:
+        # Not chained: the library's error quotes the URL.
+        raise UsageError(
+            f"{called}: {fault}; expected amqp://user:password@host:port/vhost, with special "
+            "characters in user, password and vhost percent-encoded"
+        ) from None
+
+    given = parse_qs(parts.query)
+    for name, seconds in TIMEOUTS.items():
+        if name not in given:
+            setattr(parameters, name, seconds)
+    parameters.client_properties = {"connection_name": connection_name}
+    return parameters
+
+
+def _misplaced_at(parts: SplitResult) -> bool:
+    return "@" in parts.path + parts.query or bool(parts.fragment)
+
+
+_FAULTS: Final[tuple[tuple[Callable[[SplitResult], bool], str], ...]] = (
+    (lambda parts: parts.scheme not in {"amqp", "amqps"}, "its scheme is not amqp or amqps"),
+    (lambda parts: not parts.hostname, "it names no host"),
+    (_misplaced_at, "user, password or vhost holds an unescaped character"),
+    (lambda parts: "/" in parts.path[1:], "its vhost holds an unescaped slash"),
+)
