@@ -1,0 +1,1 @@
+"""Which run is due, when each of its jobs starts, and whether the day fits."""

@@ -1,0 +1,271 @@
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ifood_actors.config import Window
+from ifood_actors.planning.cadence import (
+    CATCH_UP_LIMIT,
+    Cadence,
+    Opening,
+    Period,
+    anticipations_period,
+    due_openings,
+    next_opening,
+    open_at,
+    opening_on,
+    sales_period,
+    settlements_period,
+)
+
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")
+LISBON = ZoneInfo("Europe/Lisbon")
+APIA = ZoneInfo("Pacific/Apia")
+ZONES = (SAO_PAULO, LISBON, APIA, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("UTC"))
+DAY = timedelta(days=1)
+
+SETTLEMENTS = Cadence("settlements_weekly", Window.parse("mon 08:00-12:00"))
+SALES = Cadence("sales", Window.parse("daily 03:00-06:00"))
+NIGHT = Cadence("sales", Window.parse("daily 22:00-02:00"))
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def days_of(openings: list[Opening]) -> list[date]:
+    return [opening.job_day for opening in openings]
+
+
+def local(opening: Opening | None, zone: ZoneInfo) -> tuple[str, str]:
+    assert opening is not None
+    ends = (opening.window_start, opening.window_end)
+    start, end = (f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in ends)
+    return start, end
+
+
+windows = st.builds(
+    Window,
+    weekday=st.none() | st.integers(0, 6),
+    start=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
+    end=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
+).filter(lambda window: window.start != window.end)
+
+# Around jumps of clocks, leap days, ISO week 53 and year ends, and then anywhere.
+dates = st.one_of(
+    st.sampled_from(
+        [
+            date(2018, 2, 17),  # Sao Paulo: 23:00 to 24:00 comes twice
+            date(2018, 11, 4),  # Sao Paulo: 00:00 to 01:00 does not exist
+            date(2024, 2, 29),
+            date(2026, 3, 29),  # Lisbon: 01:00 to 02:00 does not exist
+            date(2026, 10, 25),  # Lisbon: 01:00 to 02:00 comes twice
+            date(2020, 12, 31),  # in ISO week 53
+            date(2011, 12, 30),  # Apia: the whole day does not exist
+        ]
+    ),
+    st.dates(date(2000, 1, 1), date(2030, 12, 31)),
+)
+
+
+@given(windows, dates, st.sampled_from(ZONES), st.integers(-2 * 86400, 2 * 86400))
+def test_every_instant_belongs_to_at_most_one_window_of_a_kind(window, day, zone, offset):
+    cadence = Cadence("sales", window)
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(seconds=offset)
+
+    nearby = (opening_on(cadence, day + n * DAY, zone=zone) for n in range(-5, 6))
+    containing = [o for o in nearby if o and o.window_start <= at < o.window_end]
+
+    assert len(containing) <= 1
+    assert open_at(cadence, at, zone=zone) == next(iter(containing), None)
+
+
+@given(windows, dates, st.sampled_from(ZONES))
+def test_windows_of_a_kind_follow_each_other_and_none_is_empty(window, day, zone):
+    cadence = Cadence("sales", window)
+
+    nearby = (opening_on(cadence, day + n * DAY, zone=zone) for n in range(-8, 9))
+    found = [opening for opening in nearby if opening]
+
+    assert found
+    assert all(opening.window_start < opening.window_end for opening in found)
+    assert all(one.window_end <= other.window_start for one, other in pairwise(found))
+
+
+@given(windows, dates, st.sampled_from(ZONES))
+def test_job_day_is_the_local_date_on_which_the_window_opens(window, day, zone):
+    opening = opening_on(Cadence("sales", window), day, zone=zone)
+
+    if opening:
+        assert opening.job_day == opening.window_start.astimezone(zone).date() == day
+
+
+@given(st.dates(date(2000, 1, 1), date(2030, 12, 31)), st.sampled_from(ZONES))
+def test_a_daily_kind_has_one_job_day_for_every_day_of_the_zone(day, zone):
+    at = datetime(day.year, day.month, day.day, 23, 59, tzinfo=zone)
+    skipped_by_zone = at.astimezone(UTC).astimezone(zone).date() != day
+
+    found = opening_on(SALES, day, zone=zone)
+
+    assert (found is None) == skipped_by_zone
+
+
+@pytest.mark.parametrize(
+    ("window", "day", "zone", "expected"),
+    [
+        ("daily 00:30-03:00", date(2018, 11, 4), SAO_PAULO, ("2018-11-04 01:00", "03:00")),
+        ("daily 00:15-00:45", date(2018, 11, 4), SAO_PAULO, ("2018-11-04 01:00", "01:30")),
+        ("daily 22:00-00:30", date(2018, 11, 3), SAO_PAULO, ("2018-11-03 22:00", "01:00")),
+        ("daily 01:30-05:00", date(2026, 3, 29), LISBON, ("2026-03-29 02:00", "05:00")),
+        ("daily 08:00-12:00", date(2026, 3, 29), LISBON, ("2026-03-29 08:00", "12:00")),
+    ],
+)
+def test_a_time_that_clocks_skip_is_the_instant_of_the_jump(window, day, zone, expected):
+    opening = opening_on(Cadence("sales", Window.parse(window)), day, zone=zone)
+
+    start, end = local(opening, zone)
+    assert (start, end[-5:]) == expected
+
+
+def test_a_time_that_comes_twice_is_the_first_of_the_two():
+    window = Window.parse("daily 23:30-00:30")
+
+    opening = opening_on(Cadence("sales", window), date(2018, 2, 17), zone=SAO_PAULO)
+
+    assert opening is not None
+    assert opening.window_start == utc("2018-02-18T01:30")
+    assert opening.window_end - opening.window_start == timedelta(hours=2)
+
+
+def test_a_day_that_the_zone_skipped_has_no_window():
+    assert opening_on(SALES, date(2011, 12, 30), zone=APIA) is None
+
+
+def test_a_window_that_opens_is_due_at_once_with_its_own_times():
+    at = utc("2026-03-02T11:00")  # Monday 08:00 in Sao Paulo
+
+    assert due_openings(SETTLEMENTS, since=date(2026, 2, 24), at=at, zone=SAO_PAULO) == [
+        Opening("settlements_weekly", date(2026, 3, 2), at, at + timedelta(hours=4))
+    ]
+
+
+@pytest.mark.parametrize("at", ["2026-03-02T10:59:59", "2026-03-01T11:30"])
+def test_a_window_that_has_not_opened_is_not_due(at):
+    assert due_openings(SETTLEMENTS, since=date(2026, 2, 24), at=utc(at), zone=SAO_PAULO) == []
+
+
+@pytest.mark.parametrize(("late", "moved"), [(60, False), (61, True), (3 * 3600, True)])
+def test_an_opening_noticed_too_late_moves_its_whole_window(late, moved):
+    opens = utc("2026-03-02T11:00")
+    at = opens + timedelta(seconds=late)
+
+    (opening,) = due_openings(SETTLEMENTS, since=date(2026, 3, 2), at=at, zone=SAO_PAULO)
+
+    assert opening.window_start == (at if moved else opens)
+    assert opening.window_end - opening.window_start == timedelta(hours=4)
+
+
+def test_after_downtime_all_missed_runs_are_due_now_oldest_first():
+    at = utc("2026-03-05T15:00")
+
+    openings = due_openings(SALES, since=date(2026, 3, 2), at=at, zone=SAO_PAULO)
+
+    assert days_of(openings) == [date(2026, 3, day) for day in (2, 3, 4, 5)]
+    assert {opening.window_start for opening in openings} == {at}
+    assert {opening.window_end for opening in openings} == {at + timedelta(hours=3)}
+
+
+def test_a_run_already_planned_is_not_due_again():
+    at = utc("2026-03-05T15:00")
+
+    assert due_openings(SALES, since=date(2026, 3, 6), at=at, zone=SAO_PAULO) == []
+
+
+def test_a_window_over_midnight_is_due_for_the_day_on_which_it_opened():
+    at = utc("2026-03-05T04:00")  # 01:00 in Sao Paulo
+
+    openings = due_openings(NIGHT, since=date(2026, 3, 4), at=at, zone=SAO_PAULO)
+
+    assert days_of(openings) == [date(2026, 3, 4)]
+
+
+def test_catching_up_gives_up_at_its_limit():
+    at = utc("2026-03-05T15:00")
+
+    openings = due_openings(SALES, since=date(2020, 1, 1), at=at, zone=SAO_PAULO)
+
+    assert openings[0].job_day == date(2026, 3, 5) - CATCH_UP_LIMIT
+    assert len(openings) == CATCH_UP_LIMIT.days + 1
+
+
+def test_a_new_installation_starts_today():
+    at = utc("2026-03-05T15:00")
+
+    assert days_of(due_openings(SALES, since=None, at=at, zone=SAO_PAULO)) == [date(2026, 3, 5)]
+    assert due_openings(SETTLEMENTS, since=None, at=at, zone=SAO_PAULO) == []
+
+
+def test_an_instant_without_a_zone_is_refused():
+    with pytest.raises(ValueError, match="zone"):
+        due_openings(SALES, since=None, at=datetime(2026, 3, 5), zone=SAO_PAULO)  # noqa: DTZ001 - the mistake
+
+
+@pytest.mark.parametrize(
+    ("cadence", "at", "job_day"),
+    [
+        (SALES, "2026-03-05T15:00", date(2026, 3, 6)),
+        (SALES, "2026-03-05T05:59", date(2026, 3, 5)),
+        (SALES, "2026-03-05T06:00", date(2026, 3, 6)),
+        (SETTLEMENTS, "2026-12-31T12:00", date(2027, 1, 4)),
+    ],
+)
+def test_the_next_opening_is_after_the_instant(cadence, at, job_day):
+    assert next_opening(cadence, at=utc(at), zone=SAO_PAULO).job_day == job_day
+
+
+@pytest.mark.parametrize(
+    ("period", "start", "end"),
+    [
+        (sales_period(date(2024, 3, 1)), date(2024, 2, 23), date(2024, 2, 29)),
+        (sales_period(date(2026, 1, 3), days=3), date(2025, 12, 31), date(2026, 1, 2)),
+        (anticipations_period(date(2026, 3, 1)), date(2026, 1, 30), date(2026, 2, 28)),
+        (settlements_period(date(2026, 3, 2)), date(2026, 1, 5), date(2026, 3, 1)),
+        (settlements_period(date(2026, 3, 8)), date(2026, 1, 5), date(2026, 3, 1)),
+        (settlements_period(date(2021, 1, 4), weeks=1), date(2020, 12, 28), date(2021, 1, 3)),
+    ],
+)
+def test_periods_by_example(period, start, end):
+    assert period == Period(start, end)
+
+
+@given(st.dates(date(2000, 1, 1), date(2030, 12, 31)), st.integers(1, 53))
+def test_a_settlements_period_is_whole_weeks_and_the_latest_closed_ones(job_day, weeks):
+    period = settlements_period(job_day, weeks=weeks)
+
+    assert period.start.isoweekday() == 1
+    assert period.end.isoweekday() == 7
+    assert period.days == 7 * weeks
+    assert timedelta(days=1) <= job_day - period.end <= timedelta(days=7)
+
+
+@given(st.dates(date(2000, 1, 1), date(2030, 12, 31)), st.integers(0, 400), st.integers(1, 40))
+def test_blocks_cover_a_period_once_and_never_pass_their_limit(start, extra, max_days):
+    period = Period(start, start + timedelta(days=extra))
+
+    blocks = list(period.blocks(max_days))
+
+    covered = [block.start + n * DAY for block in blocks for n in range(block.days)]
+    assert covered == [start + n * DAY for n in range(period.days)]
+    assert all(block.days <= max_days for block in blocks)
+
+
+def test_a_period_that_ends_before_it_starts_and_a_block_without_days_are_refused():
+    period = Period(date(2026, 3, 1), date(2026, 3, 1))
+
+    with pytest.raises(ValueError, match="cannot end"):
+        Period(date(2026, 3, 2), date(2026, 3, 1))
+    with pytest.raises(ValueError, match="at least one day"):
+        list(period.blocks(0))
