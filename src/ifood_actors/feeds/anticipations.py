@@ -1,0 +1,97 @@
+"""
+Anticipations: payouts that the store brought forward for a fee.
+
+An item has no id of its own, so it is known by its period, type, dates and amount; a corrected
+amount is a new row, and the old one goes missing. Most stores have no plan and always answer with
+nothing. The API's side is in docs/ifood-api.md, section 5.
+"""
+
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Column, Date, Index, Integer, Numeric, Text, text
+from sqlmodel import Field
+
+from ifood_actors.feeds.closings import closing_rows
+from ifood_actors.feeds.feed import Feed
+from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
+from ifood_actors.ifood.client import MerchantApi
+from ifood_actors.ifood.schemas import Anticipation as AnticipationItem
+from ifood_actors.planning.cadence import Period
+
+# More than 31 days are answered by an empty list instead of an error.
+_MAX_DAYS = 30
+
+_IDENTITY = (
+    "calculation_start",
+    "calculation_end",
+    "type",
+    "original_payment_date",
+    "anticipated_payment_date",
+    "original_payment_amount",
+)
+
+
+def _day_in_key(column: str) -> str:
+    """Make absent days equal to each other; NULLS NOT DISTINCT needs Postgres 15."""
+    return f"COALESCE({column}, '-infinity'::date)"
+
+
+class Anticipation(Record, table=True):
+    __tablename__ = "ifood_anticipations"
+    natural_key = (
+        "merchant_id",
+        _day_in_key("calculation_start"),
+        _day_in_key("calculation_end"),
+        "type",
+        _day_in_key("original_payment_date"),
+        _day_in_key("anticipated_payment_date"),
+        "original_payment_amount",
+        "ordinal",
+    )
+    __table_args__ = (
+        Index("uq_ifood_anticipations_natural_key", *map(text, natural_key), unique=True),
+        Index(None, "merchant_id", "covered_from"),
+    )
+
+    calculation_start: date | None = Field(sa_column=Column(Date))
+    calculation_end: date | None = Field(sa_column=Column(Date))
+    type: str = Field(sa_column=Column(Text, nullable=False))
+    original_payment_date: date | None = Field(sa_column=Column(Date))
+    anticipated_payment_date: date | None = Field(sa_column=Column(Date))
+    original_payment_amount: Decimal = Field(sa_column=Column(MONEY, nullable=False))
+    # 1, 2... for items that are equal in all of the above.
+    ordinal: int = Field(sa_column=Column(Integer, nullable=False))
+    fee_percentage: Decimal | None = Field(sa_column=Column(Numeric))
+    fee_amount: Decimal | None = Field(sa_column=Column(MONEY))
+    anticipated_payment_amount: Decimal = Field(sa_column=Column(MONEY, nullable=False))
+    status: str | None = Field(sa_column=Column(Text))
+
+
+def fetch(
+    api: MerchantApi,
+    period: Period,
+    *,
+    timezone: ZoneInfo,  # noqa: ARG001 - calculation dates are days already
+) -> Fetched:
+    """
+    Read the anticipations whose calculation dates lie in `period`, each once.
+
+    The amount is what the store was paid: the sum of the anticipated amounts.
+    """
+    items: dict[tuple[Any, ...], Row] = {}
+    for block in period.blocks(_MAX_DAYS):
+        # Counted anew in each block: an item that two blocks bring is one, not a twin.
+        twins: Counter[tuple[Any, ...]] = Counter()
+        for row in closing_rows(api, "anticipations", block=block, model=AnticipationItem):
+            identity = tuple(row.get(column) for column in _IDENTITY)
+            twins[identity] += 1
+            items[*identity, twins[identity]] = row | {"ordinal": twins[identity]}
+    paid = [row["anticipated_payment_amount"] for row in items.values()]
+    return Fetched(tuple(items.values()), amount=sum(paid, Decimal(0)))
+
+
+ANTICIPATIONS = Feed(kind="anticipations_daily", table=Anticipation, fetch=fetch)

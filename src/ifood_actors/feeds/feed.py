@@ -1,0 +1,57 @@
+"""A feed: one kind of data that is pulled, from the question to the stored rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from ifood_actors.feeds.records import Fetched, Origin, Record, Stored, store
+from ifood_actors.ifood.client import MerchantApi
+from ifood_actors.planning.cadence import Period
+
+
+class Fetch(Protocol):
+    """
+    Read one merchant's items of a period.
+
+    `timezone` is the account's: it counts where an item does not name its merchant's.
+
+    Raises SchemaBroken, and what the client raises.
+    """
+
+    def __call__(self, api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """`kind` is its name as stored in `job_type`. No HTTP in `store`, no SQL in `fetch`."""
+
+    kind: str
+    table: type[Record]
+    fetch: Fetch
+
+    @property
+    def queue(self) -> str:
+        return f"ifood.{self.kind}"
+
+    def store(
+        self,
+        session: Session,
+        fetched: Fetched,
+        *,
+        account_id: UUID,
+        merchant_id: str,
+        job_id: UUID,
+        period: Period,
+        now: datetime,
+    ) -> Stored:
+        """
+        Write what was fetched for `period` in the caller's transaction; twice is the same as once.
+
+        Raises SchemaBroken when Postgres refuses a value.
+        """
+        origin = Origin(account_id=account_id, merchant_id=merchant_id, job_id=job_id, now=now)
+        return store(session, fetched, table=self.table, period=period, origin=origin)

@@ -1,0 +1,105 @@
+"""
+Settlements: the bank titles of the closed weeks.
+
+A title changes for weeks after its week has closed (PENDING until it is paid, a new date after a
+failed payment), so each pull reads eight weeks. The API's side is in docs/ifood-api.md, section 4.
+"""
+
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from hashlib import sha256
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Column, Date, Index, Text, UniqueConstraint
+from sqlmodel import Field
+
+from ifood_actors.feeds.closings import closing_rows
+from ifood_actors.feeds.feed import Feed
+from ifood_actors.feeds.records import MONEY, Fetched, Record, Row, canonical
+from ifood_actors.ifood.client import MerchantApi
+from ifood_actors.ifood.schemas import SettlementTitle
+from ifood_actors.planning.cadence import Period
+
+# More than 31 days are answered by an empty list instead of an error. Four whole weeks keep the
+# calculation periods, which are weeks, from being cut.
+_MAX_DAYS = 28
+
+
+class Settlement(Record, table=True):
+    __tablename__ = "ifood_settlements"
+    __table_args__ = (
+        UniqueConstraint("merchant_id", "title_id"),
+        Index(None, "merchant_id", "covered_from"),
+    )
+    natural_key = ("merchant_id", "title_id")
+
+    title_id: str = Field(sa_column=Column(Text, nullable=False))
+    type: str = Field(sa_column=Column(Text, nullable=False))
+    product: str | None = Field(sa_column=Column(Text))
+    amount: Decimal = Field(sa_column=Column(MONEY, nullable=False))
+    status: str | None = Field(sa_column=Column(Text))
+    transaction_id: str | None = Field(sa_column=Column(Text))
+    payment_date: date | None = Field(sa_column=Column(Date))
+    calculation_start: date | None = Field(sa_column=Column(Date))
+    calculation_end: date | None = Field(sa_column=Column(Date))
+
+
+def fetch(
+    api: MerchantApi,
+    period: Period,
+    *,
+    timezone: ZoneInfo,  # noqa: ARG001 - calculation dates are days already
+) -> Fetched:
+    """
+    Read the titles whose calculation dates lie in `period`, each once.
+
+    The amount is that of the payouts (REPASSE): the same money stands in other titles as well.
+    """
+    titles: dict[str, Row] = {}
+    lines: dict[str, tuple[str, Decimal]] = {}
+    for block in period.blocks(_MAX_DAYS):
+        twins: Counter[str] = Counter()
+        for row in closing_rows(api, "settlements", block=block, model=SettlementTitle):
+            title_id = _identity(row, lines=lines, twins=twins)
+            titles[title_id] = _merged(titles.get(title_id), row | {"title_id": title_id})
+    payouts = [row["amount"] for row in titles.values() if row["type"] == "REPASSE"]
+    return Fetched(tuple(titles.values()), amount=sum(payouts, Decimal(0)))
+
+
+def _identity(
+    row: Row,
+    *,
+    lines: dict[str, tuple[str, Decimal]],
+    twins: Counter[str],
+) -> str:
+    """
+    Give the id that the title is stored under; no two money lines of a pull share one.
+
+    `lines` remembers which line holds an id, `twins` counts equal titles without id in an answer.
+    """
+    line = (row["type"], row["amount"])
+    given: str | None = row.get("title_id")
+    if given is None:
+        # Nothing in here changes when the title is paid, refused or moved to another day.
+        days = (row["calculation_start"], row["calculation_end"])
+        parts = canonical([*line, row.get("product"), *days])
+        twins[parts] += 1
+        return "derived:" + sha256(f"{parts}#{twins[parts]}".encode()).hexdigest()
+    if lines.setdefault(given, line) == line:
+        return given
+    # The id is the balance's, and a balance that is split may show in several titles.
+    return f"{given}:{row['type']}:{row['amount']}"
+
+
+def _merged(known: Row | None, row: Row) -> Row:
+    """Choose between two sights of one title: the dated one, else the later one."""
+    if known is None or row["calculation_start"]:
+        return row
+    if known["calculation_start"]:
+        return known
+    # Loose in both blocks: it is gone only when both were read and neither brought it.
+    return row | {"covered_from": min(known["covered_from"], row["covered_from"])}
+
+
+SETTLEMENTS = Feed(kind="settlements_weekly", table=Settlement, fetch=fetch)

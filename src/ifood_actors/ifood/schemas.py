@@ -1,0 +1,279 @@
+"""
+What iFood's answers look like, as far as money is read from them.
+
+Required is only what every source agrees on; unknown fields and unknown words of an enumeration
+pass. Whatever else is wrong raises SchemaBroken, whose text names the place and never the value:
+an answer holds personal data. The rules' sources are in docs/ifood-api.md, sections 3 to 6.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from ifood_actors.errors import SchemaBroken
+
+# An item as it came: JSON, with exact decimals.
+Raw = dict[str, Any]
+
+_CENT = Decimal("0.01")
+# numeric(14,2) holds twelve digits before the point.
+_WHOLE_DIGITS = 12
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Replace the two things that JSON may hold and Postgres cannot: NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))
+
+
+def _text(value: object) -> object:
+    """Take numbers too: a short id comes as text from one store and as a number from another."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _exact(value: object) -> Decimal:
+    """Give a number as exactly as it came. A float is refused: it has lost its cents already."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = Decimal(value)
+    number = Decimal(value) if isinstance(value, int | Decimal) else Decimal("NaN")
+    if isinstance(value, bool) or not number.is_finite():
+        raise ValueError("no exact number")
+    if number and number.adjusted() >= _WHOLE_DIGITS:
+        raise ValueError("number too large")
+    return number
+
+
+def _cents(number: Decimal) -> Decimal:
+    """Give two decimals; a third one that is not zero would be a lost cent."""
+    cents = number.quantize(_CENT) if number else Decimal("0.00")
+    if cents != number:
+        raise ValueError("more than two decimals")
+    return cents
+
+
+def _iso(value: object) -> object:
+    """Take ISO text only: pydantic reads bare digits as seconds since 1970."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and _ISO_DAY.match(value):
+        return value
+    raise ValueError("no ISO date")
+
+
+def _utc(moment: datetime) -> datetime:
+    """Read an instant without an offset as UTC, which is what iFood means by it."""
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError("no usable year")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+# Part of a unique index, whose rows Postgres limits to a third of a page.
+Key = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
+Rate = Annotated[Decimal, BeforeValidator(_exact)]
+Money = Annotated[Rate, AfterValidator(_cents)]
+Day = Annotated[date | None, BeforeValidator(_iso)]
+Instant = Annotated[datetime, BeforeValidator(_iso), AfterValidator(_utc)]
+
+
+class IfoodModel(BaseModel):
+    """Fields are named like the API's, in snake_case; what is not named stays in the raw item."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        # Tracebacks are logged, and a refused value may be somebody's bank account.
+        hide_input_in_errors=True,
+    )
+
+
+class SettlementTitle(IfoodModel):
+    """One bank title: a payout, a slip, a record of receivables. `amount` is signed, in BRL."""
+
+    title_id: Key | None = Field(None, alias="id")
+    type: Key
+    product: Text | None = None
+    amount: Money
+    status: Text | None = None
+    transaction_id: Text | None = None
+    payment_date: Day = None
+
+
+class Anticipation(IfoodModel):
+    """One payout that was brought forward for a fee. iFood gives it no id."""
+
+    type: Key
+    original_payment_amount: Money
+    fee_percentage: Rate | None = None
+    fee_amount: Money | None = None
+    anticipated_payment_amount: Money
+    status: Text | None = None
+    original_payment_date: Day = None
+    anticipated_payment_date: Day = None
+
+
+class Merchant(IfoodModel):
+    short_id: Text | None = None
+    name: Text | None = None
+    type: Text | None = None
+    timezone: Text | None = None
+
+
+class SaleGrossValue(IfoodModel):
+    bag: Money | None = None
+    delivery_fee: Money | None = None
+    service_fee: Money | None = None
+
+
+class Benefits(IfoodModel):
+    total_value: Money | None = None
+
+
+class InformationProvider(IfoodModel):
+    name: Text | None = None
+
+
+class DeliveryParameters(IfoodModel):
+    logistic_provider: Text | None = None
+    delivery_product: Text | None = None
+    code: Text | None = None
+    scheduling_type: Text | None = None
+
+
+class DeliveryPrices(IfoodModel):
+    gross_value: Money | None = None
+    discount: Money | None = None
+    net_value: Money | None = None
+
+
+class Delivery(IfoodModel):
+    type: Text | None = None
+    information_provider: InformationProvider | None = None
+    delivery_parameters: DeliveryParameters | None = None
+    prices: DeliveryPrices | None = None
+
+
+class BillingSummary(IfoodModel):
+    sale_balance: Money | None = None
+
+
+class Sale(IfoodModel):
+    """
+    One order, with what it left to the store at the moment of the call.
+
+    Its lists (payments, benefits, billing entries, status history, events) stay in the raw item:
+    each may have several members, and a column for the first would hide the others.
+    """
+
+    sale_id: Key = Field(alias="id")
+    short_id: Text | None = None
+    created_at: Instant
+    type: Text | None = None
+    category: Text | None = None
+    sales_channel: Text | None = None
+    current_status: Text | None = None
+    merchant: Merchant | None = None
+    sale_gross_value: SaleGrossValue | None = None
+    benefits: Benefits | None = None
+    delivery: Delivery | None = None
+    # One copy of iFood's guide has lost an "m".
+    billing_summary: BillingSummary | None = Field(
+        None, validation_alias=AliasChoices("billingSummary", "billingSumary")
+    )
+
+
+class SalesPage(IfoodModel):
+    """One page of sales. `total` and `size` are not read: both are known to be wrong at times."""
+
+    page_count: int | None = None
+    sales: list[Raw] | None
+
+
+class ClosingPeriod(IfoodModel):
+    """Titles or anticipations of one calculation period."""
+
+    start_date_calculation: Day = None
+    end_date_calculation: Day = None
+    closing_items: list[Raw] | None = None
+
+
+class ClosingEnvelope(IfoodModel):
+    """Answer of settlements and of anticipations. `balance` is not read: it is 0 at times."""
+
+    settlements: list[Raw] | None
+
+
+class ClosingItem(NamedTuple):
+    """An item as it came and its calculation period; both dates are None for a loose one."""
+
+    raw: Raw
+    calculation_start: date | None
+    calculation_end: date | None
+
+
+Model = TypeVar("Model", bound=IfoodModel)
+
+
+def parse(model: type[Model], value: object) -> Model:
+    """Read `value` as a `model`. Raises SchemaBroken."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "answer"
+        raise SchemaBroken(f"{model.__name__}: {place}: {first['msg']}") from error
+
+
+def envelopes(answer: object) -> list[object]:
+    """Unwrap an answer: nothing, one envelope, or (as in iFood's Swagger) a list of them."""
+    if answer is None:
+        return []
+    return answer if isinstance(answer, list) else [answer]
+
+
+def closing_items(answer: object) -> Iterator[ClosingItem]:
+    """
+    Give every item of an answer of settlements or anticipations, loose or in a period.
+
+    A reader of one of the two shapes loses money lines. Raises SchemaBroken.
+    """
+    for envelope in envelopes(answer):
+        for element in parse(ClosingEnvelope, envelope).settlements or []:
+            yield from _items_of(element)
+
+
+def _items_of(element: Raw) -> Iterator[ClosingItem]:
+    period = parse(ClosingPeriod, element)
+    for item in period.closing_items or []:
+        yield ClosingItem(item, period.start_date_calculation, period.end_date_calculation)
+    # A serializer that writes every field gives a loose title a null list.
+    if period.closing_items is None and not _is_empty_period(element):
+        yield ClosingItem(element, None, None)
+
+
+def _is_empty_period(element: Raw) -> bool:
+    return "closingItems" in element and element.get("type") is None
