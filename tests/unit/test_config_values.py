@@ -1,0 +1,126 @@
+from datetime import time, timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ifood_actors.config import Window, format_duration, load, mask_url, parse_duration
+from ifood_actors.errors import UsageError
+
+SECRET = "hunter2"
+
+
+def problem(name: str, value: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        load({f"IFOOD_{name}": value}, None)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("BATCH_SIZE", "0", "auto or a whole number"),
+        ("BATCH_SIZE", "many", "auto or a whole number"),
+        ("WINDOW_OVERFLOW", "stretch", "refuse or extend"),
+        ("LEASE", "60", "a duration"),
+        ("LEASE", "-5s", "a duration"),
+        ("LEASE", "0", "from 1s to 1h"),
+        ("DISPATCH_HORIZON", "4h34m", "from 0 to 4h33m"),
+        ("TIMEZONE", "America", "a time zone"),
+        ("TIMEZONE", "../../etc/passwd", "a time zone"),
+        ("TIMEZONE", "Mars/Olympus", "a time zone"),
+        ("SALES_WINDOW", "sunday 03:00-06:00", "a window"),
+        ("SALES_WINDOW", "daily 25:00-26:00", "a window"),
+        ("SALES_WINDOW", "daily 03:00-03:00", "differs from its start"),
+        ("WORKER_MAX_ATTEMPTS", "1.5", "a whole number from 1 to 100"),
+        ("RATE_LIMIT_OAUTH_PER_MINUTE", "21", "from 1 to 20"),
+        ("API_ALLOW_HOST", "https://host/", "the name of a host"),
+        ("LOG_LEVEL", "loud", "debug or info or warning or error"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(name, value, expected):
+    line = problem(name, value)
+
+    assert line.startswith(f"IFOOD_{name}: expected ")
+    assert "\n" not in line
+    assert expected in line
+    assert line.endswith(f"not {value!r}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"mysql://app:{SECRET}@db/ifood"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET}/x@db/ifood"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET}#@db/ifood"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET} @db/ifood"),
+        ("BROKER_URL", f"https://app:{SECRET}@mq"),
+        ("BROKER_URL", f"amqp://app:{SECRET}@mq;"),
+        ("BROKER_URL", f"amqp://app:{SECRET}@"),
+        ("ENCRYPTION_KEYS", SECRET),
+        ("ENCRYPTION_KEYS", f"{Fernet.generate_key().decode()},{SECRET}"),
+        ("API_BASE_URL", f"https://app:{SECRET}@merchant-api.ifood.com.br"),
+        ("API_BASE_URL", f"https://merchant-api.ifood.com.br?token={SECRET}"),
+        ("API_BASE_URL", "http://merchant-api.ifood.com.br"),
+        ("API_BASE_URL", "merchant-api.ifood.com.br"),
+    ],
+)
+def test_a_wrong_secret_is_named_and_never_shown(name, value):
+    line = problem(name, value)
+
+    assert line.startswith(f"IFOOD_{name}: expected ")
+    assert "\n" not in line
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("postgresql://h/d", "postgresql://h/d"),
+        ("postgresql://u@h/d", "postgresql://u@h/d"),
+        ("postgresql://u:p@h/d?password=p&x=1", "postgresql://u:***@h/d?password=***&x=1"),
+    ],
+)
+def test_a_masked_url_still_says_where_it_leads(url, masked):
+    assert mask_url(url) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("0", timedelta()),
+        ("45s", timedelta(seconds=45)),
+        (" 10M ", timedelta(minutes=10)),
+        ("4h33m", timedelta(hours=4, minutes=33)),
+        ("2d", timedelta(days=2)),
+    ],
+)
+def test_durations_are_read(text, duration):
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1.5h", "1m2h", "1 h", "٣s", "9" * 99 + "s"])
+def test_garbage_is_no_duration(text):
+    with pytest.raises(ValueError, match="expected a duration"):
+        parse_duration(text)
+
+
+@given(st.timedeltas(min_value=timedelta(), max_value=timedelta(days=9999)))
+def test_a_written_duration_reads_back(duration):
+    whole = timedelta(seconds=int(duration.total_seconds()))
+
+    assert parse_duration(format_duration(duration)) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("mon 08:00-12:00", Window(0, time(8), time(12))),
+        ("DAILY  22:00 - 02:00", Window(None, time(22), time(2))),
+        ("sun 20:00-24:00", Window(6, time(20), time(0))),
+    ],
+)
+def test_windows_are_read(text, window):
+    assert Window.parse(text) == window
+    assert Window.parse(str(window)) == window
