@@ -84,6 +84,18 @@ class ServerFault(JobError):
     code = "server_fault"
 
 
+class DatabaseFault(JobError):
+    """Postgres did not answer, or gave up on a statement: back off, try again."""
+
+    code = "database"
+
+
+class TimeLimitReached(JobError):
+    """The job ran longer than any job may: back off, try again."""
+
+    code = "time_limit"
+
+
 class LeaseLost(JobError):
     """Another worker owns the job by now: store nothing, touch nothing."""
 
