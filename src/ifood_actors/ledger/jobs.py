@@ -39,7 +39,11 @@ class DueJob:
 
 @dataclass(frozen=True)
 class NewRun:
-    """One planning: its kind and day, its window, and the dates whose data is asked for."""
+    """
+    One planning: its kind and day, its window, and the dates whose data is asked for.
+
+    `complete` says that all accounts were asked to take part, not only some chosen by a person.
+    """
 
     kind: str
     job_day: date
@@ -48,6 +52,7 @@ class NewRun:
     batch_size: int
     period_start: date
     period_end: date
+    complete: bool
 
 
 @dataclass(frozen=True)

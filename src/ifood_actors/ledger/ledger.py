@@ -43,10 +43,11 @@ class Ledger:
             "window_start": run.window_start,
             "window_end": run.window_end,
             "batch_size": run.batch_size,
+            "complete": run.complete,
             "actor": self._actor,
         }
-        new: UUID | None = self._session.scalar(statements.START_RUN, values)
-        return new or self._session.execute(statements.FIND_RUN, values).scalar_one()
+        run_id: UUID = self._session.execute(statements.START_RUN, values).scalar_one()
+        return run_id
 
     def plan(self, run_id: UUID, run: NewRun, jobs: Iterable[NewJob], *, horizon: timedelta) -> int:
         """
@@ -91,6 +92,11 @@ class Ledger:
             return None
         self._do(statements.CLAIM, Act.CLAIM, id=job_id, after=lease)
         return _claimed(row)
+
+    def application_of(self, job_id: UUID) -> UUID | None:
+        """Tell which iFood application a job would use."""
+        app_id: UUID | None = self._session.scalar(statements.APPLICATION_OF, {"id": job_id})
+        return app_id
 
     def renew(self, held: Iterable[ClaimedJob], *, lease: timedelta) -> set[UUID]:
         """Renew the leases of jobs in work; a job that is missing from the answer was lost."""

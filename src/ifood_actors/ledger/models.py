@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -53,6 +54,8 @@ class Run(SQLModel, table=True):
     window_end: datetime = Field(sa_column=_instant(nullable=False))
     batch_size: int = Field(sa_column=Column(Integer, nullable=False))
     planned: int = Field(sa_column=_count())
+    # False when a person planned only some accounts: the day is then still to be planned.
+    complete: bool = Field(sa_column=Column(Boolean, nullable=False))
     created_at: datetime = Field(sa_column=_instant(nullable=False, now=True))
     created_by: str = Field(sa_column=Column(Text, nullable=False))
 
@@ -117,6 +120,7 @@ class JobEvent(SQLModel, table=True):
         # A gap or a fork in a job's history is impossible, not merely unlikely. No foreign key:
         # the history outlives a job that is deleted by hand, and costs one index, not three.
         UniqueConstraint("job_id", "event_no"),
+        Index("idx_job_events_at", "at", postgresql_using="brin"),  # rows arrive in this order
         CheckConstraint(_one_of("act", Act), name="act"),
     )
 

@@ -42,6 +42,11 @@ LOCK = text("""
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.id = :id FOR UPDATE OF job
 """)
+APPLICATION_OF = text("""
+    SELECT account.app_id
+    FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
+    WHERE job.id = :id
+""")
 CLAIM = _act(f"""
     status = 'running', attempts = attempts + 1, lease_no = lease_no + 1, locked_by = :actor,
     locked_at = statement_timestamp(), lease_expires_at = {_LATER}, wake_at = {_LATER}
@@ -116,11 +121,15 @@ RESCUE_FAILED = _act(
     where="id = ANY(:ids) AND status = 'running'",
 )
 START_RUN = text("""
-    INSERT INTO ifood_runs (id, job_type, job_day, window_start, window_end, batch_size, created_by)
-    VALUES (gen_random_uuid(), :kind, :job_day, :window_start, :window_end, :batch_size, :actor)
-    ON CONFLICT (job_type, job_day) DO NOTHING RETURNING id
+    INSERT INTO ifood_runs AS run (id, job_type, job_day, window_start, window_end, batch_size,
+      complete, created_by)
+    VALUES (gen_random_uuid(), :kind, :job_day, :window_start, :window_end, :batch_size,
+      :complete, :actor)
+    ON CONFLICT (job_type, job_day) DO UPDATE
+    SET complete = run.complete OR excluded.complete,
+      window_end = greatest(run.window_end, excluded.window_end)
+    RETURNING id
 """)
-FIND_RUN = text("SELECT id FROM ifood_runs WHERE job_type = :kind AND job_day = :job_day")
 COUNT_PLANNED = text("UPDATE ifood_runs SET planned = planned + :planned WHERE id = :id")
 PLAN = text("""
     WITH job AS (
