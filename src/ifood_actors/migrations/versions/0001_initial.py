@@ -1,0 +1,408 @@
+"""Accounts, applications, the ledger with its history, and the records."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+# A person's UPDATE leaves `event_no` alone; every act of the ledger increments it. So a change that
+# matters and was made by hand is noticed here: it gets its row in the history, and the job is woken
+# (or put to rest), whatever columns the person thought of.
+NOTICE_MANUAL_CHANGES = """
+CREATE FUNCTION ifood_notice_manual_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    NEW.event_no := 1;
+  ELSE
+    NEW.event_no := OLD.event_no + 1;
+  END IF;
+  NEW.updated_at := statement_timestamp();
+  NEW.dispatched_at := NULL;
+  NEW.lease_expires_at := NULL;
+  NEW.locked_at := NULL;
+  NEW.locked_by := NULL;
+  IF NEW.status IN ('pending', 'running') THEN
+    NEW.wake_at := statement_timestamp();
+    NEW.finished_at := NULL;
+  ELSE
+    NEW.wake_at := NULL;
+    NEW.finished_at := statement_timestamp();
+  END IF;
+  INSERT INTO ifood_job_events
+    (job_id, event_no, at, act, from_status, to_status, attempt, actor, reason)
+  VALUES (NEW.id, NEW.event_no, statement_timestamp(), 'manual',
+    CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status, NEW.attempts, session_user,
+    concat('SQL by hand, ', nullif(current_setting('application_name'), '')));
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER notice_manual_change BEFORE UPDATE ON ifood_jobs FOR EACH ROW
+WHEN (NEW.event_no = OLD.event_no AND (
+  NEW.status IS DISTINCT FROM OLD.status
+  OR NEW.scheduled_for IS DISTINCT FROM OLD.scheduled_for
+  OR NEW.next_retry_at IS DISTINCT FROM OLD.next_retry_at))
+EXECUTE FUNCTION ifood_notice_manual_change();
+
+CREATE TRIGGER notice_manual_insert BEFORE INSERT ON ifood_jobs FOR EACH ROW
+WHEN (NEW.event_no = 0)
+EXECUTE FUNCTION ifood_notice_manual_change();
+"""
+
+APPEND_ONLY = """
+CREATE FUNCTION ifood_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'the history of jobs is append-only';
+END $$;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ifood_job_events
+FOR EACH STATEMENT EXECUTE FUNCTION ifood_refuse_change();
+"""
+
+
+def upgrade() -> None:
+    op.create_table(
+        "ifood_anticipations",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("merchant_id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("missing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("covered_from", sa.Date(), nullable=False),
+        sa.Column("covered_to", sa.Date(), nullable=False),
+        sa.Column("raw", postgresql.JSONB(), nullable=False),
+        sa.Column("calculation_start", sa.Date(), nullable=True),
+        sa.Column("calculation_end", sa.Date(), nullable=True),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("original_payment_date", sa.Date(), nullable=True),
+        sa.Column("anticipated_payment_date", sa.Date(), nullable=True),
+        sa.Column("original_payment_amount", sa.Numeric(precision=14, scale=2), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("fee_percentage", sa.Numeric(), nullable=True),
+        sa.Column("fee_amount", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.Column("anticipated_payment_amount", sa.Numeric(precision=14, scale=2), nullable=False),
+        sa.Column("status", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_anticipations")),
+    )
+    op.create_index(
+        op.f("ix_ifood_anticipations_merchant_id_covered_from"),
+        "ifood_anticipations",
+        ["merchant_id", "covered_from"],
+        unique=False,
+    )
+    op.create_index(
+        "uq_ifood_anticipations_natural_key",
+        "ifood_anticipations",
+        [
+            sa.literal_column("merchant_id"),
+            sa.literal_column("COALESCE(calculation_start, '-infinity'::date)"),
+            sa.literal_column("COALESCE(calculation_end, '-infinity'::date)"),
+            sa.literal_column("type"),
+            sa.literal_column("COALESCE(original_payment_date, '-infinity'::date)"),
+            sa.literal_column("COALESCE(anticipated_payment_date, '-infinity'::date)"),
+            sa.literal_column("original_payment_amount"),
+            sa.literal_column("ordinal"),
+        ],
+        unique=True,
+    )
+    op.create_table(
+        "ifood_apps",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("client_secret_encrypted", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "kind IN ('centralized', 'distributed')", name=op.f("ck_ifood_apps_kind")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_apps")),
+        sa.UniqueConstraint("name", name=op.f("uq_ifood_apps_name")),
+    )
+    op.create_table(
+        "ifood_job_events",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("event_no", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("from_status", sa.Text(), nullable=True),
+        sa.Column("to_status", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("detail", postgresql.JSONB(), nullable=True),
+        sa.CheckConstraint(
+            "act IN ('plan', 'dispatch', 'claim', 'succeed', 'retry', 'snooze', 'fail', 'rescue', 'cancel', 'requeue', 'manual')",
+            name=op.f("ck_ifood_job_events_act"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_job_events")),
+        sa.UniqueConstraint("job_id", "event_no", name=op.f("uq_ifood_job_events_job_id_event_no")),
+    )
+    op.create_index(
+        "idx_job_events_at", "ifood_job_events", ["at"], unique=False, postgresql_using="brin"
+    )
+    op.create_table(
+        "ifood_limits",
+        sa.Column("app_id", sa.Uuid(), nullable=False),
+        sa.Column("endpoint_group", sa.Text(), nullable=False),
+        sa.Column("next_free_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("app_id", "endpoint_group", name=op.f("pk_ifood_limits")),
+    )
+    op.create_table(
+        "ifood_record_versions",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("record_table", sa.Text(), nullable=False),
+        sa.Column("record_id", sa.BigInteger(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("raw", postgresql.JSONB(), nullable=False),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_to", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_record_versions")),
+    )
+    op.create_index(
+        op.f("ix_ifood_record_versions_record_id"),
+        "ifood_record_versions",
+        ["record_id"],
+        unique=False,
+    )
+    op.create_table(
+        "ifood_runs",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("job_type", sa.Text(), nullable=False),
+        sa.Column("job_day", sa.Date(), nullable=False),
+        sa.Column("window_start", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("window_end", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("batch_size", sa.Integer(), nullable=False),
+        sa.Column("planned", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_runs")),
+        sa.UniqueConstraint("job_type", "job_day", name=op.f("uq_ifood_runs_job_type_job_day")),
+    )
+    op.create_table(
+        "ifood_sales",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("merchant_id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("missing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("covered_from", sa.Date(), nullable=False),
+        sa.Column("covered_to", sa.Date(), nullable=False),
+        sa.Column("raw", postgresql.JSONB(), nullable=False),
+        sa.Column("sale_id", sa.Text(), nullable=False),
+        sa.Column("sale_day", sa.Date(), nullable=False),
+        sa.Column("short_id", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("type", sa.Text(), nullable=True),
+        sa.Column("category", sa.Text(), nullable=True),
+        sa.Column("sales_channel", sa.Text(), nullable=True),
+        sa.Column("current_status", sa.Text(), nullable=True),
+        sa.Column("merchant_short_id", sa.Text(), nullable=True),
+        sa.Column("merchant_name", sa.Text(), nullable=True),
+        sa.Column("merchant_type", sa.Text(), nullable=True),
+        sa.Column("merchant_timezone", sa.Text(), nullable=True),
+        sa.Column("sale_gross_value_bag", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.Column(
+            "sale_gross_value_delivery_fee", sa.Numeric(precision=14, scale=2), nullable=True
+        ),
+        sa.Column("sale_gross_value_service_fee", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.Column("benefits_total_value", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.Column("delivery_type", sa.Text(), nullable=True),
+        sa.Column("delivery_information_provider_name", sa.Text(), nullable=True),
+        sa.Column("delivery_delivery_parameters_logistic_provider", sa.Text(), nullable=True),
+        sa.Column("delivery_delivery_parameters_delivery_product", sa.Text(), nullable=True),
+        sa.Column("delivery_delivery_parameters_code", sa.Text(), nullable=True),
+        sa.Column("delivery_delivery_parameters_scheduling_type", sa.Text(), nullable=True),
+        sa.Column("delivery_prices_gross_value", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.Column("delivery_prices_discount", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.Column("delivery_prices_net_value", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.Column("billing_summary_sale_balance", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_sales")),
+        sa.UniqueConstraint(
+            "merchant_id", "sale_id", name=op.f("uq_ifood_sales_merchant_id_sale_id")
+        ),
+    )
+    op.create_index(
+        op.f("ix_ifood_sales_merchant_id_covered_from"),
+        "ifood_sales",
+        ["merchant_id", "covered_from"],
+        unique=False,
+    )
+    op.create_table(
+        "ifood_settlements",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("merchant_id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("missing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("covered_from", sa.Date(), nullable=False),
+        sa.Column("covered_to", sa.Date(), nullable=False),
+        sa.Column("raw", postgresql.JSONB(), nullable=False),
+        sa.Column("title_id", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("product", sa.Text(), nullable=True),
+        sa.Column("amount", sa.Numeric(precision=14, scale=2), nullable=False),
+        sa.Column("status", sa.Text(), nullable=True),
+        sa.Column("transaction_id", sa.Text(), nullable=True),
+        sa.Column("payment_date", sa.Date(), nullable=True),
+        sa.Column("calculation_start", sa.Date(), nullable=True),
+        sa.Column("calculation_end", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_settlements")),
+        sa.UniqueConstraint(
+            "merchant_id", "title_id", name=op.f("uq_ifood_settlements_merchant_id_title_id")
+        ),
+    )
+    op.create_index(
+        op.f("ix_ifood_settlements_merchant_id_covered_from"),
+        "ifood_settlements",
+        ["merchant_id", "covered_from"],
+        unique=False,
+    )
+    op.create_table(
+        "accounts",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("ifood_merchant_id", sa.Text(), nullable=False),
+        sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("active", sa.Boolean(), server_default="true", nullable=False),
+        sa.Column("timezone", sa.Text(), server_default="America/Sao_Paulo", nullable=False),
+        sa.Column("app_id", sa.Uuid(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(["app_id"], ["ifood_apps.id"], name=op.f("fk_accounts_app_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
+        sa.UniqueConstraint("ifood_merchant_id", name=op.f("uq_accounts_ifood_merchant_id")),
+    )
+    op.create_table(
+        "ifood_tokens",
+        sa.Column("app_id", sa.Uuid(), nullable=False),
+        sa.Column("access_token_encrypted", sa.Text(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("renew_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("renewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["app_id"], ["ifood_apps.id"], name=op.f("fk_ifood_tokens_app_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("app_id", name=op.f("pk_ifood_tokens")),
+    )
+    op.create_table(
+        "ifood_jobs",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("job_type", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("merchant_id", sa.Text(), nullable=False),
+        sa.Column("job_day", sa.Date(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("scheduled_for", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("locked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("locked_by", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
+        sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("period_start", sa.Date(), nullable=False),
+        sa.Column("period_end", sa.Date(), nullable=False),
+        sa.Column("dispatched_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("dispatch_no", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lease_no", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "wake_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=True
+        ),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("result", postgresql.JSONB(), nullable=True),
+        sa.Column("event_no", sa.Integer(), server_default="0", nullable=False),
+        sa.CheckConstraint(
+            "(status IN ('pending', 'running')) = (wake_at IS NOT NULL)",
+            name=op.f("ck_ifood_jobs_wake_at"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('pending', 'running', 'success', 'failed', 'cancelled')",
+            name=op.f("ck_ifood_jobs_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_ifood_jobs_account_id")
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["ifood_runs.id"], name=op.f("fk_ifood_jobs_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_jobs")),
+        sa.UniqueConstraint(
+            "job_type",
+            "account_id",
+            "merchant_id",
+            "job_day",
+            name=op.f("uq_ifood_jobs_job_type_account_id_merchant_id_job_day"),
+        ),
+    )
+    op.create_index("idx_jobs_day", "ifood_jobs", ["job_type", "job_day"], unique=False)
+    op.create_index(
+        "idx_jobs_pending", "ifood_jobs", ["job_type", "status", "scheduled_for"], unique=False
+    )
+    op.create_index("idx_jobs_run", "ifood_jobs", ["run_id", "status"], unique=False)
+    op.create_index(
+        "idx_jobs_wake_at",
+        "ifood_jobs",
+        ["wake_at"],
+        unique=False,
+        postgresql_where=sa.text("wake_at IS NOT NULL"),
+    )
+    op.execute(NOTICE_MANUAL_CHANGES)
+    op.execute(APPEND_ONLY)
