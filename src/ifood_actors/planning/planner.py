@@ -1,0 +1,167 @@
+"""Planning a run: who takes part, when each starts, and one job for each in the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Engine, text
+from sqlmodel import Session
+
+from ifood_actors.config import Settings
+from ifood_actors.db import transaction
+from ifood_actors.errors import UsageError
+from ifood_actors.ledger import Ledger, NewJob, NewRun
+from ifood_actors.ledger.reports import planned_days
+from ifood_actors.logs import get_logger
+from ifood_actors.planning.cadence import (
+    CATCH_UP_LIMIT,
+    Cadence,
+    Opening,
+    Period,
+    anticipations_period,
+    due_openings,
+    local_day,
+    sales_period,
+    settlements_period,
+)
+from ifood_actors.planning.pacing import Candidate, spread
+
+log = get_logger(__name__)
+
+_UNPLANNED = text("""
+    SELECT account.id, account.ifood_merchant_id AS merchant_id, account.priority
+    FROM accounts AS account
+    WHERE account.active
+      AND (CAST(:only AS text[]) IS NULL
+        OR account.name = ANY(:only) OR account.ifood_merchant_id = ANY(:only))
+      AND NOT EXISTS (
+        SELECT FROM ifood_jobs AS job
+        WHERE job.job_type = :kind AND job.job_day = :job_day AND job.account_id = account.id
+          AND job.merchant_id = account.ifood_merchant_id)
+""")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to plan: an opening, the dates to ask for, and how to pace it."""
+
+    opening: Opening
+    period: Period
+    batch_size: int | Literal["auto"]
+    overflow: Literal["refuse", "extend"]
+    horizon: timedelta
+    only: Sequence[str] | None = None  # names or merchant ids of accounts; None is everybody
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run and the jobs that it lacked, in the order in which they start; `new` were written."""
+
+    run: NewRun
+    jobs: Sequence[NewJob]
+    new: int = 0
+
+
+def cadences(settings: Settings) -> dict[str, Cadence]:
+    """Give every kind its window."""
+    windows = {
+        "settlements_weekly": settings.settlements_window,
+        "anticipations_daily": settings.anticipations_window,
+        "sales": settings.sales_window,
+    }
+    return {kind: Cadence(kind, window) for kind, window in windows.items()}
+
+
+def period_of(kind: str, job_day: date, settings: Settings) -> Period:
+    """Give the dates that a job of this kind and day asks for."""
+    match kind:
+        case "settlements_weekly":
+            return settlements_period(job_day, weeks=settings.settlements_weeks)
+        case "anticipations_daily":
+            return anticipations_period(job_day, days=settings.anticipations_days)
+        case "sales":
+            return sales_period(job_day, days=settings.sales_days)
+        case _:
+            raise UsageError(f"no such kind: {kind}, one of {', '.join(cadences(settings))}")
+
+
+def request(opening: Opening, settings: Settings, *, only: Sequence[str] | None = None) -> Request:
+    """Plan an opening as the settings say."""
+    return Request(
+        opening=opening,
+        period=period_of(opening.kind, opening.job_day, settings),
+        batch_size=settings.batch_size,
+        overflow=settings.window_overflow,
+        horizon=settings.dispatch_horizon,
+        only=only,
+    )
+
+
+def plan(engine: Engine, wanted: Request, *, actor: str) -> Planned:
+    """
+    Write a run's jobs: one transaction, set-based, and nothing for accounts that have their job.
+
+    Called twice, or by ten processes at once, it plans once: the unique keys of runs and jobs are
+    the lock. Raises DoesNotFit when the batch size cannot start everybody within the window.
+    """
+    with transaction(engine) as tx:
+        planned = _spread(tx, wanted)
+        ledger = Ledger(tx, actor=actor)
+        run_id = ledger.start_run(planned.run)
+        new = ledger.plan(run_id, planned.run, planned.jobs, horizon=wanted.horizon)
+    log.info("run.planned", kind=planned.run.kind, job_day=planned.run.job_day, jobs=new)
+    return replace(planned, new=new)
+
+
+def preview(engine: Engine, wanted: Request) -> Planned:
+    """Tell what `plan` would write, and write nothing."""
+    with transaction(engine) as tx:
+        return _spread(tx, wanted)
+
+
+def plan_due(
+    engine: Engine, settings: Settings, *, kind: str, at: datetime, actor: str
+) -> list[Planned]:
+    """Plan every run of a kind whose window has opened, also those missed, oldest first."""
+    cadence, zone = cadences(settings)[kind], settings.timezone
+    with transaction(engine) as tx:
+        known = planned_days(tx, kind, since=local_day(at, zone=zone) - CATCH_UP_LIMIT)
+    openings = due_openings(cadence, since=min(known, default=None), at=at, zone=zone)
+    return [
+        plan(engine, request(opening, settings), actor=actor)
+        for opening in openings
+        if opening.job_day not in known
+    ]
+
+
+def _spread(tx: Session, wanted: Request) -> Planned:
+    opening, period = wanted.opening, wanted.period
+    values = {
+        "kind": opening.kind,
+        "job_day": opening.job_day,
+        "only": list(wanted.only) if wanted.only else None,
+    }
+    accounts = {row.id: row for row in tx.execute(_UNPLANNED, values)}
+    pacing = spread(
+        [Candidate(row.id, row.priority) for row in accounts.values()],
+        opening.window_start,
+        opening.window_end,
+        batch_size=wanted.batch_size,
+        overflow=wanted.overflow,
+    )
+    run = NewRun(
+        kind=opening.kind,
+        job_day=opening.job_day,
+        window_start=pacing.window_start,
+        window_end=pacing.window_end,
+        batch_size=pacing.batch_size,
+        period_start=period.start,
+        period_end=period.end,
+        complete=wanted.only is None,
+    )
+    jobs = [
+        NewJob(account_id, accounts[account_id].merchant_id, accounts[account_id].priority, slot)
+        for account_id, slot in pacing
+    ]
+    return Planned(run, jobs)
