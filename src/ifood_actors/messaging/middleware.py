@@ -1,0 +1,224 @@
+"""
+What surrounds every delivery: the ids in the logs, the figures, the limiter's gate, the retries.
+
+Dramatiq swallows exceptions of hooks, and then runs the actor all the same. So nothing that must
+hold depends on a hook: whatever fails in here leaves a job whose `wake_at` brings it back.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from random import random
+from time import monotonic
+
+import structlog
+from dramatiq import Broker, MessageProxy, Worker
+from dramatiq.middleware import (
+    Middleware,
+    Shutdown,
+    ShutdownNotifications,
+    SkipMessage,
+    TimeLimit,
+    TimeLimitExceeded,
+)
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ifood_actors import metrics
+from ifood_actors.db import transaction
+from ifood_actors.errors import DatabaseFault, JobError, Throttled, TimeLimitReached
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ledger import ClaimedJob, Ledger
+from ifood_actors.logs import get_logger
+from ifood_actors.messaging.orders import Order
+from ifood_actors.messaging.retries import Backoff, Fail, LetGo, Retry, Snooze, decide
+
+log = get_logger(__name__)
+
+# HTTP total 60 s < page loop 8 min < this < RabbitMQ's consumer_timeout of 30 min.
+JOB_LIMIT = timedelta(minutes=10)
+
+CLAIM_AGAIN_MS = 10_000
+
+_claim: ContextVar[ClaimedJob | None] = ContextVar("claim", default=None)
+
+
+@contextmanager
+def in_work(job: ClaimedJob) -> Iterator[None]:
+    """Name the claimed job to the retry middleware, which runs after the actor has ended."""
+    _claim.set(job)
+    structlog.contextvars.bind_contextvars(
+        account_id=str(job.account_id), merchant_id=job.merchant_id, attempt=job.attempts
+    )
+    yield
+    _claim.set(None)  # not in a finally: a claim that is still set has to be settled
+
+
+class Prefetch(Middleware):
+    """Take no more messages than there are threads: what waits belongs in the queue."""
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        worker.queue_prefetch = worker.worker_threads
+
+
+class LogContext(Middleware):
+    """Bind the ids of a delivery to every log line that it causes."""
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
+        _claim.set(None)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(kind=message.actor_name, **message.kwargs)
+
+
+class Metrics(Middleware):
+    """Count deliveries and their duration, by kind and outcome."""
+
+    def __init__(self) -> None:
+        self._started: ContextVar[float] = ContextVar("started")
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
+        self._started.set(monotonic())
+
+    def after_process_message(
+        self,
+        broker: Broker,  # noqa: ARG002
+        message: MessageProxy,
+        *,
+        result: object = None,  # noqa: ARG002
+        exception: BaseException | None = None,
+    ) -> None:
+        outcome = "done" if exception is None else classify(exception).code
+        self._count(message, outcome)
+
+    def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
+        self._count(message, "skipped")
+
+    def _count(self, message: MessageProxy, outcome: str) -> None:
+        seconds = monotonic() - self._started.get()
+        metrics.DELIVERIES.labels(kind=message.actor_name, outcome=outcome).observe(seconds)
+
+
+class RateLimit(Middleware):
+    """Send a job back, before it is claimed, while its application's limiter is closed."""
+
+    def __init__(self, engine: Engine, limiter: Limiter, *, actor: str) -> None:
+        self._engine = engine
+        self._limiter = limiter
+        self._actor = actor
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
+        closed = self._limiter.closed("financial")
+        if not closed:  # the usual case, at no cost
+            return
+        order = Order.from_kwargs(message.kwargs)
+        with transaction(self._engine) as tx:
+            ledger = Ledger(tx, actor=self._actor)
+            app_id = ledger.application_of(order.job_id)
+            after = closed.get(app_id) if app_id else None
+            if after is None:
+                return
+            ledger.snooze_unclaimed(
+                order.job_id, order.dispatch_no, after=after, reason="the limiter is closed"
+            )
+        log.info("job.snoozed", after_seconds=after.total_seconds(), reason="limiter closed")
+        raise SkipMessage("the limiter of its application is closed")
+
+
+class LedgerRetry(Middleware):
+    """Settle what an actor raised: the ledger retries, snoozes or fails, and the relay sends."""
+
+    def __init__(self, engine: Engine, *, backoff: Backoff, max_attempts: int, actor: str) -> None:
+        self._engine = engine
+        self._backoff = backoff
+        self._max_attempts = max_attempts
+        self._actor = actor
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"throws"}
+
+    def after_process_message(
+        self,
+        broker: Broker,
+        message: MessageProxy,
+        *,
+        result: object = None,  # noqa: ARG002
+        exception: BaseException | None = None,
+    ) -> None:
+        if exception is None:
+            return
+        error = classify(exception)
+        job = _claim.get()
+        if job is not None:
+            self._settle(job, error)
+        elif isinstance(error, DatabaseFault):
+            # The claim found no database. The same order again, soon: the relay's grace is longer.
+            broker.enqueue(message.copy(options={}), delay=CLAIM_AGAIN_MS)
+
+    def _settle(self, job: ClaimedJob, error: JobError) -> None:
+        decision = decide(
+            error,
+            attempts=job.attempts,
+            max_attempts=self._max_attempts,
+            backoff=self._backoff,
+            jitter=random(),  # noqa: S311 - spreads retries, guards nothing
+        )
+        reason = str(error)
+        with transaction(self._engine) as tx:
+            ledger = Ledger(tx, actor=self._actor)
+            match decision:
+                case Retry(after, code):
+                    ledger.retry(job, after=after, error_code=code, reason=reason)
+                case Snooze(after):
+                    ledger.snooze(job, after=after, reason=reason)
+                case Fail(code):
+                    ledger.fail(job, error_code=code, reason=reason)
+                case LetGo():
+                    pass
+        log.warning(_EVENTS[type(decision)], error_code=error.code, reason=reason)
+
+
+_EVENTS = {
+    Retry: "job.retried",
+    Snooze: "job.snoozed",
+    Fail: "job.failed",
+    LetGo: "job.let_go",
+}
+
+
+def classify(exception: BaseException) -> JobError:
+    """
+    Name what an actor raised in this project's words.
+
+    The text of an unknown exception may hold anything, so only its type gets into the ledger; the
+    log has the traceback.
+    """
+    match exception:
+        case JobError():
+            return exception
+        case Shutdown():
+            return Throttled("the worker was stopped", after=timedelta(0))
+        case TimeLimitExceeded():
+            return TimeLimitReached(f"the job ran longer than {JOB_LIMIT}")
+        case DBAPIError() | PoolTimeout():
+            return DatabaseFault(f"Postgres: {type(exception).__name__}")
+        case _:
+            return JobError(f"unexpected {type(exception).__name__}, see the worker's log")
+
+
+def middleware(
+    engine: Engine, *, limiter: Limiter, backoff: Backoff, max_attempts: int, actor: str
+) -> list[Middleware]:
+    """Everything around a delivery, in the one order that works."""
+    return [  # before-hooks run downward, after-hooks upward
+        Prefetch(),
+        LogContext(),  # first of those that log
+        Metrics(),  # before the gate: its after_skip must have seen a before
+        RateLimit(engine, limiter, actor=actor),  # refuses before a claim, so nothing is spent
+        LedgerRetry(engine, backoff=backoff, max_attempts=max_attempts, actor=actor),
+        # The two that interrupt are last, so that they interrupt no other's after-hook.
+        ShutdownNotifications(notify_shutdown=True),  # a stopping worker snoozes its jobs
+        TimeLimit(time_limit=JOB_LIMIT.total_seconds() * 1000),
+    ]
