@@ -1,0 +1,5 @@
+"""Plans runs when their windows open, and relays due jobs: `run` is the process."""
+
+from ifood_actors.scheduler.main import run
+
+__all__ = ["run"]

@@ -1,0 +1,98 @@
+"""The scheduler process. APScheduler only ticks; what is due is read from the ledger each time."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from threading import Event
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from dramatiq.errors import ConnectionError as BrokerConnectionError
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from ifood_actors.config import Settings
+from ifood_actors.errors import IfoodActorsError
+from ifood_actors.logs import get_logger
+from ifood_actors.messaging.orders import KINDS
+from ifood_actors.planning import planner
+from ifood_actors.scheduler.relay import Outbox, Relay
+
+log = get_logger(__name__)
+
+
+class Scheduler:
+    """Two ticks: plan what has opened, relay what is due. Several schedulers do no harm."""
+
+    def __init__(self, settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._actor = f"scheduler {socket.gethostname()}:{os.getpid()}"
+        self._relay = Relay(
+            engine,
+            outbox,
+            horizon=settings.dispatch_horizon,
+            max_attempts=settings.worker_max_attempts,
+            actor=self._actor,
+        )
+        # A tick that is late is run once, late; a tick that overruns swallows the next ones.
+        self._ticks = BackgroundScheduler(
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+
+    def start(self, *, plan: bool = True) -> None:
+        """Tick in background threads, for the first time at once; `plan` False only relays."""
+        ticks: dict[str, Callable[[], object]] = {"relay": self._relay.run}
+        if plan:
+            ticks |= {f"plan {kind}": partial(self._plan, kind) for kind in KINDS}
+        seconds = self._settings.poll_interval.total_seconds()
+        for name, tick in ticks.items():
+            self._ticks.add_job(
+                _surviving(tick, name=name),
+                "interval",
+                seconds=seconds,
+                next_run_time=datetime.now(UTC),
+            )
+        self._ticks.start()
+
+    def stop(self) -> None:
+        """Stop ticking; a tick that is under way ends first."""
+        self._ticks.shutdown()
+
+    def _plan(self, kind: str) -> None:
+        now = datetime.now(UTC)
+        planner.plan_due(self._engine, self._settings, kind=kind, at=now, actor=self._actor)
+
+
+def run(settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
+    """Run until TERM or INT; a second signal ends the process at once."""
+    stopping = Event()
+
+    def stop(signum: int, _frame: object) -> None:
+        if stopping.is_set():
+            os._exit(128 + signum)
+        stopping.set()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, stop)
+    scheduler = Scheduler(settings, engine=engine, outbox=outbox)
+    scheduler.start()
+    log.info("scheduler.started", poll_seconds=settings.poll_interval.total_seconds())
+    stopping.wait()
+    scheduler.stop()
+    log.info("scheduler.stopped")
+
+
+def _surviving(tick: Callable[[], object], *, name: str) -> Callable[[], None]:
+    def survive() -> None:
+        try:
+            tick()
+        except (IfoodActorsError, BrokerConnectionError, DBAPIError) as error:
+            # The next tick finds the same rows: nothing is lost by giving this one up.
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()
+            log.warning("scheduler.tick_failed", tick=name, reason=next(iter(reason), ""))
+
+    return survive

@@ -1,0 +1,127 @@
+"""
+The relay: one loop over `wake_at` that moves every job which nobody else would move.
+
+A pending job whose time is near is handed to RabbitMQ; a running one whose lease has ended is taken
+from its dead worker. A crash anywhere in here leaves rows whose `wake_at` has passed, and the next
+round drives them again: an extra message is dropped by the claim.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from dramatiq import Message
+from sqlalchemy import Engine
+
+from ifood_actors.db import transaction
+from ifood_actors.ledger import DueJob, JobStatus, Ledger
+from ifood_actors.logs import get_logger
+from ifood_actors.messaging.orders import Order, message
+
+log = get_logger(__name__)
+
+# One transaction: long enough to be fast, short enough that a worker whose message overtakes the
+# commit waits for less than half a second.
+BATCH = 250
+# How late a message may be before it is taken for lost, and sent again.
+GRACE = timedelta(minutes=5)
+
+
+class Outbox(Protocol):
+    """Where messages leave: the delay ladder, or the in-process broker of the demo."""
+
+    def enqueue_many(self, messages: Iterable[tuple[Message[None], int | None]]) -> object:
+        """Hand over messages, each with its delay in milliseconds, and wait until all are safe."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round did."""
+
+    dispatched: int = 0
+    held: int = 0
+    rescued: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "Round") -> "Round":
+        return Round(
+            self.dispatched + other.dispatched,
+            self.held + other.held,
+            self.rescued + other.rescued,
+            self.failed + other.failed,
+        )
+
+    @property
+    def moved(self) -> int:
+        return self.dispatched + self.held + self.rescued + self.failed
+
+
+class Relay:
+    """Moves due jobs; any number of them may run, on any number of hosts."""
+
+    def __init__(
+        self, engine: Engine, outbox: Outbox, *, horizon: timedelta, max_attempts: int, actor: str
+    ) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        self._horizon = horizon
+        self._max_attempts = max_attempts
+        self._actor = actor
+
+    def run(self) -> Round:
+        """Move everything that is due now, batch by batch."""
+        total = Round()
+        while True:
+            batch = self._move_batch()
+            total += batch
+            if batch.moved < BATCH:
+                break
+        if total.moved:
+            log.info(
+                "relay.moved",
+                dispatched=total.dispatched,
+                held=total.held,
+                rescued=total.rescued,
+                failed=total.failed,
+            )
+        return total
+
+    def _move_batch(self) -> Round:
+        """
+        Publish inside the transaction, before the commit.
+
+        A crash between the two is a second message later on, which is harmless; the other order
+        would be a job that nobody sends.
+        """
+        with transaction(self._engine) as tx:
+            ledger = Ledger(tx, actor=self._actor)
+            due = ledger.due(limit=BATCH)
+            pending = [job for job in due if job.status is JobStatus.PENDING]
+            abandoned = [job for job in due if job.status is JobStatus.RUNNING]
+            near = [job for job in pending if job.due_in <= self._horizon]
+            far = [job for job in pending if job.due_in > self._horizon]
+            spent = [job for job in abandoned if job.attempts >= self._max_attempts]
+            saved = [job for job in abandoned if job.attempts < self._max_attempts]
+
+            self._outbox.enqueue_many((_order(job), _delay_ms(job)) for job in near)
+            ledger.dispatch(_ids(near), grace=GRACE)
+            ledger.hold(_ids(far), horizon=self._horizon)
+            ledger.rescue(_ids(saved), reason="its worker died or froze: the lease ended")
+            ledger.rescue_as_failed(_ids(spent), reason="the lease ended in the last attempt")
+        return Round(len(near), len(far), len(saved), len(spent))
+
+
+def _order(job: DueJob) -> Message[None]:
+    dispatch_no = job.dispatch_no if job.resend else job.dispatch_no + 1
+    return message(job.kind, Order(job.id, dispatch_no))
+
+
+def _delay_ms(job: DueJob) -> int | None:
+    milliseconds = job.due_in // timedelta(milliseconds=1)
+    return milliseconds if milliseconds > 0 else None
+
+
+def _ids(jobs: Sequence[DueJob]) -> list[UUID]:
+    return [job.id for job in jobs]

@@ -1,0 +1,52 @@
+"""
+Runs jobs. `dramatiq ifood_actors.worker` starts here: this is its composition root.
+
+execute (the story of one delivery) · leases · actors · composition (builds it all)
+"""
+
+import sys
+
+
+def compose() -> None:
+    """
+    Build the worker of this process from the environment and make its broker Dramatiq's.
+
+    Ends the process with one line and the contract's exit code when it cannot work.
+    """
+    import dramatiq  # noqa: PLC0415 - only a worker process pays for these imports
+
+    from ifood_actors import config, logs  # noqa: PLC0415 - the same
+    from ifood_actors.db import connect, require_reachable  # noqa: PLC0415 - the same
+    from ifood_actors.errors import IfoodActorsError  # noqa: PLC0415 - the same
+    from ifood_actors.messaging.broker import ladder_broker  # noqa: PLC0415 - the same
+    from ifood_actors.worker.composition import assemble  # noqa: PLC0415 - the same
+
+    try:
+        settings = config.load()
+        logs.configure(settings.log_level)
+        threads = settings.worker_threads
+        engine = connect(
+            settings.require_database_url(),
+            application_name="ifood-actors worker",
+            pool_size=threads + 2,
+        )
+        require_reachable(engine)
+        url = settings.require_broker_url()
+        broker = assemble(
+            settings,
+            engine=engine,
+            make_broker=lambda chain: ladder_broker(
+                url, middleware=chain, connection_name="ifood-actors worker"
+            ),
+        )
+        broker.declare_all()
+    except IfoodActorsError as error:
+        print(f"ifood-actors worker: {error}", file=sys.stderr)  # noqa: T201 - the one clear line
+        raise SystemExit(error.exit_code) from None
+    dramatiq.set_broker(broker)
+
+
+# The command offers no hook for a bare module name but its import. Everybody else who imports
+# this package (tests, the demo) wants its parts, not a worker.
+if "dramatiq.cli" in sys.modules:
+    compose()

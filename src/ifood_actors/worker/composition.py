@@ -1,0 +1,76 @@
+"""Builds a worker from the settings: the one place that knows every collaborator."""
+
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from dramatiq import Broker, Middleware
+from sqlalchemy import Engine
+
+from ifood_actors.config import Settings
+from ifood_actors.ifood import (
+    IfoodClient,
+    Limiter,
+    Tokens,
+    Vault,
+    fleet_access,
+    http_client,
+    request_token,
+)
+from ifood_actors.messaging.middleware import middleware
+from ifood_actors.messaging.retries import Backoff
+from ifood_actors.worker.actors import declare_actors
+from ifood_actors.worker.leases import Leases
+
+BrokerT = TypeVar("BrokerT", bound=Broker)
+
+
+def assemble(
+    settings: Settings, *, engine: Engine, make_broker: Callable[[list[Middleware]], BrokerT]
+) -> BrokerT:
+    """Make a broker whose middleware and actors are this project's; nothing is connected yet."""
+    actor = f"worker {socket.gethostname()}:{os.getpid()}"
+    limiter = fleet_limiter(engine, settings)
+    leases = Leases(engine, length=settings.lease, actor=actor)
+    broker = make_broker(
+        middleware(
+            engine,
+            limiter=limiter,
+            backoff=Backoff(settings.backoff_base, settings.backoff_cap),
+            max_attempts=settings.worker_max_attempts,
+            actor=actor,
+        )
+    )
+    client = ifood_client(engine, settings, limiter=limiter, threads=settings.worker_threads)
+    declare_actors(broker, engine=engine, client=client, leases=leases)
+    return broker
+
+
+def fleet_limiter(engine: Engine, settings: Settings) -> Limiter:
+    """Make the limiter; all processes that share a database must be given the same rates."""
+    return Limiter(
+        engine,
+        rates={
+            "financial": settings.rate_limit_per_minute,
+            "merchant": settings.rate_limit_per_minute,
+            "oauth": settings.rate_limit_oauth_per_minute,
+        },
+    )
+
+
+def ifood_client(
+    engine: Engine, settings: Settings, *, limiter: Limiter, threads: int
+) -> IfoodClient:
+    """Make the client; raises UsageError when there is no key to read the secrets with."""
+    http = http_client(threads=threads)
+    tokens = Tokens(
+        engine,
+        vault=Vault(settings.require_encryption_keys()),
+        limiter=limiter,
+        request=partial(request_token, http, settings.api_base_url),
+    )
+    return IfoodClient(
+        base_url=settings.api_base_url, http=http, access=fleet_access(tokens, limiter)
+    )

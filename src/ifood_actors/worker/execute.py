@@ -1,0 +1,66 @@
+"""The story of one delivery, from the claim to the stored records."""
+
+from dataclasses import asdict
+from time import monotonic
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from ifood_actors.db import database_now, transaction
+from ifood_actors.errors import CredentialsRefused
+from ifood_actors.feeds import FEEDS
+from ifood_actors.ifood import IfoodClient
+from ifood_actors.ledger import ClaimedJob, Ledger
+from ifood_actors.logs import get_logger
+from ifood_actors.messaging.middleware import in_work
+from ifood_actors.messaging.orders import Order
+from ifood_actors.planning.cadence import Period
+from ifood_actors.worker.leases import Leases
+
+log = get_logger(__name__)
+
+
+def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases) -> None:
+    """
+    Claim the job, fetch its records, store them.
+
+    No transaction is open while iFood is asked. The records and `success` are one transaction,
+    fenced by the lease: a worker that was frozen and wakes up stores nothing. An exception leaves
+    the job running; the retry middleware settles it, or else its lease ends.
+    """
+    started = monotonic()
+    with transaction(engine) as tx:
+        job = Ledger(tx, actor=leases.actor).claim(
+            order.job_id, order.dispatch_no, lease=leases.length
+        )
+    if job is None:
+        log.info("job.passed_over")
+        return
+
+    feed = FEEDS[job.kind]
+    with in_work(job), leases.hold(job) as lease:
+        api = client.merchant(_app_of(job), job.merchant_id, on_progress=lease.progress)
+        period = Period(job.period_start, job.period_end)
+        fetched = feed.fetch(api, period, timezone=ZoneInfo(job.timezone))
+
+        lease.progress()
+        with transaction(engine) as tx:
+            stored = feed.store(
+                tx,
+                fetched,
+                account_id=job.account_id,
+                merchant_id=job.merchant_id,
+                job_id=job.id,
+                period=period,
+                now=database_now(tx),
+            )
+            result = {**asdict(stored), "amount": str(stored.amount), "requests": api.requests}
+            Ledger(tx, actor=leases.actor).succeed(job, result=result)
+    log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result)
+
+
+def _app_of(job: ClaimedJob) -> UUID:
+    if job.app_id is None:
+        raise CredentialsRefused("the account has no application: `accounts import` with `app`")
+    return job.app_id

@@ -1,0 +1,86 @@
+"""Leases of the jobs in work: one thread renews them all, as long as each makes progress."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Event, Lock, Thread
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from ifood_actors.db import transaction
+from ifood_actors.errors import LeaseLost
+from ifood_actors.ledger import ClaimedJob, Ledger
+from ifood_actors.logs import get_logger
+
+log = get_logger(__name__)
+
+# Longer than anything a healthy job does between two signs of life; one HTTP exchange takes 60 s.
+STALLED_AFTER = timedelta(minutes=2)
+_RENEWALS_PER_LEASE = 4
+
+
+class Lease:
+    """One job's lease, as the job sees it."""
+
+    def __init__(self, job: ClaimedJob) -> None:
+        self.job = job
+        self.lost = False
+        self._last_progress = time.monotonic()
+
+    def progress(self) -> None:
+        """Show that the job goes on; raises LeaseLost as soon as it is known to be another's."""
+        if self.lost:
+            raise LeaseLost(f"job {self.job.id} was taken over while it was in work")
+        self._last_progress = time.monotonic()
+
+    def stalled(self) -> bool:
+        return time.monotonic() - self._last_progress > STALLED_AFTER.total_seconds()
+
+
+class Leases:
+    """The leases that this process holds; the renewing thread starts with the first of them."""
+
+    def __init__(self, engine: Engine, *, length: timedelta, actor: str) -> None:
+        self.length = length
+        self._engine = engine
+        self.actor = actor
+        self._held: set[Lease] = set()
+        self._lock = Lock()
+        self._thread: Thread | None = None
+
+    @contextmanager
+    def hold(self, job: ClaimedJob) -> Iterator[Lease]:
+        """Keep a claimed job's lease alive for the length of the block."""
+        lease = Lease(job)
+        with self._lock:
+            self._held.add(lease)
+            if self._thread is None:
+                self._thread = Thread(target=self._renew_for_ever, name="leases", daemon=True)
+                self._thread.start()
+        try:
+            yield lease
+        finally:
+            with self._lock:
+                self._held.discard(lease)
+
+    def renew(self) -> None:
+        """Renew every lease whose job makes progress, in one statement."""
+        with self._lock:
+            alive = {lease.job.id: lease for lease in self._held if not lease.stalled()}
+        if not alive:
+            return
+        with transaction(self._engine) as tx:
+            jobs = [lease.job for lease in alive.values()]
+            renewed = Ledger(tx, actor=self.actor).renew(jobs, lease=self.length)
+        for job_id in alive.keys() - renewed:
+            alive[job_id].lost = True
+
+    def _renew_for_ever(self) -> None:
+        never = Event()
+        while not never.wait(self.length.total_seconds() / _RENEWALS_PER_LEASE):
+            try:
+                self.renew()
+            except DBAPIError as error:
+                log.warning("leases.not_renewed", error=str(error.orig))
