@@ -45,7 +45,8 @@ _RESERVE = text("""
 _REFUSED = text("""
     UPDATE ifood_limits
     SET next_free_at = least(next_free_at, clock_timestamp() + :longest_wait),
-        closed_until = least(closed_until, clock_timestamp() + :longest_closure)
+        closed_until = CASE WHEN closed_until IS NOT NULL  -- least() would make one of NULL
+            THEN least(closed_until, clock_timestamp() + :longest_closure) END
     WHERE app_id = :app_id AND endpoint_group = :group
     RETURNING greatest(next_free_at, closed_until) - clock_timestamp() AS wait
 """)

@@ -1,0 +1,202 @@
+"""The fleet's pace, on a real Postgres and its clock."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, text
+
+from ifood_actors.errors import Throttled
+from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood.limiter import interval
+
+pytestmark = pytest.mark.services
+
+RATES: dict[EndpointGroup, int] = {"financial": 1200, "merchant": 1, "oauth": 15}
+LONG = timedelta(minutes=5)
+NO_WAIT = timedelta(0)
+
+
+@pytest.fixture
+def limiter(engine: Engine) -> Limiter:
+    return Limiter(engine, rates=RATES)
+
+
+def shift(engine: Engine, app_id: UUID, column: str, by: timedelta) -> None:
+    """Move an instant of the row, as if the database's clock had gone the other way."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"UPDATE ifood_limits SET {column} = {column} + :by WHERE app_id = :app_id"),
+            {"by": by, "app_id": app_id},
+        )
+
+
+def test_slots_of_many_threads_and_processes_are_one_interval_apart(engine):
+    app_id, fleet = uuid4(), [Limiter(engine, rates=RATES) for _ in range(4)]
+    start = threading.Barrier(4)
+
+    def reserve(limiter: Limiter) -> list[Reservation]:
+        start.wait()
+        return [limiter.reserve(app_id, "financial", max_wait=LONG) for _ in range(50)]
+
+    with ThreadPoolExecutor(4) as pool:
+        slots = sorted(slot.not_before for mine in pool.map(reserve, fleet) for slot in mine)
+
+    # The whole is exact; single slots are known as well as the statement's way back is fast.
+    whole = 199 * interval(1200).total_seconds()
+    assert slots[-1] - slots[0] == pytest.approx(whole, abs=0.1)
+
+
+def test_requests_come_no_faster_than_the_rate_and_use_it_up(limiter):
+    app_id, sent = uuid4(), []
+    end = time.monotonic() + 2
+
+    def send() -> None:
+        while time.monotonic() < end:
+            limiter.acquire(app_id, "financial")
+            sent.append(time.monotonic())
+
+    with ThreadPoolExecutor(5) as pool:
+        for future in [pool.submit(send) for _ in range(5)]:
+            future.result()
+
+    possible = (max(sent) - min(sent)) / interval(1200).total_seconds() + 1
+    assert 0.95 * possible <= len(sent) <= possible + 1
+
+
+def test_the_pace_survives_a_restart(engine, limiter):
+    app_id = uuid4()
+    limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+
+    with pytest.raises(Throttled):
+        Limiter(engine, rates=RATES).reserve(app_id, "oauth", max_wait=NO_WAIT)
+
+
+def test_applications_and_groups_do_not_wait_for_each_other(limiter):
+    app_id = uuid4()
+
+    limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+    limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
+    limiter.reserve(uuid4(), "oauth", max_wait=NO_WAIT)
+
+
+def test_a_wait_that_is_too_long_reserves_nothing(limiter):
+    app_id = uuid4()
+    limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
+
+    for _ in range(10):
+        with pytest.raises(Throttled) as raised:
+            limiter.reserve(app_id, "merchant", max_wait=timedelta(seconds=1))
+
+    assert timedelta(seconds=60) < raised.value.after <= interval(1)
+
+
+def test_idle_time_is_not_saved_up(engine, limiter):
+    app_id = uuid4()
+    limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+    shift(engine, app_id, "next_free_at", -timedelta(hours=1))
+
+    limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+
+    with pytest.raises(Throttled):
+        limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+
+
+def test_a_closed_application_sends_nothing_until_it_opens(limiter):
+    app_id = uuid4()
+
+    limiter.close(app_id, "financial", after=timedelta(seconds=0.5), reason="429")
+
+    closed = limiter.closed("financial")
+    assert timedelta(0) < closed[app_id] <= timedelta(seconds=0.5)
+    with pytest.raises(Throttled):
+        limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=0.1))
+    started = time.monotonic()
+    limiter.acquire(app_id, "financial")
+    assert 0.4 < time.monotonic() - started < 1.5
+    assert app_id not in limiter.closed("financial")
+
+
+def test_opening_lets_them_out_one_by_one(limiter):
+    app_id = uuid4()
+    limiter.close(app_id, "oauth", after=timedelta(seconds=0.2), reason="429")
+
+    slots = [limiter.reserve(app_id, "oauth", max_wait=LONG).not_before for _ in range(3)]
+
+    gaps = [slots[1] - slots[0], slots[2] - slots[1]]
+    assert gaps == pytest.approx([interval(15).total_seconds()] * 2, abs=0.1)
+
+
+def test_a_closure_is_lengthened_but_never_shortened(limiter):
+    app_id = uuid4()
+
+    for seconds, left in [(60, 60), (5, 60), (90, 90)]:
+        limiter.close(app_id, "financial", after=timedelta(seconds=seconds), reason="429")
+
+        remaining = limiter.closed("financial")[app_id].total_seconds()
+        assert remaining == pytest.approx(left, abs=1)
+
+
+def test_a_closure_lasts_an_hour_at_most(limiter):
+    app_id = uuid4()
+
+    limiter.close(app_id, "financial", after=timedelta(days=300), reason="429")
+
+    assert limiter.closed("financial")[app_id] <= timedelta(hours=1)
+
+
+def test_who_holds_a_slot_when_the_row_closes_gives_it_up(limiter):
+    app_id = uuid4()
+    held = limiter.reserve(app_id, "financial", max_wait=LONG)
+
+    limiter.close(app_id, "financial", after=timedelta(seconds=30), reason="429")
+
+    assert not limiter.wait_for(held)
+
+
+def test_another_process_notices_a_closure_within_a_second(engine, limiter):
+    app_id, other = uuid4(), Limiter(engine, rates=RATES)
+    assert app_id not in other.closed("financial")
+
+    limiter.close(app_id, "financial", after=timedelta(seconds=30), reason="429")
+
+    threading.Event().wait(1.1)
+    assert app_id in other.closed("financial")
+
+
+def test_who_wakes_up_late_gives_the_slot_up(limiter):
+    now = time.monotonic()
+    late = Reservation(uuid4(), "financial", not_before=now - 2, not_after=now - 1)
+
+    assert not limiter.wait_for(late)
+
+
+def test_a_stopping_process_does_not_wait(engine):
+    stopping = threading.Event()
+    limiter, app_id = Limiter(engine, rates=RATES, stopping=stopping), uuid4()
+    limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
+    threading.Timer(0.2, stopping.set).start()
+    started = time.monotonic()
+
+    with pytest.raises(Throttled, match="stopping"):
+        limiter.acquire(app_id, "merchant", max_wait=LONG)
+
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("column", ["next_free_at", "closed_until"])
+def test_a_clock_that_was_set_back_does_not_hold_the_fleet_for_long(engine, limiter, column):
+    app_id = uuid4()
+    limiter.close(app_id, "financial", after=timedelta(seconds=1), reason="429")
+    shift(engine, app_id, column, timedelta(days=30))
+
+    waits = []
+    for _ in range(2):
+        with pytest.raises(Throttled) as raised:
+            limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=30))
+        waits.append(raised.value.after)
+
+    assert waits[1] < waits[0] <= timedelta(hours=1)
