@@ -19,11 +19,7 @@ from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row, canonical
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import SettlementTitle
-from ifood_actors.planning.cadence import Period
-
-# More than 31 days are answered by an empty list instead of an error. Four whole weeks keep the
-# calculation periods, which are weeks, from being cut.
-_MAX_DAYS = 28
+from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS, Period
 
 
 class Settlement(Record, table=True):
@@ -58,7 +54,7 @@ def fetch(
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}
-    for block in period.blocks(_MAX_DAYS):
+    for block in period.blocks(SETTLEMENTS_BLOCK_DAYS):
         twins: Counter[str] = Counter()
         for row in closing_rows(api, "settlements", block=block, model=SettlementTitle):
             title_id = _identity(row, lines=lines, twins=twins)
@@ -80,7 +76,7 @@ def _identity(
     """
     line = (row["type"], row["amount"])
     given: str | None = row.get("title_id")
-    if given is None:
+    if not given:
         # Nothing in here changes when the title is paid, refused or moved to another day.
         days = (row["calculation_start"], row["calculation_end"])
         parts = canonical([*line, row.get("product"), *days])

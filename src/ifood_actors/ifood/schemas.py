@@ -91,7 +91,7 @@ def _utc(moment: datetime) -> datetime:
 
 Text = Annotated[str, BeforeValidator(_text)]
 # Part of a unique index, whose rows Postgres limits to a third of a page.
-Key = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
+Key = Annotated[Text, StringConstraints(max_length=200)]
 Rate = Annotated[Decimal, BeforeValidator(_exact)]
 Money = Annotated[Rate, AfterValidator(_cents)]
 Day = Annotated[date | None, BeforeValidator(_iso)]
@@ -114,6 +114,7 @@ class IfoodModel(BaseModel):
 class SettlementTitle(IfoodModel):
     """One bank title: a payout, a slip, a record of receivables. `amount` is signed, in BRL."""
 
+    # Some titles come without one.
     title_id: Key | None = Field(None, alias="id")
     type: Key
     product: Text | None = None
@@ -189,7 +190,7 @@ class Sale(IfoodModel):
     each may have several members, and a column for the first would hide the others.
     """
 
-    sale_id: Key = Field(alias="id")
+    sale_id: Key = Field(alias="id", min_length=1)
     short_id: Text | None = None
     created_at: Instant
     type: Text | None = None
