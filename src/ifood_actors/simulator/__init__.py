@@ -1,0 +1,13 @@
+"""
+A fake iFood API: a real HTTP server on loopback with seeded data, for demo, tests and load runs.
+
+`serve` runs it in the foreground, `running` from a thread for the length of a `with` block. It
+needs the extra `demo`.
+"""
+
+from ifood_actors.simulator.handle import Simulator
+from ifood_actors.simulator.quirks import Quirk
+from ifood_actors.simulator.server import running, serve
+from ifood_actors.simulator.settings import ROUGH, App, FaultRates, Settings
+
+__all__ = ["ROUGH", "App", "FaultRates", "Quirk", "Settings", "Simulator", "running", "serve"]

@@ -1,0 +1,70 @@
+"""What a quirk makes of an answer."""
+
+import re
+from dataclasses import replace
+
+from ifood_actors.simulator.answers import (
+    NOT_YOUR_STORE,
+    SERVER_ERROR,
+    THROTTLED,
+    UNAUTHORIZED,
+    Answer,
+    html,
+    kong,
+)
+from ifood_actors.simulator.quirks import Quirk
+from ifood_actors.simulator.world import dumps
+
+_MEBIBYTE = 1024 * 1024
+_AMOUNT = re.compile(
+    rb'("(?:bag|amount|originalPaymentAmount|balance|total|averageTicket|expiresIn)":)-?[0-9.]+'
+)
+
+_FIXED = {
+    "drift": Answer(200, dumps({"data": {"items": [], "next": None}, "version": 4})),
+    "expired_token": UNAUTHORIZED,
+    "revoked": NOT_YOUR_STORE,
+}
+
+
+def instead(quirk: Quirk) -> Answer | None:
+    """The answer that a replacing quirk gives in place of the right one; None for the others."""
+    match quirk.quirk:
+        case "status":
+            return _status(quirk)
+        case "redirect":
+            headers = {"Location": quirk.location, **quirk.headers}
+            return Answer(quirk.status or 302, headers=headers)
+        case "huge":
+            return Answer(200, b'{"sales":["' + b"x" * (quirk.mebibytes * _MEBIBYTE) + b'"]}')
+        case name:
+            return _FIXED.get(name)
+
+
+def spoil(quirk: Quirk, answer: Answer) -> Answer:
+    """The right answer with its body damaged, for quirks that do this; the others keep it."""
+    match quirk.quirk:
+        case "nan":
+            amount = rb"\g<1>" + quirk.text.encode()
+            return replace(answer, body=_AMOUNT.sub(amount, answer.body, count=1))
+        case "truncated":
+            return replace(answer, body=answer.body[: len(answer.body) // 2])
+        case _:
+            return answer
+
+
+def _status(quirk: Quirk) -> Answer:
+    status = quirk.status or 500
+    match quirk.body:
+        case "empty":
+            answer = Answer(status)
+        case "html":
+            answer = html(status)
+        case "json":
+            answer = _json(status)
+    return replace(answer, headers=quirk.headers)
+
+
+def _json(status: int) -> Answer:
+    known = {answer.status: answer for answer in (SERVER_ERROR, THROTTLED, UNAUTHORIZED)}
+    return known.get(status, kong(status, f"simulated status {status}"))
