@@ -1,0 +1,279 @@
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ifood_actors import logs
+from ifood_actors.logs import redact
+
+SECRET = "hunter2hunter2"
+JWT = "eyJhbGciOiJSUzUxMiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
+FOREIGN = ("dramatiq.worker", "uvicorn.error", "pika.adapters", "sqlalchemy.engine", "apscheduler")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    root = logging.root
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+    for name in logs.QUIET:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    stream = io.StringIO()
+    logs.configure("info", stream=stream)
+    return stream
+
+
+def only_line(out: io.StringIO) -> dict[str, Any]:
+    (line,) = out.getvalue().splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_an_event_is_one_json_line_with_its_facts(out):
+    logs.get_logger("feeds.sales").info("job.succeeded", rows=3, account=UUID(int=1), none=None)
+
+    line = only_line(out)
+    at = datetime.fromisoformat(line.pop("timestamp"))
+    assert at.tzinfo == UTC
+    assert line == {
+        "event": "job.succeeded",
+        "logger": "feeds.sales",
+        "level": "info",
+        "rows": 3,
+        "account": "00000000-0000-0000-0000-000000000001",
+        "none": None,
+    }
+
+
+def test_bound_ids_are_on_every_line_also_of_libraries(out):
+    with structlog.contextvars.bound_contextvars(job_id="7"):
+        logging.getLogger("dramatiq.worker").warning("slow %s", "message")
+
+    line = only_line(out)
+    assert (line["job_id"], line["event"]) == ("7", "slow message")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_libraries_write_has_the_same_shape(out, name):
+    logging.getLogger(name).error("it broke at amqp://u:%s@host/v", SECRET)
+
+    line = only_line(out)
+    assert (line["logger"], line["level"]) == (name, "error")
+    assert line["event"] == "it broke at amqp://u:***@host/v"
+    assert "timestamp" in line
+
+
+def test_narrating_libraries_are_heard_from_warnings_on(out):
+    for name in logs.QUIET:
+        logging.getLogger(name).info("chatter")
+
+    assert out.getvalue() == ""
+
+
+def test_a_level_below_the_configured_one_is_not_written(out):
+    logs.get_logger("a").debug("detail")
+
+    assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"postgresql://app:{SECRET}@db/ifood", "postgresql://app:***@db/ifood"),
+        (f"amqp://:{SECRET}@mq", "amqp://:***@mq"),
+        (f"x amqp://a:p@ss/{SECRET}@mq y", "x amqp://a:***@mq y"),
+        (f"Authorization: Bearer {SECRET}", "Authorization: *** ***"),
+        (f"sent bearer {SECRET}.", "sent bearer ***"),
+        (f"got {JWT}, failed", "got ***, failed"),
+        (f"grant_type=x&clientSecret={SECRET}&a=1", "grant_type=x&clientSecret=***&a=1"),
+        (f'{{"refreshToken": "{SECRET}", "n": 1}}', '{"refreshToken": ***, "n": 1}'),
+        (f"{{'password': '{SECRET} {SECRET}'}}", "{'password': ***}"),
+        (f"IFOOD_CLIENT_SECRET={SECRET}", "IFOOD_CLIENT_SECRET=***"),
+        ("https://host:8080/sales?page=1", "https://host:8080/sales?page=1"),
+        ("progress: 25% (250/1000)", "progress: 25% (250/1000)"),
+    ],
+)
+def test_secrets_in_a_text_are_masked_and_the_rest_stays(text, shown):
+    assert redact(text) == shown
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+class Holder:
+    def __repr__(self) -> str:
+        return f"Holder(token={SECRET!r})"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"clientSecret": SECRET},
+        {"refresh_token": SECRET.encode()},
+        {"headers": {"Authorization": SECRET, "x": [{"password": SECRET}]}},
+        {"rows": [f"Bearer {SECRET}", (f"amqp://a:{SECRET}@b",)]},
+        {"error": ValueError(f"password={SECRET}")},
+        {"holder": Holder()},
+        {"nested": {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"token": SECRET}}}}}}}}},
+        {f"postgresql://a:{SECRET}@b": {f"Bearer {SECRET}": 1}},
+    ],
+)
+@pytest.mark.parametrize("as_json", [True, False])
+def test_secrets_are_masked_wherever_they_stand(facts, as_json):
+    out = io.StringIO()
+    logs.configure("info", json=as_json, stream=out)
+
+    logs.get_logger("a").info("event", **facts)
+
+    assert out.getvalue().strip()
+    assert SECRET not in out.getvalue()
+
+
+def test_counting_tokens_is_no_secret(out):
+    logs.get_logger("a").info("oauth.used", token_calls=5, has_token=True, token_error=None)
+
+    line = only_line(out)
+    assert (line["token_calls"], line["has_token"], line["token_error"]) == (5, True, None)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_a_traceback_is_redacted_and_shows_no_locals(stream):
+    out = stream()
+    logs.configure("info", stream=out)
+    kept_in_a_local = "local" + SECRET[:3]
+
+    try:
+        fail(f"cannot reach postgresql://app:{SECRET}@db/{len(kept_in_a_local)}")
+    except ValueError:
+        logs.get_logger("a").exception("db.lost")
+        logging.getLogger("dramatiq").exception("again")
+
+    written = out.getvalue()
+    assert written.count("cannot reach postgresql://app:***@db/8") == 2
+    assert SECRET not in written
+    assert kept_in_a_local not in written
+
+
+FORGED = 'x\n{"event": "forged"}\r\x1b[2K\u2028\u202e'
+
+
+def test_no_value_can_start_a_json_line_of_its_own(out):
+    logs.get_logger("a").info(FORGED, value=FORGED, nested={FORGED: [FORGED]})
+
+    line = only_line(out)
+    assert out.getvalue().isascii()
+    assert line["value"] == FORGED
+
+
+def test_no_value_can_start_a_readable_line_of_its_own():
+    out = io.StringIO()
+    logs.configure("info", json=False, stream=out)
+
+    logs.get_logger("a").info(FORGED, value=FORGED, nested={FORGED: [FORGED]})
+    try:
+        fail(FORGED)
+    except ValueError:
+        logs.get_logger("a").exception("failed")
+
+    first, second, *traceback = out.getvalue().rstrip("\n").split("\n")
+    assert first.count("forged") == 4
+    assert "failed" in second
+    assert all(line.startswith("    ") for line in traceback if line)
+    assert not set(out.getvalue()) & set("\r\x1b\u2028\u202e")
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=60))
+def test_any_text_stays_on_one_readable_line(text):
+    out = io.StringIO()
+    logs.configure("info", json=False, stream=out)
+
+    logs.get_logger("a").info("event", value=text)
+
+    assert len(out.getvalue().splitlines()) == 1
+
+
+def test_a_terminal_gets_readable_lines():
+    out = Terminal()
+    logs.configure("info", stream=out)
+
+    logs.get_logger("a").info("job.succeeded", rows=3)
+
+    assert "job.succeeded" in out.getvalue()
+    assert not out.getvalue().startswith("{")
+
+
+def test_configuring_again_replaces_every_former_handler(out):
+    logging.getLogger("uvicorn.access").addHandler(logging.StreamHandler(io.StringIO()))
+    again = io.StringIO()
+
+    logs.configure("debug", stream=again)
+    logging.getLogger("uvicorn.access").info("GET /healthz")
+
+    assert out.getvalue() == ""
+    assert only_line(again)["event"] == "GET /healthz"
+
+
+def test_a_record_that_cannot_be_formatted_shows_no_argument(capsys):
+    out = io.StringIO()
+    logs.configure("info", stream=out)  # in the test, so that pytest's own handler is gone
+
+    logging.getLogger("pika").error("%d", SECRET)
+
+    assert only_line(out)["event"] == "log.unwritable"
+    assert SECRET not in out.getvalue() + capsys.readouterr().err
+
+
+def test_a_closed_stream_ends_no_program():
+    out = io.StringIO()
+    logs.configure("info", stream=out)
+    out.close()
+
+    logs.get_logger("a").info("event")
+
+
+def test_it_takes_over_from_dramatiqs_own_set_up_and_its_replaced_stderr():
+    code = """
+import io, logging, sys
+sys.stderr = pipe = io.StringIO()
+logging.basicConfig(level=logging.INFO, format="plain %(message)s", stream=pipe)
+from ifood_actors import logs
+logs.configure("info")
+logging.getLogger("dramatiq.MainProcess").info("ready")
+sys.stdout.write(pipe.getvalue())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout)["event"] == "ready"
+
+
+def test_before_it_is_configured_nothing_goes_to_stdout():
+    code = "from ifood_actors.logs import get_logger; get_logger('a').error('event')"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == ""
+    assert "event" in done.stderr
