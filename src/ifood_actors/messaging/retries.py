@@ -26,9 +26,8 @@ class Backoff:
 
     def wait(self, attempts: int, *, jitter: float) -> timedelta:
         """`attempts` charged so far, from 1; `jitter` from 0 to 1."""
-        # The exponent is bounded: beyond it the cap has long been reached, and timedelta overflows.
-        doubled = self.base * 2 ** min(attempts - 1, 30) if self.base < self.cap else self.cap
-        return min(self.cap, doubled) * (1 + JITTER * jitter)
+        # 2^20 seconds are 12 days: more than any cap, and far from what overflows a timedelta.
+        return min(self.cap, self.base * 2 ** min(attempts - 1, 20)) * (1 + JITTER * jitter)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""Rows that are valid by default, so that a test states only the one fact it is about."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine, text
+
+from ifood_actors.db import transaction
+from ifood_actors.ledger import ClaimedJob, Ledger, NewJob, NewRun
+
+DAY = date(2026, 9, 21)
+LEASE = timedelta(seconds=60)
+GRACE = timedelta(minutes=5)
+HORIZON = timedelta(hours=4)
+
+
+@dataclass(frozen=True)
+class Planned:
+    id: UUID
+    account_id: UUID
+    merchant_id: str
+
+
+def make_app(engine: Engine, name: str = "app") -> UUID:
+    with transaction(engine) as tx:
+        app_id: UUID = tx.execute(
+            text("""
+                INSERT INTO ifood_apps (name, client_id, kind, client_secret_encrypted)
+                VALUES (:name, 'client', 'centralized', 'sealed') RETURNING id
+            """),
+            {"name": name},
+        ).scalar_one()
+        return app_id
+
+
+def make_accounts(
+    engine: Engine, count: int = 1, *, app_id: UUID | None = None, priority: int = 0
+) -> list[UUID]:
+    with transaction(engine) as tx:
+        rows = tx.execute(
+            text("""
+                INSERT INTO accounts (name, ifood_merchant_id, app_id, priority)
+                SELECT 'Cantina ' || id, id, :app_id, :priority
+                FROM unnest(CAST(:ids AS text[])) AS id RETURNING id
+            """),
+            {
+                "ids": [str(uuid4()) for _ in range(count)],
+                "app_id": app_id,
+                "priority": priority,
+            },
+        )
+        return list(rows.scalars())
+
+
+def make_jobs(
+    engine: Engine,
+    count: int = 1,
+    *,
+    kind: str = "sales",
+    slot: datetime | None = None,
+    app_id: UUID | None = None,
+) -> list[Planned]:
+    """Plan `count` jobs of new accounts, due now or at `slot`."""
+    slot = slot or datetime.now(UTC) - timedelta(seconds=1)
+    run = NewRun(
+        kind=kind,
+        job_day=DAY,
+        window_start=slot,
+        window_end=slot + timedelta(hours=1),
+        batch_size=5,
+        period_start=DAY - timedelta(days=7),
+        period_end=DAY - timedelta(days=1),
+        complete=True,
+    )
+    accounts = make_accounts(engine, count, app_id=app_id)
+    with transaction(engine) as tx:
+        ledger = Ledger(tx, actor="builder")
+        merchants = {
+            row.id: row.ifood_merchant_id
+            for row in tx.execute(text("SELECT id, ifood_merchant_id FROM accounts"))
+        }
+        jobs = [NewJob(account_id, merchants[account_id], 0, slot) for account_id in accounts]
+        ledger.plan(ledger.start_run(run), run, jobs, horizon=HORIZON)
+        rows = tx.execute(
+            text("SELECT id, account_id, merchant_id FROM ifood_jobs WHERE account_id = ANY(:ids)"),
+            {"ids": accounts},
+        )
+        return [Planned(row.id, row.account_id, row.merchant_id) for row in rows]
+
+
+def dispatch(engine: Engine, *job_ids: UUID) -> None:
+    with transaction(engine) as tx:
+        Ledger(tx, actor="relay").dispatch(job_ids, grace=GRACE)
+
+
+def claim(
+    engine: Engine, job_id: UUID, dispatch_no: int = 1, *, lease: timedelta = LEASE
+) -> ClaimedJob | None:
+    with transaction(engine) as tx:
+        return Ledger(tx, actor="worker").claim(job_id, dispatch_no, lease=lease)
+
+
+def claimed_job(engine: Engine, *, lease: timedelta = LEASE) -> ClaimedJob:
+    """Plan, dispatch and claim one job."""
+    [planned] = make_jobs(engine)
+    dispatch(engine, planned.id)
+    job = claim(engine, planned.id, lease=lease)
+    assert job is not None
+    return job
+
+
+def row_of(engine: Engine, job_id: UUID) -> dict[str, object]:
+    with transaction(engine) as tx:
+        found = tx.execute(text("SELECT * FROM ifood_jobs WHERE id = :id"), {"id": job_id})
+        return dict(found.mappings().one())
+
+
+def acts_of(engine: Engine, job_id: UUID) -> list[str]:
+    with transaction(engine) as tx:
+        return list(
+            tx.execute(
+                text("SELECT act FROM ifood_job_events WHERE job_id = :id ORDER BY event_no"),
+                {"id": job_id},
+            ).scalars()
+        )
+
+
+def backdate(engine: Engine, job_id: UUID, **columns: timedelta) -> None:
+    """Move instants of a job into the past, as if time had gone by; no trigger notices."""
+    changes = ", ".join(f"{column} = {column} - :{column}" for column in columns)
+    with transaction(engine) as tx:
+        tx.execute(text("SET LOCAL session_replication_role = replica"))
+        tx.execute(
+            text(f"UPDATE ifood_jobs SET {changes} WHERE id = :id"), {"id": job_id, **columns}
+        )

@@ -1,0 +1,85 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ifood_actors.errors import (
+    CredentialsRefused,
+    DatabaseFault,
+    Forbidden,
+    JobError,
+    LeaseLost,
+    Rejected,
+    SchemaBroken,
+    ServerFault,
+    Throttled,
+    TimeLimitReached,
+    Unauthorized,
+)
+from ifood_actors.messaging.retries import Backoff, Fail, LetGo, Retry, Snooze, decide
+
+BACKOFF = Backoff(base=timedelta(minutes=5), cap=timedelta(minutes=60))
+MINUTE = timedelta(minutes=1)
+
+
+def settle(error, *, attempts=1):
+    return decide(error, attempts=attempts, max_attempts=3, backoff=BACKOFF, jitter=0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Rejected("no", status=400), "rejected"),
+        (Rejected("no", status=422), "rejected"),
+        (Forbidden("no", status=403), "forbidden"),
+        (Unauthorized("no"), "unauthorized"),
+        (CredentialsRefused("no"), "credentials"),
+    ],
+)
+def test_what_will_never_work_fails_at_once(error, code):
+    assert settle(error, attempts=1) == Fail(code)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ServerFault("503"), "server_fault"),
+        (DatabaseFault("gone"), "database"),
+        (TimeLimitReached("slow"), "time_limit"),
+        (JobError("unexpected"), "unknown"),
+        (ValueError("a bug"), "unknown"),
+    ],
+)
+def test_what_may_work_later_backs_off_until_the_attempts_are_used_up(error, code):
+    assert settle(error, attempts=1) == Retry(5 * MINUTE, code)
+    assert settle(error, attempts=2) == Retry(10 * MINUTE, code)
+    assert settle(error, attempts=3) == Fail(code)
+
+
+def test_a_throttled_job_waits_whatever_its_attempts():
+    assert settle(Throttled("429", after=7 * MINUTE), attempts=3) == Snooze(7 * MINUTE)
+
+
+def test_a_broken_schema_is_asked_for_once_more():
+    assert settle(SchemaBroken("html"), attempts=1) == Retry(5 * MINUTE, "schema")
+    assert settle(SchemaBroken("html"), attempts=2) == Fail("schema")
+
+
+def test_a_job_that_belongs_to_another_is_let_go():
+    assert settle(LeaseLost("taken")) == LetGo()
+
+
+durations = st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=7))
+
+
+@given(base=durations, cap=durations, attempts=st.integers(1, 10_000), jitter=st.floats(0, 1))
+def test_a_backoff_stays_between_its_base_and_its_cap_with_jitter(base, cap, attempts, jitter):
+    wait = Backoff(base, cap).wait(attempts, jitter=jitter)
+
+    assert min(base, cap) <= wait <= cap * 1.1 + timedelta(microseconds=1)
+
+
+@given(attempts=st.integers(1, 50))
+def test_a_backoff_never_shrinks(attempts):
+    assert BACKOFF.wait(attempts + 1, jitter=0) >= BACKOFF.wait(attempts, jitter=0)
