@@ -1,0 +1,304 @@
+"""How fetched items become rows in a real Postgres."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from threading import Barrier
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from scripted_api import (
+    ScriptedApi,
+    a_sale,
+    a_title,
+    a_week,
+    an_anticipation,
+    closing,
+    sales_page,
+)
+from sqlalchemy import Engine, text
+
+from ifood_actors.db import transaction
+from ifood_actors.errors import SchemaBroken
+from ifood_actors.feeds import FEEDS, Stored
+from ifood_actors.planning.cadence import Period
+
+pytestmark = pytest.mark.services
+
+WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))
+MONDAY = datetime(2026, 9, 21, 4, tzinfo=UTC)
+TUESDAY, WEDNESDAY = (MONDAY + timedelta(days=n) for n in (1, 2))
+
+
+@dataclass
+class Store:
+    """One store whose pulls are scripted."""
+
+    engine: Engine
+    merchant_id: str = "merchant-1"
+    account_id: UUID = field(default_factory=uuid4)
+
+    def pull(
+        self,
+        kind: str,
+        *answers: Any,
+        period: Period = WEEK,
+        now: datetime = MONDAY,
+        job_id: UUID | None = None,
+    ) -> Stored:
+        feed = FEEDS[kind]
+        fetched = feed.fetch(ScriptedApi(*answers), period, timezone=ZoneInfo("UTC"))
+        with transaction(self.engine) as tx:
+            return feed.store(
+                tx,
+                fetched,
+                account_id=self.account_id,
+                merchant_id=self.merchant_id,
+                job_id=job_id or uuid4(),
+                period=period,
+                now=now,
+            )
+
+    def sales(self, *sales: Any, **pull: Any) -> Stored:
+        return self.pull("sales", sales_page(*sales), **pull)
+
+    def rows(self, table: str, order: str = "id") -> list[Any]:
+        with self.engine.connect() as connection:
+            query = text(f"SELECT *, raw::text AS raw_text FROM {table} ORDER BY {order}")
+            return list(connection.execute(query))
+
+
+@pytest.fixture
+def store(engine):
+    return Store(engine)
+
+
+def test_a_sale_is_stored_with_its_columns_and_its_whole_item(store):
+    sale = a_sale(
+        shortId=4821,
+        saleGrossValue={"bag": Decimal("62.90"), "deliveryFee": Decimal("0.10")},
+        somethingNew=[Decimal("0.30")],
+    )
+    job_id = uuid4()
+
+    stored = store.sales(sale, job_id=job_id)
+
+    [row] = store.rows("ifood_sales")
+    assert stored == Stored(
+        rows=1,
+        new=1,
+        changed=0,
+        unchanged=0,
+        missing=0,
+        amount=Decimal("62.90"),
+        complete=True,
+    )
+    assert (row.account_id, row.merchant_id, row.job_id) == (
+        store.account_id,
+        store.merchant_id,
+        job_id,
+    )
+    assert row.first_seen_at == row.last_seen_at == row.changed_at == MONDAY
+    assert (row.sale_id, row.short_id, row.sale_day) == ("sale-1", "4821", WEEK.end)
+    assert row.created_at == datetime(2026, 9, 20, 15, tzinfo=UTC)
+    assert str(row.sale_gross_value_bag) == "62.90"
+    assert row.delivery_prices_net_value is None
+    assert '"bag": 62.90' in row.raw_text
+    assert '"somethingNew": [0.30]' in row.raw_text
+
+
+def test_an_unchanged_item_writes_only_who_saw_it_last(store):
+    store.sales(a_sale())
+    [before] = store.rows("ifood_sales")
+    job_id = uuid4()
+
+    stored = store.sales(a_sale(), now=TUESDAY, job_id=job_id)
+
+    [after] = store.rows("ifood_sales")
+    changed = {name for name in before._fields if getattr(before, name) != getattr(after, name)}
+    assert (stored.new, stored.changed, stored.unchanged) == (0, 0, 1)
+    assert changed == {"last_seen_at", "job_id"}
+    assert (after.last_seen_at, after.job_id) == (TUESDAY, job_id)
+    assert store.rows("ifood_record_versions") == []
+
+
+def test_a_number_that_is_only_written_otherwise_is_no_change(store):
+    store.sales(a_sale(saleGrossValue={"bag": Decimal("62.9"), "serviceFee": 0}))
+
+    stored = store.sales(
+        {"saleGrossValue": {"serviceFee": Decimal("0.00"), "bag": Decimal("62.90")}} | a_sale()
+    )
+
+    assert stored.unchanged == 1
+
+
+def test_a_changed_item_keeps_its_former_versions(store):
+    jobs = [uuid4(), uuid4(), uuid4()]
+    words = ["PLACED", "CONCLUDED", "CANCELLED"]
+    days = [MONDAY, TUESDAY, WEDNESDAY]
+    for word, job_id, now in zip(words, jobs, days, strict=True):
+        stored = store.sales(a_sale(currentStatus=word), job_id=job_id, now=now)
+
+    [row] = store.rows("ifood_sales")
+    assert stored.changed == 1
+    assert (row.current_status, row.first_seen_at, row.changed_at) == (
+        "CANCELLED",
+        MONDAY,
+        WEDNESDAY,
+    )
+    versions = store.rows("ifood_record_versions")
+    assert [(v.raw["currentStatus"], v.job_id, v.valid_from, v.valid_to) for v in versions] == [
+        ("PLACED", jobs[0], MONDAY, TUESDAY),
+        ("CONCLUDED", jobs[1], TUESDAY, WEDNESDAY),
+    ]
+    assert {(v.record_table, v.record_id) for v in versions} == {("ifood_sales", row.id)}
+
+
+def test_what_a_complete_re_read_no_longer_brings_is_marked_once_and_kept(store):
+    store.sales(a_sale("1"), a_sale("2"))
+
+    first = store.sales(a_sale("1"), now=TUESDAY)
+    second = store.sales(a_sale("1"), now=WEDNESDAY)
+
+    rows = {row.sale_id: row.missing_since for row in store.rows("ifood_sales")}
+    assert (first.missing, second.missing) == (1, 0)
+    assert rows == {"1": None, "2": TUESDAY}
+
+
+def test_what_comes_back_is_unmarked(store):
+    store.sales(a_sale())
+    assert store.pull("sales", None, now=TUESDAY).missing == 1
+
+    stored = store.sales(a_sale(), now=WEDNESDAY)
+
+    [row] = store.rows("ifood_sales")
+    assert row.missing_since is None
+    assert stored.unchanged == 1
+
+
+def test_only_days_that_were_read_can_miss_something(store):
+    store.sales(
+        a_sale("inside", createdAt="2026-09-16T15:00:00Z"),
+        a_sale("before", createdAt="2026-09-14T15:00:00Z"),
+        a_sale("after", createdAt="2026-09-20T15:00:00Z"),
+    )
+    Store(store.engine, merchant_id="merchant-2").sales(
+        a_sale("other store", createdAt="2026-09-16T15:00:00Z")
+    )
+
+    store.sales(period=Period(date(2026, 9, 15), date(2026, 9, 19)), now=TUESDAY)
+
+    missing = [row.sale_id for row in store.rows("ifood_sales") if row.missing_since]
+    assert missing == ["inside"]
+
+
+def test_an_incomplete_pull_calls_nothing_missing(store):
+    store.sales(a_sale("1"), a_sale("2"))
+
+    stored = store.pull("sales", sales_page(a_sale("1"), pages=3), None, now=TUESDAY)
+
+    assert (stored.complete, stored.missing) == (False, 0)
+
+
+def test_a_loose_title_is_missed_only_when_its_whole_block_was_read(store):
+    four_weeks = Period(date(2026, 8, 24), date(2026, 9, 20))
+    store.pull("settlements_weekly", closing(a_title()), period=four_weeks)
+
+    one_week = store.pull("settlements_weekly", closing(), period=WEEK)
+    all_weeks = store.pull("settlements_weekly", closing(), period=four_weeks)
+
+    assert (one_week.missing, all_weeks.missing) == (0, 1)
+
+
+def test_a_paid_title_without_id_is_the_same_row(store):
+    title = a_title(None, amount=Decimal("3406.90"))
+    paid = title | {"status": "SUCCEED", "paymentDate": "2026-09-23", "transactionId": "88"}
+    store.pull("settlements_weekly", closing(a_week(title)))
+
+    stored = store.pull("settlements_weekly", closing(a_week(paid)), now=TUESDAY)
+
+    [row] = store.rows("ifood_settlements")
+    assert stored.changed == 1
+    assert (row.status, row.payment_date) == ("SUCCEED", date(2026, 9, 23))
+
+
+def test_twins_and_items_without_dates_keep_their_rows(store):
+    dateless = an_anticipation(originalPaymentDate=None, anticipatedPaymentDate=None)
+    answer = closing(a_week(an_anticipation(), an_anticipation()), dateless, dateless)
+    store.pull("anticipations_daily", answer)
+
+    stored = store.pull("anticipations_daily", answer, now=TUESDAY)
+
+    assert (stored.rows, stored.unchanged, stored.missing) == (4, 4, 0)
+    assert [row.ordinal for row in store.rows("ifood_anticipations", "ordinal")] == [1, 1, 2, 2]
+
+
+def test_a_corrected_amount_is_a_new_row_and_the_old_one_goes_missing(store):
+    store.pull("anticipations_daily", closing(a_week(an_anticipation())))
+
+    corrected = closing(a_week(an_anticipation(originalPaymentAmount=90)))
+    stored = store.pull("anticipations_daily", corrected, now=TUESDAY)
+
+    assert (stored.new, stored.missing) == (1, 1)
+
+
+def test_text_that_postgres_cannot_hold_is_replaced(store):
+    store.sales(a_sale("a\0", merchant={"name": "Zé\0\ud800"}, note={"\0": "\0"}))
+    stored = store.sales(a_sale("a\0", merchant={"name": "Zé\0\ud800"}, note={"\0": "\0"}))
+
+    [row] = store.rows("ifood_sales")
+    assert stored.unchanged == 1
+    assert (row.sale_id, row.merchant_name) == ("a\ufffd", "Zé\ufffd\ufffd")
+    assert row.raw["note"] == {"\ufffd": "\ufffd"}
+
+
+def test_an_escaped_escape_is_no_nul(store):
+    store.sales(a_sale(merchant={"name": r"\u0000"}))
+
+    [row] = store.rows("ifood_sales")
+    assert row.merchant_name == row.raw["merchant"]["name"] == r"\u0000"
+
+
+def test_a_number_beyond_all_reason_breaks_the_schema_and_stores_nothing(store):
+    with pytest.raises(SchemaBroken, match="ifood_sales"):
+        store.sales(a_sale("1"), a_sale("2", odd=Decimal("1E+200000")))
+
+    assert store.rows("ifood_sales") == []
+
+
+def test_a_large_store_is_stored_in_batches(store):
+    sales = [a_sale(str(number)) for number in range(1201)]
+
+    first = store.sales(*sales)
+    second = store.sales(*sales[1:], now=TUESDAY)
+
+    assert first.new == 1201
+    assert (second.unchanged, second.missing) == (1200, 1)
+
+
+def test_one_sale_in_two_stores_is_two_rows(store):
+    other = Store(store.engine, merchant_id="merchant-2")
+    store.sales(a_sale())
+
+    assert other.sales(a_sale()).new == 1
+
+
+def test_two_pulls_of_one_store_at_once_lose_no_version(store):
+    threads = 4
+    barrier = Barrier(threads)
+
+    def pull(number):
+        barrier.wait(timeout=10)
+        return store.sales(a_sale(currentStatus=str(number)))
+
+    with ThreadPoolExecutor(threads) as pool:
+        outcomes = list(pool.map(pull, range(threads)))
+
+    [row] = store.rows("ifood_sales")
+    versions = [version.raw["currentStatus"] for version in store.rows("ifood_record_versions")]
+    assert sorted([row.current_status, *versions]) == ["0", "1", "2", "3"]
+    assert sum(stored.new for stored in outcomes) == 1
+    assert sum(stored.changed for stored in outcomes) == 3
