@@ -69,7 +69,7 @@ def ifood_client(
         engine,
         vault=Vault(settings.require_encryption_keys()),
         limiter=limiter,
-        request=partial(request_token, http, settings.api_base_url),
+        request=partial(request_token, http=http, base_url=settings.api_base_url),
     )
     return IfoodClient(
         base_url=settings.api_base_url, http=http, access=fleet_access(tokens, limiter)
