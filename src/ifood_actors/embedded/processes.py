@@ -23,6 +23,8 @@ _PORTS = range(20_000, 32_000)
 
 _POLL = timedelta(milliseconds=50)
 
+Process = subprocess.Popen[bytes]
+
 # Each line names the processes that live now; the pipe ends when its owner does, however it died.
 # A dying server may still write: hence the second try at its folder.
 _GUARD = """
@@ -80,9 +82,7 @@ class PrivateFolder:
             shutil.chown(path, self._account)
         return path
 
-    def start(
-        self, args: Sequence[str | Path], *, env: Mapping[str, str], log: str
-    ) -> subprocess.Popen[bytes]:
+    def start(self, args: Sequence[str | Path], *, env: Mapping[str, str], log: str) -> Process:
         """Start a server in the folder, in a session of its own: Ctrl-C is ours to handle."""
         with (self.path / log).open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - programs found by this package
@@ -127,7 +127,7 @@ class PrivateFolder:
             raise ServiceUnavailable(f"{args[0]} failed: {done.stdout.strip()[-500:]}")
         return done.stdout
 
-    def end(self, process: subprocess.Popen[bytes], signal: Signals, *, within: timedelta) -> None:
+    def end(self, process: Process, signal: Signals, *, within: timedelta) -> None:
         """Send `signal` and wait; SIGKILL when that was not enough. An ended process is fine."""
         process.send_signal(signal)
         try:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
-from subprocess import Popen
 from typing import Self
 
 from ifood_actors.embedded.management import Management
 from ifood_actors.embedded.processes import (
     PrivateFolder,
+    Process,
     answers,
     free_port,
     last_lines,
@@ -61,8 +61,8 @@ class PrivateRabbit:
         self._programs = found
         self._node = f"ifood-{secrets.token_hex(4)}@localhost"
         self._user, self._password = "ifood", secrets.token_hex(16)
-        self._server: Popen[bytes] | None = None
-        self._port_mapper: Popen[bytes] | None = None
+        self._server: Process | None = None
+        self._port_mapper: Process | None = None
         self._port_mapper_port, self._distribution_port = free_port(), free_port()
         self.port, self.management_port = free_port(), free_port()
         self.management = Management(self.management_port, user=self._user, password=self._password)

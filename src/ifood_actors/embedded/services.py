@@ -1,0 +1,112 @@
+"""
+Where Postgres and RabbitMQ come from, decided in one place for the demo and the tests.
+
+An explicit URL is taken at its word; then Docker, then the machine's programs, then (Postgres only)
+the wheel. Whatever was started here is stopped at the end of the `with` block.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from ifood_actors.embedded import docker
+from ifood_actors.embedded.management import Management
+from ifood_actors.embedded.postgres import PrivatePostgres, installed_programs
+from ifood_actors.embedded.rabbitmq import PrivateRabbit
+from ifood_actors.logs import get_logger
+
+Source = Literal["url", "docker", "programs", "wheel"]
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningPostgres:
+    """`private` is there when the server is a child of ours: tests kill and restart it."""
+
+    url: str
+    source: Source
+    private: PrivatePostgres | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningRabbit:
+    """`management` is unknown for an explicit URL, `private` for everything but our own child."""
+
+    url: str
+    source: Source
+    management: Management | None = None
+    private: PrivateRabbit | None = None
+
+    @contextmanager
+    def vhost(self, name: str) -> Iterator[str]:
+        """
+        Lend a fresh virtual host: its URL.
+
+        For an explicit URL this is the URL itself: whoever gave it gave a virtual host to use.
+        """
+        if self.management is None:
+            yield self.url
+            return
+        self.management.create_vhost(name)
+        try:
+            yield f"{self.url}{name}"
+        finally:
+            self.management.delete_vhost(name)
+
+
+@contextmanager
+def postgres(url: str | None = None, *, durable: bool = True) -> Iterator[RunningPostgres]:
+    """
+    Lend a Postgres server; `durable=False` trades its crash safety for speed, where it is ours.
+
+    Raises ServiceUnavailable, saying what to install, when there is none to be had.
+    """
+    with _postgres(url, durable=durable) as server:
+        log.info("postgres.chosen", source=server.source)
+        yield server
+
+
+@contextmanager
+def rabbitmq(url: str | None = None) -> Iterator[RunningRabbit]:
+    """
+    Lend a RabbitMQ server.
+
+    Raises ServiceUnavailable, saying what to install, when there is none to be had.
+    """
+    with _rabbitmq(url) as server:
+        log.info("rabbitmq.chosen", source=server.source)
+        yield server
+
+
+@contextmanager
+def _postgres(url: str | None, *, durable: bool) -> Iterator[RunningPostgres]:
+    if url:
+        yield RunningPostgres(url=url, source="url")
+    elif docker.usable():
+        with docker.running("postgres") as compose:
+            yield RunningPostgres(url=compose.postgres_url, source="docker")
+    else:
+        programs = installed_programs()
+        with PrivatePostgres(programs, durable=durable) as private:
+            source: Source = "programs" if programs else "wheel"
+            yield RunningPostgres(url=private.url, source=source, private=private)
+
+
+@contextmanager
+def _rabbitmq(url: str | None) -> Iterator[RunningRabbit]:
+    if url:
+        yield RunningRabbit(url=url, source="url")
+    elif docker.usable():
+        with docker.running("rabbitmq") as compose:
+            management = compose.management
+            yield RunningRabbit(url=compose.rabbitmq_url, source="docker", management=management)
+    else:
+        with PrivateRabbit() as private:
+            yield RunningRabbit(
+                url=private.url,
+                source="programs",
+                management=private.management,
+                private=private,
+            )

@@ -1,0 +1,142 @@
+"""Settings and services of the tests; a service starts when the first test asks for it."""
+
+import os
+import secrets
+import shlex
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
+
+import psycopg
+import pytest
+from hypothesis import settings
+from sqlalchemy import Engine, make_url
+
+from ifood_actors import migrations
+from ifood_actors.db import connect
+from ifood_actors.embedded import docker, services
+from ifood_actors.embedded.docker import Compose
+from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
+from ifood_actors.errors import ServiceUnavailable
+
+T = TypeVar("T")
+
+CI = os.environ.get("CI") == "true"
+
+settings.register_profile("laptop", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if CI else "laptop")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[RunningPostgres]:
+    """TEST_DATABASE_URL, else the resolver's choice; fsync off where the server is ours."""
+    url = os.environ.get("TEST_DATABASE_URL")
+    if not url and docker.usable():
+        url = _composed(request).postgres_url
+    with _required(services.postgres(url, durable=False)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(request: pytest.FixtureRequest) -> Iterator[RunningRabbit]:
+    """TEST_BROKER_URL (a virtual host to use up), else the resolver's choice."""
+    url = os.environ.get("TEST_BROKER_URL")
+    if not url and docker.usable():
+        compose = _composed(request)
+        url, management = compose.rabbitmq_url, compose.management
+        yield RunningRabbit(url=url, source="docker", management=management)
+        return
+    with _required(services.rabbitmq(url)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_server: RunningPostgres) -> Iterator[str]:
+    """Name a database with the schema that the migrations make; nobody connects to it."""
+    with _database(postgres_server.url) as url:
+        migrations.upgrade(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def database_url(postgres_server: RunningPostgres, database_template: str) -> Iterator[str]:
+    """Lend a database of one's own, migrated and empty."""
+    with _database(postgres_server.url, template=database_template) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = connect(database_url, application_name="tests", pool_size=20)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def broker_url(rabbitmq_server: RunningRabbit) -> Iterator[str]:
+    """Lend a virtual host of one's own."""
+    with rabbitmq_server.vhost(f"test-{secrets.token_hex(4)}") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def compose() -> Iterator[Compose]:
+    with docker.own_project() as compose:
+        yield compose
+
+
+# What follows is asked for by pytest-docker.
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file() -> str:
+    return str(docker.COMPOSE_FILE)
+
+
+@pytest.fixture(scope="session")
+def docker_compose_project_name(compose: Compose) -> str:
+    return compose.project
+
+
+@pytest.fixture(scope="session")
+def docker_compose_command(compose: Compose) -> str:
+    return shlex.join(compose.command)
+
+
+@pytest.fixture(scope="session")
+def docker_setup() -> list[str]:
+    return [f"up --detach --wait {' '.join(docker.SERVICES)}"]
+
+
+def _composed(request: pytest.FixtureRequest) -> Compose:
+    """Start the containers by pytest-docker, which removes them at the session's end."""
+    request.getfixturevalue("docker_services")
+    compose = request.getfixturevalue("compose")
+    assert isinstance(compose, Compose)
+    return compose
+
+
+@contextmanager
+def _required(service: AbstractContextManager[T]) -> Iterator[T]:
+    """Lend a service; without it the test is skipped on a laptop and fails in CI."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(service)
+        except ServiceUnavailable as error:
+            if CI:
+                pytest.fail(str(error), pytrace=False)
+            pytest.skip(str(error))
+        yield running
+
+
+@contextmanager
+def _database(server_url: str, *, template: str = "template1") -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+    try:
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
