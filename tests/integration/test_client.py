@@ -1,0 +1,139 @@
+"""The whole client, with real tokens and pace, against the simulated iFood."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import Engine
+
+from ifood_actors.db import transaction
+from ifood_actors.errors import CredentialsRefused, ServerFault, Throttled, Unauthorized
+from ifood_actors.ifood import (
+    AppKind,
+    Credentials,
+    EndpointGroup,
+    IfoodClient,
+    JsonValue,
+    Limiter,
+    Tokens,
+    Vault,
+    fleet_access,
+    http_client,
+    register_app,
+    request_token,
+)
+from ifood_actors.simulator import Quirk, Settings, Simulator, running
+from ifood_actors.simulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
+
+pytestmark = pytest.mark.services
+
+VAULT = Vault([Fernet.generate_key().decode()])
+RATES: dict[EndpointGroup, int] = {"financial": 6000, "merchant": 6000, "oauth": 600}
+SPAN = {"beginCalculationDate": "2026-01-01", "endCalculationDate": "2026-01-20"}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with running(Settings(merchants=150, no_plan_share=0, oauth_per_minute=None)) as simulator:
+        yield simulator
+
+
+@pytest.fixture(autouse=True)
+def calm(simulator: Simulator) -> None:
+    simulator.clear_quirks()
+
+
+@pytest.fixture
+def http() -> Iterator[httpx.Client]:
+    with http_client(threads=2) as http:
+        yield http
+
+
+@pytest.fixture
+def client(engine: Engine, simulator: Simulator, http: httpx.Client) -> IfoodClient:
+    limiter = Limiter(engine, rates=RATES)
+    request = partial(request_token, http=http, base_url=simulator.url)
+    tokens = Tokens(engine, vault=VAULT, limiter=limiter, request=request)
+    return IfoodClient(base_url=simulator.url, http=http, access=fleet_access(tokens, limiter))
+
+
+def register(engine: Engine, *, secret: str = DEFAULT_CLIENT_SECRET) -> UUID:
+    credentials = Credentials(DEFAULT_CLIENT_ID, secret)
+    with transaction(engine) as session:
+        return register_app(
+            session, VAULT, name="app", kind=AppKind.CENTRALIZED, credentials=credentials
+        )
+
+
+@pytest.fixture
+def app_id(engine: Engine) -> UUID:
+    return register(engine)
+
+
+def anticipations(client: IfoodClient, app_id: UUID, simulator: Simulator) -> JsonValue:
+    merchant = simulator.merchants()[0].id
+    return client.merchant(app_id, merchant, on_progress=lambda: None).get("anticipations", SPAN)
+
+
+def test_data_comes_through(client, app_id, simulator):
+    assert anticipations(client, app_id, simulator)
+
+
+def test_all_stores_of_the_application_are_found(client, app_id, simulator):
+    found = {store.id for store in client.merchants(app_id)}
+
+    assert found == {merchant.id for merchant in simulator.merchants()}
+    assert len(found) == 150
+
+
+def test_a_token_that_expires_in_mid_job_is_renewed(client, app_id, simulator):
+    anticipations(client, app_id, simulator)
+    simulator.add_quirk(Quirk("expired_token", times=1))
+
+    assert anticipations(client, app_id, simulator)
+
+
+def test_a_store_that_refuses_every_token_is_unauthorized(client, app_id, simulator):
+    simulator.add_quirk(Quirk("status", status=401, resource="anticipations"))
+
+    with pytest.raises(Unauthorized):
+        anticipations(client, app_id, simulator)
+
+
+def test_a_429_stops_the_application_until_the_window_opens(client, app_id, simulator):
+    simulator.add_quirk(
+        Quirk(
+            "status", status=429, headers={"Retry-After": "45"}, times=1, resource="anticipations"
+        )
+    )
+
+    with pytest.raises(Throttled):
+        anticipations(client, app_id, simulator)
+    with pytest.raises(Throttled, match="no financial request is free") as raised:
+        anticipations(client, app_id, simulator)
+
+    assert timedelta(seconds=40) < raised.value.after <= timedelta(seconds=45)
+
+
+@pytest.mark.parametrize("name", ["cut", "truncated", "redirect"])
+def test_a_spoiled_answer_is_a_server_fault(client, app_id, simulator, name):
+    simulator.add_quirk(Quirk(name, resource="anticipations"))
+
+    with pytest.raises(ServerFault):
+        anticipations(client, app_id, simulator)
+
+
+def test_a_huge_answer_is_a_server_fault(client, app_id, simulator):
+    simulator.add_quirk(Quirk("huge", mebibytes=17, resource="anticipations"))
+
+    with pytest.raises(ServerFault, match="larger than"):
+        anticipations(client, app_id, simulator)
+
+
+def test_wrong_credentials_are_refused(engine, client, simulator):
+    with pytest.raises(CredentialsRefused):
+        anticipations(client, register(engine, secret="wrong"), simulator)
