@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood import limiter as limiter_module
 from ifood_actors.ifood.limiter import interval
 
 pytestmark = pytest.mark.services
@@ -172,6 +173,17 @@ def test_who_wakes_up_late_gives_the_slot_up(limiter):
     late = Reservation(uuid4(), "financial", not_before=now - 2, not_after=now - 1)
 
     assert not limiter.wait_for(late)
+
+
+def test_a_long_wait_keeps_its_caller_alive_but_not_at_the_last_moment(limiter, monkeypatch):
+    monkeypatch.setattr(limiter_module, "_PROGRESS_EVERY", 0.4)
+    now, calls = time.monotonic(), []
+    slot = Reservation(uuid4(), "financial", not_before=now + 2.2, not_after=now + 3.2)
+
+    assert limiter.wait_for(slot, on_progress=lambda: calls.append(time.monotonic() - now))
+
+    assert len(calls) >= 2
+    assert max(calls) < 2
 
 
 def test_a_stopping_process_does_not_wait(engine):

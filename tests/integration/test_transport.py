@@ -1,13 +1,20 @@
 """One exchange over a real socket, with servers that behave badly."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 
+import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ifood_actors.errors import ServerFault
 from ifood_actors.ifood import http_client
@@ -19,12 +26,13 @@ GONE = threading.Event()  # never set: a wait that ends by its time-out
 
 
 @contextmanager
-def served(behave: Callable[[socket.socket], object]) -> Iterator[str]:
-    """A server that reads one request and then does what it is told."""
+def served(behave: Callable[[socket.socket], object], *, reads: bool = True) -> Iterator[str]:
+    """A server that reads one request (or not) and then does what it is told."""
 
     def run() -> None:
         with suppress(OSError), listener.accept()[0] as connection:
-            connection.recv(65_536)
+            if reads:
+                connection.recv(65_536)
             behave(connection)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -117,3 +125,71 @@ def test_a_whole_answer_comes_back_with_any_status():
         answer = fetch(url)
 
     assert (answer.status, answer.headers["X-One"], answer.body) == (418, "1", b"[1]")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        signed.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+def over_tls(
+    certificate: Path, behave: Callable[[socket.socket], object]
+) -> Callable[[socket.socket], None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def run(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(65_536)
+            behave(secure)
+
+    return run
+
+
+def test_a_server_without_a_trusted_certificate_gets_no_request(certificate):
+    got: list[bytes] = []
+    behave = over_tls(certificate, lambda c: got.append(c.recv(1)))
+
+    with served(behave, reads=False) as url, pytest.raises(ServerFault, match="CERTIFICATE"):
+        fetch(url.replace("http:", "https:"))
+
+    assert got == []
+
+
+def test_the_deadline_holds_within_tls(certificate, monkeypatch):
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trusting)
+    behave = over_tls(certificate, lambda c: drip(c, DRIPS["body"]))
+    started = time.monotonic()
+
+    with served(behave, reads=False) as url, pytest.raises(ServerFault, match="ReadTimeout"):
+        fetch(url.replace("http:", "https:"), total_seconds=0.5)
+
+    assert 0.4 < time.monotonic() - started < 2
