@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from urllib.parse import parse_qsl, urlencode
 
-_KEPT = 200_000
+_KEPT = 100_000
 _SHOWN = frozenset(
     {
         "page",

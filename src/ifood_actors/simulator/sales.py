@@ -66,7 +66,7 @@ def _short_id(order: Order, merchant: Merchant) -> str | int | None:
 
 
 def _instant(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _status(order: Order, age: int) -> str:

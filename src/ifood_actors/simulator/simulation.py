@@ -108,9 +108,15 @@ class Simulation:
         }
 
     def truth(self, kind: Kind, merchant: str, begin: date, end: date) -> bytes:
-        """The JSON list described in `truth.truth`; empty for a store that is revoked."""
+        """
+        The JSON list described in `truth.truth`; empty for a store that is revoked.
+
+        Raises ValueError for a merchant that this world does not have.
+        """
         found = self.world.roster.find(merchant)
-        if found is None or self.revoked(found):
+        if found is None:
+            raise ValueError(f"unknown merchant {merchant!r}")
+        if self.revoked(found):
             return b"[]"
         return truth(self.world, kind, found, (begin, end), today=self.today)
 

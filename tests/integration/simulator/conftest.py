@@ -1,0 +1,29 @@
+"""One simulator for each file, as freshly started for each test."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from simulated import CENTRAL, SETTINGS, authorize, credentials
+
+from ifood_actors.simulator import Simulator, running
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Simulator]:
+    with running(SETTINGS) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(server: Simulator) -> Simulator:
+    server.reset()
+    return server
+
+
+@pytest.fixture
+def client(simulator: Simulator) -> Iterator[httpx.Client]:
+    """Signed in as the centralised application."""
+    with httpx.Client(base_url=simulator.url, timeout=5) as client:
+        authorize(client, credentials(CENTRAL))
+        yield client

@@ -1,0 +1,180 @@
+"""Quirks, faults, journal and the file of accounts."""
+
+import csv
+
+import pytest
+
+from ifood_actors.simulator.accounts_csv import accounts_csv
+from ifood_actors.simulator.answers import Answer
+from ifood_actors.simulator.faults import Faults
+from ifood_actors.simulator.journal import Journal
+from ifood_actors.simulator.merchants import Roster
+from ifood_actors.simulator.quirks import Quirk, Quirks, quirk_from
+from ifood_actors.simulator.settings import ROUGH, App, FaultRates, Resource, Settings
+from ifood_actors.simulator.spoiling import instead, spoil
+
+
+def taken(quirks: Quirks, *, merchant: str = "m", resource: Resource = "sales") -> list[str]:
+    return [q.quirk for q in quirks.take(merchant=merchant, resource=resource, client_id="app")]
+
+
+def test_a_quirk_is_used_up_after_its_times():
+    quirks = Quirks()
+    quirks.add(Quirk("cut", times=2))
+
+    assert [taken(quirks) for _ in range(3)] == [["cut"], ["cut"], []]
+
+
+def test_a_quirk_lets_the_first_requests_pass():
+    quirks = Quirks()
+    quirks.add(Quirk("cut", after=1, times=1))
+
+    assert [taken(quirks) for _ in range(3)] == [[], ["cut"], []]
+
+
+@pytest.mark.parametrize(
+    ("quirk", "hits"),
+    [
+        (Quirk("cut"), True),
+        (Quirk("cut", merchant="m"), True),
+        (Quirk("cut", merchant="other"), False),
+        (Quirk("cut", resource="sales"), True),
+        (Quirk("cut", resource="token"), False),
+        (Quirk("cut", client_id="app"), True),
+        (Quirk("cut", client_id="another"), False),
+    ],
+)
+def test_a_quirk_hits_only_what_it_names(quirk, hits):
+    quirks = Quirks()
+    quirks.add(quirk)
+
+    assert bool(taken(quirks)) is hits
+
+
+def test_slowness_meets_one_other_quirk():
+    quirks = Quirks()
+    for name in ("slow", "nan", "truncated"):
+        quirks.add(quirk_from({"quirk": name}))
+
+    assert taken(quirks) == ["slow", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("quirk", "revoked"),
+    [
+        (Quirk("revoked", merchant="m"), True),
+        (Quirk("revoked", merchant="m", times=1), False),
+        (Quirk("revoked", merchant="other"), False),
+        (Quirk("status", merchant="m"), False),
+    ],
+)
+def test_only_a_lasting_revocation_empties_the_truth(quirk, revoked):
+    quirks = Quirks()
+    quirks.add(quirk)
+
+    assert quirks.revoked("m") is revoked
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"quirk": "nonsense"},
+        {"quirk": "status", "status": 99},
+        {"quirk": "status", "status": 600},
+        {"quirk": "cut", "resource": "orders"},
+        {"quirk": "cut", "tymes": 1},
+        {},
+    ],
+)
+def test_a_switch_that_does_not_exist_is_refused(document):
+    with pytest.raises(ValueError, match=r"quirk|status|resource|tymes"):
+        quirk_from(document)
+
+
+def test_nan_replaces_the_first_amount():
+    answer = Answer(200, b'{"page":1,"sales":[{"bag":10.00},{"bag":2.00}]}')
+
+    spoiled = spoil(Quirk("nan", text="Infinity"), answer)
+
+    assert spoiled.body == b'{"page":1,"sales":[{"bag":Infinity},{"bag":2.00}]}'
+
+
+@pytest.mark.parametrize("body", ["json", "html", "empty"])
+def test_a_status_comes_with_the_body_and_headers_asked_for(body):
+    answer = instead(Quirk("status", status=418, body=body, headers={"Retry-After": "soon"}))
+
+    assert answer is not None
+    assert (answer.status, answer.headers) == (418, {"Retry-After": "soon"})
+    assert bool(answer.body) == (body != "empty")
+
+
+def test_faults_are_the_same_in_every_run_and_near_their_rates():
+    settings = Settings(faults=ROUGH)
+
+    one, other = (
+        [faults.draw("m", "sales") for _ in range(2_000)]
+        for faults in (Faults(settings), Faults(settings))
+    )
+
+    assert one == other
+    hits = [quirk.quirk for _, quirk in one if quirk is not None]
+    assert 80 < len(hits) < 160
+    assert set(hits) == {"status", "cut", "slow"}
+
+
+def test_latency_has_the_mean_of_the_settings():
+    faults = Faults(Settings(latency_seconds=0.2))
+
+    waits = [faults.draw("m", "sales")[0] for _ in range(2_000)]
+
+    assert 0.18 < sum(waits) / len(waits) < 0.22
+
+
+def test_no_rates_no_faults():
+    faults = Faults(Settings(faults=FaultRates()))
+
+    assert {faults.draw("m", "sales") for _ in range(100)} == {(0.0, None)}
+
+
+def test_the_journal_keeps_dates_but_no_secret_of_a_query():
+    journal = Journal()
+    for query in ("page=2", "access_token=abc&beginSalesDate=2026-09-14"):
+        journal.write(
+            at=1.0,
+            client_id="app",
+            group="financial",
+            merchant=None,
+            method="GET",
+            path="/x",
+            query=query,
+            status=200,
+            trouble=None,
+        )
+
+    assert [entry["query"] for entry in journal.since(0)] == [
+        "page=2",
+        "access_token=%2A%2A%2A&beginSalesDate=2026-09-14",
+    ]
+    assert [entry["sequence"] for entry in journal.since(1)] == [2]
+
+
+def test_the_accounts_file_keeps_awkward_names_whole():
+    stores = list(Roster(Settings(merchants=40)))
+
+    rows = list(csv.DictReader(accounts_csv(stores).splitlines()))
+
+    assert [row["name"] for row in rows] == [store.name for store in stores]
+    assert set(rows[0]) == {"name", "ifood_merchant_id", "timezone", "priority", "active", "app"}
+    assert any(row["name"].startswith("=") for row in rows)
+    assert any('"' in row["name"] for row in rows)
+    assert any(";" in row["name"] for row in rows)
+
+
+@pytest.mark.parametrize("settings", [{"apps": ()}, {"apps": (App(client_id="short"),)}])
+def test_settings_that_cannot_work_are_refused(settings):
+    with pytest.raises(ValueError, match=r"application|36"):
+        Settings(**settings)
+
+
+def test_a_secret_is_not_shown_with_the_settings():
+    assert "simulated-secret" not in repr(Settings())
