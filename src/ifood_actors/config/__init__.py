@@ -1,7 +1,7 @@
 """Settings from `IFOOD_` variables: the only place of the project that reads the environment."""
 
 from ifood_actors.config.listing import SettingRow, describe, markdown
-from ifood_actors.config.reading import load, read_client_secret
+from ifood_actors.config.reading import child_environment, load, read_client_secret
 from ifood_actors.config.settings import Settings
 from ifood_actors.config.values import Window, format_duration, mask_url, parse_duration
 
@@ -9,6 +9,7 @@ __all__ = [
     "SettingRow",
     "Settings",
     "Window",
+    "child_environment",
     "describe",
     "format_duration",
     "load",

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from ifood_actors.config.settings import PREFIX, Origin, Settings
+from ifood_actors.config.values import format_duration
 from ifood_actors.errors import UsageError
 
 DOT_ENV = Path(".env")
@@ -67,6 +69,19 @@ def read_client_secret(
     return SecretStr(item.value) if item else None
 
 
+def child_environment(settings: Settings) -> dict[str, str]:
+    """
+    Give the environment in which a child process loads exactly these settings.
+
+    It holds secrets in clear, as any environment does: only for processes of the same user.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.upper().startswith(PREFIX)}
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return inherited | {
+        variable(name): _as_text(value) for name, value in given.items() if value is not None
+    }
+
+
 def _collect(
     environ: Mapping[str, str] | None, env_file: Path | None
 ) -> tuple[dict[str, Given], list[str]]:
@@ -99,6 +114,16 @@ def _collect(
 
 def variable(name: str) -> str:
     return PREFIX + name.upper()
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case timedelta():
+            return format_duration(value)
+        case _:
+            return str(value)
 
 
 def _from_file(name: str, field: str, item: Given, given: Mapping[str, Given]) -> Given:

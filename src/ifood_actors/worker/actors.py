@@ -24,9 +24,8 @@ def declare_actors(broker: Broker, *, engine: Engine, client: IfoodClient, lease
 
     for kind in FEEDS:
         dramatiq.actor(
-            run,
             actor_name=kind,
             queue_name=queue_name(kind),
             broker=broker,
             throws=EXPECTED,  # settled by the ledger: no traceback in Dramatiq's log
-        )
+        )(run)

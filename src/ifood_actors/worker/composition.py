@@ -2,11 +2,12 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from dramatiq import Broker, Middleware
+from dramatiq import Broker, Middleware, Worker
 from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
@@ -23,6 +24,9 @@ from ifood_actors.messaging.middleware import middleware
 from ifood_actors.messaging.retries import Backoff
 from ifood_actors.worker.actors import declare_actors
 from ifood_actors.worker.leases import Leases
+
+# How often threads of this process look up from waiting; also the step of an in-process delay.
+IDLE_MS = 50
 
 BrokerT = TypeVar("BrokerT", bound=Broker)
 
@@ -46,6 +50,18 @@ def assemble(
     client = ifood_client(engine, settings, limiter=limiter, threads=settings.worker_threads)
     declare_actors(broker, engine=engine, client=client, leases=leases)
     return broker
+
+
+@contextmanager
+def working(broker: Broker, *, threads: int) -> Iterator[None]:
+    """Run a broker's jobs in threads of this process for the length of the block."""
+    broker.emit_after("process_boot")  # what the command does in a new process
+    worker = Worker(broker, worker_timeout=IDLE_MS, worker_threads=threads)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
 
 
 def fleet_limiter(engine: Engine, settings: Settings) -> Limiter:

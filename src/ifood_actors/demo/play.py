@@ -1,0 +1,123 @@
+"""The demo's story: set the stage, plan a Monday, watch it run, compare with the truth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from ifood_actors import logs
+from ifood_actors.config import Settings
+from ifood_actors.db import transaction
+from ifood_actors.demo import screen
+from ifood_actors.demo.report import KindReport, draw_up
+from ifood_actors.demo.scale import Scale, latest_monday, openings, scale, window_length
+from ifood_actors.demo.stage import BrokerKind, Stage, stage
+from ifood_actors.ledger.reports import RunProgress, open_runs
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import local_day
+from ifood_actors.planning.capacity import Capacity, Demand, Supply, estimate
+from ifood_actors.scheduler.main import Scheduler
+
+# Retries and snoozes may end after the window; a job that has not ended by then is a fault.
+_PATIENCE = timedelta(minutes=2)
+# Of one request; nobody has published a figure, so a cautious guess.
+_REAL_LATENCY = timedelta(seconds=1)
+_LOOK_SECONDS = 0.5
+_LINE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person may choose."""
+
+    accounts: int = 1000
+    seconds: int = 60
+    broker: BrokerKind = "embedded"
+
+
+def run(options: Options, console: Console) -> int:
+    """Run the demo and return its exit code: 1 if anything does not add up."""
+    logs.configure("error")
+    real = Settings()
+    scaled = scale(options.seconds, real)
+    monday = latest_monday(local_day(datetime.now(UTC), zone=real.timezone))
+    console.print(screen.introduction(scaled, accounts=options.accounts))
+
+    began = monotonic()
+    with stage(options.accounts, scaled, broker=options.broker, monday=monday) as parts:
+        console.print(
+            f"Postgres from {parts.database}, broker {options.broker}, the simulator for iFood: "
+            f"ready in {monotonic() - began:.1f} s"
+        )
+        started = monotonic()
+        for opening in openings(scaled, real, monday=monday, start=datetime.now(UTC)):
+            planner.plan(parts.engine, planner.request(opening, parts.settings), actor="demo")
+        scheduler = Scheduler(parts.settings, engine=parts.engine, outbox=parts.outbox)
+        scheduler.start(plan=False)
+        _watch(parts, scaled, console)
+        scheduler.stop()
+        report = draw_up(parts, monday=monday, seconds=monotonic() - started)
+
+    screen.show(report, console)
+    for kind in report.kinds:
+        console.print(screen.forecast(kind, _real_day(kind, real, monday=monday)))
+    for problem in report.problems:
+        console.print(f"DOES NOT ADD UP: {problem}")
+    return 1 if report.problems else 0
+
+
+def _watch(parts: Stage, scaled: Scale, console: Console) -> None:
+    """Show the runs until every job has ended, or too long after the windows."""
+    give_up = monotonic() + (scaled.length + _PATIENCE).total_seconds()
+    if not console.is_terminal:
+        for runs, per_minute in _looks(parts, every=_LINE_SECONDS, give_up=give_up):
+            for one in runs:
+                console.print(screen.line(one))
+            console.print(screen.limit_line(per_minute, limit=scaled.limit))
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        for runs, per_minute in _looks(parts, every=_LOOK_SECONDS, give_up=give_up):
+            live.update(
+                screen.progress(runs, per_minute=per_minute, limit=scaled.limit), refresh=True
+            )
+
+
+def _looks(
+    parts: Stage, *, every: float, give_up: float
+) -> Iterator[tuple[list[RunProgress], float]]:
+    requests, at = 0, monotonic()
+    while True:
+        with transaction(parts.engine) as tx:
+            runs = open_runs(tx)
+        total = _requests(parts)
+        yield runs, (total - requests) / max(monotonic() - at, every) * 60
+        requests, at = total, monotonic()
+        if all(one.finished == one.planned for one in runs) or monotonic() > give_up:
+            return
+        Event().wait(every)
+
+
+def _requests(parts: Stage) -> int:
+    stats: Any = parts.simulator.stats()
+    return sum(group["total"] for group in stats["groups"] if group["group"] == "financial")
+
+
+def _real_day(kind: KindReport, real: Settings, *, monday: date) -> Capacity:
+    """Tell what this run would take at iFood's real pace, with the default settings."""
+    demand = Demand(
+        accounts=kind.planned,
+        requests_per_job=kind.requests / kind.planned,
+        latency=_REAL_LATENCY,
+    )
+    supply = Supply(
+        window=window_length(kind.kind, real, monday=monday),
+        batch_size=real.batch_size,
+        rate_limit_per_minute=real.rate_limit_per_minute,
+        concurrency=real.worker_max_concurrency,
+    )
+    return estimate(demand, supply)

@@ -1,0 +1,179 @@
+"""The closing report: what was delivered, against what the simulator says is true."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from ifood_actors.config import Settings
+from ifood_actors.db import transaction
+from ifood_actors.demo.stage import Stage
+from ifood_actors.feeds import FEEDS
+from ifood_actors.planning.planner import period_of
+from ifood_actors.simulator.truth import Kind
+
+# What the simulator calls a kind, and the amount by which both sides are compared.
+_TRUTHS: dict[str, tuple[Kind, str]] = {
+    "settlements_weekly": ("settlements", "amount"),
+    "anticipations_daily": ("anticipations", "anticipated_payment_amount"),
+    "sales": ("sales", "sale_gross_value_bag"),
+}
+# Stores that took their permission back must fail, and nothing else may.
+_EXPECTED_FAILURE = "forbidden"
+
+Totals = dict[str, tuple[int, Decimal]]
+
+
+@dataclass(frozen=True)
+class KindReport:
+    """One kind: its jobs, the rows that are stored, and those that the simulator served."""
+
+    kind: str
+    planned: int
+    succeeded: int
+    requests: int
+    failed: Counter[str]
+    stored: Totals
+    truth: Totals
+    revoked: int
+
+    @property
+    def rows(self) -> int:
+        return sum(rows for rows, _ in self.stored.values())
+
+    @property
+    def amount(self) -> Decimal:
+        return sum((amount for _, amount in self.stored.values()), Decimal())
+
+    @property
+    def differing(self) -> list[str]:
+        """Name the merchants whose rows or cents differ."""
+        merchants = self.stored.keys() | self.truth.keys()
+        nothing = (0, Decimal())
+        return sorted(
+            merchant
+            for merchant in merchants
+            if self.stored.get(merchant, nothing) != self.truth.get(merchant, nothing)
+        )
+
+    @property
+    def problems(self) -> list[str]:
+        """Say in one line each what does not add up."""
+        problems = []
+        if self.succeeded + self.failed.total() != self.planned:
+            problems.append(f"{self.kind}: some jobs have not ended")
+        if unexpected := self.failed - Counter({_EXPECTED_FAILURE: self.revoked}):
+            problems.append(f"{self.kind}: unexpected failures: {dict(unexpected)}")
+        if self.differing:
+            problems.append(
+                f"{self.kind}: {len(self.differing)} merchants differ from what was served,"
+                f" such as {self.differing[0]}"
+            )
+        return problems
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the closing screen shows."""
+
+    kinds: list[KindReport]
+    requests: int
+    worst_minute: int
+    limit: int
+    by_status: dict[str, int]
+    token_requests: int
+    seconds: float
+
+    @property
+    def problems(self) -> list[str]:
+        problems = [problem for kind in self.kinds for problem in kind.problems]
+        if self.worst_minute > self.limit:
+            problems.append(f"{self.worst_minute} requests in 60 s are above {self.limit}")
+        return problems
+
+
+def draw_up(stage: Stage, *, monday: date, seconds: float) -> Report:
+    """Compare the ledger and the records with the simulator's own account."""
+    with transaction(stage.engine) as tx:
+        kinds = [_kind_report(tx, stage, kind, monday=monday) for kind in FEEDS]
+    stats: Any = stage.simulator.stats()
+    groups = {group["group"]: group for group in stats["groups"]}
+    financial = groups["financial"]
+    return Report(
+        kinds=kinds,
+        requests=financial["total"],
+        worst_minute=financial["worst"],
+        limit=stage.settings.rate_limit_per_minute,
+        by_status=financial["by_status"],
+        token_requests=groups["oauth"]["total"],
+        seconds=seconds,
+    )
+
+
+def _kind_report(tx: Session, stage: Stage, kind: str, *, monday: date) -> KindReport:
+    name, amount = _TRUTHS[kind]
+    period = period_of(kind, monday, Settings())
+    lines: list[Any] = stage.simulator.truth_summary(name, period.start, period.end)
+    served = {
+        line["merchant"]: (line["rows"], Decimal(str(line["amount"])))
+        for line in lines
+        if not line.get("revoked")
+    }
+    return KindReport(
+        kind=kind,
+        planned=_count(tx, kind),
+        succeeded=_count(tx, kind, "success"),
+        requests=_requests(tx, kind),
+        failed=_failures(tx, kind),
+        stored=_stored(tx, kind, amount),
+        truth={merchant: totals for merchant, totals in served.items() if totals[0]},
+        revoked=sum(1 for line in lines if line.get("revoked")),
+    )
+
+
+def _count(tx: Session, kind: str, status: str | None = None) -> int:
+    counted: int = tx.execute(
+        text("""
+            SELECT count(*) FROM ifood_jobs
+            WHERE job_type = :kind AND coalesce(status = :status, true)
+        """),
+        {"kind": kind, "status": status},
+    ).scalar_one()
+    return counted
+
+
+def _requests(tx: Session, kind: str) -> int:
+    counted: int = tx.execute(
+        text("""
+            SELECT coalesce(sum(CAST(result ->> 'requests' AS int)), 0) FROM ifood_jobs
+            WHERE job_type = :kind
+        """),
+        {"kind": kind},
+    ).scalar_one()
+    return counted
+
+
+def _failures(tx: Session, kind: str) -> Counter[str]:
+    rows = tx.execute(
+        text("""
+            SELECT error_code, count(*) AS jobs FROM ifood_jobs
+            WHERE job_type = :kind AND status = 'failed' GROUP BY error_code
+        """),
+        {"kind": kind},
+    )
+    return Counter({row.error_code: row.jobs for row in rows})
+
+
+def _stored(tx: Session, kind: str, amount: str) -> Totals:
+    rows = tx.execute(
+        text(f"""
+            SELECT merchant_id, count(*) AS rows, sum({amount}) AS amount
+            FROM {FEEDS[kind].table.__tablename__}
+            WHERE missing_since IS NULL GROUP BY merchant_id
+        """)
+    )
+    return {row.merchant_id: (row.rows, row.amount) for row in rows}

@@ -1,0 +1,157 @@
+"""What the demo plays on: Postgres, a broker, workers, and the simulator in iFood's place."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from cryptography.fernet import Fernet
+from sqlalchemy import Engine
+
+from ifood_actors import migrations
+from ifood_actors.accounts import import_sheet
+from ifood_actors.config import Settings, child_environment
+from ifood_actors.db import connect, transaction
+from ifood_actors.demo.scale import Scale
+from ifood_actors.embedded import services
+from ifood_actors.embedded.inprocess import in_process_broker
+from ifood_actors.embedded.services import RunningRabbit
+from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
+from ifood_actors.messaging.broker import ladder_broker
+from ifood_actors.scheduler.relay import Outbox
+from ifood_actors.simulator import FaultRates, Quirk, Simulator, running
+from ifood_actors.simulator import Settings as SimulatorSettings
+from ifood_actors.worker.composition import assemble, working
+
+BrokerKind = Literal["embedded", "rabbitmq"]
+
+_STOP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything that runs; it is gone when the block that made it ends."""
+
+    settings: Settings
+    engine: Engine
+    outbox: Outbox
+    simulator: Simulator
+    rabbit: RunningRabbit | None
+    database: str
+
+
+@contextmanager
+def stage(accounts: int, scaled: Scale, *, broker: BrokerKind, monday: date) -> Iterator[Stage]:
+    """Start all parts, register the application and its accounts, and start the workers."""
+    with ExitStack() as parts:
+        simulator = parts.enter_context(running(_trouble(accounts, scaled, monday=monday)))
+        for quirk in _throttling(accounts):
+            simulator.add_quirk(quirk)
+        postgres = parts.enter_context(services.postgres(durable=False))
+        rabbit = parts.enter_context(services.rabbitmq()) if broker == "rabbitmq" else None
+        settings = _settings(
+            scaled,
+            database_url=postgres.url,
+            broker_url=rabbit.url if rabbit else None,
+            api_base_url=simulator.url,
+        )
+        migrations.upgrade(settings.require_database_url())
+        engine = connect(
+            settings.require_database_url(),
+            application_name="ifood-actors demo",
+            pool_size=settings.worker_max_concurrency + 6,
+        )
+        parts.callback(engine.dispose)
+        _register(engine, settings, simulator)
+        workers = _dramatiq(settings) if rabbit else _threads(settings, engine)
+        outbox = parts.enter_context(workers)
+        yield Stage(settings, engine, outbox, simulator, rabbit, postgres.source)
+
+
+def _trouble(accounts: int, scaled: Scale, *, monday: date) -> SimulatorSettings:
+    """Set the scene: most stores without an anticipation plan, some revoked, an API that fails."""
+    return SimulatorSettings(
+        merchants=accounts,
+        today=monday,
+        financial_per_minute=scaled.limit,
+        revoked_share=0.01,
+        faults=FaultRates(server_error=0.01, bad_gateway=0.005, cut=0.003),
+    )
+
+
+def _throttling(accounts: int) -> list[Quirk]:
+    """Add three 429s on the way; each shuts the whole fleet out for its two seconds."""
+    return [
+        Quirk(
+            "status",
+            resource="sales",
+            status=429,
+            headers={"Retry-After": "2"},
+            times=1,
+            after=accounts * part // 4,
+        )
+        for part in (1, 2, 3)
+    ]
+
+
+def _settings(scaled: Scale, **urls: str | None) -> Settings:
+    return Settings.model_validate(
+        {
+            **urls,
+            "api_allow_host": "127.0.0.1",
+            "encryption_keys": Fernet.generate_key().decode(),
+            "rate_limit_per_minute": scaled.limit,
+            "worker_poll_interval_ms": 250,
+            "worker_max_attempts": 5,
+            "backoff_base": "1s",
+            "backoff_cap": "8s",
+            "log_level": "error",
+        }
+    )
+
+
+def _register(engine: Engine, settings: Settings, simulator: Simulator) -> None:
+    app = simulator.settings.apps[0]
+    vault = Vault(settings.require_encryption_keys())
+    with transaction(engine) as tx:
+        register_app(
+            tx,
+            vault,
+            name=app.name,
+            kind=AppKind.CENTRALIZED,
+            credentials=Credentials(app.client_id, app.client_secret),
+        )
+        import_sheet(tx, simulator.accounts_csv().encode())
+
+
+@contextmanager
+def _threads(settings: Settings, engine: Engine) -> Iterator[Outbox]:
+    broker = assemble(settings, engine=engine, make_broker=in_process_broker)
+    with working(broker, threads=settings.worker_max_concurrency):
+        yield broker
+
+
+@contextmanager
+def _dramatiq(settings: Settings) -> Iterator[Outbox]:
+    broker = ladder_broker(settings.require_broker_url(), connection_name="ifood-actors demo")
+    broker.declare_all()
+    command = [
+        *(sys.executable, "-m", "dramatiq", "ifood_actors.worker", "--skip-logging"),
+        *("--processes", str(settings.worker_processes)),
+        *("--threads", str(settings.worker_threads)),
+        *("--worker-shutdown-timeout", "20000"),
+    ]
+    environment = child_environment(settings)
+    workers = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - ours
+    try:
+        yield broker
+    finally:
+        workers.terminate()
+        try:
+            workers.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            workers.kill()
+        broker.close()
