@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from ifood_actors.feeds.records import Row, canonical, columns_of
+from ifood_actors.feeds.exact_json import canonical
+from ifood_actors.feeds.records import Row, columns_of
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import ClosingItem, IfoodModel, closing_items, parse
 from ifood_actors.planning.cadence import Period

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from ifood_actors.feeds.records import Fetched, Origin, Record, Stored, store
+from ifood_actors.feeds.records import Fetched, Record, Stored
+from ifood_actors.feeds.storing import Origin, store
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.planning.cadence import Period
 

@@ -15,8 +15,9 @@ from sqlalchemy import Column, Date, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
 from ifood_actors.feeds.closings import closing_rows
+from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.feed import Feed
-from ifood_actors.feeds.records import MONEY, Fetched, Record, Row, canonical
+from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import SettlementTitle
 from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS, Period

@@ -1,0 +1,52 @@
+"""JSON as text, with every digit of its decimals, in the form that Postgres takes."""
+
+from typing import Any
+
+import simplejson
+
+from ifood_actors.errors import SchemaBroken
+from ifood_actors.ifood.schemas import storable
+
+
+def canonical(value: object) -> str:
+    """Write a JSON value so that equal values give equal text. Raises SchemaBroken."""
+    return _dumps(value, sort_keys=True)
+
+
+def storable_json(value: object) -> str:
+    """
+    Write a JSON value for a jsonb parameter.
+
+    NUL and lone surrogates, which JSON may hold and Postgres cannot, become U+FFFD. Raises
+    SchemaBroken when it is nested too deeply or holds NaN or Infinity.
+    """
+    written = _dumps(value)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        return _dumps(_cleaned(value))
+    return _dumps(_cleaned(value)) if r"\u0000" in written else written
+
+
+def _dumps(value: object, *, sort_keys: bool = False) -> str:
+    try:
+        return simplejson.dumps(
+            value,
+            use_decimal=True,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            sort_keys=sort_keys,
+            default=str,  # dates and instants, as ISO text
+        )
+    except (RecursionError, ValueError):
+        raise SchemaBroken("an item is nested too deeply, or holds what is no number") from None
+
+
+def _cleaned(value: Any) -> Any:  # noqa: ANN401 - JSON's edge
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(name): _cleaned(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(member) for member in value]
+    return value

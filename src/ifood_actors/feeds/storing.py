@@ -1,0 +1,150 @@
+"""
+How fetched items become rows: upsert, former versions, and what is no longer there.
+
+Nothing that was once stored is deleted. An item that comes again and differs keeps its former
+version in `ifood_record_versions`; a row that a complete re-read of its period does not bring
+again is marked `missing_since`, and unmarked when it comes back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DataError
+from sqlmodel import Session, SQLModel
+
+from ifood_actors.errors import SchemaBroken
+from ifood_actors.feeds.exact_json import storable_json
+from ifood_actors.feeds.records import Fetched, Record, Row, Stored
+from ifood_actors.planning.cadence import Period
+
+# About 1 MB of JSON: one round trip for most stores, flat memory for the largest.
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Whose records they are, which job brought them, and when."""
+
+    account_id: UUID
+    merchant_id: str
+    job_id: UUID
+    now: datetime
+
+
+def store(
+    session: Session, fetched: Fetched, *, table: type[Record], period: Period, origin: Origin
+) -> Stored:
+    """
+    Write what was fetched for `period` in the caller's transaction; twice is the same as once.
+
+    Raises SchemaBroken when Postgres refuses a value.
+    """
+    connection = session.connection()
+    # Two pulls of one merchant (a replay beside the daily one) must not compare an item with a
+    # row that the other is about to replace.
+    connection.execute(_LOCK, {"name": f"{table.__tablename__} {origin.merchant_id}"})
+
+    ids: list[int] = []
+    new = changed = missing = 0
+    for first in range(0, len(fetched.rows), _BATCH):
+        batch = fetched.rows[first : first + _BATCH]
+        written, added, replaced = _upsert(connection, batch, table=table, origin=origin)
+        ids += written
+        new += added
+        changed += replaced
+    if fetched.complete:
+        missing = _mark_missing(connection, ids, table=table, period=period, origin=origin)
+    return Stored(
+        rows=len(ids),
+        new=new,
+        changed=changed,
+        unchanged=len(ids) - new - changed,
+        missing=missing,
+        amount=fetched.amount,
+        complete=fetched.complete,
+    )
+
+
+def _upsert(
+    connection: Connection, rows: Sequence[Row], *, table: type[Record], origin: Origin
+) -> tuple[list[int], int, int]:
+    try:
+        result = connection.execute(
+            _upsert_statement(table), {"rows": storable_json(rows), **asdict(origin)}
+        )
+    except DataError as error:
+        # Such as a number beyond numeric's range. The driver's text would repeat the value.
+        code = getattr(error.orig, "sqlstate", None)
+        raise SchemaBroken(f"{table.__tablename__}: Postgres refuses a value ({code})") from None
+    ids, new, changed = result.one()
+    return ids, new, changed
+
+
+def _mark_missing(
+    connection: Connection,
+    ids: list[int],
+    *,
+    table: type[Record],
+    period: Period,
+    origin: Origin,
+) -> int:
+    statement = text(f"""
+        UPDATE {table.__tablename__} SET missing_since = :now
+        WHERE merchant_id = :merchant_id AND missing_since IS NULL
+          AND covered_from >= :start AND covered_to <= :end
+          AND id NOT IN (SELECT unnest(CAST(:ids AS bigint[])))
+    """)
+    values = {"ids": ids, "start": period.start, "end": period.end}
+    return connection.execute(
+        statement, {**values, "now": origin.now, "merchant_id": origin.merchant_id}
+    ).rowcount
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no stub for it
+# What the statement itself sets; every other column comes from the item.
+_OWN = {"id", "missing_since", "account_id", "merchant_id", "job_id"}
+_OWN |= {"first_seen_at", "last_seen_at", "changed_at"}
+
+
+@cache
+def _upsert_statement(table: type[Record]) -> TextClause:
+    """
+    Write one batch in one statement.
+
+    Its parts share one snapshot: `former` are the rows as they were before `written`. Every
+    column follows the item, also when `raw` is the same: an upgrade may read more out of it.
+    """
+    name = str(table.__tablename__)
+    columns = [c for c in SQLModel.metadata.tables[name].columns if c.name not in _OWN]
+    names = ", ".join(c.name for c in columns)
+    types = ", ".join(f"{c.name} {c.type.compile(_DIALECT)}" for c in columns)
+    changes = ", ".join(f"{c.name} = excluded.{c.name}" for c in columns)
+    return text(f"""
+        WITH written AS (
+          INSERT INTO {name} AS record
+            ({names}, account_id, merchant_id, job_id, first_seen_at, last_seen_at, changed_at)
+          SELECT {names}, :account_id, :merchant_id, :job_id, :now, :now, :now
+          FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS item ({types})
+          ON CONFLICT ({", ".join(table.natural_key)}) DO UPDATE SET {changes},
+            account_id = excluded.account_id, job_id = excluded.job_id,
+            last_seen_at = excluded.last_seen_at, missing_since = NULL,
+            changed_at = CASE WHEN record.raw = excluded.raw THEN record.changed_at
+              ELSE excluded.changed_at END
+          RETURNING id, raw),
+        compared AS (
+          SELECT written.id, former.id IS NULL AS is_new, former.raw <> written.raw AS is_changed,
+            former.job_id, former.raw, former.changed_at
+          FROM written LEFT JOIN {name} AS former ON former.id = written.id),
+        versions AS (
+          INSERT INTO ifood_record_versions
+            (record_table, record_id, job_id, raw, valid_from, valid_to)
+          SELECT '{name}', id, job_id, raw, changed_at, :now FROM compared WHERE is_changed)
+        SELECT array_agg(id), count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE is_changed)
+        FROM compared
+    """)
