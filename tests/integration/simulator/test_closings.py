@@ -102,3 +102,33 @@ def test_a_later_today_pays_what_was_pending(simulator, client):
 
     assert "PENDING" in before
     assert "PENDING" not in statuses()
+
+
+@pytest.mark.parametrize(
+    ("face", "status"), [("404", 404), ("204", 204), ("list", 200), ("null", 200)]
+)
+@pytest.mark.parametrize("resource", ["settlements", "anticipations"])
+def test_a_week_to_come_has_no_titles_in_each_face_of_nothing(
+    simulator, client, resource, face, status
+):
+    merchant = store(simulator, empty=face, plan="daily")
+    query = {"beginCalculationDate": "2026-09-28", "endCalculationDate": "2026-10-04"}
+
+    answer = get(client, merchant, resource, **query)
+
+    assert answer.status_code == status
+    if status == 200:
+        assert envelope(answer)["settlements"] == []
+
+
+def test_homologation_fails_where_production_is_silent(simulator, client):
+    client.headers["x-request-homologation"] = "true"
+    query = {"beginCalculationDate": "2026-08-01", "endCalculationDate": "2026-09-20"}
+
+    assert get(client, store(simulator), "settlements", **query).status_code == 500
+
+
+def test_a_period_must_not_end_before_it_begins(simulator, client):
+    query = {"beginCalculationDate": "2026-09-20", "endCalculationDate": "2026-09-14"}
+
+    assert get(client, store(simulator), "settlements", **query).status_code == 400
