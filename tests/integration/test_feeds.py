@@ -1,0 +1,134 @@
+"""The feeds against a whole simulated iFood: what is stored is what it holds, to the cent."""
+
+from collections import Counter
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+import simplejson
+from sqlalchemy import Engine, text
+
+from ifood_actors import simulator
+from ifood_actors.db import transaction
+from ifood_actors.feeds import FEEDS, Stored
+from ifood_actors.feeds.exact_json import canonical
+from ifood_actors.ifood import Access, IfoodClient, http_client
+from ifood_actors.planning.cadence import (
+    anticipations_period,
+    sales_period,
+    settlements_period,
+)
+from ifood_actors.simulator.merchants import Merchant
+
+pytestmark = pytest.mark.services
+
+MONDAY = date(2026, 9, 21)
+STORES = 40
+PERIODS = {
+    "settlements_weekly": settlements_period(MONDAY),
+    "anticipations_daily": anticipations_period(MONDAY),
+    "sales": sales_period(MONDAY),
+}
+
+
+@pytest.fixture(scope="module")
+def ifood():
+    # Small pages, so that most stores have several; no plan for some stores, so that 404 is met.
+    settings = simulator.Settings(
+        merchants=STORES, today=MONDAY, sales_page_size=7, financial_per_minute=None
+    )
+    with simulator.running(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def client(ifood):
+    [app] = ifood.settings.apps
+    form = {
+        "grantType": "client_credentials",
+        "clientId": app.client_id,
+        "clientSecret": app.client_secret,
+    }
+    answer = httpx.post(f"{ifood.url}/authentication/v1.0/oauth/token", data=form)
+    token = answer.json()["accessToken"]
+    access = Access(
+        token=lambda _app: token,
+        invalidate=lambda *_: None,
+        pace=lambda *_: None,
+        close=lambda *_: None,
+    )
+    with http_client(threads=1) as http:
+        yield IfoodClient(base_url=ifood.url, http=http, access=access)
+
+
+def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> Stored:
+    feed, period = FEEDS[kind], PERIODS[kind]
+    api = client.merchant(uuid4(), merchant.id, on_progress=lambda: None)
+    fetched = feed.fetch(api, period, timezone=ZoneInfo("America/Sao_Paulo"))
+    with transaction(engine) as tx:
+        return feed.store(
+            tx,
+            fetched,
+            account_id=uuid4(),
+            merchant_id=merchant.id,
+            job_id=uuid4(),
+            period=period,
+            now=datetime.now(UTC),
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource", "table"),
+    [
+        ("settlements_weekly", "settlements", "ifood_settlements"),
+        ("anticipations_daily", "anticipations", "ifood_anticipations"),
+        ("sales", "sales", "ifood_sales"),
+    ],
+)
+def test_every_item_is_stored_once_and_again_changes_nothing(
+    engine, client, ifood, kind, resource, table
+):
+    merchants = ifood.merchants()
+
+    first = [pull(engine, client, kind, merchant) for merchant in merchants]
+    again = [pull(engine, client, kind, merchant) for merchant in merchants]
+
+    period = PERIODS[kind]
+    truth = Counter(
+        (merchant.id, canonical(row["item"]))
+        for merchant in merchants
+        for row in simplejson.loads(
+            ifood.truth(resource, merchant.id, period.start, period.end), use_decimal=True
+        )
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(text(f"SELECT merchant_id, raw::text AS raw FROM {table}"))
+        stored = Counter(
+            (row.merchant_id, canonical(simplejson.loads(row.raw, use_decimal=True)))
+            for row in rows
+        )
+    assert stored == truth
+    assert sum(pulled.new for pulled in first) == truth.total() > STORES
+    assert all(pulled.unchanged == pulled.rows and not pulled.missing for pulled in again)
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource", "column"),
+    [
+        ("anticipations_daily", "anticipations", "anticipated_payment_amount"),
+        ("sales", "sales", "sale_gross_value_bag"),
+    ],
+)
+def test_amounts_agree_to_the_cent(engine, client, ifood, kind, resource, column):
+    pulled = [pull(engine, client, kind, merchant) for merchant in ifood.merchants()]
+
+    period = PERIODS[kind]
+    lines = ifood.truth_summary(resource, period.start, period.end)
+    expected = sum(Decimal(str(line["amount"])) for line in lines)
+    table = FEEDS[kind].table.__tablename__
+    with engine.connect() as connection:
+        stored = connection.execute(text(f"SELECT sum({column}) FROM {table}")).scalar_one()
+    assert stored == expected == sum(result.amount for result in pulled)
