@@ -197,9 +197,10 @@ def _reachable(programs: Path, *, account: str | None) -> Path:
     if account is None or _runs(programs, account=account):
         return programs
     wanted = _CACHE / f"postgres-{_build(programs)}"
-    if not _runs(wanted / "bin", account=account):
+    copy = wanted.joinpath(*programs.parts[-3:])
+    if not _runs(copy, account=account):
         _copy(programs.parent, wanted)
-    return wanted / "bin"
+    return copy
 
 
 def _runs(programs: Path, *, account: str) -> bool:
@@ -229,10 +230,23 @@ def _build(programs: Path) -> str:
 
 
 def _copy(install: Path, target: Path) -> None:
-    """Copy an installation in one step, so that nobody meets half of it."""
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    """
+    Copy an installation in one step, so that nobody meets half of it; all may read the copy.
+
+    A wheel's libraries lie beside its package, in a folder that the programs find relative to
+    themselves: that layout is kept.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.chmod(0o755)
+    package = install.parent
+    libraries = package.with_name(f"{package.name}.libs")
     with tempfile.TemporaryDirectory(dir=target.parent) as half:
-        whole = Path(half) / "install"
-        shutil.copytree(install, whole, symlinks=True)
+        whole = Path(half) / "whole"
+        shutil.copytree(install, whole / package.name / install.name)
+        if libraries.exists():
+            shutil.copytree(libraries, whole / libraries.name)
+        for path in (whole, *whole.rglob("*")):
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
         with suppress(OSError):  # somebody else was faster: theirs is as good
             whole.rename(target)

@@ -1,0 +1,251 @@
+"""Private servers start anywhere, disturb nobody and leave nothing behind."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import dramatiq
+import pika
+import psycopg
+import pytest
+from dramatiq.common import current_millis
+from eventually import eventually
+from pika.exceptions import ChannelClosedByBroker
+
+from ifood_actors.embedded import postgres, rabbitmq
+from ifood_actors.embedded.inprocess import in_process_broker
+from ifood_actors.embedded.postgres import PrivatePostgres
+from ifood_actors.embedded.processes import answers
+from ifood_actors.embedded.rabbitmq import PrivateRabbit
+
+needs_rabbitmq = pytest.mark.skipif(
+    rabbitmq.find_programs() is None and os.environ.get("CI") != "true",
+    reason=rabbitmq.INSTALL_HINT,
+)
+needs_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="looks into /proc, or binds to 127.0.0.2"
+)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes user")
+
+DEFAULT_PORTS = (4369, 5432, 5672, 15672, 25672)
+
+
+@pytest.fixture(scope="module")
+def foreigners() -> Iterator[list[socket.socket]]:
+    """Occupy the default ports, as far as they are free, like servers of somebody else."""
+    with ExitStack() as stack:
+        listeners = []
+        for port in DEFAULT_PORTS:
+            with suppress(OSError):
+                listeners.append(stack.enter_context(socket.create_server(("127.0.0.1", port))))
+                listeners[-1].settimeout(0)
+        yield listeners
+
+
+@pytest.fixture(scope="module")
+def rabbit(foreigners) -> Iterator[PrivateRabbit]:  # noqa: ARG001 - they must be there before it
+    with PrivateRabbit() as server:
+        yield server
+
+
+@pytest.mark.parametrize("find", [postgres.installed_programs, postgres.wheel_programs])
+def test_postgres_runs_from_the_machines_programs_and_from_the_wheel(find):
+    programs = find()
+    if programs is None:
+        pytest.skip("these programs are not here")
+
+    with PrivatePostgres(programs) as server, psycopg.connect(server.url) as connection:
+        assert connection.execute("SHOW fsync").fetchone() == ("on",)
+
+
+def test_postgres_asks_for_its_password():
+    with PrivatePostgres(durable=False) as server:
+        wrong = server.url.replace("postgres:", "postgres:x", 2)
+
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(wrong)
+
+
+def test_a_killed_postgres_comes_back_with_its_data():
+    with PrivatePostgres() as server:
+        with psycopg.connect(server.url) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+        pid = server.pid
+
+        server.kill()
+        server.start()
+
+        assert server.pid != pid
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+
+
+@needs_linux
+def test_a_stopped_postgres_leaves_neither_process_nor_folder():
+    with PrivatePostgres(durable=False) as server:
+        assert processes_in(server.folder)
+
+    assert not server.folder.exists()
+    assert not processes_in(server.folder)
+    assert not answers(server.port)
+
+
+@needs_linux
+@needs_root
+def test_programs_that_the_servers_user_cannot_reach_are_copied(tmp_path, monkeypatch):
+    programs = postgres.wheel_programs()
+    if programs is None:
+        pytest.skip("the wheel is not here")
+    package = programs.parent.parent
+    hidden = tmp_path / "hidden"
+    hidden.mkdir(mode=0o700)
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, hidden / folder.name)
+    copies = Path("/var/cache") / f"ifood-actors-test-{os.getpid()}"
+    monkeypatch.setattr(postgres, "_CACHE", copies)
+
+    try:
+        with PrivatePostgres(hidden.joinpath(*programs.parts[-3:]), durable=False) as server:
+            assert Path(f"/proc/{server.pid}/exe").readlink().is_relative_to(copies)
+        assert hidden.stat().st_mode & 0o777 == 0o700
+    finally:
+        shutil.rmtree(copies)
+
+
+@needs_linux
+@pytest.mark.parametrize(
+    "server",
+    [
+        "postgres import PrivatePostgres as Server",
+        pytest.param("rabbitmq import PrivateRabbit as Server", marks=needs_rabbitmq),
+    ],
+)
+def test_a_server_does_not_outlive_an_owner_that_was_killed(server):
+    code = f"""
+from ifood_actors.embedded.{server}
+with Server() as server:
+    print(server.folder, flush=True)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout
+        folder = Path(owner.stdout.readline().strip())
+        assert processes_in(folder)
+        owner.send_signal(signal.SIGKILL)
+
+    eventually(lambda: not folder.exists())
+    eventually(lambda: not processes_in(folder))
+
+
+@needs_rabbitmq
+def test_rabbitmq_neither_needs_nor_calls_servers_on_the_default_ports(rabbit, foreigners):
+    rabbit.ctl("status")
+
+    for listener in foreigners:
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@needs_linux
+@needs_rabbitmq
+def test_rabbitmq_listens_on_loopback_only(rabbit):
+    ports = [rabbit.port, rabbit.management_port, rabbit._distribution_port]
+
+    assert all(answers(port) for port in ports)
+    # A server on all addresses would answer here as well.
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=1)
+
+
+@needs_rabbitmq
+def test_virtual_hosts_know_nothing_of_each_other_and_go_away(rabbit):
+    with rabbit.vhost("one") as one, rabbit.vhost("two") as two:
+        declare(one, passive=False)
+
+        with pytest.raises(ChannelClosedByBroker, match="no queue"):
+            declare(two, passive=True)
+
+    assert [vhost["name"] for vhost in rabbit.management.get("/api/vhosts")] == ["/"]
+
+
+@needs_linux
+@needs_rabbitmq
+def test_a_killed_rabbitmq_comes_back_and_a_stopped_one_leaves_nothing():
+    with PrivateRabbit() as server:
+        declare(server.url, passive=False)
+
+        server.kill()
+        assert not answers(server.port)
+        server.start()
+
+        declare(server.url, passive=True)
+
+    assert not server.folder.exists()
+    assert not processes_in(server.folder)
+
+
+def test_the_in_process_broker_runs_3000_delayed_messages_on_time():
+    broker = in_process_broker([])
+    late = []
+
+    @dramatiq.actor(broker=broker)
+    def record(due: int) -> None:
+        late.append(current_millis() - due)
+
+    worker = dramatiq.Worker(broker, worker_threads=4, worker_timeout=50)
+    worker.start()
+    try:
+        delays = [500 + number for number in range(3000)]
+        now = current_millis()
+        broker.enqueue_many((record.message(now + delay), delay) for delay in reversed(delays))
+        eventually(lambda: len(late) == len(delays))
+    finally:
+        worker.stop()
+
+    assert min(late) >= 0
+    assert sorted(late)[2700] < 1000
+
+
+def test_the_in_process_broker_keeps_no_failed_message():
+    broker = in_process_broker([])
+    failures = []
+
+    @dramatiq.actor(broker=broker)
+    def fail() -> None:
+        failures.append(1)
+        raise ValueError
+
+    worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=50)
+    worker.start()
+    try:
+        fail.send()
+        eventually(lambda: failures)
+        broker.join("default", timeout=5000)
+    finally:
+        worker.stop()
+
+    assert broker.dead_letters == []
+
+
+def declare(url: str, *, passive: bool) -> None:
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        connection.channel().queue_declare("q", durable=True, passive=passive)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Processes whose working directory is in the folder, be it removed or not."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str((process / "cwd").readlink()).startswith(str(folder)):
+                found.append(int(process.name))
+    return found
