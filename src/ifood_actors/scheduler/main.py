@@ -9,7 +9,7 @@ from functools import partial
 from threading import Event
 
 from apscheduler.schedulers.background import BackgroundScheduler
-from dramatiq.errors import ConnectionError as BrokerConnectionError
+from dramatiq import BrokerConnectionError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
