@@ -1,4 +1,4 @@
-"""The restaurant accounts whose data is pulled."""
+"""The table of the restaurant accounts."""
 
 from datetime import datetime
 from uuid import UUID, uuid4

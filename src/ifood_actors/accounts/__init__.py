@@ -1,0 +1,37 @@
+"""
+The restaurant accounts whose data is pulled.
+
+models (the table) · sheet (accounts as CSV, pure) · registry (imports, lists and changes them)
+"""
+
+from ifood_actors.accounts.models import Account
+from ifood_actors.accounts.registry import (
+    AccountRow,
+    Imported,
+    Switched,
+    add_discovered,
+    application_names,
+    count_active,
+    import_sheet,
+    list_accounts,
+    set_active,
+)
+from ifood_actors.accounts.sheet import BadSheet, Entry, Sheet, read_sheet, write_sheet
+
+__all__ = [
+    "Account",
+    "AccountRow",
+    "BadSheet",
+    "Entry",
+    "Imported",
+    "Sheet",
+    "Switched",
+    "add_discovered",
+    "application_names",
+    "count_active",
+    "import_sheet",
+    "list_accounts",
+    "read_sheet",
+    "set_active",
+    "write_sheet",
+]

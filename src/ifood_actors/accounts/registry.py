@@ -1,0 +1,235 @@
+"""The accounts of the database: imported by merchant, listed, switched on and off."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from sqlalchemy import TextClause, text
+from sqlmodel import Session
+
+from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, read_sheet
+from ifood_actors.errors import UsageError
+
+_BATCH = 10_000  # accounts a statement
+
+_NAMED = "(account.name = ANY(:names) OR account.ifood_merchant_id = ANY(:names))"
+_FIND = text(f"""
+    SELECT account.id, account.name, account.ifood_merchant_id AS merchant_id, account.active
+    FROM accounts AS account WHERE {_NAMED}
+""")
+_SWITCH = text("""
+    UPDATE accounts SET active = :active, updated_at = now()
+    WHERE id = ANY(:ids) AND active <> :active
+""")
+_COUNT_ACTIVE = text("SELECT count(*) FROM accounts WHERE active")
+_LIST = text("""
+    SELECT account.name, account.ifood_merchant_id, account.timezone, account.priority,
+      account.active, app.name AS app
+    FROM accounts AS account LEFT JOIN ifood_apps AS app ON app.id = account.app_id
+    WHERE (CAST(:active AS boolean) IS NULL OR account.active = :active)
+      AND (CAST(:app AS text) IS NULL OR app.name = :app)
+    ORDER BY account.name, account.ifood_merchant_id LIMIT CAST(:limit AS bigint)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account as a list shows it; the fields are the columns of a file."""
+
+    name: str
+    ifood_merchant_id: str
+    timezone: str
+    priority: int
+    active: bool
+    app: str | None
+
+    def entry(self) -> Entry:
+        """Give it as a line of a file."""
+        return Entry(
+            name=self.name,
+            merchant_id=self.ifood_merchant_id,
+            timezone=self.timezone,
+            priority=self.priority,
+            active=self.active,
+            app=self.app,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """
+    What an import did.
+
+    `assumed_app` was used because the file names none and no other exists; `without_app` accounts
+    of the file belong to no application and cannot be pulled.
+    """
+
+    inserted: int
+    updated: int
+    unchanged: int
+    without_app: int = 0
+    assumed_app: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """How many accounts were switched, and how many were so already."""
+
+    changed: int
+    unchanged: int
+
+
+def import_sheet(session: Session, content: bytes) -> Imported:
+    """
+    Insert the accounts of a CSV file, or update those whose merchant is known.
+
+    A column that the file lacks changes nothing in accounts that exist. Raises BadSheet when
+    anything is wrong, and then nothing was changed.
+    """
+    apps = application_names(session)
+    sheet = read_sheet(content, apps=apps)
+    columns, entries = set(sheet.columns), sheet.entries
+    assumed = apps[0] if len(apps) == 1 and "app" not in columns else None
+    if assumed:
+        columns.add("app")
+        entries = [replace(entry, app=assumed) for entry in entries]
+
+    done = _upsert(session, entries, updates=columns - {"ifood_merchant_id"})
+    without_app = sum(entry.app is None for entry in entries)
+    return replace(done, without_app=without_app, assumed_app=assumed)
+
+
+def add_discovered(
+    session: Session, stores: Iterable[tuple[str, str]], *, app: str, active: bool
+) -> Imported:
+    """
+    Insert the stores (id, name) that an application may read.
+
+    Those that are known keep their name and whether they are active: an operator gave them both.
+    """
+    entries = [
+        Entry(name=_one_line(name) or id_, merchant_id=id_, active=active, app=app)
+        for id_, name in stores
+    ]
+    return _upsert(session, entries, updates={"app"})
+
+
+def list_accounts(
+    session: Session,
+    *,
+    active: bool | None = None,
+    app: str | None = None,
+    limit: int | None = None,
+) -> list[AccountRow]:
+    """List accounts by name; None of a filter is all."""
+    rows = session.execute(_LIST, {"active": active, "app": app, "limit": limit})
+    return [AccountRow(**row) for row in rows.mappings()]
+
+
+def set_active(session: Session, names: Sequence[str], *, active: bool) -> Switched:
+    """
+    Switch accounts on or off, by name or merchant id.
+
+    Raises UsageError when one is not there, or a name fits several; then nothing was changed.
+    """
+    found = list(session.execute(_FIND, {"names": list(names)}))
+    _require_all(names, [(row.name, row.merchant_id) for row in found])
+    shared = Counter(row.name for row in found)
+    ambiguous = sorted(name for name in set(names) if shared[name] > 1)
+    if ambiguous:
+        raise UsageError(
+            f"several accounts have the name {_quoted(ambiguous)}: give their merchant ids"
+        )
+    session.execute(_SWITCH, {"ids": [row.id for row in found], "active": active})
+    changed = sum(row.active != active for row in found)
+    return Switched(changed, len(found) - changed)
+
+
+def count_active(session: Session, only: Sequence[str] | None = None) -> int:
+    """
+    Count the accounts that take part in a run: all active ones, or those named.
+
+    Raises UsageError when one that is named does not exist or is disabled.
+    """
+    if not only:
+        count: int = session.execute(_COUNT_ACTIVE).scalar_one()
+        return count
+    found = list(session.execute(_FIND, {"names": list(only)}))
+    _require_all(only, [(row.name, row.merchant_id) for row in found])
+    disabled = sorted(row.name for row in found if not row.active)
+    if disabled:
+        raise UsageError(f"disabled: {_quoted(disabled)}; see `ifood-actors accounts enable`")
+    return len(found)
+
+
+def application_names(session: Session) -> list[str]:
+    """List the names of the applications that accounts can belong to."""
+    return list(session.execute(text("SELECT name FROM ifood_apps ORDER BY name")).scalars())
+
+
+def _upsert(session: Session, entries: Iterable[Entry], *, updates: Collection[str]) -> Imported:
+    # In one order for everybody, so that two imports wait for each other and never deadlock.
+    ordered = sorted(entries, key=lambda entry: entry.merchant_id)
+    statement = _upsert_statement(updates)
+    inserted = updated = 0
+    for batch in _batches(ordered):
+        rows = session.execute(
+            statement,
+            {
+                "merchant_ids": [entry.merchant_id for entry in batch],
+                "names": [entry.name for entry in batch],
+                "timezones": [entry.timezone for entry in batch],
+                "priorities": [entry.priority for entry in batch],
+                "actives": [entry.active for entry in batch],
+                "apps": [entry.app for entry in batch],
+            },
+        )
+        outcomes = Counter(rows.scalars())
+        inserted += outcomes[True]
+        updated += outcomes[False]
+    return Imported(inserted, updated, len(ordered) - inserted - updated)
+
+
+def _upsert_statement(updates: Collection[str]) -> TextClause:
+    changed = ["app_id" if column == "app" else column for column in sorted(updates)]
+    changes = ", ".join(f"{column} = excluded.{column}" for column in changed)
+    differs = " OR ".join(
+        f"account.{column} IS DISTINCT FROM excluded.{column}" for column in changed
+    )
+    return text(f"""
+        INSERT INTO accounts AS account
+          (ifood_merchant_id, name, timezone, priority, active, app_id)
+        SELECT entry.merchant_id, entry.name, coalesce(entry.timezone, '{DEFAULT_TIMEZONE}'),
+          coalesce(entry.priority, 0), coalesce(entry.active, true), app.id
+        FROM unnest(CAST(:merchant_ids AS text[]), CAST(:names AS text[]),
+          CAST(:timezones AS text[]), CAST(:priorities AS int[]), CAST(:actives AS boolean[]),
+          CAST(:apps AS text[])) AS entry(merchant_id, name, timezone, priority, active, app)
+        LEFT JOIN ifood_apps AS app ON app.name = entry.app
+        ORDER BY entry.merchant_id
+        ON CONFLICT (ifood_merchant_id) DO UPDATE SET {changes}, updated_at = now()
+        WHERE {differs}
+        RETURNING account.xmax = 0 AS inserted  -- a row that was there has an xmax: its lock
+    """)
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    rest = iter(entries)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _require_all(names: Sequence[str], found: Iterable[tuple[str, str]]) -> None:
+    known = {word for pair in found for word in pair}
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
+    if unknown:
+        raise UsageError(f"no such account: {_quoted(unknown)}")
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _one_line(name: str) -> str:
+    printable = "".join(char if char.isprintable() else " " for char in name)
+    return " ".join(printable.split())

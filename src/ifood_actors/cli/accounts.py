@@ -1,0 +1,196 @@
+"""`ifood-actors accounts`: the restaurants whose data is pulled."""
+
+import sys
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ifood_actors.cli.options import DryRun, Json
+from ifood_actors.cli.output import count, document, note, say, table
+from ifood_actors.errors import ServiceUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+    from sqlmodel import Session
+
+    from ifood_actors.accounts import AccountRow, Imported
+    from ifood_actors.config import Settings
+
+app = typer.Typer(help="The restaurants whose data is pulled.", no_args_is_help=True)
+
+Names = Annotated[list[str], typer.Argument(help="Names or merchant ids.", metavar="NAME...")]
+AppName = Annotated[str | None, typer.Option("--app", help="Only those of this application.")]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="`-` is stdin.")],
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """
+    Import accounts from CSV: all of the file, or nothing when any line is wrong.
+
+    Columns name, ifood_merchant_id, timezone, priority, active, app; the first two are needed, in
+    any order. UTF-8, separated by ; or by commas. An account whose merchant is known is updated.
+    """
+    from ifood_actors import config
+    from ifood_actors.accounts import import_sheet
+    from ifood_actors.cli.database import open_database
+
+    content = _read(file)
+    with open_database(config.load()) as engine, _trial(engine, dry_run=dry_run) as tx:
+        done = import_sheet(tx, content)
+    _report(done, dry_run=dry_run)
+
+
+@app.command()
+def export(*, json: Json = False) -> None:
+    """Print all accounts as CSV that imports again unchanged and is safe for a spreadsheet."""
+    from ifood_actors.accounts import write_sheet
+
+    rows = _listed()[0]
+    if json:
+        document(rows)
+        return
+    text = StringIO()
+    write_sheet((row.entry() for row in rows), text)
+    sys.stdout.buffer.write(text.getvalue().encode())
+    sys.stdout.buffer.flush()
+
+
+@app.command("list")
+def list_(
+    *,
+    active: Annotated[
+        bool | None, typer.Option("--active/--inactive", help="Only those that are so.")
+    ] = None,
+    app_name: AppName = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    json: Json = False,
+) -> None:
+    """List accounts by name."""
+    rows, settings = _listed(active=active, app_name=app_name, limit=limit + 1)
+    if json:
+        document(rows[:limit])
+    else:
+        columns = ("name", "ifood_merchant_id", "timezone", "priority", "active", "app")
+        shown = [[getattr(row, column) for column in columns] for row in rows[:limit]]
+        table(columns, shown, zone=settings.timezone)
+    if len(rows) > limit:
+        note(f"only the first {limit} are shown: see --limit")
+
+
+@app.command()
+def enable(names: Names, *, dry_run: DryRun = False) -> None:
+    """Let accounts take part in the runs that are planned from now on."""
+    _switch(names, active=True, dry_run=dry_run)
+
+
+@app.command()
+def disable(names: Names, *, dry_run: DryRun = False) -> None:
+    """Plan no more jobs for accounts; those that are waiting are cancelled when they come up."""
+    _switch(names, active=False, dry_run=dry_run)
+
+
+@app.command()
+def discover(
+    *,
+    app_name: Annotated[str, typer.Option("--app", help="The application to ask with.")],
+    inactive: Annotated[bool, typer.Option("--inactive", help="Add them disabled.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Add the stores that an application may read; those that are known keep their names."""
+    from ifood_actors import config
+    from ifood_actors.accounts import add_discovered
+    from ifood_actors.cli.database import open_database
+
+    settings = config.load()
+    with open_database(settings) as engine:
+        stores = _stores(engine, settings, app_name)  # minutes perhaps: no transaction is open
+        with _trial(engine, dry_run=dry_run) as tx:
+            done = add_discovered(tx, stores, app=app_name, active=not inactive)
+    _report(done, dry_run=dry_run)
+
+
+def _stores(engine: "Engine", settings: "Settings", app_name: str) -> list[tuple[str, str]]:
+    from sqlalchemy import select
+    from sqlmodel import col
+
+    from ifood_actors.db import transaction
+    from ifood_actors.errors import ServerFault
+    from ifood_actors.ifood import App
+    from ifood_actors.worker.composition import fleet_limiter, ifood_client
+
+    with transaction(engine) as tx:
+        app_id = tx.scalar(select(col(App.id)).where(col(App.name) == app_name))
+    if app_id is None:
+        raise UsageError(f"no such application: {app_name!r}; see `ifood-actors apps list`")
+    client = ifood_client(engine, settings, limiter=fleet_limiter(engine, settings), threads=1)
+    try:
+        return [(store.id, store.name) for store in client.merchants(app_id)]
+    except ServerFault as error:
+        raise ServiceUnavailable(f"iFood at {settings.api_base_url}: {error}") from None
+
+
+def _switch(names: list[str], *, active: bool, dry_run: bool) -> None:
+    from ifood_actors import config
+    from ifood_actors.accounts import set_active
+    from ifood_actors.cli.database import open_database
+
+    with open_database(config.load()) as engine, _trial(engine, dry_run=dry_run) as tx:
+        done = set_active(tx, names, active=active)
+    word = "enabled" if active else "disabled"
+    verb = f"would have {word}" if dry_run else word
+    say(f"{verb} {count(done.changed, 'account')}, {done.unchanged:,} already {word}")
+
+
+@contextmanager
+def _trial(engine: "Engine", *, dry_run: bool) -> "Iterator[Session]":
+    """Open a transaction; a dry run does everything, and takes it back."""
+    from ifood_actors.db import transaction
+
+    with transaction(engine) as tx:
+        yield tx
+        if dry_run:
+            tx.rollback()
+
+
+def _listed(
+    *, active: bool | None = None, app_name: str | None = None, limit: int | None = None
+) -> "tuple[list[AccountRow], Settings]":
+    from ifood_actors import config
+    from ifood_actors.accounts import list_accounts
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.db import transaction
+
+    settings = config.load()
+    with open_database(settings) as engine, transaction(engine) as tx:
+        return list_accounts(tx, active=active, app=app_name, limit=limit), settings
+
+
+def _read(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+
+
+def _report(done: "Imported", *, dry_run: bool) -> None:
+    prefix = "would be: " if dry_run else ""
+    say(
+        f"{prefix}{done.inserted:,} inserted, {done.updated:,} updated, "
+        f"{done.unchanged:,} unchanged"
+    )
+    if done.assumed_app:
+        note(f"application {done.assumed_app} was used: there is no other, and no column app")
+    if done.without_app:
+        accounts = count(done.without_app, "account")
+        note(f"{accounts} without an application: nothing can be pulled for them")

@@ -1,0 +1,114 @@
+"""`ifood-actors apps`: the applications registered at iFood."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ifood_actors.cli.options import DryRun, Json, Yes
+from ifood_actors.cli.output import confirm, document, note, say, table
+from ifood_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+app = typer.Typer(help="The applications registered at iFood.", no_args_is_help=True)
+
+_LONGEST_NAME = 100
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Its name here, as in the column `app` of accounts.")],
+    *,
+    client_id: Annotated[str, typer.Option(help="The client id that iFood gave it.")],
+    kind: Annotated[str, typer.Option(help="`centralized` or `distributed`.")],
+    client_secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the secret stands; else it is read from "
+            "IFOOD_CLIENT_SECRET or, when that is not set, from stdin."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Store an application, or new credentials for the one of that name; never as an argument."""
+    from ifood_actors import config
+    from ifood_actors.accounts import application_names
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.db import transaction
+    from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
+
+    _require_plain(name, what="NAME")
+    _require_plain(client_id, what="--client-id")
+    if kind not in list(AppKind):
+        raise UsageError(f"--kind: expected {' or '.join(AppKind)}, not {kind!r}")
+    settings = config.load()
+    vault = Vault(settings.require_encryption_keys())
+    with open_database(settings) as engine:
+        with transaction(engine) as tx:
+            known = name in application_names(tx)
+        secret = _client_secret(client_secret_file)
+        act = "replace the credentials of" if known else "add"
+        if dry_run:
+            say(f"would {act} application {name}")
+            return
+        if known:
+            confirm(f"replace the credentials of application {name}?", yes=yes)
+        credentials = Credentials(client_id, secret.get_secret_value())
+        with transaction(engine) as tx:
+            register_app(tx, vault, name=name, kind=AppKind(kind), credentials=credentials)
+    say(f"application {name}: {'credentials replaced' if known else 'added'}")
+
+
+@app.command("list")
+def list_(*, json: Json = False) -> None:
+    """List the applications; secrets are never shown."""
+    from sqlalchemy import select
+    from sqlmodel import col
+
+    from ifood_actors import config
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.db import transaction
+    from ifood_actors.ifood import App
+
+    settings = config.load()
+    wanted = select(
+        col(App.name), col(App.kind), col(App.client_id), col(App.created_at), col(App.updated_at)
+    ).order_by(col(App.name))
+    with open_database(settings) as engine, transaction(engine) as tx:
+        rows = tx.execute(wanted).all()
+    columns = ("name", "kind", "client_id", "created_at", "updated_at")
+    if json:
+        document([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    table(columns, rows, zone=settings.timezone)
+    if not rows:
+        note("no application yet: see `ifood-actors apps add --help`")
+
+
+def _client_secret(path: Path | None) -> "SecretStr":
+    """Find the secret where it was put; stdin is last, since it may be a pipe that nobody ends."""
+    from pydantic import SecretStr
+
+    from ifood_actors.config import read_client_secret
+
+    if found := read_client_secret(path):
+        return found
+    if sys.stdin.isatty():
+        typed: str = typer.prompt("client secret", hide_input=True, err=True)
+        return SecretStr(typed.strip())
+    piped = sys.stdin.read().strip()
+    if not piped:
+        raise UsageError(
+            "no client secret: give --client-secret-file, IFOOD_CLIENT_SECRET, or write it to stdin"
+        )
+    return SecretStr(piped)
+
+
+def _require_plain(text: str, *, what: str) -> None:
+    plain = text.isprintable() and text == text.strip() and 0 < len(text) <= _LONGEST_NAME
+    if not plain:
+        raise UsageError(f"{what}: expected 1 to {_LONGEST_NAME} printable characters")

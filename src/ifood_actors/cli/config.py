@@ -1,0 +1,41 @@
+"""`ifood-actors config`: the settings as they are in effect."""
+
+from typing import Annotated
+
+import typer
+
+from ifood_actors.cli.options import Json
+from ifood_actors.cli.output import document, say, table
+
+
+def config(
+    *,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print docs/configuration.md instead.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show every setting, where it comes from, and its default; secrets are masked."""
+    from ifood_actors import config as settings
+
+    if markdown:
+        say(settings.markdown().rstrip("\n"))
+        return
+    effective = settings.load()
+    rows = settings.describe(effective)
+    if json:
+        document(
+            [
+                {
+                    "name": row.name,
+                    "value": row.value_masked,
+                    "default": row.default,
+                    "origin": row.origin,
+                    "meaning": row.meaning,
+                }
+                for row in rows
+            ]
+        )
+        return
+    shown = [(row.name, row.value_masked, row.origin) for row in rows]
+    table(("name", "value", "origin"), shown, zone=effective.timezone)

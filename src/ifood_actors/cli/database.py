@@ -1,0 +1,57 @@
+"""The database as a command gets it: reachable, migrated, and named faults if it goes away."""
+
+import os
+import pwd
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from ifood_actors import logs
+from ifood_actors.config import Settings
+from ifood_actors.db import address, connect, require_reachable
+from ifood_actors.errors import IfoodActorsError, ServiceUnavailable
+from ifood_actors.migrations import require_current
+
+
+@contextmanager
+def open_database(settings: Settings, *, migrated: bool = True) -> Iterator[Engine]:
+    """
+    Give an engine for the length of one command.
+
+    Raises UsageError without a URL, and unless all migrations were applied (which `migrated` False
+    does not ask for); ServiceUnavailable when Postgres does not answer, now or in the block.
+    """
+    logs.configure("debug" if settings.log_level == "debug" else "warning")
+    engine = connect(
+        settings.require_database_url(), application_name="ifood-actors cli", pool_size=2
+    )
+    try:
+        require_reachable(engine)
+        if migrated:
+            with engine.connect() as connection:
+                require_current(connection)
+        yield engine
+    except DBAPIError as error:
+        raise _named(error, engine) from error
+    finally:
+        engine.dispose()
+
+
+def operator() -> str:
+    """Name who acts, for the history: `cli maria@host`."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without an entry
+        user = str(os.getuid())
+    return f"cli {user}@{socket.gethostname()}"
+
+
+def _named(error: DBAPIError, engine: Engine) -> IfoodActorsError:
+    reason = next(iter(str(error.orig).strip().splitlines()), type(error).__name__)
+    where = f"Postgres at {address(engine.url)}"
+    if error.connection_invalidated:
+        return ServiceUnavailable(f"{where} went away: {reason}")
+    return IfoodActorsError(f"{where} refused: {reason}")

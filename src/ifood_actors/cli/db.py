@@ -1,0 +1,48 @@
+"""`ifood-actors db`: the schema."""
+
+import typer
+
+from ifood_actors.cli.options import DryRun, Json
+from ifood_actors.cli.output import count, document, say
+
+app = typer.Typer(help="The schema: migrate it, compare it with the code.", no_args_is_help=True)
+
+
+@app.command()
+def upgrade(*, dry_run: DryRun = False) -> None:
+    """Apply the migrations that the database lacks; several calls at once do no harm."""
+    from ifood_actors import config, migrations
+    from ifood_actors.cli.database import open_database
+
+    settings = config.load()
+    with open_database(settings, migrated=False) as engine, engine.connect() as connection:
+        waiting = migrations.pending(connection)
+    if dry_run:
+        say(f"would apply {count(len(waiting), 'migration')}: {', '.join(waiting) or '-'}")
+        return
+    applied = migrations.upgrade(settings.require_database_url())
+    say(f"applied {', '.join(applied)}" if applied else "the database is up to date")
+
+
+@app.command()
+def check(*, json: Json = False) -> None:
+    """Compare the schema with the code; exit code 1 on a difference."""
+    from ifood_actors import config, migrations
+    from ifood_actors.cli.database import open_database
+
+    with (
+        open_database(config.load(), migrated=False) as engine,
+        engine.connect() as connection,
+    ):
+        pending = migrations.pending(connection)
+        differences = [] if pending else migrations.differences(connection)
+    if json:
+        document({"pending": pending, "differences": differences})
+    for revision in () if json else pending:
+        say(f"not applied: {revision}; run `ifood-actors db upgrade`")
+    for difference in () if json else differences:
+        say(f"differs: {difference}")
+    if pending or differences:
+        raise typer.Exit(1)
+    if not json:
+        say("the schema is what the code expects")

@@ -1,0 +1,218 @@
+"""`ifood-actors doctor`: is everything there that the processes need? One line a check."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from ifood_actors.cli.options import Json
+from ifood_actors.cli.output import count, document, duration, printable, say
+from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ifood_actors.config import Settings
+    from ifood_actors.ifood import Vault
+
+_OLDEST_POSTGRES = 140_000  # server_version_num of 14
+# The ledger has one clock, Postgres's; this machine's decides only when a window opens.
+_SKEW_TO_KNOW = timedelta(seconds=2)
+_SKEW_TO_MEND = timedelta(seconds=60)
+_API_PATIENCE = timedelta(seconds=10)
+
+Verdict = Literal["ok", "warning", "failed"]
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; `advice` says what to do, `unreachable` that a service is away."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    advice: str | None = None
+    unreachable: bool = False
+
+
+def doctor(*, json: Json = False) -> None:
+    """Check configuration, Postgres, clocks, RabbitMQ, stored secrets and the way to iFood."""
+    findings = []
+    for finding in _findings():
+        findings.append(finding)
+        if not json:
+            _show(finding)
+    failed = [finding for finding in findings if finding.verdict == "failed"]
+    if json:
+        document(findings)
+    if any(finding.unreachable for finding in failed):
+        raise typer.Exit(ServiceUnavailable.exit_code)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _findings() -> Iterator[Finding]:
+    from ifood_actors import config, logs
+
+    try:
+        settings = config.load()
+    except UsageError as error:
+        for line in str(error).splitlines():
+            yield Finding("configuration", "failed", line, "see `ifood-actors config --markdown`")
+        return
+    logs.configure("debug" if settings.log_level == "debug" else "error")
+    given = sum(row.origin != "default" for row in config.describe(settings))
+    yield Finding("configuration", "ok", f"{count(given, 'setting')} given")
+    yield from _surviving("postgres", _postgres(settings))
+    yield from _surviving("rabbitmq", _rabbitmq(settings))
+    yield from _surviving("ifood api", _api(settings))
+
+
+def _surviving(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """End a row of checks at the first that cannot go on, with its reason."""
+    try:
+        yield from findings
+    except IfoodActorsError as error:
+        away = isinstance(error, ServiceUnavailable)
+        advice = "start it, or correct its address" if away else None
+        yield Finding(check, "failed", " ".join(str(error).split()), advice, unreachable=away)
+
+
+def _postgres(settings: "Settings") -> Iterator[Finding]:
+    from sqlalchemy import text
+
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.db import address
+    from ifood_actors.migrations import pending
+
+    with open_database(settings, migrated=False) as engine, engine.connect() as connection:
+        version = connection.execute(text("SHOW server_version")).scalar_one()
+        number = int(connection.execute(text("SHOW server_version_num")).scalar_one())
+        detail = f"version {version} at {address(engine.url)}"
+        if number < _OLDEST_POSTGRES:
+            yield Finding("postgres", "failed", detail, "upgrade it to version 14 or newer")
+        else:
+            yield Finding("postgres", "ok", detail)
+        yield _clocks(connection)
+        missing = pending(connection)
+        if missing:
+            waiting = f"{count(len(missing), 'migration')} not applied, from {missing[0]} on"
+            yield Finding("migrations", "failed", waiting, "run `ifood-actors db upgrade`")
+            return
+        yield Finding("migrations", "ok", "all applied")
+        yield from _secrets(connection, settings)
+        yield _accounts(connection)
+
+
+def _clocks(connection: "Connection") -> Finding:
+    from sqlalchemy import text
+
+    before = datetime.now(UTC)
+    theirs: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    ours = before + (datetime.now(UTC) - before) / 2
+    skew = abs(theirs - ours)
+    detail = f"this machine and Postgres differ by {duration(skew)}"
+    if skew <= _SKEW_TO_KNOW:
+        return Finding("clock", "ok", detail)
+    verdict: Verdict = "failed" if skew > _SKEW_TO_MEND else "warning"
+    return Finding("clock", verdict, detail, "synchronise both by NTP")
+
+
+def _secrets(connection: "Connection", settings: "Settings") -> Iterator[Finding]:
+    from sqlalchemy import select
+    from sqlmodel import col
+
+    from ifood_actors.ifood import App, Vault
+
+    wanted = select(col(App.name), col(App.client_secret_encrypted)).order_by(col(App.name))
+    stored = connection.execute(wanted).all()
+    if not stored:
+        advice = "add one with `ifood-actors apps add`"
+        yield Finding("applications", "warning", "none yet", advice)
+    if settings.encryption_keys is None:
+        verdict: Verdict = "failed" if stored else "warning"
+        yield Finding("encryption keys", verdict, "none", "set IFOOD_ENCRYPTION_KEYS")
+        return
+    vault = Vault(settings.require_encryption_keys())
+    unreadable = [name for name, secret in stored if not _can_read(vault, secret)]
+    if unreadable:
+        detail = f"cannot decrypt the secret of {', '.join(unreadable)}"
+        advice = "add the key that it was stored with, or add the application again"
+        yield Finding("encryption keys", "failed", detail, advice)
+        return
+    yield Finding("encryption keys", "ok", f"{count(len(stored), 'stored secret')} can be read")
+
+
+def _can_read(vault: "Vault", secret: str) -> bool:
+    try:
+        vault.decrypt(secret)
+    except UsageError:
+        return False
+    return True
+
+
+def _accounts(connection: "Connection") -> Finding:
+    from sqlalchemy import func, select
+    from sqlmodel import col
+
+    from ifood_actors.accounts import Account
+
+    active = func.count().filter(col(Account.active))
+    orphans = func.count().filter(col(Account.active), col(Account.app_id).is_(None))
+    total, without = connection.execute(select(active, orphans)).one()
+    detail = f"{count(total, 'active account')}, {without:,} without an application"
+    if total and not without:
+        return Finding("accounts", "ok", detail)
+    advice = "import them, with an application: `ifood-actors accounts import --help`"
+    return Finding("accounts", "warning", detail, advice)
+
+
+def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
+    from ifood_actors.cli.processes import ladder
+
+    broker = ladder(settings, name="doctor")
+    broker.probe()
+    hosts = ", ".join(f"{node.host}:{node.port}" for node in broker.parameters)
+    yield Finding("rabbitmq", "ok", f"reachable at {hosts}")
+    try:
+        broker.declare_all()
+    except UsageError as error:
+        yield Finding("queues", "failed", " ".join(str(error).split()))
+        return
+    finally:
+        broker.close()
+    yield Finding("queues", "ok", "their arguments are as this version declares them")
+
+
+def _api(settings: "Settings") -> Iterator[Finding]:
+    """Without credentials: any answer at all shows that name, route and certificate are right."""
+    from ifood_actors.errors import ServerFault
+    from ifood_actors.ifood import http_client
+    from ifood_actors.ifood.transport import exchange
+
+    url = settings.api_base_url
+    with http_client(threads=1) as http:
+        try:
+            answer = exchange(http, http.build_request("GET", url), total=_API_PATIENCE)
+        except ServerFault as error:
+            raise ServiceUnavailable(f"{url}: {error}") from None
+    yield Finding("ifood api", "ok", f"{url} answers ({answer.status})")
+
+
+def _show(finding: Finding) -> None:
+    line = f"{finding.check.ljust(16)} {finding.verdict.ljust(8)} {finding.detail}"
+    if finding.advice:
+        line += f"; {finding.advice}"
+    if not sys.stdout.isatty():
+        say(printable(line))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = Text(printable(line))
+    shown.highlight_words([finding.verdict], style=_COLOURS[finding.verdict])
+    Console(highlight=False).print(shown, soft_wrap=True)

@@ -1,0 +1,226 @@
+"""`ifood-actors jobs`: find jobs, tell their story, run them anew or take them out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from ifood_actors.cli.options import DryRun, Json, Kind, Since, Status, Yes
+from ifood_actors.cli.output import confirm, count, document, facts, note, say, table
+from ifood_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlmodel import Session
+
+    from ifood_actors.ledger import Ledger
+    from ifood_actors.ledger.reports import JobFilter
+
+app = typer.Typer(help="Jobs: find, tell, requeue, cancel.", no_args_is_help=True)
+
+KindFilter = Annotated[Kind | None, typer.Option("--kind", help="Only of this kind.")]
+StatusFilter = Annotated[
+    list[Status] | None, typer.Option("--status", help="Only in this status; may be given again.")
+]
+AccountFilter = Annotated[
+    str | None, typer.Option("--account", help="Only of this account: a name or a merchant id.")
+]
+CodeFilter = Annotated[str | None, typer.Option("--error-code", help="Only with this error.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids, or beginnings that fit one job each.")]
+AtMost = Annotated[
+    int | None, typer.Option("--limit", min=1, help="At most so many, oldest first.")
+]
+
+
+@app.command("list")
+def list_(
+    *,
+    kind: KindFilter = None,
+    status: StatusFilter = None,
+    account: AccountFilter = None,
+    since: Since = None,
+    error_code: CodeFilter = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    json: Json = False,
+) -> None:
+    """List jobs, latest planned first; --since counts from their planning."""
+    from ifood_actors import config
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.db import transaction
+    from ifood_actors.ledger import reports
+
+    settings = config.load()
+    with open_database(settings) as engine, transaction(engine) as tx:
+        wanted = _Wanted(kind, status, account, since, error_code)
+        rows = reports.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
+    if json:
+        document(rows[:limit])
+    else:
+        table(
+            ("id", "kind", "account", "day", "status", "slot", "attempts", "code", "error"),
+            [
+                (
+                    *(r.id, r.kind, r.account, r.job_day, r.status, r.scheduled_for),
+                    *(r.attempts, r.error_code, r.last_error),
+                )
+                for r in rows[:limit]
+            ],
+            zone=settings.timezone,
+        )
+    if len(rows) > limit:
+        note(f"only the first {limit} are shown: see --limit")
+
+
+@app.command()
+def show(
+    job: Annotated[str, typer.Argument(metavar="ID", help="An id, or its beginning.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Tell everything about one job, with its whole history."""
+    from ifood_actors import config
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.cli.lookup import job_ids
+    from ifood_actors.db import transaction
+    from ifood_actors.ledger import reports
+
+    settings = config.load()
+    with open_database(settings) as engine, transaction(engine) as tx:
+        [job_id] = job_ids(tx, [job])
+        columns = dict(reports.job_facts(tx, job_id) or {})
+        events = reports.history(tx, job_id)
+    if json:
+        document({"job": columns, "history": events})
+        return
+    facts(columns, zone=settings.timezone)
+    say()
+    table(
+        ("at", "act", "from", "to", "attempt", "actor", "reason", "detail"),
+        [
+            (e.at, e.act, e.from_status, e.to_status, e.attempt, e.actor, e.reason, e.detail)
+            for e in events
+        ],
+        zone=settings.timezone,
+    )
+
+
+@app.command()
+def requeue(
+    ids: Ids = None,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="All failed jobs that match.")] = False,
+    kind: KindFilter = None,
+    status: StatusFilter = None,
+    account: AccountFilter = None,
+    since: Since = None,
+    error_code: CodeFilter = None,
+    limit: AtMost = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Run failed or cancelled jobs anew, attempts from zero: those named, or all that match."""
+    if failed:
+        status = [*(status or []), Status.FAILED]
+    wanted = _Wanted(kind, status, account, since, error_code)
+    with _open() as engine:
+        job_ids = _choose(engine, ids, wanted, default=Status.FAILED, limit=limit)
+        if dry_run:
+            say(f"would requeue {count(len(job_ids), 'job')}")
+            return
+        confirm(f"requeue {count(len(job_ids), 'job')}?", yes=yes)
+        with _acting(engine) as ledger:
+            done = ledger.requeue(job_ids, reason="by hand: jobs requeue")
+    say(f"requeued {len(done):,}, skipped {len(job_ids) - len(done):,}")
+
+
+@app.command()
+def cancel(
+    ids: Ids = None,
+    *,
+    kind: KindFilter = None,
+    account: AccountFilter = None,
+    since: Since = None,
+    error_code: CodeFilter = None,
+    limit: AtMost = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Take pending jobs out: those named, or all that match."""
+    wanted = _Wanted(kind, None, account, since, error_code)
+    with _open() as engine:
+        job_ids = _choose(engine, ids, wanted, default=Status.PENDING, limit=limit)
+        if dry_run:
+            say(f"would cancel {count(len(job_ids), 'job')}")
+            return
+        confirm(f"cancel {count(len(job_ids), 'job')}?", yes=yes)
+        with _acting(engine) as ledger:
+            done = ledger.cancel(job_ids, reason="by hand: jobs cancel")
+    say(f"cancelled {len(done):,}, skipped {len(job_ids) - len(done):,}")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    kind: Kind | None
+    statuses: Sequence[Status] | None
+    account: str | None
+    since: timedelta | None
+    error_code: str | None
+
+    def filter(self, tx: "Session", *, default: Status | None = None) -> "JobFilter":
+        from ifood_actors.db import database_now
+        from ifood_actors.ledger.reports import JobFilter
+
+        return JobFilter(
+            kind=self.kind,
+            statuses=self.statuses or ([default] if default else []),
+            account=self.account,
+            error_code=self.error_code,
+            since=database_now(tx) - self.since if self.since else None,
+        )
+
+    def __bool__(self) -> bool:
+        return any((self.kind, self.statuses, self.account, self.since, self.error_code))
+
+
+def _choose(
+    engine: "Engine",
+    named: Sequence[str] | None,
+    wanted: _Wanted,
+    *,
+    default: Status,
+    limit: int | None,
+) -> list[UUID]:
+    """Find the jobs that are meant; an empty command line never means all of them."""
+    from ifood_actors.cli.lookup import job_ids
+    from ifood_actors.db import transaction
+    from ifood_actors.ledger import reports
+
+    if bool(named) == bool(wanted):
+        raise UsageError("name jobs, or give filters such as --kind and --since; one of the two")
+    with transaction(engine) as tx:
+        if named:
+            return job_ids(tx, named)
+        return reports.find_job_ids(tx, wanted.filter(tx, default=default), limit=limit)
+
+
+@contextmanager
+def _open() -> "Iterator[Engine]":
+    from ifood_actors import config
+    from ifood_actors.cli.database import open_database
+
+    with open_database(config.load()) as engine:
+        yield engine
+
+
+@contextmanager
+def _acting(engine: "Engine") -> "Iterator[Ledger]":
+    from ifood_actors.cli.database import operator
+    from ifood_actors.db import transaction
+    from ifood_actors.ledger import Ledger
+
+    with transaction(engine) as tx:
+        yield Ledger(tx, actor=operator())

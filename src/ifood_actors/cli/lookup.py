@@ -1,0 +1,39 @@
+"""Jobs by what a person types: an id, or the beginning of one."""
+
+import re
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from ifood_actors.errors import UsageError
+
+_HEX = re.compile(r"[0-9a-f-]{1,36}")
+# A range of the primary key, so that it costs the same in a table of any size.
+_BETWEEN = text("SELECT id FROM ifood_jobs WHERE id BETWEEN :low AND :high ORDER BY id LIMIT 2")
+
+
+def job_ids(session: Session, beginnings: Iterable[str]) -> list[UUID]:
+    """Find each job; raises UsageError when one is not there, or several begin like that."""
+    found: dict[UUID, None] = {}
+    problems = []
+    for beginning in beginnings:
+        matches = _matches(session, beginning.lower())
+        if len(matches) == 1:
+            found[matches[0]] = None  # named twice is meant once
+            continue
+        problems.append(
+            f"several jobs begin with {beginning!r}" if matches else f"no such job: {beginning!r}"
+        )
+    if problems:
+        raise UsageError("\n".join(problems))
+    return list(found)
+
+
+def _matches(session: Session, beginning: str) -> list[UUID]:
+    digits = beginning.replace("-", "")
+    if not _HEX.fullmatch(beginning) or not 1 <= len(digits) <= len("0" * 32):
+        return []
+    bounds = {"low": UUID(digits.ljust(32, "0")), "high": UUID(digits.ljust(32, "f"))}
+    return list(session.execute(_BETWEEN, bounds).scalars())

@@ -1,0 +1,130 @@
+"""The entry point: which commands there are, and how each of their failures ends."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from ifood_actors.cli import (
+    accounts,
+    apps,
+    config,
+    db,
+    demo,
+    doctor,
+    errors,
+    jobs,
+    plan,
+    processes,
+    status,
+)
+from ifood_actors.errors import IfoodActorsError
+
+app = typer.Typer(
+    name="ifood-actors",
+    help="Pulls the financial data of iFood restaurants, on a Postgres ledger and RabbitMQ.",
+    epilog="Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration, "
+    "3 a needed service cannot be reached, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks show locals, and so tokens
+    rich_markup_mode=None,  # rich would take a third of the start-up
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("demo")(demo.demo)
+app.add_typer(db.app, name="db")
+app.command("doctor")(doctor.doctor)
+app.add_typer(apps.app, name="apps")
+app.add_typer(accounts.app, name="accounts")
+app.command("plan")(plan.plan)
+app.command("scheduler")(processes.scheduler)
+app.command("worker")(processes.worker)
+app.command("status")(status.status)
+app.add_typer(jobs.app, name="jobs")
+app.command("errors")(errors.errors)
+app.command("config")(config.config)
+app.command("simulator")(processes.simulator)
+
+
+def main() -> None:
+    """Run the command of `sys.argv` and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter must not end a command.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr] # a TextIOWrapper
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except IfoodActorsError as error:
+        return _say(str(error), code=error.exit_code)
+    except TyperException as error:
+        return _wrong_usage(error)
+    except typer.Abort:
+        return _say("given up, nothing was changed", code=1)
+    except BrokenPipeError:
+        # Whoever read has had enough. Python would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last place where a person can be told
+        return _unexpected(error)
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str, *, code: int, command: str = "ifood-actors") -> int:
+    for line in text.splitlines():
+        print(f"{command}: {line}", file=sys.stderr)  # noqa: T201 - where errors go
+    return code
+
+
+def _wrong_usage(error: TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "ifood-actors"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if not message.strip() or message.lstrip().startswith("Usage:"):  # a group without a command
+        print(message or (context and context.get_help()), file=sys.stderr)  # noqa: T201 - the same
+        return 2
+    one_line = " ".join(message.split())
+    return _say(f"{one_line} (see `{path} --help`)", code=2, command=path)
+
+
+def _unexpected(error: Exception) -> int:
+    if _debugging():
+        import traceback
+
+        traceback.print_exception(error)  # without locals
+    reason = next(iter(str(error).splitlines()), "")
+    return _say(
+        f"unexpected {type(error).__name__}: {reason} (IFOOD_LOG_LEVEL=debug shows where)", code=1
+    )
+
+
+def _debugging() -> bool:
+    from ifood_actors import config as settings
+
+    try:
+        return settings.load().log_level == "debug"
+    except IfoodActorsError:
+        return False
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"ifood-actors {version('ifood-actors')}")  # noqa: T201 - data
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda v: _version(wanted=v))
+    ] = False,
+) -> None:
+    """Stand for the program itself; typer reads its options from here."""

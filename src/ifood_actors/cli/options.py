@@ -1,0 +1,57 @@
+"""Options that several commands share, and the types of their values."""
+
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Kind(StrEnum):
+    """The kinds, once more: naming them by `messaging` would import dramatiq for `--help`."""
+
+    SETTLEMENTS_WEEKLY = "settlements_weekly"
+    ANTICIPATIONS_DAILY = "anticipations_daily"
+    SALES = "sales"
+
+
+class Status(StrEnum):
+    """The statuses, once more: the ledger's own would import SQLAlchemy for `--help`."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+def _duration(text: str) -> timedelta:
+    from ifood_actors.config import parse_duration
+
+    try:
+        found = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, not {text!r}") from None
+    if not found:
+        raise typer.BadParameter("expected more than nothing")
+    return found
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a day such as 2026-03-31, not {text!r}") from None
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Say what would be done, and change nothing.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Day = Annotated[date | None, typer.Option(parser=_day, metavar="YYYY-MM-DD")]
+Duration = Annotated[timedelta | None, typer.Option(parser=_duration, metavar="DURATION")]
+Since = Annotated[
+    timedelta | None,
+    typer.Option("--since", parser=_duration, metavar="DURATION", help="So far back, as in 24h."),
+]

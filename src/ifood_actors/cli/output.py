@@ -1,0 +1,167 @@
+"""
+What a person or a program reads: data on stdout, messages on stderr.
+
+A table is a table on a terminal, and lines of aligned columns on a pipe. Texts that came from
+elsewhere cannot move the cursor or colour the screen.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+
+if TYPE_CHECKING:  # rich costs half of the start-up
+    from rich.table import Table as RichTable
+
+Cell = object
+GAP = "  "
+
+
+def say(text: str = "") -> None:
+    """Print data, one line or several."""
+    print(text)  # noqa: T201 - this is where data goes
+
+
+def note(text: str) -> None:
+    """Print a message."""
+    print(text, file=sys.stderr)  # noqa: T201 - this is where messages go
+
+
+def document(value: object) -> None:
+    """Print one JSON document: money as text, instants in UTC, durations in seconds."""
+    ascii_only = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
+    say(json.dumps(value, default=_plain, ensure_ascii=ascii_only, indent=2))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, zone: ZoneInfo) -> None:
+    """Print rows; instants are shown in `zone`."""
+    for line in lines(columns, rows, zone=zone) if not sys.stdout.isatty() else ():
+        say(line)
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(highlight=False).print(rich_table(columns, rows, zone=zone))
+
+
+def lines(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, zone: ZoneInfo
+) -> Iterator[str]:
+    """Give a table as aligned columns, for a pipe: nothing is cut, nothing is framed."""
+    texts = [list(columns), *_texts(rows, zone=zone)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    numeric = _numeric(rows, columns)
+    for line in texts:
+        cells = zip(line, widths, numeric, strict=True)
+        padded = (cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells)
+        yield GAP.join(padded).rstrip()
+
+
+def rich_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, zone: ZoneInfo
+) -> "RichTable":
+    """Give a table for a terminal."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column, right in zip(columns, _numeric(rows, columns), strict=True):
+        shown.add_column(column, justify="right" if right else "left", overflow="fold")
+    for texts in _texts(rows, zone=zone):
+        shown.add_row(*map(Text, texts))  # as text: what looks like markup stays as it is
+    return shown
+
+
+def facts(pairs: Mapping[str, Cell], *, zone: ZoneInfo) -> None:
+    """Print names and values, one pair a line."""
+    width = max(map(len, pairs), default=0)
+    for name, value in pairs.items():
+        say(f"{name.ljust(width)}{GAP}{show(value, zone=zone)}")
+
+
+def show(cell: Cell, *, zone: ZoneInfo) -> str:
+    """Give a value as a person reads it, on one line."""
+    match cell:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if cell else "no"
+        case datetime():
+            return f"{cell.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+        case timedelta():
+            return duration(cell)
+        case _:
+            return printable(_text(cell))
+
+
+def duration(length: timedelta) -> str:
+    """Give a length as `0.4s`, `12s`, `5m30s`; a negative one with its sign."""
+    from ifood_actors.config import format_duration
+
+    if length < timedelta():
+        return f"-{duration(-length)}"
+    if length < timedelta(seconds=10):
+        return f"{length.total_seconds():.1f}s"
+    return format_duration(length)
+
+
+def printable(text: str) -> str:
+    """Replace what could act on a terminal, or end a line."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal, and end on a no; whoever is no person, or said `--yes`, has decided."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question, abort=True, err=True)
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Give `1 job`, `2 jobs`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def instant(at: datetime | None) -> str | None:
+    """Write an instant for a program: ISO 8601, in UTC."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return instant(value)
+        case date():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Decimal() | UUID():
+            return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _text(cell: Cell) -> str:
+    match cell:
+        case int():
+            return f"{cell:,}"
+        case dict() | list():
+            return json.dumps(cell, default=_plain, ensure_ascii=False)
+        case _:
+            return str(cell)
+
+
+def _texts(rows: Sequence[Sequence[Cell]], *, zone: ZoneInfo) -> list[list[str]]:
+    return [[show(cell, zone=zone) for cell in row] for row in rows]
+
+
+def _numeric(rows: Sequence[Sequence[Cell]], columns: Sequence[str]) -> list[bool]:
+    first = rows[0] if rows else columns
+    return [isinstance(cell, int | float) and not isinstance(cell, bool) for cell in first]

@@ -1,0 +1,216 @@
+"""`ifood-actors status`: how the open runs are going."""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from ifood_actors.cli.options import Json, Status
+from ifood_actors.cli.output import count, document, duration, lines, note, rich_table, say
+from ifood_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from sqlalchemy import Engine
+
+    from ifood_actors.config import Settings
+    from ifood_actors.ledger.reports import LimitUse, Pace, RunProgress
+
+_COLUMNS = (
+    *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
+    *("late p50", "late p95"),
+)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything that `status` shows, read at one instant."""
+
+    at: datetime
+    runs: "Sequence[RunProgress]"
+    pace: "Pace"
+    limits: "Sequence[LimitUse]"
+    rate_limit: int  # requests a minute, for each application
+    zone: ZoneInfo
+
+
+def status(
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
+    json: Json = False,
+) -> None:
+    """Show the open runs, their progress, throughput, lateness and the use of the rate limit."""
+    from ifood_actors import config
+    from ifood_actors.cli.database import open_database
+
+    if watch and json:
+        raise UsageError("--watch and --json: give one of them; JSON is one document")
+    settings = config.load()
+    with open_database(settings) as engine:
+        if not watch:
+            _show(_read(engine, settings), json=json)
+        elif sys.stdout.isatty():
+            _watch_live(engine, settings, seconds=interval)
+        else:
+            _watch_lines(engine, settings, seconds=interval)
+
+
+def _read(engine: "Engine", settings: "Settings") -> Overview:
+    from ifood_actors.db import database_now, transaction
+    from ifood_actors.ledger import reports
+
+    with transaction(engine) as tx:
+        return Overview(
+            at=database_now(tx),
+            runs=reports.open_runs(tx),
+            pace=reports.pace(tx),
+            limits=reports.limits(tx),
+            rate_limit=settings.rate_limit_per_minute,
+            zone=settings.timezone,
+        )
+
+
+def _show(overview: Overview, *, json: bool) -> None:
+    if json:
+        document(_facts(overview))
+        return
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(highlight=False).print(_page(overview))
+        return
+    for line in lines(_COLUMNS, _rows(overview.runs), zone=overview.zone):
+        say(line)
+    for line in _sentences(overview):
+        say(line)
+
+
+def _watch_live(engine: "Engine", settings: "Settings", *, seconds: float) -> None:
+    from rich.live import Live
+
+    with _until_stopped() as stopping, Live(auto_refresh=False) as live:
+        live.update(_page(_read(engine, settings)), refresh=True)
+        while not stopping.wait(seconds):
+            live.update(_page(_read(engine, settings)), refresh=True)
+
+
+def _watch_lines(engine: "Engine", settings: "Settings", *, seconds: float) -> None:
+    with _until_stopped() as stopping:
+        while not stopping.is_set():
+            overview = _read(engine, settings)
+            for line in _progress(overview.runs):
+                say(f"{overview.at.astimezone(overview.zone):%H:%M:%S} {line}")
+            if not overview.runs:
+                note("no open run")
+            sys.stdout.flush()
+            stopping.wait(seconds)
+
+
+@contextmanager
+def _until_stopped() -> Iterator[Event]:
+    """Give an event that TERM and INT set; the second signal acts as ever."""
+    stopping = Event()
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        signal.signal(signum, former[signal.Signals(signum)])
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield stopping
+
+
+def _page(overview: Overview) -> "Group":
+    from rich.console import Group
+    from rich.text import Text
+
+    runs = rich_table(_COLUMNS, _rows(overview.runs), zone=overview.zone)
+    return Group(runs, *map(Text, _sentences(overview)))
+
+
+def _rows(runs: "Sequence[RunProgress]") -> list[tuple[object, ...]]:
+    return [
+        (
+            *(run.kind, run.job_day, run.planned, run.due, run.pending, run.running),
+            *(run.success, run.failed, run.cancelled, run.lateness_p50, run.lateness_p95),
+        )
+        for run in runs
+    ]
+
+
+def _sentences(overview: Overview) -> Iterator[str]:
+    yield from _progress(overview.runs)
+    if not overview.runs:
+        yield "no run is open, and none began in the last day"
+    pace = overview.pace
+    yield (
+        f"last minute: {count(pace.finished_last_minute, 'job')} finished, "
+        f"{count(pace.requests_last_minute, 'request')} "
+        f"(limit {overview.rate_limit:,} for each application)"
+    )
+    if pace.oldest_due:
+        since = f"{pace.oldest_due.astimezone(overview.zone):%Y-%m-%d %H:%M:%S}"
+        yield f"oldest pending: due since {since}, {duration(overview.at - pace.oldest_due)}"
+    for use in overview.limits:
+        closed = use.closed_for and f"; closed for {duration(use.closed_for)}: {use.closed_reason}"
+        ahead = duration(use.reserved_ahead)
+        yield f"limiter {use.app}, {use.endpoint_group}: reserved {ahead} ahead{closed or ''}"
+
+
+def _progress(runs: "Sequence[RunProgress]") -> Iterator[str]:
+    for run in runs:
+        yield f"{run.kind} {run.job_day} {run.progress}"
+
+
+def _facts(overview: Overview) -> dict[str, object]:
+    pace = overview.pace
+    kinds = sorted({run.kind for run in overview.runs})
+    return {
+        "at": overview.at,
+        "jobs": {kind: _counts(overview.runs, kind) for kind in kinds},
+        "runs": [_run_facts(run) for run in overview.runs],
+        "finished_last_minute": pace.finished_last_minute,
+        "requests_last_minute": pace.requests_last_minute,
+        "rate_limit_per_minute": overview.rate_limit,
+        "oldest_due": pace.oldest_due,
+        "limits": [
+            {
+                "app": use.app,
+                "endpoint_group": use.endpoint_group,
+                "reserved_ahead_seconds": use.reserved_ahead,
+                "closed_for_seconds": use.closed_for,
+                "closed_reason": use.closed_reason,
+            }
+            for use in overview.limits
+        ],
+    }
+
+
+def _counts(runs: "Sequence[RunProgress]", kind: str) -> dict[str, int]:
+    return {
+        status.value: sum(getattr(run, status) for run in runs if run.kind == kind)
+        for status in Status
+    }
+
+
+def _run_facts(run: "RunProgress") -> dict[str, object]:
+    return {
+        "kind": run.kind,
+        "job_day": run.job_day,
+        "window_start": run.window_start,
+        "window_end": run.window_end,
+        "planned": run.planned,
+        "due": run.due,
+        **{status.value: getattr(run, status) for status in Status},
+        "progress": run.progress,
+        "lateness_p50_seconds": run.lateness_p50,
+        "lateness_p95_seconds": run.lateness_p95,
+    }
