@@ -193,7 +193,7 @@ def test_a_killed_rabbitmq_comes_back_and_a_stopped_one_leaves_nothing():
     assert not processes_in(server.folder)
 
 
-def test_the_in_process_broker_runs_3000_delayed_messages_on_time():
+def test_the_in_process_broker_runs_delayed_messages_on_time():
     broker = in_process_broker([])
     late = []
 
@@ -204,7 +204,7 @@ def test_the_in_process_broker_runs_3000_delayed_messages_on_time():
     worker = dramatiq.Worker(broker, worker_threads=4, worker_timeout=50)
     worker.start()
     try:
-        delays = [500 + number for number in range(3000)]
+        delays = [500 + 4 * number for number in range(1000)]
         now = current_millis()
         broker.enqueue_many((record.message(now + delay), delay) for delay in reversed(delays))
         eventually(lambda: len(late) == len(delays))
@@ -212,7 +212,7 @@ def test_the_in_process_broker_runs_3000_delayed_messages_on_time():
         worker.stop()
 
     assert min(late) >= 0
-    assert sorted(late)[2700] < 1000
+    assert sorted(late)[900] < 1000  # stock: half of them later than 2,000
 
 
 def test_the_in_process_broker_keeps_no_failed_message():
