@@ -72,6 +72,10 @@ class IfoodClient:
         self._http = http
         self._access = access
 
+    def close(self) -> None:
+        """Close all connections; the client cannot be used any more."""
+        self._http.close()
+
     def merchant(
         self, app_id: UUID, merchant_id: str, *, on_progress: Callable[[], None]
     ) -> "MerchantApi":

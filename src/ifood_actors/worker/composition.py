@@ -49,7 +49,16 @@ def assemble(
     )
     client = ifood_client(engine, settings, limiter=limiter, threads=settings.worker_threads)
     declare_actors(broker, engine=engine, client=client, leases=leases)
+    broker.add_middleware(_ClosesClient(client))
     return broker
+
+
+class _ClosesClient(Middleware):
+    def __init__(self, client: IfoodClient) -> None:
+        self._client = client
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        self._client.close()
 
 
 @contextmanager

@@ -1,0 +1,163 @@
+"""One delivery from claim to settled, on real services, for everything that iFood may answer."""
+
+from contextlib import contextmanager
+from datetime import date
+
+import pytest
+import simplejson
+from eventually import eventually
+from fleet import MONDAY, fleet
+from sqlalchemy import text
+
+from ifood_actors.db import transaction
+from ifood_actors.ledger import Ledger
+from ifood_actors.simulator import Quirk, Settings, running
+
+KINDS = {
+    "sales": ("sales", "ifood_sales", "sale_gross_value_bag"),
+    "anticipations_daily": (
+        "anticipations",
+        "ifood_anticipations",
+        "anticipated_payment_amount",
+    ),
+    "settlements_weekly": ("settlements", "ifood_settlements", "amount"),
+}
+
+
+@pytest.fixture
+def start(database_url, broker_url):
+    """Start a fleet before a simulator of so many merchants."""
+
+    @contextmanager
+    def start(merchants=1, *, quirks=(), **changes):
+        settings = Settings(merchants=merchants, today=MONDAY, sales_page_size=5, no_plan_share=0.5)
+        with running(settings) as simulator:
+            for quirk in quirks:
+                simulator.add_quirk(quirk)
+            with fleet(
+                simulator, database_url=database_url, broker_url=broker_url, **changes
+            ) as started:
+                yield started
+
+    return start
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_stored_equals_what_was_served(start, kind):
+    name, table, _ = KINDS[kind]
+    with start(20) as fleet, fleet.working():
+        jobs = fleet.run(kind)
+
+        assert {job["status"] for job in jobs} == {"success"}
+        period = jobs[0]["period_start"], jobs[0]["period_end"]
+        for merchant in fleet.simulator.merchants():
+            served = simplejson.loads(
+                fleet.simulator.truth(name, merchant.id, *period), use_decimal=True
+            )
+            stored = fleet.rows(
+                f"SELECT raw::text FROM {table} WHERE merchant_id = :id", id=merchant.id
+            )
+            items = [simplejson.loads(row["raw"], use_decimal=True) for row in stored]
+            assert _sorted(items) == _sorted([line["item"] for line in served])
+
+
+def test_a_second_pull_stores_nothing_anew(start):
+    with start(5) as fleet, fleet.working():
+        fleet.run("sales")
+        again = fleet.run("sales", day=date(2026, 9, 20))
+        changed = fleet.rows("SELECT count(*) AS versions FROM ifood_record_versions")
+
+    assert all(job["result"]["unchanged"] > 0 for job in again if job["result"]["rows"])
+    assert changed == [{"versions": 0}]
+
+
+def test_a_store_that_took_its_permission_back_fails_at_once(start):
+    with start(quirks=[Quirk("revoked", resource="sales")]) as fleet, fleet.working():
+        [job] = fleet.run("sales")
+
+        assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "forbidden", 1)
+        assert fleet.acts(job["id"]) == ["plan", "claim", "fail"]
+
+
+def test_a_fault_that_passes_costs_attempts_and_ends_in_success(start):
+    quirk = Quirk("status", resource="sales", status=503, body="html", times=2)
+    with start(quirks=[quirk]) as fleet, fleet.working():
+        [job] = fleet.run("sales")
+
+        assert (job["status"], job["attempts"], job["last_error"]) == ("success", 3, None)
+        retried = ["plan", "claim", "retry", "claim", "retry", "claim", "succeed"]
+        assert fleet.acts(job["id"]) == retried
+
+
+def test_a_fault_that_stays_ends_failed_after_all_attempts(start):
+    quirk = Quirk("status", resource="sales", status=503)
+    with start(quirks=[quirk]) as fleet, fleet.working():
+        [job] = fleet.run("sales")
+
+    assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "server_fault", 3)
+    assert "503" in job["last_error"]
+
+
+def test_a_429_sends_everybody_away_and_charges_nobody(start):
+    quirk = Quirk("status", resource="sales", status=429, headers={"Retry-After": "2"}, times=1)
+    with start(4, quirks=[quirk]) as fleet, fleet.working():
+        jobs = fleet.run("sales")
+        answers = fleet.simulator.stats()["groups"][0]["by_status"]
+
+    assert {(job["status"], job["attempts"]) for job in jobs} == {("success", 1)}
+    assert answers["429"] == 1
+
+
+def test_an_answer_that_money_cannot_be_read_from_is_asked_for_once_more_and_never_stored(start):
+    with start(quirks=[Quirk("nan", resource="sales")]) as fleet, fleet.working():
+        [job] = fleet.run("sales")
+        stored = fleet.rows("SELECT count(*) AS sales FROM ifood_sales")
+
+    assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "schema", 2)
+    assert stored == [{"sales": 0}]
+
+
+def test_an_account_without_an_application_fails_with_what_to_do(start):
+    with start() as fleet, fleet.working():
+        with transaction(fleet.engine) as tx:
+            tx.execute(text("UPDATE accounts SET app_id = NULL"))
+        [job] = fleet.run("sales")
+
+    assert (job["status"], job["error_code"]) == ("failed", "credentials")
+    assert "accounts import" in job["last_error"]
+
+
+def test_a_worker_whose_job_was_taken_over_stores_nothing(start):
+    slow = Quirk("slow", resource="sales", seconds=2, times=1)
+    with start(quirks=[slow]) as fleet, fleet.working():
+        fleet.plan("sales")
+        eventually(lambda: fleet.rows("SELECT FROM ifood_jobs WHERE status = 'running'"), within=10)
+        [job] = fleet.rows("SELECT id FROM ifood_jobs")
+        with transaction(fleet.engine) as tx:
+            Ledger(tx, actor="test").rescue([job["id"]], reason="taken over")
+        eventually(fleet.idle, within=20)
+        eventually(
+            lambda: len(fleet.simulator.journal_since()) >= 3, within=10
+        )  # token, slow one, second
+
+        assert fleet.acts(job["id"]) == ["plan", "claim", "rescue", "claim", "succeed"]
+        writers = fleet.rows("SELECT DISTINCT job_id FROM ifood_sales")
+        assert writers == [{"job_id": job["id"]}]
+
+
+def test_a_stopping_worker_gives_its_jobs_back_uncharged(start):
+    slow = Quirk("slow", resource="sales", seconds=3, times=1)
+    with start(quirks=[slow]) as fleet:
+        with fleet.working():
+            fleet.plan("sales")
+            eventually(
+                lambda: fleet.rows("SELECT FROM ifood_jobs WHERE status = 'running'"), within=10
+            )
+        [job] = fleet.rows("SELECT * FROM ifood_jobs")
+
+        assert (job["status"], job["attempts"]) == ("pending", 0)
+        assert fleet.acts(job["id"]) == ["plan", "claim", "snooze"]
+
+
+def _sorted(items):
+    return sorted(items, key=lambda item: simplejson.dumps(item, sort_keys=True, use_decimal=True))
