@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The restaurants whose data is pulled.", no_args_is_help=True)
 
-Names = Annotated[list[str], typer.Argument(help="Names or merchant ids.", metavar="NAME...")]
-AppName = Annotated[str | None, typer.Option("--app", help="Only those of this application.")]
+Names = Annotated[list[str], typer.Argument(help="Names or merchant ids.", metavar="NAME")]
+AppName = Annotated[
+    str | None, typer.Option("--app", metavar="NAME", help="Only those of this application.")
+]
 
 
 @app.command("import")
@@ -34,24 +36,29 @@ def import_(
     dry_run: DryRun = False,
 ) -> None:
     """
-    Import accounts from CSV: all of the file, or nothing when any line is wrong.
+    Import a CSV file: all of it, or nothing.
 
     Columns name, ifood_merchant_id, timezone, priority, active, app; the first two are needed, in
     any order. UTF-8, separated by ; or by commas. An account whose merchant is known is updated.
+    Every line that is wrong is named, and then nothing is imported.
     """
     from ifood_actors import config
-    from ifood_actors.accounts import import_sheet
+    from ifood_actors.accounts import BadSheet, import_sheet
     from ifood_actors.cli.database import open_database
 
     content = _read(file)
     with open_database(config.load()) as engine, _trial(engine, dry_run=dry_run) as tx:
-        done = import_sheet(tx, content)
+        try:
+            done = import_sheet(tx, content)
+        except BadSheet as error:
+            problems = "\n".join(f"{file}, {problem}" for problem in error.problems)
+            raise UsageError(f"{problems}\nnothing was imported") from None
     _report(done, dry_run=dry_run)
 
 
 @app.command()
 def export(*, json: Json = False) -> None:
-    """Print all accounts as CSV that imports again unchanged and is safe for a spreadsheet."""
+    """Print all accounts as CSV that imports again unchanged."""
     from ifood_actors.accounts import write_sheet
 
     rows = _listed()[0]
@@ -88,24 +95,34 @@ def list_(
 
 @app.command()
 def enable(names: Names, *, dry_run: DryRun = False) -> None:
-    """Let accounts take part in the runs that are planned from now on."""
+    """Let accounts take part in the runs planned from now on."""
     _switch(names, active=True, dry_run=dry_run)
 
 
 @app.command()
 def disable(names: Names, *, dry_run: DryRun = False) -> None:
-    """Plan no more jobs for accounts; those that are waiting are cancelled when they come up."""
+    """
+    Plan no more jobs for accounts.
+
+    Jobs that are waiting are cancelled when their turn comes.
+    """
     _switch(names, active=False, dry_run=dry_run)
 
 
 @app.command()
 def discover(
     *,
-    app_name: Annotated[str, typer.Option("--app", help="The application to ask with.")],
+    app_name: Annotated[
+        str, typer.Option("--app", metavar="NAME", help="The application to ask with.")
+    ],
     inactive: Annotated[bool, typer.Option("--inactive", help="Add them disabled.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Add the stores that an application may read; those that are known keep their names."""
+    """
+    Add the stores that an application may read.
+
+    Those that are known keep their name and whether they are active.
+    """
     from ifood_actors import config
     from ifood_actors.accounts import add_discovered
     from ifood_actors.cli.database import open_database

@@ -26,15 +26,17 @@ def add(
     kind: Annotated[str, typer.Option(help="`centralized` or `distributed`.")],
     client_secret_file: Annotated[
         Path | None,
-        typer.Option(
-            help="Where the secret stands; else it is read from "
-            "IFOOD_CLIENT_SECRET or, when that is not set, from stdin."
-        ),
+        typer.Option(help="Where the secret stands."),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Store an application, or new credentials for the one of that name; never as an argument."""
+    """
+    Store an application, or its new credentials.
+
+    The secret comes from --client-secret-file, IFOOD_CLIENT_SECRET or stdin, never from an
+    argument, and is stored encrypted with the first of IFOOD_ENCRYPTION_KEYS.
+    """
     from ifood_actors import config
     from ifood_actors.accounts import application_names
     from ifood_actors.cli.database import open_database

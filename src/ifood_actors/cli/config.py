@@ -15,7 +15,7 @@ def config(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show every setting, where it comes from, and its default; secrets are masked."""
+    """Show every setting and its origin; secrets are masked."""
     from ifood_actors import config as settings
 
     if markdown:

@@ -10,7 +10,7 @@ app = typer.Typer(help="The schema: migrate it, compare it with the code.", no_a
 
 @app.command()
 def upgrade(*, dry_run: DryRun = False) -> None:
-    """Apply the migrations that the database lacks; several calls at once do no harm."""
+    """Apply the migrations that the database lacks."""
     from ifood_actors import config, migrations
     from ifood_actors.cli.database import open_database
 
@@ -26,7 +26,7 @@ def upgrade(*, dry_run: DryRun = False) -> None:
 
 @app.command()
 def check(*, json: Json = False) -> None:
-    """Compare the schema with the code; exit code 1 on a difference."""
+    """Compare schema and code; exit code 1 on a difference."""
     from ifood_actors import config, migrations
     from ifood_actors.cli.database import open_database
 

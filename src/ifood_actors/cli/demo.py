@@ -15,7 +15,7 @@ def demo(
         DemoBroker, typer.Option(help="In this process, or a private RabbitMQ.")
     ] = "embedded",
 ) -> None:
-    """Run the whole pipeline on embedded parts and the simulator; needs no server."""
+    """Show the whole pipeline at work; needs no server."""
     from rich.console import Console
 
     from ifood_actors.cli.extras import require_demo

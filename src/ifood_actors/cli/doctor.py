@@ -40,7 +40,12 @@ class Finding:
 
 
 def doctor(*, json: Json = False) -> None:
-    """Check configuration, Postgres, clocks, RabbitMQ, stored secrets and the way to iFood."""
+    """
+    Check configuration, services and the way to iFood.
+
+    One line a check: settings, Postgres, its clock, migrations, stored secrets, accounts, RabbitMQ,
+    the arguments of its queues, and whether iFood answers. Secrets are never shown.
+    """
     findings = []
     for finding in _findings():
         findings.append(finding)
@@ -172,7 +177,7 @@ def _accounts(connection: "Connection") -> Finding:
 
 
 def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
-    from ifood_actors.cli.processes import ladder
+    from ifood_actors.cli.ladder import ladder
 
     broker = ladder(settings, name="doctor")
     broker.probe()

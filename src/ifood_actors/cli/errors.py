@@ -17,7 +17,7 @@ def errors(
     limit: Annotated[int, typer.Option(min=1, help="At most so many groups.")] = 50,
     json: Json = False,
 ) -> None:
-    """Group the jobs that failed, in the last 24h or since --since, by error."""
+    """Group failed jobs by error; of the last 24h unless given."""
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction

@@ -22,15 +22,33 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Jobs: find, tell, requeue, cancel.", no_args_is_help=True)
 
-KindFilter = Annotated[Kind | None, typer.Option("--kind", help="Only of this kind.")]
+KindFilter = Annotated[
+    Kind | None,
+    typer.Option(
+        "--kind", metavar="KIND", help="settlements_weekly, anticipations_daily or sales."
+    ),
+]
 StatusFilter = Annotated[
-    list[Status] | None, typer.Option("--status", help="Only in this status; may be given again.")
+    list[Status] | None,
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        help="pending, running, success, failed or cancelled; may be given again.",
+    ),
 ]
 AccountFilter = Annotated[
-    str | None, typer.Option("--account", help="Only of this account: a name or a merchant id.")
+    str | None,
+    typer.Option(
+        "--account", metavar="NAME", help="Only of this account: a name or a merchant id."
+    ),
 ]
-CodeFilter = Annotated[str | None, typer.Option("--error-code", help="Only with this error.")]
-Ids = Annotated[list[str] | None, typer.Argument(help="Ids, or beginnings that fit one job each.")]
+CodeFilter = Annotated[
+    str | None, typer.Option("--error-code", metavar="CODE", help="Only with this error.")
+]
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ID", help="Ids, or beginnings that fit one job each."),
+]
 AtMost = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most so many, oldest first.")
 ]
@@ -47,7 +65,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     json: Json = False,
 ) -> None:
-    """List jobs, latest planned first; --since counts from their planning."""
+    """List jobs, latest planned first."""
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
@@ -122,7 +140,12 @@ def requeue(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Run failed or cancelled jobs anew, attempts from zero: those named, or all that match."""
+    """
+    Run jobs anew: those named, or all that match.
+
+    Failed jobs, or cancelled ones when they are named or --status says so; attempts count from
+    zero. Jobs that are in another status by then are skipped.
+    """
     if failed:
         status = [*(status or []), Status.FAILED]
     wanted = _Wanted(kind, status, account, since, error_code)

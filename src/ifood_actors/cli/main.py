@@ -88,7 +88,7 @@ def _wrong_usage(error: TyperException) -> int:
     if not message.strip() or message.lstrip().startswith("Usage:"):  # a group without a command
         print(message or (context and context.get_help()), file=sys.stderr)  # noqa: T201 - the same
         return 2
-    one_line = " ".join(message.split())
+    one_line = " ".join(message.replace("Value error, ", "").split())
     return _say(f"{one_line} (see `{path} --help`)", code=2, command=path)
 
 

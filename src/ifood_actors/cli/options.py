@@ -49,9 +49,14 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Say what would be done, and change nothing.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Day = Annotated[date | None, typer.Option(parser=_day, metavar="YYYY-MM-DD")]
-Duration = Annotated[timedelta | None, typer.Option(parser=_duration, metavar="DURATION")]
+Day = Annotated[
+    date | None, typer.Option(parser=_day, metavar="YYYY-MM-DD", help="Whose run it is.")
+]
+Over = Annotated[
+    timedelta | None,
+    typer.Option(parser=_duration, metavar="DURATION", help="Spread it over so long, as in 60s."),
+]
 Since = Annotated[
     timedelta | None,
-    typer.Option("--since", parser=_duration, metavar="DURATION", help="So far back, as in 24h."),
+    typer.Option("--since", parser=_duration, metavar="DURATION", help="How far back, as in 24h."),
 ]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ifood_actors.cli.options import Day, DryRun, Duration, Json, Kind
+from ifood_actors.cli.options import Day, DryRun, Json, Kind, Over
 from ifood_actors.cli.output import count, document, duration, note, say, table
 from ifood_actors.errors import UsageError
 
@@ -25,25 +25,26 @@ _BAR = 40  # characters
 
 
 def plan(
-    kind: Annotated[Kind, typer.Argument(help="What to pull.")],
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What to pull.")],
     *,
     day: Day = None,
     starts_at: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="now, HH:MM or 2026-03-31T08:00, in IFOOD_TIMEZONE."),
     ] = None,
-    over: Duration = None,
+    over: Over = None,
     account: Annotated[
-        list[str] | None, typer.Option(help="A name or merchant id; may be given again.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name or merchant id; may be given again."),
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """
-    Plan the run of a kind and day; accounts that have their job already are left alone.
+    Plan a run now: a job for each account that has none.
 
     The day is today unless given. Its jobs are spread over the rest of the day's window; when that
-    has passed, over a window of the same length that starts now.
+    has passed, over a window of the same length that starts now. Called twice, it plans once.
     """
     from ifood_actors import config
     from ifood_actors.accounts import count_active

@@ -2,48 +2,54 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ifood_actors.cli.output import note, say
-
-if TYPE_CHECKING:
-    from ifood_actors.config import Settings
-    from ifood_actors.messaging.broker import LadderBroker
 
 # The contract ends a process within 30 s; what is left is for the supervisor and the last commit.
 _SHUTDOWN_MS = 25_000
 
 
 def scheduler() -> None:
-    """Plan runs when their windows open, and relay due jobs; several may run."""
+    """Plan runs when due and relay jobs; several may run."""
     from ifood_actors import config, logs
     from ifood_actors import scheduler as process
     from ifood_actors.cli.database import open_database
+    from ifood_actors.cli.ladder import ladder
 
     settings = config.load()
-    broker = ladder(settings, name="scheduler")
+    settings.require_broker_url()
     with open_database(settings) as engine:
-        broker.declare_all()
         logs.configure(settings.log_level)
+        broker = ladder(settings, name="scheduler")
         try:
+            broker.declare_all()
             process.run(settings, engine=engine, outbox=broker)
         finally:
             broker.close()
 
 
 def worker() -> None:
-    """Run jobs: executes `dramatiq` with processes and threads from the settings."""
+    """
+    Run jobs, as many at a time as the settings say.
+
+    Becomes `dramatiq ifood_actors.worker`, once the settings and both services are found usable.
+    """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.cli.ladder import ladder
 
     settings = config.load()
+    settings.require_broker_url()
     settings.require_encryption_keys()
-    broker = ladder(settings, name="worker")
     with open_database(settings):
-        broker.declare_all()
-        broker.close()
+        broker = ladder(settings, name="worker")
+        try:
+            broker.declare_all()
+        finally:
+            broker.close()
     command = [sys.executable, "-m", "dramatiq", "ifood_actors.worker"]
     options = {
         "--processes": settings.worker_processes,
@@ -61,7 +67,7 @@ def simulator(
     accounts: Annotated[int, typer.Option(min=1, help="How many restaurants.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1,
 ) -> None:
-    """Serve a fake iFood API on this machine, for development and the demo."""
+    """Serve a fake iFood API on this machine."""
     from ifood_actors.cli.extras import require_demo
 
     require_demo()
@@ -83,16 +89,3 @@ def simulator(
         note("Ctrl-C ends it")
 
     fake.serve(settings, port=port, ready=ready)
-
-
-def ladder(settings: "Settings", *, name: str) -> "LadderBroker":
-    """Make the broker with the queues of all kinds; nothing is connected yet."""
-    from ifood_actors.messaging.broker import ladder_broker
-    from ifood_actors.messaging.orders import KINDS, queue_name
-
-    broker = ladder_broker(
-        settings.require_broker_url(), middleware=[], connection_name=f"ifood-actors {name}"
-    )
-    for kind in KINDS:
-        broker.declare_queue(queue_name(kind))
-    return broker

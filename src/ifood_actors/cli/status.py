@@ -48,7 +48,12 @@ def status(
     interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
     json: Json = False,
 ) -> None:
-    """Show the open runs, their progress, throughput, lateness and the use of the rate limit."""
+    """
+    Show how the open runs are going.
+
+    Jobs by kind and status, progress, lateness of first claims, throughput, the oldest pending job
+    and how far ahead the rate limit is reserved. A run is shown for a day, and while it is open.
+    """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
 
