@@ -33,7 +33,8 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[RunningPostgres]
     """TEST_DATABASE_URL, else the resolver's choice; fsync off where the server is ours."""
     url = os.environ.get("TEST_DATABASE_URL")
     if not url and docker.usable():
-        url = _composed(request).postgres_url
+        yield RunningPostgres(url=_composed(request).postgres_url, source="docker")
+        return
     with _required(services.postgres(url, durable=False)) as server:
         yield server
 
@@ -44,8 +45,9 @@ def rabbitmq_server(request: pytest.FixtureRequest) -> Iterator[RunningRabbit]:
     url = os.environ.get("TEST_BROKER_URL")
     if not url and docker.usable():
         compose = _composed(request)
-        url, management = compose.rabbitmq_url, compose.management
-        yield RunningRabbit(url=url, source="docker", management=management)
+        yield RunningRabbit(
+            url=compose.rabbitmq_url, source="docker", management=compose.management
+        )
         return
     with _required(services.rabbitmq(url)) as server:
         yield server

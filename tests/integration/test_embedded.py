@@ -18,14 +18,14 @@ from dramatiq.common import current_millis
 from eventually import eventually
 from pika.exceptions import ChannelClosedByBroker
 
-from ifood_actors.embedded import postgres, rabbitmq
+from ifood_actors.embedded import docker, postgres, rabbitmq
 from ifood_actors.embedded.inprocess import in_process_broker
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.processes import answers
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 
 needs_rabbitmq = pytest.mark.skipif(
-    rabbitmq.find_programs() is None and os.environ.get("CI") != "true",
+    rabbitmq.find_programs() is None and (os.environ.get("CI") != "true" or docker.usable()),
     reason=rabbitmq.INSTALL_HINT,
 )
 needs_linux = pytest.mark.skipif(

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Compose:
 
     env_file: Path
     project: str
-    password: str
+    password: str = field(repr=False)
     postgres_port: int
     rabbitmq_port: int
     management_port: int

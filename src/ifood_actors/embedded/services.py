@@ -7,7 +7,7 @@ the wheel. Whatever was started here is stopped at the end of the `with` block.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ifood_actors.embedded import docker
@@ -25,7 +25,7 @@ log = get_logger(__name__)
 class RunningPostgres:
     """`private` is there when the server is a child of ours: tests kill and restart it."""
 
-    url: str
+    url: str = field(repr=False)  # with its password
     source: Source
     private: PrivatePostgres | None = None
 
@@ -34,7 +34,7 @@ class RunningPostgres:
 class RunningRabbit:
     """`management` is unknown for an explicit URL, `private` for everything but our own child."""
 
-    url: str
+    url: str = field(repr=False)  # with its password
     source: Source
     management: Management | None = None
     private: PrivateRabbit | None = None
