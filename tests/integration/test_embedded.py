@@ -66,7 +66,7 @@ def test_postgres_runs_from_the_machines_programs_and_from_the_wheel(find):
 
 def test_postgres_asks_for_its_password():
     with PrivatePostgres(durable=False) as server:
-        wrong = server.url.replace("postgres:", "postgres:x", 2)
+        wrong = server.url.replace("postgres:", "postgres:x")
 
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(wrong)
