@@ -1,0 +1,147 @@
+"""The documents say what the code says, as far as a test can read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ifood_actors import config
+from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus
+
+ROOT = Path(__file__).parents[2]
+SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.py")))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("scripts/*.md")])
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
+_SCRIPTS = ROOT / "scripts" / "README.md"
+
+_FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
+_ARROW = re.compile(r"^ +(\w+|\[\*\]) --> (\w+): ([\w, ]+)$", re.MULTILINE)
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_relative_link_leads_somewhere(page):
+    links = [target for target, _ in _LINK.findall(_FENCED.sub("", page.read_text()))]
+
+    broken = [to for to in links if "://" not in to and not (page.parent / to).exists()]
+
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_a_line_of_prose_holds_one_sentence(page):
+    prose = _FENCED.sub("", page.read_text()).splitlines()
+
+    several = [line for line in prose if re.match(r"[A-Z].*\w{3}\. [A-Z]", line)]
+
+    assert not several
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=_name)
+def test_a_decision_has_its_number_and_its_four_headings(decision):
+    title, *headings = re.findall(r"^#+ .+$", decision.read_text(), re.MULTILINE)
+
+    assert title.startswith(f"# {int(decision.name[:4])}. ")
+    assert headings == ["## Context", "## Decision", "## Consequences", "## Alternatives"]
+
+
+def test_every_decision_is_listed():
+    index = (ROOT / "docs" / "README.md").read_text()
+
+    assert [page.name for page in DECISIONS if f"decisions/{page.name}" not in index] == []
+
+
+def test_the_picture_of_the_states_has_exactly_the_arrows_of_the_code():
+    drawn = {
+        (act, source, target)
+        for source, target, acts in _ARROW.findall(ARCHITECTURE)
+        for act in acts.split(", ")
+    }
+
+    coded = {
+        (act.value, source, target.value)
+        for act, transition in TRANSITIONS.items()
+        if act is not Act.MANUAL  # from any to any: told in a sentence
+        for source in transition.sources or ["[*]"]
+        for target in transition.targets
+    }
+    assert drawn == coded
+
+
+@pytest.mark.parametrize("word", [*JobStatus, *Act])
+def test_every_status_and_act_is_told(word):
+    assert re.search(rf"\b{word}\b", ARCHITECTURE)
+
+
+def test_every_error_code_that_a_job_can_have_is_explained_to_operators():
+    never_stored = {"throttled", "lease_lost"}
+    errors = (ROOT / "src/ifood_actors/errors.py").read_text()
+    stored = set(re.findall(r'^    code.* = "(\w+)"$', errors, re.MULTILINE)) - never_stored
+    stored |= set(re.findall(r"error_code = '(\w+)'", SOURCES))
+
+    explained = set(re.findall(r"^\| `(\w+)` \|", OPERATIONS, re.MULTILINE))
+
+    assert explained == stored
+
+
+def test_every_class_and_constant_that_the_glossary_names_exists():
+    named = set(re.findall(r"`([A-Z][A-Za-z]+)`", GLOSSARY))
+
+    assert {
+        name
+        for name in named
+        if not re.search(rf"^(class {name}\b|{name}\b.* = )", SOURCES, re.MULTILINE)
+    } == set()
+
+
+def test_every_column_table_and_function_that_the_glossary_names_exists():
+    named = set(re.findall(r"`([a-z_]+)`", GLOSSARY))
+
+    assert {name for name in named if not re.search(rf"\b{name}\b", SOURCES)} == set()
+
+
+def test_every_setting_that_a_page_names_exists():
+    known = set(re.findall(r"`(IFOOD_\w+)`", config.markdown()))
+    named = {
+        (_name(page), name)
+        for page in PAGES
+        if page.name != "adding_a_feed.md"  # it adds one
+        for name in re.findall(r"IFOOD_[A-Z_]+", page.read_text())
+    }
+
+    assert {(page, name) for page, name in named if name not in known} == set()
+
+
+def test_the_page_of_settings_is_what_the_settings_say():
+    assert (ROOT / "docs" / "configuration.md").read_text() == config.markdown()
+
+
+def test_the_first_page_fits_a_screen():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 70
+
+
+def test_every_script_has_its_line():
+    scripts = {path.name for path in (ROOT / "scripts").iterdir() if path.is_file()}
+    listed = set(re.findall(r"^\| `(\w+)", _SCRIPTS.read_text(), re.MULTILINE))
+
+    assert scripts - {"README.md"} == listed
+
+
+def test_the_five_statements_of_the_operators_are_the_ones_that_are_proved():
+    blocks = re.findall(r"^```sql\n(.*?)^```", OPERATIONS, re.MULTILINE | re.DOTALL)
+    statements = [f"{one};" for block in blocks[:2] for one in _words(block).split(";") if one]
+    proofs = _words((ROOT / "tests" / "integration" / "test_ledger_by_hand.py").read_text())
+
+    assert len(statements) == 5
+    assert [statement for statement in statements if statement.strip() not in proofs] == []
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
