@@ -1,6 +1,7 @@
 """
 What travels between scheduler and workers, and how.
 
-topology (the delay ladder as data) · broker (Dramatiq on that ladder) · consumer (refuses what no
-order can be) · addresses (broker URLs) · orders (message bodies and queue names)
+topology (the delay ladder as data) · declaring (puts it on RabbitMQ) · broker (Dramatiq on it) ·
+consumer (refuses what no order can be) · addresses (broker URLs) · orders (message bodies, queues) ·
+retries (pure: what to do with a failed job) · middleware (around each delivery)
 """

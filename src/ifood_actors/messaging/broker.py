@@ -12,11 +12,13 @@ with workers run by the `dramatiq` command. What differs:
 * Queues that exist with other arguments are a UsageError that says what to do.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from threading import Event, Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pika
 from dramatiq import Message, Middleware
@@ -33,21 +35,23 @@ from pika.exceptions import (
     UnroutableError,
 )
 
-from ifood_actors.errors import ServiceUnavailable, UsageError
+from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.messaging import topology
 from ifood_actors.messaging.addresses import connection_parameters
 from ifood_actors.messaging.consumer import BODY_MAX, Check, CheckingConsumer
+from ifood_actors.messaging.declaring import declare
 from ifood_actors.messaging.orders import Order
-from ifood_actors.messaging.topology import Binding, Exchange, Queue, Route, Topology
+from ifood_actors.messaging.topology import Route
 
-# A connection that died while idle, a queue to declare again, and two more.
-ATTEMPTS: Final = 4
+T = TypeVar("T")
+
+# Seconds before each further attempt. The first comes at once: a connection died while idle, or a
+# queue must be declared again. The others give a restarting RabbitMQ a moment.
+PAUSES: Final = (0.0, 0.3, 1.0)
 PUBLISHERS: Final = 8  # threads, each with a connection; measured in docs/decisions/0002
 
 _BROKEN: Final = (AMQPConnectionError, AMQPChannelError, AMQPConnectorException, OSError)
-_ACCESS_REFUSED: Final = 403  # reply codes of AMQP 0-9-1
-_NOT_FOUND: Final = 404
-_PRECONDITION_FAILED: Final = 406
+_NOT_FOUND: Final = 404  # a reply code of AMQP 0-9-1
 
 
 def ladder_broker(
@@ -84,6 +88,7 @@ class LadderBroker(RabbitmqBroker):
         self.check = check
         self._ladder_pending = True
         self._declaring = Lock()
+        self._closed = Event()
         self._publishers = ThreadPoolExecutor(PUBLISHERS, thread_name_prefix="publisher")
 
     @property
@@ -209,63 +214,73 @@ class LadderBroker(RabbitmqBroker):
         super().flush_all()
 
     def close(self) -> None:
+        self._closed.set()
         self._publishers.shutdown()
         super().close()
 
-    def _persist(self, act: Callable[[], None]) -> None:
-        for attempts_left in reversed(range(ATTEMPTS)):
+    def _persist(self, act: Callable[[], T]) -> T:
+        pauses = iter(PAUSES)
+        while True:
             try:
                 return act()
             except _BROKEN as error:
-                # The next attempt, or caller, gets a new one.
-                del self.connection
-                # An alarm lasts longer than all attempts; the first has waited for it already.
-                if not attempts_left or isinstance(error, ConnectionBlockedTimeout):
+                del self.connection  # the next attempt, or caller, gets a new one
+                pause = next(pauses, None)
+                # What has taken its full time already is not tried again.
+                if pause is None or isinstance(error, ConnectionBlockedTimeout):
                     raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's
-        return None
+            self._closed.wait(pause)
 
     def _publish(self, route: Route, body: bytes, *, queue_name: str) -> None:
         self._ensure(queue_name)
         try:
-            self.channel.basic_publish(
-                exchange=route.exchange,
-                routing_key=route.routing_key,
-                body=body,
-                properties=pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent),
-                mandatory=True,
-            )
+            with self._confirm_timeout():
+                self.channel.basic_publish(
+                    exchange=route.exchange,
+                    routing_key=route.routing_key,
+                    body=body,
+                    properties=pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent),
+                    mandatory=True,
+                )
         except (UnroutableError, ChannelClosedByBroker) as error:
             if isinstance(error, UnroutableError) or error.reply_code == _NOT_FOUND:
                 self.queues_pending.add(queue_name)
                 self._ladder_pending = True
             raise
 
+    @contextmanager
+    def _confirm_timeout(self) -> Iterator[None]:
+        # A quorum queue that has lost its majority neither confirms nor refuses, and pika would
+        # wait for ever. Its own time-outs end a connection in this way too, but none is for this.
+        # ruff: disable[SLF001] - the public connection runs no timers while it waits for a confirm
+        connection = self.connection._impl
+        seconds = self.parameters[0].blocked_connection_timeout
+        late = ConnectionBlockedTimeout(f"no confirm within {seconds} s")
+        timer = connection._adapter_call_later(seconds, partial(connection._terminate_stream, late))
+        try:
+            yield
+        finally:
+            connection._adapter_remove_timeout(timer)
+        # ruff: enable[SLF001]
+
     def _ensure(self, queue_name: str) -> None:
         self._ensure_ladder()
         with self._declaring:
             if queue_name in self.queues_pending:
-                self._declare(topology.work_queue(queue_name))
+                declare(self.channel, topology.work_queue(queue_name))
                 self.queues_pending.discard(queue_name)
 
     def _ensure_ladder(self) -> None:
         with self._declaring:
             if self._ladder_pending:
-                self._declare(topology.ladder())
+                declare(self.channel, topology.ladder())
                 self._ladder_pending = False
 
-    def _declare(self, objects: Topology) -> None:
-        for each in objects.in_order:
-            try:
-                _declare_one(self.channel, each)
-            except ChannelClosedByBroker as error:
-                if error.reply_code in {_ACCESS_REFUSED, _PRECONDITION_FAILED}:
-                    del self.connection
-                    raise UsageError(_refused(each, error)) from error
-                raise
-
     def _count(self, queue_name: str) -> int:
-        count: int = self.channel.queue_declare(queue_name, passive=True).method.message_count
-        return count
+        def count() -> int:
+            return int(self.channel.queue_declare(queue_name, passive=True).method.message_count)
+
+        return self._persist(count)
 
     def _unavailable(self, error: Exception) -> ServiceUnavailable:
         hosts = ", ".join(f"{one.host}:{one.port}" for one in self.parameters)
@@ -274,27 +289,3 @@ class LadderBroker(RabbitmqBroker):
 
 def _route(message: Message[Any], delay: int | None) -> Route:
     return topology.route(message.queue_name, delay=timedelta(milliseconds=delay or 0))
-
-
-def _declare_one(channel: Any, wanted: Exchange | Queue | Binding) -> None:  # noqa: ANN401 - Dramatiq does not type its channel
-    match wanted:
-        case Exchange():
-            channel.exchange_declare(
-                wanted.name, wanted.kind, durable=True, arguments=wanted.arguments
-            )
-        case Queue():
-            channel.queue_declare(wanted.name, durable=True, arguments=wanted.arguments)
-        case Binding(target=Queue()):
-            channel.queue_bind(wanted.target.name, wanted.source, wanted.pattern)
-        case Binding():
-            channel.exchange_bind(wanted.target.name, wanted.source, wanted.pattern)
-
-
-def _refused(wanted: Exchange | Queue | Binding, error: ChannelClosedByBroker) -> str:
-    name = wanted.source if isinstance(wanted, Binding) else wanted.name
-    if error.reply_code == _ACCESS_REFUSED:
-        return f"RabbitMQ does not let this user declare {name}: {error.reply_text}"
-    return (
-        f"RabbitMQ has {name} with other arguments than this release declares: let it run empty, "
-        f"delete it, start again ({error.reply_text})"
-    )

@@ -1,0 +1,210 @@
+"""What the broker makes of a RabbitMQ that is gone, full, changed, or killed."""
+
+from collections.abc import Iterator
+from time import monotonic, time
+from urllib.parse import urlsplit
+
+import pika
+import pytest
+from dramatiq import Message
+from dramatiq.errors import ConnectionClosed
+from eventually import eventually
+
+from ifood_actors.embedded.rabbitmq import PrivateRabbit
+from ifood_actors.embedded.services import RunningRabbit
+from ifood_actors.errors import ServiceUnavailable, UsageError
+from ifood_actors.messaging import topology
+from ifood_actors.messaging.broker import LadderBroker, ladder_broker
+
+pytestmark = pytest.mark.services
+
+QUEUE = "test.echo"
+NOBODY = "amqp://guest:hunter2@127.0.0.1:1/"
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[LadderBroker]:
+    broker = ladder_broker(f"{broker_url}?blocked_connection_timeout=2", middleware=[], check=None)
+    broker.declare_queue(QUEUE)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def channel(broker_url: str) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
+    """A way to RabbitMQ beside the broker's own."""
+    with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
+        yield connection.channel()
+
+
+def test_a_reachable_rabbitmq_passes_the_probe(broker):
+    broker.probe()
+
+
+@pytest.mark.parametrize(
+    "url", [NOBODY, "amqp://guest:hunter2@no-such-host.invalid/", f"{NOBODY};{NOBODY}"]
+)
+def test_an_unreachable_rabbitmq_is_named_without_the_password(url):
+    broker = ladder_broker(url, middleware=[])
+
+    for act in (broker.probe, broker.declare_all):
+        with pytest.raises(ServiceUnavailable, match=r"RabbitMQ at .* cannot be used") as failure:
+            act()
+        assert "hunter2" not in str(failure.value)
+    broker.close()
+
+
+def test_refused_credentials_fail_the_probe(broker_url):
+    password = urlsplit(broker_url).password
+    assert password is not None
+    broker = ladder_broker(broker_url.replace(password, "hunter2"), middleware=[])
+
+    with pytest.raises(ServiceUnavailable, match="ACCESS_REFUSED"):
+        broker.probe()
+    broker.close()
+
+
+def test_sending_to_an_unreachable_rabbitmq_ends_as_dramatiq_says():
+    broker = ladder_broker(NOBODY, middleware=[])
+
+    with pytest.raises(ConnectionClosed):
+        broker.enqueue(echo(1))
+    with pytest.raises(ConnectionClosed):
+        broker.enqueue_many([(echo(1), None), (echo(2), 1000)])
+    with pytest.raises(ConnectionClosed):
+        broker.consume(QUEUE)
+    broker.close()
+
+
+def test_a_dead_first_url_is_passed_over(broker_url):
+    broker = ladder_broker(f"{NOBODY};{broker_url}", middleware=[])
+
+    broker.probe()
+    broker.enqueue(echo(1))
+
+    assert broker.get_queue_message_counts(QUEUE) == (1, 0, 0)
+    broker.close()
+
+
+@pytest.mark.parametrize("name", [QUEUE, f"{QUEUE}.XQ", "delay.v1.level-03"])
+def test_a_queue_with_other_arguments_is_an_error_that_says_what_to_do(broker, channel, name):
+    channel.queue_declare(name, durable=True)
+
+    with pytest.raises(UsageError, match=f"RabbitMQ has {name} with other arguments .* delete it"):
+        broker.declare_all()
+    with pytest.raises(UsageError, match=f"RabbitMQ has {name} with other arguments"):
+        broker.enqueue(echo(1))
+
+
+def test_a_queue_that_disappears_is_declared_again(broker, channel):
+    broker.enqueue(echo(1))
+    channel.queue_delete(QUEUE)
+
+    broker.enqueue(echo(2))
+
+    assert broker.get_queue_message_counts(QUEUE) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("delete", ["queue", "exchange"])
+def test_a_level_that_disappears_is_declared_again(broker, channel, delete):
+    level = topology.level_name(5)
+    broker.enqueue(echo(1), delay=32_000)
+    if delete == "queue":
+        channel.queue_delete(level)
+    else:
+        channel.exchange_delete(level)
+
+    broker.enqueue(echo(2), delay=32_000)
+
+    assert broker.get_queue_message_counts(QUEUE)[1] == (1 if delete == "queue" else 2)
+
+
+def test_a_queue_that_takes_no_more_is_an_error_soon(broker, broker_url, node):
+    broker.declare_all()
+    full = '{"max-length": 1, "overflow": "reject-publish"}'
+    vhost = urlsplit(broker_url).path[1:]
+    node.ctl("set_policy", "-p", vhost, "full", f"^{QUEUE}$", full)
+
+    def is_full() -> bool:
+        queue = node.management.get(f"/api/queues/{vhost}/{QUEUE}")
+        return isinstance(queue, dict) and queue.get("policy") == "full"
+
+    eventually(is_full)
+
+    with pytest.raises(ConnectionClosed, match="NACKed"):
+        broker.enqueue_many((echo(n), None) for n in range(20))
+
+
+def test_an_alarm_ends_sending_after_the_blocked_time(broker, alarm):
+    broker.declare_all()
+    alarm()
+    began = monotonic()
+
+    with pytest.raises(ConnectionClosed):
+        broker.enqueue(echo(1), delay=60_000)
+    with pytest.raises(ConnectionClosed):
+        broker.enqueue_many((echo(n), None) for n in range(50))
+
+    assert monotonic() - began < 10
+
+
+def test_a_queue_that_never_confirms_ends_sending_after_the_blocked_time(broker, broker_url, node):
+    broker.declare_all()
+    process = f"whereis('{urlsplit(broker_url).path[1:]}_{QUEUE}')"
+    node.ctl("eval", f"sys:suspend({process}).")
+
+    with pytest.raises(ConnectionClosed, match="no confirm within 2"):
+        broker.enqueue(echo(1))
+
+    node.ctl("eval", f"sys:resume({process}).")
+
+
+def test_a_killed_rabbitmq_loses_no_delayed_message_and_takes_more_once_it_is_back(broker, node):
+    broker.declare_all()
+    # RabbitMQ writes the names of new quorum queues to the disk seconds later, and one whose name
+    # is lost by a kill comes back empty and without a leader.
+    node.ctl("eval", "dets:sync(ra_directory_reverse).")
+    due = time() + 20
+    broker.enqueue_many((echo(n), 1000 * (n % 20 + 1)) for n in range(300))
+
+    node.kill()
+    node.start()
+    broker.enqueue(echo(300))
+
+    def arrived() -> bool:
+        ready, delayed, _ = broker.get_queue_message_counts(QUEUE)
+        return bool(delayed == 0 and ready > 300)  # some may have come twice
+
+    eventually(arrived, within=max(due - time(), 0) + 30)
+    assert numbers(broker) == set(range(301))
+
+
+@pytest.fixture
+def node(rabbitmq_server: RunningRabbit) -> PrivateRabbit:
+    """The server, if it is one that may be killed."""
+    if rabbitmq_server.private is None:
+        pytest.skip("this RabbitMQ is not ours to kill")
+    return rabbitmq_server.private
+
+
+@pytest.fixture
+def alarm(node: PrivateRabbit) -> Iterator[object]:
+    """Call it and RabbitMQ takes no more messages until the test's end."""
+
+    def raise_it() -> None:
+        node.ctl("set_vm_memory_high_watermark", "0.000001")
+
+    yield raise_it
+    node.ctl("set_vm_memory_high_watermark", "0.4")
+
+
+def echo(value: object) -> Message[None]:
+    return Message(QUEUE, "echo", (value,), {}, {})
+
+
+def numbers(broker: LadderBroker) -> set[object]:
+    """Take all that is in the queue: what each `echo` was sent with."""
+    consumer = broker.consume(QUEUE, prefetch=1000, timeout=1000)
+    received = {message.args[0] for message in iter(consumer.__next__, None) if message}
+    consumer.close()
+    return received
