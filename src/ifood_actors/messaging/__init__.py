@@ -2,6 +2,6 @@
 What travels between scheduler and workers, and how.
 
 topology (the delay ladder as data) · declaring (puts it on RabbitMQ) · broker (Dramatiq on it) ·
-consumer (refuses what no order can be) · addresses (broker URLs) · orders (message bodies, queues) ·
+consumer (refuses what no order can be) · addresses (broker URLs) · orders (bodies, queue names) ·
 retries (pure: what to do with a failed job) · middleware (around each delivery)
 """
