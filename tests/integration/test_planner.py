@@ -125,6 +125,8 @@ def test_a_preview_writes_nothing(engine):
 
 
 def due(engine, at, *, kind="sales"):
+    with transaction(engine) as tx:  # as if they had always been there
+        tx.execute(text("UPDATE accounts SET created_at = '2026-01-01'"))
     return [
         planned.run.job_day
         for planned in planner.plan_due(engine, SETTINGS, kind=kind, at=at, actor="test")
@@ -167,3 +169,16 @@ def test_a_day_planned_ahead_by_hand_does_not_hide_the_days_before_it(engine):
     planner.plan(engine, wanted(day=MONDAY), actor="operator")
 
     assert due(engine, local(9, 0, day=MONDAY + timedelta(days=1))) == [MONDAY + timedelta(days=1)]
+
+
+def test_an_account_takes_part_from_the_first_window_on_that_opens_after_it_was_added(engine):
+    make_accounts(engine)
+    noon = {"at": local(12)}
+    with transaction(engine) as tx:
+        tx.execute(text("UPDATE accounts SET created_at = :at"), noon)
+
+    def planned(at):
+        return planner.plan_due(engine, SETTINGS, kind="sales", at=at, actor="test")
+
+    assert planned(local(13)) == []
+    assert len(planned(local(3, day=MONDAY + timedelta(days=1)))) == 1

@@ -27,7 +27,8 @@ class Backoff:
     def wait(self, attempts: int, *, jitter: float) -> timedelta:
         """`attempts` charged so far, from 1; `jitter` from 0 to 1."""
         # 2^20 seconds are 12 days: more than any cap, and far from what overflows a timedelta.
-        return min(self.cap, self.base * 2 ** min(attempts - 1, 20)) * (1 + JITTER * jitter)
+        doubled: timedelta = self.base * 2 ** min(attempts - 1, 20)
+        return min(self.cap, doubled) * (1 + JITTER * jitter)
 
 
 @dataclass(frozen=True)

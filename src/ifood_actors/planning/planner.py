@@ -22,6 +22,7 @@ from ifood_actors.planning.cadence import (
     anticipations_period,
     due_openings,
     local_day,
+    opening_on,
     sales_period,
     settlements_period,
 )
@@ -32,7 +33,7 @@ log = get_logger(__name__)
 _UNPLANNED = text("""
     SELECT account.id, account.ifood_merchant_id AS merchant_id, account.priority
     FROM accounts AS account
-    WHERE account.active
+    WHERE account.active AND coalesce(account.created_at <= :added_before, true)
       AND (CAST(:only AS text[]) IS NULL
         OR account.name = ANY(:only) OR account.ifood_merchant_id = ANY(:only))
       AND NOT EXISTS (
@@ -52,6 +53,7 @@ class Request:
     overflow: Literal["refuse", "extend"]
     horizon: timedelta
     only: Sequence[str] | None = None  # names or merchant ids of accounts; None is everybody
+    added_before: datetime | None = None  # leave out accounts that are newer
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def plan(engine: Engine, wanted: Request, *, actor: str) -> Planned:
     """
     with transaction(engine) as tx:
         planned = _spread(tx, wanted)
+        if not planned.jobs:
+            return planned
         ledger = Ledger(tx, actor=actor)
         run_id = ledger.start_run(planned.run)
         new = ledger.plan(run_id, planned.run, planned.jobs, horizon=wanted.horizon)
@@ -123,16 +127,23 @@ def preview(engine: Engine, wanted: Request) -> Planned:
 def plan_due(
     engine: Engine, settings: Settings, *, kind: str, at: datetime, actor: str
 ) -> list[Planned]:
-    """Plan every run of a kind whose window has opened, also those missed, oldest first."""
+    """
+    Plan every run of a kind whose window has opened, also those missed, oldest first.
+
+    An account takes part from the first window on that opens after it was added: nobody who adds
+    a thousand accounts at noon expects them to run at once. `plan` by hand is there for that.
+    """
     cadence, zone = cadences(settings)[kind], settings.timezone
     with transaction(engine) as tx:
         known = planned_days(tx, kind, since=local_day(at, zone=zone) - CATCH_UP_LIMIT)
     openings = due_openings(cadence, since=min(known, default=None), at=at, zone=zone)
-    return [
-        plan(engine, request(opening, settings), actor=actor)
-        for opening in openings
-        if opening.job_day not in known
-    ]
+    planned = []
+    for opening in openings:
+        on_time = opening_on(cadence, opening.job_day, zone=zone)
+        if opening.job_day not in known and on_time:
+            wanted = replace(request(opening, settings), added_before=on_time.window_start)
+            planned.append(plan(engine, wanted, actor=actor))
+    return [run for run in planned if run.jobs]
 
 
 def _spread(tx: Session, wanted: Request) -> Planned:
@@ -141,6 +152,7 @@ def _spread(tx: Session, wanted: Request) -> Planned:
         "kind": opening.kind,
         "job_day": opening.job_day,
         "only": list(wanted.only) if wanted.only else None,
+        "added_before": wanted.added_before,
     }
     accounts = {row.id: row for row in tx.execute(_UNPLANNED, values)}
     pacing = spread(

@@ -1,5 +1,6 @@
 """The scheduler process. APScheduler only ticks; what is due is read from the ledger each time."""
 
+import logging
 import os
 import signal
 import socket
@@ -21,6 +22,9 @@ from ifood_actors.planning import planner
 from ifood_actors.scheduler.relay import Outbox, Relay
 
 log = get_logger(__name__)
+
+# It warns of every tick that is swallowed because the one before still runs, which is meant.
+logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 class Scheduler:

@@ -20,10 +20,13 @@ from ifood_actors.ifood import (
     http_client,
     request_token,
 )
+from ifood_actors.logs import get_logger
 from ifood_actors.messaging.middleware import middleware
 from ifood_actors.messaging.retries import Backoff
 from ifood_actors.worker.actors import declare_actors
 from ifood_actors.worker.leases import Leases
+
+log = get_logger(__name__)
 
 # How often threads of this process look up from waiting; also the step of an in-process delay.
 IDLE_MS = 50
@@ -49,13 +52,16 @@ def assemble(
     )
     client = ifood_client(engine, settings, limiter=limiter, threads=settings.worker_threads)
     declare_actors(broker, engine=engine, client=client, leases=leases)
-    broker.add_middleware(_ClosesClient(client))
+    broker.add_middleware(_Lifecycle(client))
     return broker
 
 
-class _ClosesClient(Middleware):
+class _Lifecycle(Middleware):
     def __init__(self, client: IfoodClient) -> None:
         self._client = client
+
+    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        log.info("worker.started", threads=worker.worker_threads)
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         self._client.close()

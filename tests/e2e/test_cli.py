@@ -1,0 +1,211 @@
+"""What all commands have in common: help, exit codes, one clear line, no secrets."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine
+
+KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
+HEAVY = ("dramatiq", "sqlmodel", "sqlalchemy", "httpx", "pydantic", "rich", "structlog")
+GROUPS = ("db", "apps", "accounts", "jobs")
+ON_THE_DATABASE = (
+    ("db", "upgrade"),
+    ("db", "check"),
+    ("apps", "add", "north", "--client-id", "c", "--kind", "centralized"),
+    ("apps", "list"),
+    ("accounts", "import", "accounts.csv"),
+    ("accounts", "export"),
+    ("accounts", "list"),
+    ("accounts", "enable", "A"),
+    ("accounts", "disable", "A"),
+    ("accounts", "discover", "--app", "north"),
+    ("plan", "sales"),
+    ("scheduler",),
+    ("worker",),
+    ("status",),
+    ("status", "--watch"),
+    ("jobs", "list"),
+    ("jobs", "show", "1"),
+    ("jobs", "requeue", "--failed"),
+    ("jobs", "cancel", "--kind", "sales"),
+    ("errors",),
+)
+WRONG = (
+    (),
+    ("nonsense",),
+    ("jobs",),
+    ("plan",),
+    ("plan", "salez"),
+    ("plan", "sales", "--over", "soon"),
+    ("plan", "sales", "--over", "0"),
+    ("plan", "sales", "--day", "2026-02-30"),
+    ("plan", "sales", "extra"),
+    ("jobs", "list", "--status", "done"),
+    ("jobs", "list", "--limit", "0"),
+    ("jobs", "list", "--since", "yesterday"),
+    ("apps", "add", "north", "--client-id", "c", "--kind", "other"),
+    ("apps", "add", "north", "--client-secret", "hunter2"),
+    ("accounts", "import", "not-there.csv"),
+    ("accounts", "discover"),
+    ("status", "--watch", "--json"),
+    ("simulator", "--port", "99999"),
+    ("demo", "--accounts", "0"),
+    ("config", "--nonsense"),
+)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> CommandLine:
+    (tmp_path / "accounts.csv").write_text("name,ifood_merchant_id\nA,m\n")
+    return CommandLine(tmp_path, {"IFOOD_ENCRYPTION_KEYS": KEY})
+
+
+def test_help_imports_nothing_heavy():
+    probe = "import sys, ifood_actors.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True)
+
+    assert not set(HEAVY) & set(loaded.stdout.decode().split())
+
+
+def test_every_command_has_help(command):
+    groups = command.each([[group, "--help"] for group in ("", *GROUPS) if group])
+    listed = [
+        (group, line.split()[0])
+        for group, answer in zip(GROUPS, groups, strict=True)
+        for line in answer.out.split("Commands:")[1].splitlines()
+        if line.strip()
+    ]
+
+    answers = command.each([[group, name, "--help"] for group, name in listed])
+
+    assert len(listed) >= 14
+    assert all(answer.code == 0 and "--help" in answer.out for answer in answers)
+
+
+def test_the_program_tells_its_version(command):
+    assert command("--version").out.startswith("ifood-actors 0.")
+
+
+def test_wrong_usage_is_2_and_says_so_without_a_traceback(command):
+    answers = command.each(WRONG, IFOOD_DATABASE_URL=NOWHERE_DATABASE)
+
+    for arguments, answer in zip(WRONG, answers, strict=True):
+        assert (answer.code, answer.out) == (2, ""), arguments
+        assert answer.err, arguments
+        assert "Traceback" not in answer.err, arguments
+        assert "hunter2" not in answer.err, arguments
+
+
+def test_without_a_database_url_every_command_that_needs_one_says_so(command):
+    answers = command.each(
+        ON_THE_DATABASE, IFOOD_BROKER_URL=NOWHERE_BROKER, IFOOD_CLIENT_SECRET="hunter2"
+    )
+
+    for arguments, answer in zip(ON_THE_DATABASE, answers, strict=True):
+        assert (answer.code, answer.out) == (2, ""), arguments
+        assert answer.err.startswith("ifood-actors: IFOOD_DATABASE_URL is not set"), arguments
+        assert answer.err.count("\n") == 1, arguments
+
+
+def test_a_database_that_cannot_be_reached_is_3_and_hides_the_password(command):
+    answers = command.each(
+        ON_THE_DATABASE,
+        IFOOD_DATABASE_URL=NOWHERE_DATABASE,
+        IFOOD_BROKER_URL=NOWHERE_BROKER,
+        IFOOD_CLIENT_SECRET="hunter2",
+    )
+
+    for arguments, answer in zip(ON_THE_DATABASE, answers, strict=True):
+        assert (answer.code, answer.out) == (3, ""), (arguments, answer.err)
+        assert "Postgres at 127.0.0.1:1/nowhere cannot be reached" in answer.err, arguments
+        assert answer.err.count("\n") == 1, arguments
+        assert "hunter2" not in answer.err, arguments
+
+
+@pytest.mark.services
+def test_a_broker_that_cannot_be_reached_is_3_on_one_line(command, database_url):
+    answers = command.each(
+        [["scheduler"], ["worker"]],
+        IFOOD_DATABASE_URL=database_url,
+        IFOOD_BROKER_URL=NOWHERE_BROKER,
+    )
+
+    for answer in answers:
+        assert (answer.code, answer.out) == (3, "")
+        assert answer.err.startswith("ifood-actors: RabbitMQ at 127.0.0.1:1 cannot be used")
+        assert answer.err.count("\n") == 1
+        assert "hunter2" not in answer.err
+
+
+@pytest.mark.services
+def test_processes_need_a_broker_url_and_the_worker_keys(command, database_url):
+    no_url = command.each([["scheduler"], ["worker"]], IFOOD_DATABASE_URL=database_url)
+    no_keys = command(
+        "worker",
+        IFOOD_DATABASE_URL=database_url,
+        IFOOD_BROKER_URL=NOWHERE_BROKER,
+        IFOOD_ENCRYPTION_KEYS="",
+    )
+
+    assert {answer.code for answer in (*no_url, no_keys)} == {2}
+    assert all("IFOOD_BROKER_URL is not set" in answer.err for answer in no_url)
+    assert "IFOOD_ENCRYPTION_KEYS is not set" in no_keys.err
+
+
+@pytest.mark.services
+def test_a_database_without_migrations_is_2_and_names_the_command(command, postgres_server):
+    commands = [line for line in ON_THE_DATABASE if line[0] not in ("db", "worker", "scheduler")]
+
+    answers = command.each(
+        commands, IFOOD_DATABASE_URL=postgres_server.url, IFOOD_CLIENT_SECRET="hunter2"
+    )
+
+    for arguments, answer in zip(commands, answers, strict=True):
+        assert (answer.code, answer.out) == (2, ""), arguments
+        assert "run `ifood-actors db upgrade`" in answer.err, arguments
+
+
+def test_an_unknown_setting_is_2_and_names_the_nearest(command):
+    answer = command("status", IFOOD_DATABSE_URL="hunter2")
+
+    assert answer.code == 2
+    assert "the nearest is IFOOD_DATABASE_URL" in answer.err
+    assert "hunter2" not in answer.err
+
+
+def test_what_nobody_foresaw_is_1_on_one_line_with_its_traceback_for_debug_only(command):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs a device that is always full")
+
+    def run(level: str) -> subprocess.CompletedProcess[str]:
+        with full.open("w") as stdout:
+            return subprocess.run(
+                [PROGRAM, "config"],
+                env=command.environment({"IFOOD_LOG_LEVEL": level}),
+                cwd=command.folder,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+
+    usual, debugging = run("info"), run("debug")
+
+    assert usual.returncode == debugging.returncode == 1
+    assert usual.stderr.startswith("ifood-actors: unexpected OSError: ")
+    assert usual.stderr.count("\n") == 1
+    assert "Traceback" in debugging.stderr
+
+
+def test_a_reader_that_has_had_enough_ends_a_command_quietly(command):
+    process = command.start("config", "--json")
+    assert process.stdout
+    process.stdout.close()
+
+    assert process.wait(30) == 1
+    assert process.stderr
+    assert process.stderr.read() == ""
+    process.stderr.close()

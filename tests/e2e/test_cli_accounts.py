@@ -1,0 +1,235 @@
+"""`db`, `apps`, `accounts` and `config`, on a real database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import CommandLine
+from cryptography.fernet import Fernet
+from sqlalchemy import text
+
+from ifood_actors import simulator
+from ifood_actors.db import transaction
+from ifood_actors.simulator import Settings, Simulator
+
+DOCS = Path(__file__).parents[2] / "docs"
+ADD = ("apps", "add", "north", "--client-id", "client-1", "--kind", "centralized")
+
+
+@pytest.fixture
+def command(tmp_path: Path, database_url: str) -> CommandLine:
+    keys = Fernet.generate_key().decode()
+    settings = {"IFOOD_DATABASE_URL": database_url, "IFOOD_ENCRYPTION_KEYS": keys}
+    return CommandLine(tmp_path, settings)
+
+
+@pytest.fixture(scope="module")
+def ifood() -> Iterator[Simulator]:
+    with simulator.running(Settings(merchants=5)) as running:
+        yield running
+
+
+def test_config_shows_every_setting_with_its_origin_and_no_secret(tmp_path):
+    (tmp_path / ".env").write_text("IFOOD_SALES_DAYS=3\n")
+    command = CommandLine(tmp_path, {"IFOOD_BROKER_URL": "amqp://somebody:hunter2@rabbit/"})
+
+    shown, listed = command.each([["config"], ["config", "--json"]])
+
+    rows = {row["name"]: row for row in listed.document}
+    assert (rows["IFOOD_SALES_DAYS"]["value"], rows["IFOOD_SALES_DAYS"]["origin"]) == ("3", ".env")
+    assert rows["IFOOD_BROKER_URL"]["origin"] == "environment"
+    assert "hunter2" not in shown.out + listed.out
+    assert "IFOOD_BROKER_URL" in shown.out
+
+
+def test_the_page_about_configuration_is_not_stale(tmp_path):
+    page = CommandLine(tmp_path)("config", "--markdown").out
+
+    written = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    assert written == page, "ifood-actors config --markdown > docs/configuration.md"
+
+
+@pytest.mark.services
+def test_db_upgrade_migrates_once_and_db_check_agrees(command, postgres_server, engine):
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE fresh_for_cli"))
+    fresh = str(
+        engine.url.set(drivername="postgresql", database="fresh_for_cli").render_as_string(
+            hide_password=False
+        )
+    )
+    try:
+        before, preview, upgraded, again, after, listed = command.each(
+            [
+                ["db", "check", "--json"],
+                ["db", "upgrade", "--dry-run"],
+                ["db", "upgrade"],
+                ["db", "upgrade"],
+                ["db", "check"],
+                ["db", "check", "--json"],
+            ],
+            IFOOD_DATABASE_URL=fresh,
+        )
+    finally:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("DROP DATABASE fresh_for_cli WITH (FORCE)"))
+
+    assert before.code == 1
+    assert before.document["pending"]
+    assert preview.out.startswith(f"would apply {len(before.document['pending'])} migration")
+    assert upgraded.out.startswith("applied 0001")
+    assert again.out == "the database is up to date\n"
+    assert after.code == 0
+    assert listed.document == {"pending": [], "differences": []}
+
+
+@pytest.mark.services
+def test_db_check_is_1_when_somebody_changed_the_schema(command, engine):
+    with transaction(engine) as tx:
+        tx.execute(text("ALTER TABLE accounts ADD COLUMN nickname text"))
+
+    answer = command("db", "check")
+
+    assert answer.code == 1
+    assert "nickname" in answer.out
+
+
+@pytest.mark.services
+def test_an_application_is_added_with_a_secret_that_is_shown_nowhere(command, engine, tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("hunter2-file\n")
+
+    piped = command(*ADD, stdin="hunter2-piped\n")
+    others = command.each(
+        [[*ADD, "--dry-run"], [*ADD, "--client-secret-file", "secret"], ["apps", "list"]],
+        IFOOD_CLIENT_SECRET="hunter2-variable",
+    )
+    listed = command("apps", "list", "--json")
+
+    assert piped.out == "application north: added\n"
+    assert others[0].out == "would replace the credentials of application north\n"
+    assert others[1].out == "application north: credentials replaced\n"
+    assert listed.document[0]["client_id"] == "client-1"
+    assert "hunter2" not in "".join(one.out + one.err for one in (piped, listed, *others))
+    with transaction(engine) as tx:
+        stored = tx.execute(text("SELECT client_secret_encrypted FROM ifood_apps")).scalar_one()
+    keys = Fernet(command.settings["IFOOD_ENCRYPTION_KEYS"])
+    assert keys.decrypt(stored.encode()) == b"hunter2-file"
+
+
+@pytest.mark.services
+def test_an_application_is_refused_without_a_key_and_without_a_secret(command):
+    no_key = command(*ADD, stdin="hunter2", IFOOD_ENCRYPTION_KEYS="")
+    no_secret = command(*ADD)
+
+    assert (no_key.code, no_secret.code) == (2, 2)
+    assert "IFOOD_ENCRYPTION_KEYS is not set" in no_key.err
+    assert "no client secret" in no_secret.err
+
+
+@pytest.mark.services
+def test_accounts_are_imported_exported_and_imported_again(command, tmp_path):
+    lines = ["name;ifood_merchant_id;priority;active", "=Mais Sabor;m;5;sim", "Açaí do Zé;n;0;não"]
+    (tmp_path / "accounts.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+
+    preview, done, again, listed, table = command.each(
+        [
+            ["accounts", "import", "accounts.csv", "--dry-run"],
+            ["accounts", "import", "accounts.csv"],
+            ["accounts", "import", "accounts.csv"],
+            ["accounts", "list", "--json"],
+            ["accounts", "list", "--inactive"],
+        ]
+    )
+    exported = command("accounts", "export")
+    back = command("accounts", "import", "-", stdin=exported.out)
+
+    assert preview.out == "would be: 2 inserted, 0 updated, 0 unchanged\n"
+    assert done.out == "2 inserted, 0 updated, 0 unchanged\n"
+    assert "2 accounts without an application" in done.err
+    assert again.out == "0 inserted, 0 updated, 2 unchanged\n"
+    assert [row["name"] for row in listed.document] == ["=Mais Sabor", "Açaí do Zé"]
+    assert "Açaí do Zé" in table.out
+    assert "Mais Sabor" not in table.out
+    assert "'=Mais Sabor,m,America/Sao_Paulo,5,true," in exported.out
+    assert back.out == "0 inserted, 0 updated, 2 unchanged\n"
+
+
+@pytest.mark.services
+def test_a_bad_file_names_all_its_bad_lines_and_imports_nothing(command, tmp_path):
+    (tmp_path / "bad.csv").write_text("name,ifood_merchant_id,priority\n,m,1\nB,n,high\nC,o,1\n")
+
+    bad, listed = command.each([["accounts", "import", "bad.csv"], ["accounts", "list", "--json"]])
+
+    assert (bad.code, bad.out) == (2, "")
+    assert "bad.csv, line 2, name: " in bad.err
+    assert "bad.csv, line 3, priority: " in bad.err
+    assert bad.err.endswith("nothing was imported\n")
+    assert listed.document == []
+
+
+@pytest.mark.services
+def test_accounts_are_disabled_and_enabled_by_name(command, tmp_path):
+    (tmp_path / "accounts.csv").write_text("name,ifood_merchant_id\nA,m\nB,n\n")
+
+    _, preview, disabled, unknown, listed, enabled = command.each(
+        [
+            ["accounts", "import", "accounts.csv"],
+            ["accounts", "disable", "A", "--dry-run"],
+            ["accounts", "disable", "A", "n"],
+            ["accounts", "enable", "A", "X"],
+            ["accounts", "list", "--active", "--json"],
+            ["accounts", "enable", "A", "B"],
+        ]
+    )
+
+    assert preview.out == "would have disabled 1 account, 0 already disabled\n"
+    assert disabled.out == "disabled 2 accounts, 0 already disabled\n"
+    assert (unknown.code, unknown.err) == (2, "ifood-actors: no such account: 'X'\n")
+    assert listed.document == []
+    assert enabled.out == "enabled 2 accounts, 0 already enabled\n"
+
+
+@pytest.mark.services
+def test_stores_are_discovered_over_the_api(command, ifood):
+    command.settings |= {
+        "IFOOD_API_BASE_URL": ifood.url,
+        "IFOOD_API_ALLOW_HOST": "127.0.0.1",
+        "IFOOD_CLIENT_SECRET": ifood.settings.apps[0].client_secret,
+    }
+    client_id = ifood.settings.apps[0].client_id
+    discover = ["accounts", "discover", "--app", "north"]
+
+    _, unknown, preview, done, again, listed = command.each(
+        [
+            ["apps", "add", "north", "--client-id", client_id, "--kind", "centralized"],
+            ["accounts", "discover", "--app", "west"],
+            [*discover, "--dry-run"],
+            [*discover, "--inactive"],
+            discover,
+            ["accounts", "list", "--json"],
+        ]
+    )
+
+    assert (unknown.code, "no such application: 'west'" in unknown.err) == (2, True)
+    assert preview.out == "would be: 5 inserted, 0 updated, 0 unchanged\n"
+    assert done.out == "5 inserted, 0 updated, 0 unchanged\n"
+    assert again.out == "0 inserted, 0 updated, 5 unchanged\n"
+    assert {row["ifood_merchant_id"] for row in listed.document} == {
+        merchant.id for merchant in ifood.merchants()
+    }
+    assert not any(row["active"] for row in listed.document)
+
+
+@pytest.mark.services
+def test_an_api_that_cannot_be_reached_is_3(command):
+    command.settings |= {
+        "IFOOD_API_BASE_URL": "http://127.0.0.1:1",
+        "IFOOD_API_ALLOW_HOST": "127.0.0.1",
+        "IFOOD_CLIENT_SECRET": "hunter2",
+    }
+
+    _, answer = command.each([ADD, ["accounts", "discover", "--app", "north"]])
+
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err.startswith("ifood-actors: iFood at http://127.0.0.1:1")

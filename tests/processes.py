@@ -1,0 +1,108 @@
+"""The program as operators run it: commands that end, and processes that are told to."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleet import KEY
+
+from ifood_actors.simulator import Simulator
+
+PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One environment, in which all commands of a test run."""
+
+    environment: dict[str, str]
+    folder: Path
+
+    def run(
+        self, *arguments: str, stdin: str = "", code: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end and insist on its exit code."""
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            env=self.environment,
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == code, f"{arguments}: {done.stdout}{done.stderr}"
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    @contextmanager
+    def process(self, *arguments: str) -> Iterator["Running"]:
+        """Run a process, in a group of its own, until the block ends; then it is told to."""
+        with (self.folder / f"{arguments[0]}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [PROGRAM, *arguments],
+                env=self.environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            running = Running(process)
+            try:
+                yield running
+            finally:
+                running.stop()
+
+    def logs(self) -> str:
+        return "".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
+
+
+@dataclass(frozen=True)
+class Running:
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """Kill the process and all of its children at once, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+def installation(
+    folder: Path, simulator: Simulator, *, database_url: str, broker_url: str, **settings: str
+) -> Installation:
+    """Set everything that the processes need; `settings` are further IFOOD_ variables."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("IFOOD_")}
+    given = {
+        "IFOOD_DATABASE_URL": database_url,
+        "IFOOD_BROKER_URL": broker_url,
+        "IFOOD_API_BASE_URL": simulator.url,
+        "IFOOD_API_ALLOW_HOST": "127.0.0.1",
+        "IFOOD_ENCRYPTION_KEYS": KEY,
+        "IFOOD_RATE_LIMIT_PER_MINUTE": "60000",
+        "IFOOD_WORKER_POLL_INTERVAL_MS": "200",
+        "IFOOD_LEASE": "4s",
+        **settings,
+    }
+    return Installation({**inherited, **given}, folder)
