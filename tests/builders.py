@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, text
@@ -101,6 +102,12 @@ def claim(
         return Ledger(tx, actor="worker").claim(job_id, dispatch_no, lease=lease)
 
 
+def must_claim(engine: Engine, job_id: UUID, dispatch_no: int = 1) -> ClaimedJob:
+    job = claim(engine, job_id, dispatch_no)
+    assert job is not None
+    return job
+
+
 def claimed_job(engine: Engine, *, lease: timedelta = LEASE) -> ClaimedJob:
     """Plan, dispatch and claim one job."""
     [planned] = make_jobs(engine)
@@ -110,7 +117,7 @@ def claimed_job(engine: Engine, *, lease: timedelta = LEASE) -> ClaimedJob:
     return job
 
 
-def row_of(engine: Engine, job_id: UUID) -> dict[str, object]:
+def row_of(engine: Engine, job_id: UUID) -> dict[str, Any]:
     with transaction(engine) as tx:
         found = tx.execute(text("SELECT * FROM ifood_jobs WHERE id = :id"), {"id": job_id})
         return dict(found.mappings().one())

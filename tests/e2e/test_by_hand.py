@@ -136,7 +136,7 @@ def _bodies(url):
     for level in range(LEVELS):
         while True:
             method, _, body = channel.basic_get(level_name(level))
-            if method is None:
+            if method is None or body is None:
                 break
             bodies.append(body.decode())
     connection.close()

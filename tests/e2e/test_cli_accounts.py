@@ -50,7 +50,7 @@ def test_the_page_about_configuration_is_not_stale(tmp_path):
 
 
 @pytest.mark.services
-def test_db_upgrade_migrates_once_and_db_check_agrees(command, postgres_server, engine):
+def test_db_upgrade_migrates_once_and_db_check_agrees(command, engine):
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CREATE DATABASE fresh_for_cli"))
     fresh = str(

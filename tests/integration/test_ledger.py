@@ -13,6 +13,7 @@ from builders import (
     claimed_job,
     dispatch,
     make_jobs,
+    must_claim,
     row_of,
 )
 from sqlalchemy import text
@@ -132,7 +133,7 @@ def test_a_worker_that_lost_its_lease_settles_nothing(engine, name, values):
     late = claimed_job(engine)
     act(engine, "rescue", [late.id], reason="lease ended")
     dispatch(engine, late.id)
-    current = claim(engine, late.id, dispatch_no=2)
+    current = must_claim(engine, late.id, dispatch_no=2)
 
     with pytest.raises(LeaseLost):
         act(engine, name, late, **values)
@@ -211,7 +212,7 @@ def test_a_history_is_a_legal_chain_without_gaps(engine):
     job = claimed_job(engine)
     act(engine, "retry", job, after=timedelta(0), error_code="x", reason="x")
     dispatch(engine, job.id)
-    job = claim(engine, job.id, dispatch_no=2)
+    job = must_claim(engine, job.id, dispatch_no=2)
     act(engine, "succeed", job, result={"rows": 3})
 
     with transaction(engine) as tx:

@@ -12,6 +12,7 @@ from builders import (
     claim,
     claimed_job,
     make_jobs,
+    must_claim,
     row_of,
 )
 from dramatiq.errors import ConnectionClosed
@@ -97,7 +98,7 @@ def test_the_job_of_a_dead_worker_is_given_back_and_its_attempt_stays_charged(en
 
     assert relay.run() == Round(rescued=1)
     assert relay.run() == Round(dispatched=1)
-    assert claim(engine, job.id, dispatch_no=2).attempts == 2
+    assert must_claim(engine, job.id, dispatch_no=2).attempts == 2
 
 
 def test_a_job_that_kills_its_workers_ends_failed_after_its_attempts(engine, relay):
@@ -106,7 +107,7 @@ def test_a_job_that_kills_its_workers_ends_failed_after_its_attempts(engine, rel
         backdate(engine, job.id, wake_at=LEASE)
         relay.run()
         relay.run()
-        assert claim(engine, job.id, dispatch_no=attempt).attempts == attempt
+        assert must_claim(engine, job.id, dispatch_no=attempt).attempts == attempt
 
     backdate(engine, job.id, wake_at=LEASE)
     assert relay.run() == Round(failed=1)

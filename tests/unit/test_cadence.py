@@ -50,8 +50,8 @@ def local(opening: Opening | None, zone: ZoneInfo) -> tuple[str, str]:
 windows = st.builds(
     Window,
     weekday=st.none() | st.integers(0, 6),
-    start=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
-    end=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
+    start=st.times().map(lambda t: t.replace(second=0, microsecond=0, fold=0)),
+    end=st.times().map(lambda t: t.replace(second=0, microsecond=0, fold=0)),
 ).filter(lambda window: window.start != window.end)
 
 # Around jumps of clocks, leap days, ISO week 53 and year ends, and then anywhere.
