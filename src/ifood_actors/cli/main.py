@@ -66,11 +66,12 @@ def _run() -> int:
         return _wrong_usage(error)
     except typer.Abort:
         return _say("given up, nothing was changed", code=1)
-    except BrokenPipeError:
-        # Whoever read has had enough. Python would complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read has had enough
+        _let_go_of_stdout()
         return 1
     except Exception as error:  # noqa: BLE001 - the last place where a person can be told
+        if isinstance(error, OSError):
+            _let_go_of_stdout()
         return _unexpected(error)
     return code if isinstance(code, int) else 0
 
@@ -101,6 +102,11 @@ def _unexpected(error: Exception) -> int:
     return _say(
         f"unexpected {type(error).__name__}: {reason} (IFOOD_LOG_LEVEL=debug shows where)", code=1
     )
+
+
+def _let_go_of_stdout() -> None:
+    """Write what is left nowhere: Python flushes at its end, and would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _debugging() -> bool:
