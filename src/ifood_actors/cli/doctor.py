@@ -26,6 +26,11 @@ _API_PATIENCE = timedelta(seconds=10)
 
 Verdict = Literal["ok", "warning", "failed"]
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+_REACHING = {
+    "postgres": "start it, or correct IFOOD_DATABASE_URL",
+    "rabbitmq": "start it, or correct IFOOD_BROKER_URL",
+    "ifood api": "look at the network and IFOOD_API_BASE_URL",
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def _surviving(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield from findings
     except IfoodActorsError as error:
         away = isinstance(error, ServiceUnavailable)
-        advice = "start it, or correct its address" if away else None
+        advice = _REACHING[check] if away else None
         yield Finding(check, "failed", " ".join(str(error).split()), advice, unreachable=away)
 
 

@@ -1,0 +1,149 @@
+"""`doctor`, and the processes: from an empty database to stored records."""
+
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from commands import NOWHERE_BROKER, CommandLine
+from cryptography.fernet import Fernet
+from eventually import eventually
+
+from ifood_actors import simulator as fake
+from ifood_actors.messaging.broker import ladder_broker
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def ifood_url() -> Iterator[str]:
+    with fake.running(fake.Settings(merchants=1)) as running:
+        yield running.url
+
+
+@pytest.fixture
+def command(tmp_path: Path, database_url: str, broker_url: str, ifood_url: str) -> CommandLine:
+    return CommandLine(
+        tmp_path,
+        {
+            "IFOOD_DATABASE_URL": database_url,
+            "IFOOD_BROKER_URL": broker_url,
+            "IFOOD_API_BASE_URL": ifood_url,
+            "IFOOD_API_ALLOW_HOST": "127.0.0.1",
+            "IFOOD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+            "IFOOD_WORKER_POLL_INTERVAL_MS": "200",
+            "IFOOD_WORKER_PROCESSES": "1",
+            "IFOOD_WORKER_MAX_CONCURRENCY": "4",
+        },
+    )
+
+
+@contextmanager
+def running(command: CommandLine, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = command.start(*arguments)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def stopped(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
+    process.send_signal(number)
+    process.communicate(timeout=35)
+    return process.returncode
+
+
+def test_from_an_empty_database_to_stored_records(command, tmp_path):
+    with running(command, "simulator", "--port", "0", "--accounts", "3") as simulator:
+        assert simulator.stdout
+        url = simulator.stdout.readline().strip()
+        command.settings["IFOOD_API_BASE_URL"] = url
+        with urllib.request.urlopen(f"{url}/_simulator/accounts.csv") as answer:  # noqa: S310 - http to loopback
+            (tmp_path / "accounts.csv").write_bytes(answer.read())
+        client_id = "5f0c5bb8-6ad4-4a52-9d3b-6a1c3f2b7e10"
+        prepared = command.each(
+            [
+                ["apps", "add", "simulated", "--client-id", client_id, "--kind", "centralized"],
+                ["accounts", "import", "accounts.csv"],
+                ["doctor", "--json"],
+                ["plan", "anticipations_daily", "--starts-at", "now", "--over", "1s"],
+            ],
+            IFOOD_CLIENT_SECRET="simulated-secret",
+        )
+        assert [one.code for one in prepared] == [0, 0, 0, 0], prepared
+        assert {finding["verdict"] for finding in prepared[2].document} == {"ok"}
+
+        with running(command, "scheduler") as scheduler, running(command, "worker") as worker:
+
+            def done() -> bool:
+                told = command("status", "--json").document
+                counts = [run for run in told["runs"] if run["kind"] == "anticipations_daily"]
+                return [run["success"] for run in counts] == [3]
+
+            eventually(done, within=60)
+            assert stopped(worker) == 0
+            assert stopped(scheduler, signal.SIGINT) == 0
+        assert stopped(simulator) == 0
+
+
+def test_the_simulator_says_how_to_use_it_and_refuses_a_port_that_is_taken(command):
+    with running(command, "simulator", "--port", "0") as simulator:
+        assert simulator.stdout
+        url = simulator.stdout.readline().strip()
+        assert simulator.stderr
+        hints = "".join(simulator.stderr.readline() for _ in range(5))
+        second = command("simulator", "--port", url.rpartition(":")[2])
+
+        assert stopped(simulator, signal.SIGINT) == 0
+
+    assert f"IFOOD_API_BASE_URL={url}" in hints
+    assert "apps add simulated --client-id 5f0c5bb8" in hints
+    assert (second.code, second.out) == (2, "")
+    assert "cannot listen on" in second.err
+
+
+def test_doctor_names_what_is_wrong_and_hides_what_is_secret(command):
+    away = {
+        "IFOOD_BROKER_URL": NOWHERE_BROKER,
+        "IFOOD_API_BASE_URL": "http://127.0.0.1:1",
+    }
+    add = ["apps", "add", "north", "--client-id", "c", "--kind", "centralized"]
+    command.each([add], IFOOD_CLIENT_SECRET="hunter2")
+
+    [services] = command.each([["doctor", "--json"]], **away)
+    other_key = Fernet.generate_key().decode()
+    [keys, settings] = command.each([["doctor"]], IFOOD_ENCRYPTION_KEYS=other_key) + command.each(
+        [["doctor"]], IFOOD_SALES_DAYS="many", IFOOD_LEASE="long"
+    )
+
+    found = {finding["check"]: finding for finding in services.document}
+    assert services.code == 3
+    assert found["postgres"]["verdict"] == "ok"
+    assert found["clock"]["verdict"] == "ok"
+    assert (found["rabbitmq"]["verdict"], found["rabbitmq"]["unreachable"]) == ("failed", True)
+    assert (found["ifood api"]["verdict"], found["ifood api"]["unreachable"]) == ("failed", True)
+    assert found["accounts"]["verdict"] == "warning"
+    assert keys.code == 1
+    assert "cannot decrypt the secret of north" in keys.out
+    assert settings.code == 1
+    assert settings.out.count("configuration") >= 2
+    assert "hunter2" not in "".join(one.out + one.err for one in (services, keys, settings))
+
+
+def test_doctor_tells_of_a_queue_with_other_arguments(command, broker_url):
+    broker = ladder_broker(broker_url, middleware=[])
+    broker.channel.queue_declare("ifood.sales", durable=True)
+    broker.close()
+
+    doctor, scheduler = command.each([["doctor", "--json"], ["scheduler"]])
+
+    [queues] = [finding for finding in doctor.document if finding["check"] == "queues"]
+    assert doctor.code == 1
+    assert queues["verdict"] == "failed"
+    assert "ifood.sales with other arguments" in queues["detail"]
+    assert (scheduler.code, scheduler.err.count("\n")) == (2, 1)
