@@ -13,11 +13,12 @@ from rich.live import Live
 from ifood_actors import logs
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.demo import screen
+from ifood_actors.demo import queues, screen
 from ifood_actors.demo.report import KindReport, draw_up
 from ifood_actors.demo.scale import Scale, latest_monday, openings, scale, window_length
+from ifood_actors.demo.screen import Look
 from ifood_actors.demo.stage import BrokerKind, Stage, stage
-from ifood_actors.ledger.reports import RunProgress, open_runs
+from ifood_actors.ledger.reports import open_runs
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import local_day
 from ifood_actors.planning.capacity import Capacity, Demand, Supply, estimate
@@ -28,6 +29,7 @@ _PATIENCE = timedelta(minutes=2)
 # Of one request; nobody has published a figure, so a cautious guess.
 _REAL_LATENCY = timedelta(seconds=1)
 _LOOK_SECONDS = 0.5
+_PLAIN_WIDTH = 120
 _LINE_SECONDS = 5.0
 
 
@@ -43,6 +45,8 @@ class Options:
 def run(options: Options, console: Console) -> int:
     """Run the demo and return its exit code: 1 if anything does not add up."""
     logs.configure("error")
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
     real = Settings()
     scaled = scale(options.seconds, real)
     monday = latest_monday(local_day(datetime.now(UTC), zone=real.timezone))
@@ -59,11 +63,11 @@ def run(options: Options, console: Console) -> int:
             planner.plan(parts.engine, planner.request(opening, parts.settings), actor="demo")
         scheduler = Scheduler(parts.settings, engine=parts.engine, outbox=parts.outbox)
         scheduler.start(plan=False)
-        _watch(parts, scaled, console)
+        seen = _watch(parts, scaled, console)
         scheduler.stop()
         report = draw_up(parts, monday=monday, seconds=monotonic() - started)
 
-    screen.show(report, console)
+    screen.show(report, seen, console)
     for kind in report.kinds:
         console.print(screen.forecast(kind, _real_day(kind, real, monday=monday)))
     for problem in report.problems:
@@ -71,33 +75,37 @@ def run(options: Options, console: Console) -> int:
     return 1 if report.problems else 0
 
 
-def _watch(parts: Stage, scaled: Scale, console: Console) -> None:
-    """Show the runs until every job has ended, or too long after the windows."""
+def _watch(parts: Stage, scaled: Scale, console: Console) -> list[Look]:
+    """Show the runs until every job has ended, or too long after the windows; give all looks."""
     give_up = monotonic() + (scaled.length + _PATIENCE).total_seconds()
+    seen = []
     if not console.is_terminal:
-        for runs, per_minute in _looks(parts, every=_LINE_SECONDS, give_up=give_up):
-            for one in runs:
-                console.print(screen.line(one))
-            console.print(screen.limit_line(per_minute, limit=scaled.limit))
-        return
+        for look in _looks(parts, every=_LINE_SECONDS, give_up=give_up):
+            seen.append(look)
+            for text in screen.lines(look):
+                console.print(text)
+        return seen
     with Live(console=console, auto_refresh=False) as live:
-        for runs, per_minute in _looks(parts, every=_LOOK_SECONDS, give_up=give_up):
-            live.update(
-                screen.progress(runs, per_minute=per_minute, limit=scaled.limit), refresh=True
-            )
+        for look in _looks(parts, every=_LOOK_SECONDS, give_up=give_up):
+            seen.append(look)
+            live.update(screen.progress(look), refresh=True)
+    return seen
 
 
-def _looks(
-    parts: Stage, *, every: float, give_up: float
-) -> Iterator[tuple[list[RunProgress], float]]:
+def _looks(parts: Stage, *, every: float, give_up: float) -> Iterator[Look]:
     requests, at = 0, monotonic()
     while True:
         with transaction(parts.engine) as tx:
             runs = open_runs(tx)
-        total = _requests(parts)
-        yield runs, (total - requests) / max(monotonic() - at, every) * 60
-        requests, at = total, monotonic()
-        if all(one.finished == one.planned for one in runs) or monotonic() > give_up:
+        total, now = _requests(parts), monotonic()
+        yield Look(
+            runs=runs,
+            requests_per_minute=(total - requests) / max(now - at, every) * 60,
+            limit=parts.settings.rate_limit_per_minute,
+            queues=queues.look(parts.management) if parts.management else None,
+        )
+        requests, at = total, now
+        if all(one.finished == one.planned for one in runs) or now > give_up:
             return
         Event().wait(every)
 

@@ -1,12 +1,14 @@
 """What a person sees while the demo runs, and at its end."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from ifood_actors.demo.queues import Queues
 from ifood_actors.demo.report import KindReport, Report
 from ifood_actors.demo.scale import Scale
 from ifood_actors.ledger.reports import RunProgress
@@ -24,10 +26,20 @@ def introduction(scaled: Scale, *, accounts: int) -> str:
     )
 
 
-def progress(runs: Iterable[RunProgress], *, per_minute: float, limit: int) -> RenderableType:
-    """Draw one bar per kind; `per_minute` is the rate of requests just now."""
+@dataclass(frozen=True)
+class Look:
+    """What is to be seen at one instant; `queues` is None without RabbitMQ."""
+
+    runs: list[RunProgress]
+    requests_per_minute: float
+    limit: int
+    queues: Queues | None
+
+
+def progress(look: Look) -> RenderableType:
+    """Draw one bar per kind, and what the API and the queues have to do."""
     table = Table.grid(padding=(0, 2))
-    for run in runs:
+    for run in look.runs:
         table.add_row(
             run.kind,
             ProgressBar(total=max(run.planned, 1), completed=run.finished, width=_BAR_WIDTH),
@@ -35,14 +47,30 @@ def progress(runs: Iterable[RunProgress], *, per_minute: float, limit: int) -> R
             f"expected {run.due:,}",
             f"running {run.running}",
             f"failed {run.failed}",
-            f"late p50 {_seconds(run.lateness_p50)} p95 {_seconds(run.lateness_p95)}",
+            _lateness(run),
         )
-    return Group(table, limit_line(per_minute, limit=limit))
+    return Group(table, *_below(look))
 
 
-def limit_line(per_minute: float, *, limit: int) -> str:
-    """Say how much of the limit is used just now."""
-    return f"API: {per_minute:,.0f} requests a minute, {per_minute / limit:.0%} of the limit"
+def lines(look: Look) -> list[str]:
+    """Say the same without a terminal."""
+    kinds = [
+        f"{run.kind} {run.progress} running {run.running} failed {run.failed} {_lateness(run)}"
+        for run in look.runs
+    ]
+    return [*kinds, *_below(look)]
+
+
+def _below(look: Look) -> list[str]:
+    use = look.requests_per_minute / look.limit
+    below = [f"API: {look.requests_per_minute:,.0f} requests a minute, {use:.0%} of the limit"]
+    if look.queues:
+        below.append(
+            f"RabbitMQ: {look.queues.delayed:,} delayed in the ladder "
+            f"({look.queues.held_delayed} of them un-acked in workers), {look.queues.ready} ready, "
+            f"{look.queues.unacked} in work"
+        )
+    return below
 
 
 def forecast(kind: KindReport, day: Capacity) -> str:
@@ -61,8 +89,8 @@ def line(run: RunProgress) -> str:
     return f"{run.kind} {run.progress} running {run.running} failed {run.failed} {lateness}"
 
 
-def show(report: Report, console: Console) -> None:
-    """Print the closing report."""
+def show(report: Report, seen: Sequence[Look], console: Console) -> None:
+    """Print the closing report; `seen` is what was to be seen on the way."""
     table = Table("kind", "planned", "succeeded", "failed", "rows", "amount (BRL)", "truth")
     for kind in report.kinds:
         equal = "equal to the cent" if not kind.differing else f"{len(kind.differing)} DIFFER"
@@ -83,6 +111,12 @@ def show(report: Report, console: Console) -> None:
     )
     statuses = ", ".join(f"{status}: {count:,}" for status, count in report.by_status.items())
     console.print(f"answers by status: {statuses}")
+    if ladder := [look.queues.delayed for look in seen if look.queues]:
+        console.print(f"at most {max(ladder):,} messages seen waiting in the delay ladder")
+
+
+def _lateness(run: RunProgress) -> str:
+    return f"late p50 {_seconds(run.lateness_p50)} p95 {_seconds(run.lateness_p95)}"
 
 
 def _seconds(lateness: timedelta | None) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from threading import Event
+from time import monotonic
 from typing import Literal
 
 from cryptography.fernet import Fernet
@@ -15,12 +17,15 @@ from ifood_actors import migrations
 from ifood_actors.accounts import import_sheet
 from ifood_actors.config import Settings, child_environment
 from ifood_actors.db import connect, transaction
+from ifood_actors.demo.queues import look
 from ifood_actors.demo.scale import Scale
 from ifood_actors.embedded import services
 from ifood_actors.embedded.inprocess import in_process_broker
-from ifood_actors.embedded.services import RunningRabbit
+from ifood_actors.embedded.management import Management
+from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
 from ifood_actors.messaging.broker import ladder_broker
+from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.scheduler.relay import Outbox
 from ifood_actors.simulator import FaultRates, Quirk, Simulator, running
 from ifood_actors.simulator import Settings as SimulatorSettings
@@ -28,7 +33,9 @@ from ifood_actors.worker.composition import assemble, working
 
 BrokerKind = Literal["embedded", "rabbitmq"]
 
+_START_SECONDS = 60
 _STOP_SECONDS = 30
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Stage:
     engine: Engine
     outbox: Outbox
     simulator: Simulator
-    rabbit: RunningRabbit | None
+    management: Management | None
     database: str
 
 
@@ -66,9 +73,10 @@ def stage(accounts: int, scaled: Scale, *, broker: BrokerKind, monday: date) -> 
         )
         parts.callback(engine.dispose)
         _register(engine, settings, simulator)
-        workers = _dramatiq(settings) if rabbit else _threads(settings, engine)
+        management = rabbit.management if rabbit else None
+        workers = _dramatiq(settings, management) if rabbit else _threads(settings, engine)
         outbox = parts.enter_context(workers)
-        yield Stage(settings, engine, outbox, simulator, rabbit, postgres.source)
+        yield Stage(settings, engine, outbox, simulator, management, postgres.source)
 
 
 def _trouble(accounts: int, scaled: Scale, *, monday: date) -> SimulatorSettings:
@@ -135,8 +143,10 @@ def _threads(settings: Settings, engine: Engine) -> Iterator[Outbox]:
 
 
 @contextmanager
-def _dramatiq(settings: Settings) -> Iterator[Outbox]:
+def _dramatiq(settings: Settings, management: Management | None) -> Iterator[Outbox]:
     broker = ladder_broker(settings.require_broker_url(), connection_name="ifood-actors demo")
+    for kind in KINDS:
+        broker.declare_queue(queue_name(kind))
     broker.declare_all()
     command = [
         *(sys.executable, "-m", "dramatiq", "ifood_actors.worker", "--skip-logging"),
@@ -147,6 +157,7 @@ def _dramatiq(settings: Settings) -> Iterator[Outbox]:
     environment = child_environment(settings)
     workers = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - ours
     try:
+        _await_consumers(workers, settings, management)
         yield broker
     finally:
         workers.terminate()
@@ -155,3 +166,17 @@ def _dramatiq(settings: Settings) -> Iterator[Outbox]:
         except subprocess.TimeoutExpired:
             workers.kill()
         broker.close()
+
+
+def _await_consumers(
+    workers: subprocess.Popen[bytes], settings: Settings, management: Management | None
+) -> None:
+    """Wait until every worker process listens on every queue, so that no slot finds nobody."""
+    if management is None:
+        return
+    expected = settings.worker_processes * len(KINDS)
+    give_up = monotonic() + _START_SECONDS
+    while look(management).consumers < expected:
+        if workers.poll() is not None or monotonic() > give_up:
+            raise ServiceUnavailable("the dramatiq workers did not start; see what they printed")
+        Event().wait(_LOOK_SECONDS)
