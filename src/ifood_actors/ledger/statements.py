@@ -27,7 +27,9 @@ def _act(changes: str, *, where: str = "id = :id") -> TextClause:
 
 _UNLOCKED = "locked_at = NULL, locked_by = NULL, lease_expires_at = NULL"
 _WAITING = f"status = 'pending', dispatched_at = NULL, {_UNLOCKED}"
-_FINISHED = f"{_UNLOCKED}, wake_at = NULL, finished_at = statement_timestamp()"
+_FINISHED = (
+    f"{_UNLOCKED}, wake_at = NULL, next_retry_at = NULL, finished_at = statement_timestamp()"
+)
 _FENCED = "id = :id AND status = 'running' AND lease_no = :lease_no"
 _LATER = "statement_timestamp() + :after"
 
@@ -49,7 +51,7 @@ APPLICATION_OF = text("""
 """)
 CLAIM = _act(f"""
     status = 'running', attempts = attempts + 1, lease_no = lease_no + 1, locked_by = :actor,
-    locked_at = statement_timestamp(), lease_expires_at = {_LATER}, wake_at = {_LATER}
+    locked_at = statement_timestamp(), next_retry_at = NULL, lease_expires_at = {_LATER}, wake_at = {_LATER}
 """)
 RENEW = text(f"""
     UPDATE ifood_jobs SET lease_expires_at = {_LATER}, wake_at = {_LATER}
@@ -83,7 +85,7 @@ SNOOZE_UNCLAIMED = _act(
     " AND dispatched_at IS NOT NULL",
 )
 CANCEL = _act(
-    f"status = 'cancelled', {_FINISHED}, next_retry_at = NULL",
+    f"status = 'cancelled', {_FINISHED}",
     where="id = ANY(:ids) AND status = 'pending'",
 )
 REQUEUE = _act(
