@@ -51,7 +51,8 @@ APPLICATION_OF = text("""
 """)
 CLAIM = _act(f"""
     status = 'running', attempts = attempts + 1, lease_no = lease_no + 1, locked_by = :actor,
-    locked_at = statement_timestamp(), next_retry_at = NULL, lease_expires_at = {_LATER}, wake_at = {_LATER}
+    locked_at = statement_timestamp(), next_retry_at = NULL,
+    lease_expires_at = {_LATER}, wake_at = {_LATER}
 """)
 RENEW = text(f"""
     UPDATE ifood_jobs SET lease_expires_at = {_LATER}, wake_at = {_LATER}
