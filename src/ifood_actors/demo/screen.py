@@ -20,9 +20,9 @@ _BAR_WIDTH = 30
 def introduction(scaled: Scale, *, accounts: int) -> str:
     """Say what is squeezed, and by how much."""
     return (
-        f"A Monday of {accounts:,} accounts in {scaled.length.total_seconds():g} s: "
-        f"{scaled.factor:g} times as fast as real, and so is the API's limit "
-        f"({scaled.limit:,} requests a minute instead of {scaled.real_limit:,})."
+        f"A Monday of {accounts:,} accounts in {scaled.length.total_seconds():g} s, "
+        f"{scaled.factor:g} times as fast as real; the API's limit is raised with it, "
+        f"from {scaled.real_limit:,} to {scaled.limit:,} requests a minute."
     )
 
 
