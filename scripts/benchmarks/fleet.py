@@ -1,0 +1,81 @@
+"""Worker processes of the `dramatiq` command, for the length of a block."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from signal import SIGTERM
+from threading import Event
+from time import monotonic
+
+from ifood_actors.embedded.processes import PrivateFolder, last_lines
+from ifood_actors.errors import IfoodActorsError
+from scripts.benchmarks.machine import children, command_line, resident_mib
+
+# The real composition, asking the API of the settings.
+REAL = "ifood_actors.worker"
+# The same, but each answer of the API is "nothing", without HTTP.
+IDLE = "scripts.benchmarks.idle_worker"
+UNPACED = "BENCH_UNPACED"
+# Dramatiq's own broker, with an actor that does nothing.
+STOCK = "scripts.benchmarks.stock_worker"
+STOCK_URL = "BENCH_STOCK_BROKER_URL"
+
+_STOP = timedelta(seconds=30)
+_LOG = "workers.log"
+
+
+class TooSlow(IfoodActorsError):
+    """What was waited for did not come: the figure could not be measured."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """`pid` is the command's; its children run the jobs."""
+
+    pid: int
+
+    def resident_mib(self) -> float:
+        """Give the memory of the largest of the processes that run jobs."""
+        workers = [pid for pid in children(self.pid) if "resource_tracker" not in command_line(pid)]
+        return max(map(resident_mib, workers), default=0.0)
+
+
+@contextmanager
+def fleet(
+    module: str, environment: Mapping[str, str], *, processes: int, threads: int
+) -> Iterator[Fleet]:
+    """
+    Run worker processes, which log to a file; TERM stops them, after 30 s SIGKILL.
+
+    The end of their log is added to a TooSlow from the block.
+    """
+    command = [
+        *(sys.executable, "-m", "dramatiq", module, "--skip-logging"),
+        *("--processes", str(processes), "--threads", str(threads)),
+        *("--worker-shutdown-timeout", "10000"),
+    ]
+    with PrivateFolder("ifood-bench") as folder:
+        here = {"PYTHONPATH": str(Path.cwd())}
+        workers = folder.start(command, env={**environment, **here}, log=_LOG)
+        try:
+            yield Fleet(workers.pid)
+        except TooSlow as error:
+            raise TooSlow(
+                f"{error}; the workers' last words: {last_lines(folder.path / _LOG)}"
+            ) from None
+        finally:
+            folder.end(workers, SIGTERM, within=_STOP)
+
+
+def wait_until(
+    condition: Callable[[], bool], *, within: float, what: str, every: float = 0.2
+) -> None:
+    """Look every now and then; raises TooSlow after `within` seconds."""
+    give_up = monotonic() + within
+    while not condition():
+        if monotonic() > give_up:
+            raise TooSlow(f"{what}: not within {within:.0f} s")
+        Event().wait(every)

@@ -1,0 +1,125 @@
+"""The limiter: how fast it decides, and how much of a limit whole workers use, never above it."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
+from multiprocessing import get_context
+from threading import Event
+from time import monotonic
+from typing import Any
+from uuid import UUID, uuid4
+
+from ifood_actors.accounts import import_sheet
+from ifood_actors.config import child_environment
+from ifood_actors.db import connect, transaction
+from ifood_actors.ifood import Credentials, Limiter
+from ifood_actors.simulator import Settings as SimulatorSettings
+from ifood_actors.simulator import Simulator, running
+from scripts.benchmarks import fleet, runs
+from scripts.benchmarks.fleet import wait_until
+from scripts.benchmarks.report import Figure, amount, at_least, at_most
+from scripts.benchmarks.sizes import Sizes
+from scripts.benchmarks.stage import MOST_PER_MINUTE, Services, register, stage
+
+_PROCESSES = (1, 2, 4)
+_THREADS = 10
+_DECIDING_SECONDS = 3.0
+# What iFood is said to allow the Financial endpoints; second-hand.
+_LIMIT = 1_000
+_LEAST_USE = 95.0  # percent
+_STEADY_AFTER = 20  # requests
+_PATIENCE_SECONDS = 60.0
+# What the first fleet may pull before the last one runs.
+_HEAD_START_SECONDS = 60
+
+
+def measure(on: Services, sizes: Sizes) -> list[Figure]:
+    """Let the fleets of one, two and four processes run side by side, each on its own stage."""
+    figures = list(_decisions(on))
+    with ExitStack() as parts:
+        fleets = {
+            processes: parts.enter_context(_pulling(on, processes, seconds=sizes.limiter_seconds))
+            for processes in _PROCESSES
+        }
+        before, started = {n: _counted(api)["total"] for n, api in fleets.items()}, monotonic()
+        Event().wait(sizes.limiter_seconds)
+        counted, elapsed = {n: _counted(api) for n, api in fleets.items()}, monotonic() - started
+    for processes, seen in counted.items():
+        per_minute = 60 * (seen["total"] - before[processes]) / elapsed
+        figures += _figures(processes, seen, use=100 * per_minute / _LIMIT)
+    return figures
+
+
+def _figures(processes: int, seen: Any, *, use: float) -> Iterator[Figure]:  # noqa: ANN401 - JSON
+    refused = seen["by_status"].get("429", 0)
+    name = f"{processes} x {_THREADS} threads"
+    yield at_least(f"use of {_LIMIT:,}/min, {name}", use, _LEAST_USE, unit="%")
+    yield at_most("  most in any 60 s (simulator)", seen["worst"], _LIMIT, unit="requests")
+    yield at_most("  answered by 429", refused, 0, unit="requests")
+
+
+def _decisions(on: Services) -> Iterator[Figure]:
+    """Let processes reserve from one row as fast as they can."""
+    with stage(on) as here:
+        url = here.settings.require_database_url()
+        for processes in _PROCESSES:
+            decide = partial(_decide, url, str(uuid4()))
+            with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+                rates = pool.map(decide, range(processes))
+                yield Figure(
+                    f"decisions on one row, {processes} x {_THREADS} threads",
+                    amount(sum(rates), "/s"),
+                )
+
+
+def _decide(url: str, app_id: str, _number: int) -> float:
+    """Run in a child: give its decisions per second."""
+    engine = connect(url, application_name="bench limiter", pool_size=_THREADS)
+    limiter = Limiter(engine, rates={"financial": MOST_PER_MINUTE})
+    started = monotonic()
+
+    def reserve(_thread: int) -> int:
+        made = 0
+        while monotonic() - started < _DECIDING_SECONDS:
+            limiter.reserve(UUID(app_id), "financial", max_wait=timedelta(minutes=5))
+            made += 1
+        return made
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        made = sum(threads.map(reserve, range(_THREADS)))
+    return made / (monotonic() - started)
+
+
+@contextmanager
+def _pulling(on: Services, processes: int, *, seconds: int) -> Iterator[Simulator]:
+    """Lend a simulator from which real workers pull, with more jobs than its limit lets pass."""
+    jobs = int(_LIMIT * (seconds + _HEAD_START_SECONDS) / 60)
+    world = SimulatorSettings(merchants=jobs, today=runs.DAY, financial_per_minute=_LIMIT)
+    app = world.apps[0]
+    chosen: dict[str, object] = {
+        "rate_limit_per_minute": _LIMIT,
+        "worker_processes": processes,
+        "worker_max_concurrency": processes * _THREADS,
+    }
+    with running(world) as api, stage(on, api_base_url=api.url, **chosen) as here:
+        register(here, Credentials(app.client_id, app.client_secret))
+        with transaction(here.engine) as tx:
+            import_sheet(tx, api.accounts_csv().replace(app.name, "bench").encode())
+        runs.plan_due(here)
+        runs.relay(here).run()
+        environment = child_environment(here.settings)
+        with fleet.fleet(fleet.REAL, environment, processes=processes, threads=_THREADS):
+            wait_until(
+                lambda: _counted(api)["total"] >= _STEADY_AFTER,
+                within=_PATIENCE_SECONDS,
+                what="requests",
+            )
+            yield api
+
+
+def _counted(api: Simulator) -> Any:  # noqa: ANN401 - JSON
+    stats: Any = api.stats()
+    nothing = {"total": 0, "worst": 0, "by_status": {}}
+    return next((one for one in stats["groups"] if one["group"] == "financial"), nothing)

@@ -1,0 +1,56 @@
+"""Runs of jobs as the benchmarks need them: planned for chosen slots, relayed, counted."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import text
+
+from ifood_actors.config import Settings
+from ifood_actors.db import transaction
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import Opening
+from ifood_actors.planning.planner import Planned, Request
+from ifood_actors.scheduler.relay import Relay
+from scripts.benchmarks.stage import Stage
+
+DAY = date(2026, 9, 21)
+KIND = "sales"  # one request a job
+# Slots of jobs that are due at once.
+_PAST = timedelta(minutes=1)
+
+
+def request(
+    kind: str = KIND,
+    *,
+    start: datetime,
+    length: timedelta,
+    only: Sequence[str] | None = None,
+) -> Request:
+    """Ask for one job of each account (or of these merchants), spread over `length`."""
+    return planner.request(Opening(kind, DAY, start, start + length), Settings(), only=only)
+
+
+def plan_due(on: Stage) -> Planned:
+    """Plan jobs of all accounts whose slots have all passed."""
+    start = datetime.now(UTC) - 2 * _PAST
+    return planner.plan(on.engine, request(start=start, length=_PAST), actor="bench")
+
+
+def relay(on: Stage) -> Relay:
+    """Make the scheduler's relay."""
+    return Relay(
+        on.engine,
+        on.broker,
+        horizon=on.settings.dispatch_horizon,
+        max_attempts=on.settings.worker_max_attempts,
+        actor="bench",
+    )
+
+
+def count(on: Stage, status: str) -> int:
+    """Count the jobs of a status."""
+    with transaction(on.engine) as tx:
+        number: int = tx.execute(
+            text("SELECT count(*) FROM ifood_jobs WHERE status = :status"), {"status": status}
+        ).scalar_one()
+        return number

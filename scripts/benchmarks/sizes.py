@@ -1,0 +1,41 @@
+"""How much is measured: enough for a figure that repeats, or as little as shows that it works."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of jobs, and seconds."""
+
+    planned: int
+    relayed: int
+    jobs: int
+    stock: int
+    waiting: int
+    probes: int
+    limiter_seconds: int
+    memory: int
+
+
+FULL = Sizes(
+    planned=100_000,
+    relayed=20_000,
+    jobs=12_000,
+    stock=20_000,
+    waiting=100_000,
+    probes=500,
+    limiter_seconds=62,  # a whole window of iFood's, so that "in any 60 s" means something
+    memory=100_000,
+)
+# For `all`: what memory does is visible after fewer jobs, and a hundred thousand take minutes.
+ALL = replace(FULL, memory=30_000)
+QUICK = Sizes(
+    planned=10_000,
+    relayed=2_000,
+    jobs=1_200,
+    stock=3_000,
+    waiting=2_000,
+    probes=80,
+    limiter_seconds=6,
+    memory=2_000,
+)
