@@ -1,6 +1,7 @@
 """`ifood-actors apps`: the applications registered at iFood."""
 
 import sys
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,15 +100,13 @@ def _client_secret(path: Path | None) -> "SecretStr":
 
     if found := read_client_secret(path):
         return found
-    if sys.stdin.isatty():
-        typed: str = typer.prompt("client secret", hide_input=True, err=True)
-        return SecretStr(typed.strip())
-    piped = sys.stdin.read().strip()
-    if not piped:
+    asked = sys.stdin.isatty()
+    secret = (getpass("client secret: ") if asked else sys.stdin.read()).strip()
+    if not secret:
         raise UsageError(
             "no client secret: give --client-secret-file, IFOOD_CLIENT_SECRET, or write it to stdin"
         )
-    return SecretStr(piped)
+    return SecretStr(secret)
 
 
 def _require_plain(text: str, *, what: str) -> None:

@@ -119,8 +119,11 @@ def printable(text: str) -> str:
 
 def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal, and end on a no; whoever is no person, or said `--yes`, has decided."""
-    if not yes and sys.stdin.isatty():
-        typer.confirm(question, abort=True, err=True)
+    if yes or not sys.stdin.isatty():
+        return
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a message
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise typer.Abort
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -1,0 +1,180 @@
+"""`plan`, `status`, and replaying a period, on a real database."""
+
+import json
+import signal
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from builders import claim, dispatch, make_accounts, make_jobs
+from commands import CommandLine
+from sqlalchemy import text
+
+from ifood_actors.cli.plan import opening_for
+from ifood_actors.config import Window
+from ifood_actors.db import transaction
+from ifood_actors.errors import UsageError
+from ifood_actors.ledger import Ledger
+from ifood_actors.planning.cadence import Cadence
+
+ZONE = ZoneInfo("America/Sao_Paulo")  # UTC-3
+SALES = Cadence("sales", Window.parse("daily 03:00-06:00"))
+WEEKLY = Cadence("settlements_weekly", Window.parse("mon 08:00-12:00"))
+MONDAY = date(2026, 3, 2)
+
+
+@pytest.fixture
+def command(tmp_path: Path, database_url: str) -> CommandLine:
+    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+
+
+def at(clock: str, day: date = MONDAY) -> datetime:
+    return datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=ZONE)
+
+
+@pytest.mark.parametrize(
+    ("cadence", "now", "asked", "start", "end"),
+    [
+        pytest.param(SALES, "01:00", {}, "03:00", "06:00", id="ahead"),
+        pytest.param(SALES, "04:00", {}, "04:00", "06:00", id="open"),
+        pytest.param(SALES, "07:00", {}, "07:00", "10:00", id="passed"),
+        pytest.param(WEEKLY, "09:00", {}, "09:00", "12:00", id="weekly"),
+        pytest.param(SALES, "01:00", {"over": timedelta(minutes=1)}, "03:00", "03:01", id="over"),
+        pytest.param(SALES, "07:00", {"over": timedelta(minutes=1)}, "07:00", "07:01", id="now"),
+        pytest.param(SALES, "04:00", {"starts_at": "21:30"}, "21:30", "00:30", id="starts at"),
+        pytest.param(SALES, "01:00", {"starts_at": "now"}, "01:00", "04:00", id="starts now"),
+        pytest.param(
+            SALES, "01:00", {"starts_at": "2026-03-02T10:00Z"}, "07:00", "10:00", id="with zone"
+        ),
+    ],
+)
+def test_a_run_is_spread_over_its_window_unless_told_otherwise(cadence, now, asked, start, end):
+    opening = opening_for(cadence, MONDAY, now=at(now), zone=ZONE, **asked)
+
+    last_day = MONDAY + timedelta(days=1) if end < start else MONDAY
+    assert opening.job_day == MONDAY
+    assert opening.window_start == at(start)
+    assert opening.window_end == at(end, last_day)
+    assert opening.window_start.tzinfo is UTC
+
+
+def test_a_day_without_a_window_gets_as_much_time_from_now():
+    tuesday = MONDAY + timedelta(days=1)
+
+    opening = opening_for(WEEKLY, tuesday, now=at("10:00", tuesday), zone=ZONE)
+
+    assert opening.window_start == at("10:00", tuesday)
+    assert opening.window_end == at("14:00", tuesday)
+
+
+@pytest.mark.parametrize("text", ["08:00", "2026-03-01T23:00", "25:00", "soon", "8:00"])
+def test_a_start_that_has_passed_or_is_none_is_refused(text):
+    with pytest.raises(UsageError, match="--starts-at"):
+        opening_for(SALES, MONDAY, now=at("09:00"), zone=ZONE, starts_at=text)
+
+
+@pytest.mark.services
+def test_plan_previews_plans_and_then_has_nothing_to_plan(command, engine):
+    make_accounts(engine, 10)
+    over = ["plan", "sales", "--day", "2026-03-02", "--over", "3m"]
+
+    preview, counted, planned, again, told = command.each(
+        [
+            [*over, "--dry-run"],
+            [*over, "--dry-run", "--json"],
+            [*over, "--json"],
+            over,
+            ["status", "--json"],
+        ]
+    )
+
+    assert preview.out.startswith("would plan 10 jobs of sales for 2026-03-02; 0 already there\n")
+    assert "first slot" in preview.out
+    assert sum(minute["jobs"] for minute in counted.document["per_minute"]) == 10
+    assert len(counted.document["per_minute"]) == 3
+    assert (planned.document["new"], planned.document["already_there"]) == (10, 0)
+    assert planned.document["period_end"] == "2026-03-01"
+    assert planned.document["window_start"].endswith("Z")
+    assert again.out == "planned 0 jobs of sales for 2026-03-02; 10 already there\n"
+    [run] = told.document["runs"]
+    assert (run["planned"], run["progress"]) == (10, "progress: 0% (0/10)")
+
+
+@pytest.mark.services
+def test_plan_takes_chosen_accounts_and_refuses_unknown_ones(command, engine):
+    make_accounts(engine, 3)
+    with transaction(engine) as tx:
+        name, merchant = tx.execute(
+            text("SELECT name, ifood_merchant_id FROM accounts LIMIT 1")
+        ).one()
+    chosen = ["plan", "sales", "--json", "--account"]
+
+    by_name, by_merchant, unknown, too_small = command.each(
+        [
+            [*chosen, name],
+            [*chosen, merchant],
+            [*chosen, name, "--account", "X"],
+            ["plan", "anticipations_daily", "--over", "10s"],
+        ],
+        IFOOD_BATCH_SIZE="1",
+    )
+
+    assert (by_name.document["accounts"], by_name.document["new"]) == (1, 1)
+    assert (by_merchant.document["new"], by_merchant.document["already_there"]) == (0, 1)
+    assert (unknown.code, unknown.err) == (2, "ifood-actors: no such account: 'X'\n")
+    assert too_small.code == 2
+    assert "IFOOD_BATCH_SIZE must be at least" in too_small.err
+
+
+@pytest.mark.services
+def test_status_shows_progress_lateness_and_the_oldest_pending_job(command, engine):
+    jobs = make_jobs(engine, 4)
+    dispatch(engine, jobs[0].id)
+    job = claim(engine, jobs[0].id)
+    assert job
+    with transaction(engine) as tx:
+        Ledger(tx, actor="worker").succeed(job, result={"requests": 3})
+
+    shown, told = command.each([["status"], ["status", "--json"]])
+
+    assert "progress: 25% (1/4)" in shown.out
+    assert "last minute: 1 job finished, 3 requests" in shown.out
+    assert "oldest pending: due since" in shown.out
+    assert told.document["jobs"]["sales"] == {
+        "pending": 3,
+        "running": 0,
+        "success": 1,
+        "failed": 0,
+        "cancelled": 0,
+    }
+    assert told.document["runs"][0]["lateness_p50_seconds"] > 0
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_watch_prints_lines_on_a_pipe_until_it_is_told_to_stop(command, engine, number):
+    make_jobs(engine, 4)
+
+    process = command.start("status", "--watch", "--interval", "0.2")
+    assert process.stdout
+    lines = [process.stdout.readline() for _ in range(2)]
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+
+    assert all(line.endswith("progress: 0% (0/4)\n") for line in lines)
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.services
+def test_a_script_plans_the_days_of_a_period(command, engine):
+    make_accounts(engine, 2)
+    replay = ("replay_period", "settlements_weekly", "2026-03-01")
+
+    answer = command.script(*replay, "2026-03-08", "--over", "1m", "--json")
+    wrong = command.script(*replay, "2026-02-30")
+
+    assert "will plan settlements_weekly for 1 day(s): 2026-03-02" in answer.err
+    assert json.loads(answer.out)["new"] == 2
+    assert (wrong.code, wrong.out) == (2, "")
+    assert wrong.err.startswith("usage: scripts/replay_period")
