@@ -1,6 +1,7 @@
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event
+from uuid import uuid4
 
 import pytest
 from builders import (
@@ -12,6 +13,7 @@ from builders import (
     claim,
     claimed_job,
     dispatch,
+    make_app,
     make_jobs,
     must_claim,
     row_of,
@@ -48,24 +50,41 @@ def test_a_dispatched_job_is_claimed_once_by_twelve_claimants(engine):
     assert row_of(engine, job.id)["attempts"] == 1
 
 
-def test_a_claim_waits_for_the_dispatch_that_its_message_overtook(engine):
-    [job] = make_jobs(engine)
+def overtake(engine, job, arriving):
+    """Let a message arrive after it was published and before its dispatch is committed."""
     published = Event()
 
-    def overtaking():
+    def arrive():
         published.wait()
-        return claim(engine, job.id)
+        return arriving()
 
     with ThreadPoolExecutor(1) as thread:
-        claimed = thread.submit(overtaking)
+        arrived = thread.submit(arrive)
         with transaction(engine) as tx:
             ledger = Ledger(tx, actor="relay")
             ledger.due(limit=10)
             published.set()
-            assert not claimed.done()
+            wait([arrived], timeout=0.5)
+            assert not arrived.done()
             ledger.dispatch([job.id], grace=GRACE)
+        return arrived.result(timeout=10)
 
-        assert claimed.result(timeout=10) is not None
+
+def test_a_claim_waits_for_the_dispatch_that_its_message_overtook(engine):
+    [job] = make_jobs(engine)
+
+    assert overtake(engine, job, lambda: claim(engine, job.id)) is not None
+
+
+def test_the_limiters_gate_waits_for_it_too(engine):
+    app_id = make_app(engine)
+    [job] = make_jobs(engine, app_id=app_id)
+
+    def send_away():
+        return act(engine, "send_away", job.id, 1, closed={app_id: SECOND}, reason="closed")
+
+    assert overtake(engine, job, send_away) == SECOND
+    assert row_of(engine, job.id)["next_retry_at"] is not None
 
 
 def test_a_stale_message_cannot_claim_a_requeued_job(engine):
@@ -85,11 +104,14 @@ def test_a_message_that_was_never_dispatched_claims_nothing(engine):
     assert claim(engine, job.id, dispatch_no=1) is None
 
 
-def test_an_early_message_claims_nothing(engine):
+def test_an_early_message_claims_nothing_and_is_sent_again(engine):
     [job] = make_jobs(engine, slot=datetime.now(UTC) + timedelta(minutes=1))
     dispatch(engine, job.id)
 
     assert claim(engine, job.id) is None
+    [due] = act(engine, "due", limit=10)
+    assert due.resend
+    assert due.due_in > timedelta(seconds=50)
 
 
 def test_a_resent_message_keeps_its_number_so_that_the_first_copy_still_counts(engine):
@@ -151,13 +173,19 @@ def test_a_snooze_gives_the_attempt_back_and_a_retry_does_not(engine):
     assert row_of(engine, retried.id)["attempts"] == 1
 
 
-def test_a_snooze_before_the_claim_needs_the_latest_dispatch(engine):
-    [job] = make_jobs(engine)
+def test_only_a_job_of_a_closed_application_is_sent_away_and_only_once(engine):
+    app_id = make_app(engine)
+    [job] = make_jobs(engine, app_id=app_id)
     dispatch(engine, job.id)
 
-    assert not act(engine, "snooze_unclaimed", job.id, 2, after=SECOND, reason="closed")
-    assert act(engine, "snooze_unclaimed", job.id, 1, after=SECOND, reason="closed")
-    assert not act(engine, "snooze_unclaimed", job.id, 1, after=SECOND, reason="closed")
+    def send_away(dispatch_no, closed):
+        return act(engine, "send_away", job.id, dispatch_no, closed=closed, reason="closed")
+
+    assert send_away(1, {uuid4(): SECOND}) is None
+    assert send_away(2, {app_id: SECOND}) is None
+    assert send_away(1, {app_id: SECOND}) == SECOND
+    assert send_away(1, {app_id: SECOND}) is None
+    assert row_of(engine, job.id)["attempts"] == 0
 
 
 def test_renewing_tells_which_leases_were_lost(engine):

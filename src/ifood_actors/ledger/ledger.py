@@ -4,7 +4,7 @@ The ledger: one method an act.
 Nobody else writes its tables; whoever does so by hand is noticed by a trigger.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -79,24 +79,23 @@ class Ledger:
         """
         Take a dispatched job whose time has come, charging one attempt; None if it is not to be.
 
-        Not to be: it runs or has ended, the message is from an earlier dispatch, is early or
-        forged. All of that is normal. A job of a disabled account is cancelled instead.
+        Not to be: it runs or has ended, or the message is from an earlier dispatch, or forged. All
+        of that is normal. A message that is early, as after a clock was set back, is sent again
+        by the relay. A job of a disabled account is cancelled instead.
         """
         row = self._session.execute(
             statements.LOCK, {"id": job_id, "dispatch_no": dispatch_no}
         ).one_or_none()
-        if row is None or not row.claimable:
+        if row is None or not row.awaited:
+            return None
+        if row.early:
+            self._session.execute(statements.SEND_AGAIN, {"id": job_id})
             return None
         if not row.active:
             self.cancel([job_id], reason="the account is disabled")
             return None
         self._do(statements.CLAIM, Act.CLAIM, id=job_id, after=lease)
         return _claimed(row)
-
-    def application_of(self, job_id: UUID) -> UUID | None:
-        """Tell which iFood application a job would use."""
-        app_id: UUID | None = self._session.scalar(statements.APPLICATION_OF, {"id": job_id})
-        return app_id
 
     def renew(self, held: Iterable[ClaimedJob], *, lease: timedelta) -> set[UUID]:
         """Renew the leases of jobs in work; a job that is missing from the answer was lost."""
@@ -125,20 +124,20 @@ class Ledger:
         """Wait and come back; the attempt is given back. Raises LeaseLost."""
         self._settle(statements.SNOOZE, Act.SNOOZE, job, after=after, reason=reason)
 
-    def snooze_unclaimed(
-        self, job_id: UUID, dispatch_no: int, *, after: timedelta, reason: str
-    ) -> bool:
-        """Send a dispatched job away before anybody claimed it; False if it has moved on."""
-        return bool(
-            self._do(
-                statements.SNOOZE_UNCLAIMED,
-                Act.SNOOZE,
-                id=job_id,
-                dispatch_no=dispatch_no,
-                after=after,
-                reason=reason,
-            )
-        )
+    def send_away(
+        self, job_id: UUID, dispatch_no: int, *, closed: Mapping[UUID, timedelta], reason: str
+    ) -> timedelta | None:
+        """
+        Snooze a dispatched job, before anybody claims it, if its application is closed.
+
+        `closed` tells for how much longer each application is. Gives the wait, or None when the
+        delivery may go on: the application is open, or the claim will refuse the job anyway.
+        """
+        row = self._lock_awaited(job_id, dispatch_no)
+        after = closed.get(row.app_id) if row else None
+        if after is not None:
+            self._do(statements.SNOOZE_UNCLAIMED, Act.SNOOZE, id=job_id, after=after, reason=reason)
+        return after
 
     def fail(self, job: ClaimedJob, *, error_code: str, reason: str) -> None:
         """End a job in `failed`. Raises LeaseLost."""
@@ -192,6 +191,11 @@ class Ledger:
     def requeue(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
         """Run failed or cancelled jobs anew, attempts from zero; returns those that were so."""
         return self._do(statements.REQUEUE, Act.REQUEUE, ids=list(job_ids), reason=reason)
+
+    def _lock_awaited(self, job_id: UUID, dispatch_no: int) -> Row[Any] | None:
+        order = {"id": job_id, "dispatch_no": dispatch_no}
+        row = self._session.execute(statements.LOCK, order).one_or_none()
+        return row if row is not None and row.awaited else None
 
     def _settle(
         self,

@@ -40,15 +40,12 @@ LOCK = text("""
       account.timezone, job.job_day, job.period_start, job.period_end, job.attempts, job.lease_no,
       account.active,
       job.status = 'pending' AND job.dispatched_at IS NOT NULL AND job.dispatch_no = :dispatch_no
-        AND coalesce(job.next_retry_at, job.scheduled_for) <= clock_timestamp() AS claimable
+        AS awaited,
+      coalesce(job.next_retry_at, job.scheduled_for) > clock_timestamp() AS early
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.id = :id FOR UPDATE OF job
 """)
-APPLICATION_OF = text("""
-    SELECT account.app_id
-    FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
-    WHERE job.id = :id
-""")
+SEND_AGAIN = text("UPDATE ifood_jobs SET wake_at = statement_timestamp() WHERE id = :id")
 CLAIM = _act(f"""
     status = 'running', attempts = attempts + 1, lease_no = lease_no + 1, locked_by = :actor,
     locked_at = statement_timestamp(), next_retry_at = NULL,
@@ -80,11 +77,7 @@ SNOOZE = _act(
     " attempts = attempts - 1",
     where=_FENCED,
 )
-SNOOZE_UNCLAIMED = _act(
-    f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp()",
-    where="id = :id AND status = 'pending' AND dispatch_no = :dispatch_no"
-    " AND dispatched_at IS NOT NULL",
-)
+SNOOZE_UNCLAIMED = _act(f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp()")
 CANCEL = _act(
     f"status = 'cancelled', {_FINISHED}",
     where="id = ANY(:ids) AND status = 'pending'",

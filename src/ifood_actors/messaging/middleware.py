@@ -114,14 +114,11 @@ class RateLimit(Middleware):
             return
         order = Order.from_kwargs(message.kwargs)
         with transaction(self._engine) as tx:
-            ledger = Ledger(tx, actor=self._actor)
-            app_id = ledger.application_of(order.job_id)
-            after = closed.get(app_id) if app_id else None
-            if after is None:
-                return
-            ledger.snooze_unclaimed(
-                order.job_id, order.dispatch_no, after=after, reason="the limiter is closed"
+            after = Ledger(tx, actor=self._actor).send_away(
+                order.job_id, order.dispatch_no, closed=closed, reason="the limiter is closed"
             )
+        if after is None:
+            return
         log.info("job.snoozed", after_seconds=after.total_seconds(), reason="limiter closed")
         raise SkipMessage("the limiter of its application is closed")
 

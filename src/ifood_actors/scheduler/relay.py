@@ -119,7 +119,7 @@ def _order(job: DueJob) -> Message[None]:
 
 
 def _delay_ms(job: DueJob) -> int | None:
-    milliseconds = job.due_in // timedelta(milliseconds=1)
+    milliseconds = -(-job.due_in // timedelta(milliseconds=1))  # rounded up: never early
     return milliseconds if milliseconds > 0 else None
 
 
