@@ -64,7 +64,7 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
     whole = CORES * _per_cpu(ours)
     return [
         at_least("jobs that do nothing, recorded", ours.per_second, _PER_SECOND, unit="/s"),
-        Figure(f"  on {CORES} cores without other work", f"about {amount(whole, '/s')}"),
+        Figure(f"  what {CORES} cores can do at its CPU cost", amount(whole, "/s")),
         *_costs(ours),
         _database(ours, database_ms, counted=statements.counted),
         *(_statement(one, sizes.jobs) for one in costliest[:_SHOWN]),

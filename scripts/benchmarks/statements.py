@@ -1,16 +1,16 @@
 """Where the database's time goes, as Postgres counts it itself."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
 
 _AVAILABLE = text("SELECT current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%'")
-_COSTLIEST = text("""
+_RAN = text("""
     SELECT query, calls, total_exec_time AS milliseconds
     FROM pg_stat_statements
     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND query !~ 'pg_stat|count\\(\\*\\) FROM ifood_jobs WHERE status'
-    ORDER BY total_exec_time DESC
 """)
 _ACTIVE = text("SELECT active_time FROM pg_stat_database WHERE datname = current_database()")
 _WORDS = 9
@@ -41,9 +41,14 @@ class Statements:
         """Give all of them, by their share of the time; none where Postgres cannot count them."""
         if not self.counted:
             return []
+        calls: Counter[str] = Counter()
+        milliseconds: Counter[str] = Counter()
         with self._engine.connect() as connection:
-            rows = connection.execute(_COSTLIEST)
-            return [Statement(_name(row.query), row.calls, row.milliseconds) for row in rows]
+            # One statement may be several to Postgres, by the types of its parameters.
+            for row in connection.execute(_RAN):
+                calls[_name(row.query)] += row.calls
+                milliseconds[_name(row.query)] += row.milliseconds
+        return [Statement(name, calls[name], spent) for name, spent in milliseconds.most_common()]
 
     def active_milliseconds(self) -> float:
         """Give how long sessions were busy, commits that wait for the disk included."""
