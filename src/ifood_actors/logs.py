@@ -24,7 +24,16 @@ MASK = "***"
 DEEPEST = 6  # levels of nested values; what lies deeper is shown as text
 
 # Libraries that narrate: httpx writes every URL, pika every step of a connection.
-QUIET = ("pika", "apscheduler", "sqlalchemy", "httpx", "httpcore", "asyncio")
+QUIET = {
+    # Seven lines, with tracebacks, for each refused connection; the error that is raised says it.
+    "pika": logging.CRITICAL,
+    # A warning for every tick that is swallowed because the one before still runs.
+    "apscheduler": logging.ERROR,
+    "sqlalchemy": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
 
 _SECRET_NAME = re.compile(
     "secret|token|passw(?:or)?d|authorization|api_?key|encryption_?key|credential|cookie"
@@ -80,8 +89,8 @@ def configure(level: str, *, json: bool | None = None, stream: TextIO | None = N
     logging.root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
 
-    for name in QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.root.level))
+    for name, least in QUIET.items():
+        logging.getLogger(name).setLevel(max(least, logging.root.level))
 
 
 def redact(text: str) -> str:

@@ -18,7 +18,7 @@ from ifood_actors.logs import redact
 
 SECRET = "hunter2hunter2"
 JWT = "eyJhbGciOiJSUzUxMiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
-FOREIGN = ("dramatiq.worker", "uvicorn.error", "pika.adapters", "sqlalchemy.engine", "apscheduler")
+FOREIGN = ("dramatiq.worker", "uvicorn.error", "sqlalchemy.pool", "sqlalchemy.engine", "apscheduler")
 
 
 class Terminal(io.StringIO):
@@ -241,7 +241,7 @@ def test_a_record_that_cannot_be_formatted_shows_no_argument(capsys):
     out = io.StringIO()
     logs.configure("info", stream=out)  # in the test, so that pytest's own handler is gone
 
-    logging.getLogger("pika").error("%d", SECRET)
+    logging.getLogger("sqlalchemy").error("%d", SECRET)
 
     assert only_line(out)["event"] == "log.unwritable"
     assert SECRET not in out.getvalue() + capsys.readouterr().err

@@ -14,6 +14,7 @@ from ifood_actors.accounts.registry import (
     count_active,
     import_sheet,
     list_accounts,
+    require_known,
     set_active,
 )
 from ifood_actors.accounts.sheet import BadSheet, Entry, Sheet, read_sheet, write_sheet
@@ -32,6 +33,7 @@ __all__ = [
     "import_sheet",
     "list_accounts",
     "read_sheet",
+    "require_known",
     "set_active",
     "write_sheet",
 ]

@@ -163,6 +163,12 @@ def count_active(session: Session, only: Sequence[str] | None = None) -> int:
     return len(found)
 
 
+def require_known(session: Session, names: Sequence[str]) -> None:
+    """Raise UsageError, naming those that no account has as its name or merchant id."""
+    found = session.execute(_FIND, {"names": list(names)})
+    _require_all(names, [(row.name, row.merchant_id) for row in found])
+
+
 def application_names(session: Session) -> list[str]:
     """List the names of the applications that accounts can belong to."""
     return list(session.execute(text("SELECT name FROM ifood_apps ORDER BY name")).scalars())

@@ -29,13 +29,14 @@ def check(*, json: Json = False) -> None:
     """Compare schema and code; exit code 1 on a difference."""
     from ifood_actors import config, migrations
     from ifood_actors.cli.database import open_database
+    from ifood_actors.migrations.comparison import differences_of
 
     with (
         open_database(config.load(), migrated=False) as engine,
         engine.connect() as connection,
     ):
         pending = migrations.pending(connection)
-        differences = [] if pending else migrations.differences(connection)
+        differences = [] if pending else differences_of(connection)
     if json:
         document({"pending": pending, "differences": differences})
     for revision in () if json else pending:

@@ -62,7 +62,8 @@ def doctor(*, json: Json = False) -> None:
     if any(finding.unreachable for finding in failed):
         raise typer.Exit(ServiceUnavailable.exit_code)
     if failed:
-        raise typer.Exit(1)
+        usage = all(finding.check == "configuration" for finding in failed)
+        raise typer.Exit(UsageError.exit_code if usage else 1)
 
 
 def _findings() -> Iterator[Finding]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from ifood_actors.ledger import Ledger
-    from ifood_actors.ledger.reports import JobFilter
+    from ifood_actors.ledger.search import JobFilter
 
 app = typer.Typer(help="Jobs: find, tell, requeue, cancel.", no_args_is_help=True)
 
@@ -69,12 +69,12 @@ def list_(
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
-    from ifood_actors.ledger import reports
+    from ifood_actors.ledger import search
 
     settings = config.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         wanted = _Wanted(kind, status, account, since, error_code)
-        rows = reports.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
+        rows = search.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
     if json:
         document(rows[:limit])
     else:
@@ -104,13 +104,13 @@ def show(
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import job_ids
     from ifood_actors.db import transaction
-    from ifood_actors.ledger import reports
+    from ifood_actors.ledger import search
 
     settings = config.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         [job_id] = job_ids(tx, [job])
-        columns = dict(reports.job_facts(tx, job_id) or {})
-        events = reports.history(tx, job_id)
+        columns = dict(search.job_facts(tx, job_id) or {})
+        events = search.history(tx, job_id)
     if json:
         document({"job": columns, "history": events})
         return
@@ -194,9 +194,12 @@ class _Wanted:
     error_code: str | None
 
     def filter(self, tx: "Session", *, default: Status | None = None) -> "JobFilter":
+        from ifood_actors.accounts import require_known
         from ifood_actors.db import database_now
-        from ifood_actors.ledger.reports import JobFilter
+        from ifood_actors.ledger.search import JobFilter
 
+        if self.account:
+            require_known(tx, [self.account])
         return JobFilter(
             kind=self.kind,
             statuses=self.statuses or ([default] if default else []),
@@ -220,14 +223,14 @@ def _choose(
     """Find the jobs that are meant; an empty command line never means all of them."""
     from ifood_actors.cli.lookup import job_ids
     from ifood_actors.db import transaction
-    from ifood_actors.ledger import reports
+    from ifood_actors.ledger import search
 
     if bool(named) == bool(wanted):
         raise UsageError("name jobs, or give filters such as --kind and --since; one of the two")
     with transaction(engine) as tx:
         if named:
             return job_ids(tx, named)
-        return reports.find_job_ids(tx, wanted.filter(tx, default=default), limit=limit)
+        return search.find_job_ids(tx, wanted.filter(tx, default=default), limit=limit)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """RabbitMQ as a process gets it: reachable, and with the queues as this version declares them."""
 
-import logging
 from typing import TYPE_CHECKING
 
 from ifood_actors.messaging.broker import ladder_broker
@@ -17,8 +16,6 @@ def ladder(settings: "Settings", *, name: str) -> "LadderBroker":
 
     Raises UsageError without a URL.
     """
-    # It writes seven lines about each refused connection; the error that is raised says it in one.
-    logging.getLogger("pika").setLevel(logging.CRITICAL)
     broker = ladder_broker(
         settings.require_broker_url(), middleware=[], connection_name=f"ifood-actors {name}"
     )

@@ -75,8 +75,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
     )
 
-    database_url: Annotated[DatabaseUrl | None, Unset("embedded Postgres")] = Field(
-        None, description="Postgres 14 or newer, as `postgresql://...`"
+    database_url: Annotated[DatabaseUrl | None, Unset("embedded Postgres, for `demo` only")] = (
+        Field(None, description="Postgres 14 or newer, as `postgresql://...`")
     )
     broker_url: Annotated[BrokerUrl | None, Unset("in-process broker, for `demo` only")] = Field(
         None, description="RabbitMQ, as `amqp://...` or `amqps://...`; several nodes with `;`"

@@ -107,7 +107,7 @@ class Tokens:
 
         Raises CredentialsRefused (also for ten minutes after a refusal, without asking iFood
         again), Throttled when no call is free or another process is slow, and what
-        `auth.request_token` raises. UsageError when the secret cannot be decrypted.
+        `auth.request_token` raises.
         """
         kept = self._kept.get(app_id)
         if kept is not None and time.monotonic() < kept.fresh_until:
@@ -190,6 +190,11 @@ class Tokens:
         except CredentialsRefused as error:
             self._write(_REMEMBER_REFUSAL, **mine, reason=str(error))
             raise
+        except (
+            UsageError
+        ) as error:  # the keys of this process; the next one may have the right ones
+            self._write(_UNLOCK, **mine, pause=timedelta(0))
+            raise CredentialsRefused(str(error)) from None
         except BaseException as error:  # a shutdown, too, must not leave the lock behind
             faulty = isinstance(error, JobError) and not isinstance(error, Throttled)
             self._write(_UNLOCK, **mine, pause=PAUSE_AFTER_FAULT if faulty else timedelta(0))

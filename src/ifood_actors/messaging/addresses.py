@@ -70,3 +70,13 @@ _FAULTS: Final[tuple[tuple[Callable[[SplitResult], bool], str], ...]] = (
     (_misplaced_at, "user, password or vhost holds an unescaped character"),
     (lambda parts: "/" in parts.path[1:], "its vhost holds an unescaped slash"),
 )
+
+
+def reason(error: BaseException) -> str:
+    """Say why a connection failed: pika and Dramatiq wrap the cause up to four times."""
+    inner = getattr(error, "exception", None) or next(iter(error.args), None)
+    while isinstance(inner, tuple | list) and inner:
+        inner = inner[0]
+    if isinstance(inner, BaseException):
+        return reason(inner)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -37,7 +37,7 @@ from pika.exceptions import (
 
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.messaging import topology
-from ifood_actors.messaging.addresses import connection_parameters
+from ifood_actors.messaging.addresses import connection_parameters, reason
 from ifood_actors.messaging.consumer import BODY_MAX, Check, CheckingConsumer
 from ifood_actors.messaging.declaring import declare
 from ifood_actors.messaging.orders import Order
@@ -284,7 +284,7 @@ class LadderBroker(RabbitmqBroker):
 
     def _unavailable(self, error: Exception) -> ServiceUnavailable:
         hosts = ", ".join(f"{one.host}:{one.port}" for one in self.parameters)
-        return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be used: {error!r}")
+        return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be reached: {reason(error)}")
 
 
 def _route(message: Message[Any], delay: int | None) -> Route:

@@ -1,18 +1,13 @@
-"""The schema's history, shipped with the package; `upgrade` and `check` are all that is used."""
+"""The schema's history, shipped with the package: `upgrade` applies what is pending."""
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlmodel import SQLModel
 
-from ifood_actors import accounts, feeds  # noqa: F401 - their tables are in the metadata
 from ifood_actors.db import connect
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood import models as _ifood  # noqa: F401 - the same
-from ifood_actors.ledger import models as _ledger  # noqa: F401 - the same
 
 # Any number will do, so long as only migrations of this project take it.
 _ADVISORY_LOCK = 7_305_001
@@ -50,12 +45,6 @@ def pending(connection: Connection) -> list[str]:
         ) from error
 
 
-def differences(connection: Connection) -> list[str]:
-    """Tell where the schema differs from the code; empty when they agree."""
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [_readable(change) for change in compare_metadata(context, SQLModel.metadata)]
-
-
 def require_current(connection: Connection) -> None:
     """Raise UsageError unless every migration has been applied."""
     if waiting := pending(connection):
@@ -70,11 +59,3 @@ def _config(connection: Connection) -> Config:
     config.set_main_option("script_location", "ifood_actors:migrations")
     config.attributes["connection"] = connection
     return config
-
-
-def _readable(change: object) -> str:
-    match change:
-        case [(str(what), *rest), *_] | (str(what), *rest):
-            return f"{what}: {' '.join(str(part) for part in rest if part is not None)}"
-        case _:
-            return str(change)

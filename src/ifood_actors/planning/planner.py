@@ -30,6 +30,10 @@ from ifood_actors.planning.pacing import Candidate, spread
 
 log = get_logger(__name__)
 
+# How the history names schedulers. Days are caught up from the first one that a scheduler planned;
+# a past day that a person plans does not bring all days since.
+SCHEDULER = "scheduler"
+
 _UNPLANNED = text("""
     SELECT account.id, account.ifood_merchant_id AS merchant_id, account.priority
     FROM accounts AS account
@@ -136,7 +140,8 @@ def plan_due(
     cadence, zone = cadences(settings)[kind], settings.timezone
     with transaction(engine) as tx:
         known = planned_days(tx, kind, since=local_day(at, zone=zone) - CATCH_UP_LIMIT)
-    openings = due_openings(cadence, since=min(known, default=None), at=at, zone=zone)
+    ours = [day for day, planner in known.items() if planner.startswith(SCHEDULER)]
+    openings = due_openings(cadence, since=min(ours, default=None), at=at, zone=zone)
     planned = []
     for opening in openings:
         on_time = opening_on(cadence, opening.job_day, zone=zone)

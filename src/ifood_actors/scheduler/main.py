@@ -1,6 +1,5 @@
 """The scheduler process. APScheduler only ticks; what is due is read from the ledger each time."""
 
-import logging
 import os
 import signal
 import socket
@@ -23,9 +22,6 @@ from ifood_actors.scheduler.relay import Outbox, Relay
 
 log = get_logger(__name__)
 
-# It warns of every tick that is swallowed because the one before still runs, which is meant.
-logging.getLogger("apscheduler").setLevel(logging.ERROR)
-
 
 class Scheduler:
     """Two ticks: plan what has opened, relay what is due. Several schedulers do no harm."""
@@ -33,7 +29,7 @@ class Scheduler:
     def __init__(self, settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
         self._settings = settings
         self._engine = engine
-        self._actor = f"scheduler {socket.gethostname()}:{os.getpid()}"
+        self._actor = f"{planner.SCHEDULER} {socket.gethostname()}:{os.getpid()}"
         self._relay = Relay(
             engine,
             outbox,

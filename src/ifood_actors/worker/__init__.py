@@ -19,6 +19,7 @@ def compose() -> None:
     from ifood_actors.db import connect, require_reachable  # noqa: PLC0415 - the same
     from ifood_actors.errors import IfoodActorsError  # noqa: PLC0415 - the same
     from ifood_actors.messaging.broker import ladder_broker  # noqa: PLC0415 - the same
+    from ifood_actors.migrations import require_current  # noqa: PLC0415 - the same
     from ifood_actors.worker.composition import assemble  # noqa: PLC0415 - the same
 
     try:
@@ -31,6 +32,8 @@ def compose() -> None:
             pool_size=threads + 2,
         )
         require_reachable(engine)
+        with engine.connect() as connection:
+            require_current(connection)
         url = settings.require_broker_url()
         broker = assemble(
             settings,
