@@ -18,7 +18,7 @@ from ifood_actors.logs import redact
 
 SECRET = "hunter2hunter2"
 JWT = "eyJhbGciOiJSUzUxMiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
-FOREIGN = ("dramatiq.worker", "uvicorn.error", "sqlalchemy.pool", "sqlalchemy.engine", "apscheduler")
+FOREIGN = ("dramatiq.worker", "uvicorn.error", "sqlalchemy.pool", "sqlalchemy.engine", "asyncio")
 
 
 class Terminal(io.StringIO):
