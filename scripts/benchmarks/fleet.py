@@ -1,12 +1,13 @@
 """Worker processes of the `dramatiq` command, for the length of a block."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIGKILL, SIGTERM
 from threading import Event
 from time import monotonic
 
@@ -39,8 +40,7 @@ class Fleet:
 
     def resident_mib(self) -> float:
         """Give the memory of the largest of the processes that run jobs."""
-        workers = [pid for pid in children(self.pid) if "resource_tracker" not in command_line(pid)]
-        return max(map(resident_mib, workers), default=0.0)
+        return max(map(resident_mib, _workers_of(self.pid)), default=0.0)
 
 
 @contextmanager
@@ -67,7 +67,9 @@ def fleet(
                 f"{error}; the workers' last words: {last_lines(folder.path / _LOG)}"
             ) from None
         finally:
+            jobs = _workers_of(workers.pid)
             folder.end(workers, SIGTERM, within=_STOP)
+            _end_orphans(jobs)
 
 
 def wait_until(
@@ -79,3 +81,15 @@ def wait_until(
         if monotonic() > give_up:
             raise TooSlow(f"{what}: not within {within:.0f} s")
         Event().wait(every)
+
+
+def _workers_of(command: int) -> list[int]:
+    return [pid for pid in children(command) if "resource_tracker" not in command_line(pid)]
+
+
+def _end_orphans(workers: list[int]) -> None:
+    """Kill what outlived its command: it has not stopped within the promised 30 s."""
+    for pid in workers:
+        if "dramatiq" in command_line(pid):
+            print(f"worker {pid} had to be killed, {_STOP} after TERM", file=sys.stderr)
+            os.kill(pid, SIGKILL)

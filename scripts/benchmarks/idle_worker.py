@@ -6,29 +6,14 @@ answer, store nothing, succeed; and its slot, a commit of its own, unless BENCH_
 """
 
 import os
-import socket
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 
-import dramatiq
 import httpx
 
-from ifood_actors import config, logs
-from ifood_actors.db import connect
-from ifood_actors.ifood import (
-    IfoodClient,
-    Tokens,
-    Vault,
-    fleet_access,
-    http_client,
-    request_token,
-)
-from ifood_actors.messaging.broker import ladder_broker
-from ifood_actors.messaging.middleware import middleware
-from ifood_actors.messaging.retries import Backoff
-from ifood_actors.worker.actors import declare_actors
-from ifood_actors.worker.composition import fleet_limiter
-from ifood_actors.worker.leases import Leases
+from ifood_actors import ifood
+from ifood_actors.ifood import Access, Limiter, Tokens, fleet_access, http_client
 from scripts.benchmarks.fleet import UNPACED
 
 
@@ -38,38 +23,13 @@ def _answer(request: httpx.Request) -> httpx.Response:
     return httpx.Response(404, json={"code": "404", "message": "nothing"})
 
 
-settings = config.load()
-logs.configure(settings.log_level)
-actor = f"worker {socket.gethostname()}:{os.getpid()}"
-engine = connect(
-    settings.require_database_url(),
-    application_name="ifood-actors worker",
-    pool_size=settings.worker_threads + 2,
-)
-limiter = fleet_limiter(engine, settings)
-http = http_client(threads=settings.worker_threads, transport=httpx.MockTransport(_answer))
-tokens = Tokens(
-    engine,
-    vault=Vault(settings.require_encryption_keys()),
-    limiter=limiter,
-    request=partial(request_token, http=http, base_url=settings.api_base_url),
-)
-access = fleet_access(tokens, limiter)
+def _unpaced(tokens: Tokens, limiter: Limiter) -> Access:
+    return replace(fleet_access(tokens, limiter), pace=lambda _app_id, _group, _on_progress: None)
+
+
+# Under Dramatiq's command the worker composes itself when it is imported. So these two are put in
+# place before that: all else is then what runs in production.
+ifood.http_client = partial(http_client, transport=httpx.MockTransport(_answer))
 if UNPACED in os.environ:
-    access = replace(access, pace=lambda _app_id, _group, _on_progress: None)
-client = IfoodClient(base_url=settings.api_base_url, http=http, access=access)
-broker = ladder_broker(
-    settings.require_broker_url(),
-    middleware=middleware(
-        engine,
-        limiter=limiter,
-        backoff=Backoff(settings.backoff_base, settings.backoff_cap),
-        max_attempts=settings.worker_max_attempts,
-        actor=actor,
-    ),
-    connection_name="ifood-actors worker",
-)
-declare_actors(
-    broker, engine=engine, client=client, leases=Leases(engine, length=settings.lease, actor=actor)
-)
-dramatiq.set_broker(broker)
+    ifood.fleet_access = _unpaced
+import_module("ifood_actors.worker")
