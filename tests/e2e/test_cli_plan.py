@@ -40,7 +40,7 @@ def at(clock: str, day: date = MONDAY) -> datetime:
         pytest.param(SALES, "04:00", {}, "04:00", "06:00", id="open"),
         pytest.param(SALES, "07:00", {}, "07:00", "10:00", id="passed"),
         pytest.param(WEEKLY, "09:00", {}, "09:00", "12:00", id="weekly"),
-        pytest.param(SALES, "01:00", {"over": timedelta(minutes=1)}, "03:00", "03:01", id="over"),
+        pytest.param(SALES, "01:00", {"over": timedelta(minutes=1)}, "01:00", "01:01", id="over"),
         pytest.param(SALES, "07:00", {"over": timedelta(minutes=1)}, "07:00", "07:01", id="now"),
         pytest.param(SALES, "04:00", {"starts_at": "21:30"}, "21:30", "00:30", id="starts at"),
         pytest.param(SALES, "01:00", {"starts_at": "now"}, "01:00", "04:00", id="starts now"),

@@ -87,7 +87,8 @@ def opening_for(
     Say over which time a run that a person asks for is spread.
 
     The window of its day, from now on; when that has passed, or the day has none, as much time
-    from now on. `starts_at` and `over` say otherwise. Raises UsageError for a start in the past.
+    from now on. `starts_at` says otherwise, and `over`, which alone starts now. Raises UsageError
+    for a start in the past.
     """
     from ifood_actors.planning.cadence import Opening, opening_on
 
@@ -100,6 +101,7 @@ def opening_for(
         start = _start(starts_at, day=day, now=now, zone=zone)
         end = start + length
     if over:
+        start = start if starts_at else now
         end = start + over
     return Opening(cadence.kind, day, start.astimezone(UTC), end.astimezone(UTC))
 
