@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -202,6 +203,19 @@ def _as_escape(match: re.Match[str]) -> str:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
+    def handle(self, record: logging.LogRecord) -> bool:
+        """
+        Write a record under the lock, which no interrupt can leave taken.
+
+        Dramatiq interrupts threads (shutdown, time limit) between any two instructions. The stock
+        method acquires before its `try`, and one interrupt there silenced a process for ever.
+        """
+        if not self.filter(record):
+            return False
+        with self.lock or nullcontext():
+            self.emit(record)
+        return True
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Say that a record could not be written; the stock text would print its arguments."""
         failure = logging.LogRecord(

@@ -1,3 +1,4 @@
+import ctypes
 import io
 import json
 import logging
@@ -5,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -277,3 +279,25 @@ def test_before_it_is_configured_nothing_goes_to_stdout():
 
     assert done.stdout == ""
     assert "event" in done.stderr
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_interrupt_while_logging_leaves_no_lock_behind(out):
+    [handler] = [each for each in logging.root.handlers if getattr(each, "stream", None) is out]
+    record = logging.LogRecord("busy", logging.INFO, __file__, 1, "busy", None, None)
+    interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+    def chatter():
+        while True:
+            handler.handle(record)
+
+    for _ in range(50):
+        thread = Thread(target=chatter)
+        thread.start()
+        while thread.is_alive():
+            interrupt(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt))
+            thread.join(0.002)
+
+        assert handler.lock
+        assert handler.lock.acquire(timeout=1)
+        handler.lock.release()

@@ -189,12 +189,13 @@ def classify(exception: BaseException) -> JobError:
     """
     Name what an actor raised in this project's words.
 
-    The text of an unknown exception may hold anything, so only its type gets into the ledger; the
-    log has the traceback.
+    An interrupt may be hidden behind what it broke, such as a query that was under way. The text of
+    an unknown exception may hold anything, so only its type gets into the ledger; the log has the
+    traceback.
     """
-    match exception:
-        case JobError():
-            return exception
+    match _interrupt_behind(exception) or exception:
+        case JobError() as error:
+            return error
         case Shutdown():
             return Throttled("the worker was stopped", after=timedelta(0))
         case TimeLimitExceeded():
@@ -203,6 +204,15 @@ def classify(exception: BaseException) -> JobError:
             return DatabaseFault(f"Postgres: {type(exception).__name__}")
         case _:
             return JobError(f"unexpected {type(exception).__name__}, see the worker's log")
+
+
+def _interrupt_behind(exception: BaseException) -> BaseException | None:
+    link: BaseException | None = exception
+    while link is not None:
+        if isinstance(link, Shutdown | TimeLimitExceeded):
+            return link
+        link = link.__cause__ or link.__context__
+    return None
 
 
 def middleware(

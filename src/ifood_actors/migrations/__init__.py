@@ -1,13 +1,16 @@
 """The schema's history, shipped with the package: `upgrade` applies what is pending."""
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
 
 from ifood_actors.db import connect
 from ifood_actors.errors import UsageError
+
+# Files are named by their revision, so that a worker need not load Alembic to know the latest.
+REVISIONS = sorted(
+    path.stem.partition("_")[0] for path in (Path(__file__).parent / "versions").glob("[0-9]*.py")
+)
 
 # Any number will do, so long as only migrations of this project take it.
 _ADVISORY_LOCK = 7_305_001
@@ -19,13 +22,20 @@ def upgrade(url: str) -> list[str]:
 
     Several processes may call this at once: one migrates, the others wait and find nothing to do.
     """
+    # Here, and not above: Alembic is 15 MB that no other process needs.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     engine = connect(url, application_name="ifood-actors migrate")
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             waiting = pending(connection)
-            command.upgrade(_config(connection), "head")
+            config = Config()
+            config.set_main_option("script_location", "ifood_actors:migrations")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
             return waiting
     finally:
         engine.dispose()
@@ -33,16 +43,15 @@ def upgrade(url: str) -> list[str]:
 
 def pending(connection: Connection) -> list[str]:
     """Name the revisions that the database does not have yet, oldest first."""
-    script = ScriptDirectory.from_config(_config(connection))
-    current = MigrationContext.configure(connection).get_current_heads()
-    try:
-        missing = script.iterate_revisions("head", current or "base")
-        return [revision.revision for revision in missing][::-1]
-    except Exception as error:
+    if not inspect(connection).has_table("alembic_version"):
+        return list(REVISIONS)
+    current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if current is not None and current not in REVISIONS:
         raise UsageError(
-            f"the database is at revision {', '.join(current)}, which this version does not know: "
+            f"the database is at revision {current}, which this version does not know: "
             "install the version that made it, or a newer one"
-        ) from error
+        )
+    return [revision for revision in REVISIONS if current is None or revision > current]
 
 
 def require_current(connection: Connection) -> None:
@@ -52,10 +61,3 @@ def require_current(connection: Connection) -> None:
             f"the database lacks {len(waiting)} migration(s), from {waiting[0]} on: "
             "run `ifood-actors db upgrade`"
         )
-
-
-def _config(connection: Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", "ifood_actors:migrations")
-    config.attributes["connection"] = connection
-    return config

@@ -1,0 +1,47 @@
+"""Connections that die, on a real Postgres."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from ifood_actors import db
+from ifood_actors.db import connect, require_reachable, transaction
+from ifood_actors.errors import ServiceUnavailable
+
+
+def backend(engine):
+    with transaction(engine) as tx:
+        return tx.scalar(text("SELECT pg_backend_pid()"))
+
+
+def terminate(engine, pid):
+    with transaction(engine) as tx:
+        assert tx.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+
+def test_a_connection_that_died_while_idle_is_replaced_before_use(
+    engine, database_url, monkeypatch
+):
+    monkeypatch.setattr(db, "_PING_AFTER", timedelta(0))
+    idling = connect(database_url, application_name="idling")
+    former = backend(idling)
+    terminate(engine, former)
+
+    assert backend(idling) != former
+    idling.dispose()
+
+
+def test_a_connection_in_steady_use_is_the_same_one(database_url):
+    engine = connect(database_url, application_name="steady")
+
+    assert backend(engine) == backend(engine)
+    engine.dispose()
+
+
+def test_an_unreachable_server_is_named_without_its_password():
+    engine = connect("postgresql://someone:canary@127.0.0.1:1/db", application_name="x")
+
+    with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1:1/db") as raised:
+        require_reachable(engine)
+    assert "canary" not in str(raised.value)
