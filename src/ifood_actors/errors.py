@@ -79,9 +79,17 @@ class Throttled(JobError):
 
 
 class ServerFault(JobError):
-    """The API or the way to it failed (408, 425, 5xx, network, time-out): back off, try again."""
+    """
+    The API or the way to it failed (408, 425, 5xx, network, time-out): back off, try again.
+
+    `status` is that of the answer, None when there was none that could be read.
+    """
 
     code = "server_fault"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class DatabaseFault(JobError):

@@ -80,7 +80,7 @@ def test_a_store_that_took_its_permission_back_fails_at_once(start):
 
 
 def test_a_fault_that_passes_costs_attempts_and_ends_in_success(start):
-    quirk = Quirk("status", resource="sales", status=503, body="html", times=2)
+    quirk = Quirk("cut", resource="sales", times=2)
     with start(quirks=[quirk]) as fleet, fleet.working():
         [job] = fleet.run("sales")
 

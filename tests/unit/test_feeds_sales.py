@@ -89,9 +89,70 @@ def test_a_list_that_repeats_its_first_page_ends_but_is_not_complete():
 
     fetched = pulled(api)
 
-    assert len(api.asked) == 2
+    assert [params["page"] for _, params in api.asked] == ["1", "2", "1", "2"]
     assert ids(fetched) == ["sale-1"]
     assert not fetched.complete
+
+
+def test_a_list_that_moved_while_it_was_read_is_read_once_more():
+    # The first sale left the list, so that the third moved to the page that was read already.
+    moved = [sales_page(a_sale("1"), a_sale("2"), pages=2, total=4)]
+    moved += [sales_page(a_sale("4"), pages=2, total=3)]
+    again = [sales_page(a_sale("2"), a_sale("3"), pages=2, total=3)]
+    again += [sales_page(a_sale("4"), pages=2, total=3)]
+    api = ScriptedApi(*moved, *again)
+
+    fetched = pulled(api)
+
+    assert [params["page"] for _, params in api.asked] == ["1", "2", "1", "2"]
+    assert sorted(ids(fetched)) == ["1", "2", "3", "4"]
+    assert not fetched.complete  # whether the first is gone for good, the next pull will know
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [({"total": 2}, {"total": 3}), ({"pages": 2}, {"pages": 3}), ({"pages": 3}, {"pages": 2})],
+)
+def test_a_second_reading_that_stood_still_and_brought_all_of_the_first_is_complete(first, last):
+    still = {"pages": 2, "total": 2}
+    api = ScriptedApi(
+        sales_page(a_sale("1"), **still | first),
+        sales_page(a_sale("2"), **still | last),
+        *([INVALID_PAGE] if last.get("pages") == 3 else []),
+        sales_page(a_sale("1"), **still),
+        sales_page(a_sale("2"), **still),
+    )
+
+    fetched = pulled(api)
+
+    assert ids(fetched) == ["1", "2"]
+    assert fetched.complete
+    assert api.answers == []
+
+
+def test_a_list_that_never_stands_still_is_read_twice_and_no_more():
+    totals = iter(range(100))
+    api = ScriptedApi(
+        always=lambda: sales_page(a_sale(str(next(totals))), pages=2, total=next(totals))
+    )
+
+    fetched = pulled(api)
+
+    assert len(api.asked) == 4
+    assert len(fetched.rows) == 4
+    assert not fetched.complete
+
+
+def test_a_block_that_ifood_fails_at_is_read_by_halves_and_a_day_is_the_smallest():
+    fault = ServerFault("502", status=502)
+    api = ScriptedApi(fault, fault, sales_page(a_sale("1")), always=lambda: None)
+
+    fetched = pulled(api)
+
+    spans = [(p["beginSalesDate"][-2:], p["endSalesDate"][-2:]) for _, p in api.asked]
+    assert spans == [("14", "20"), ("14", "17"), ("14", "15"), ("16", "17"), ("18", "20")]
+    assert ids(fetched) == ["1"]
+    assert fetched.complete
 
 
 @pytest.mark.parametrize("end", [INVALID_PAGE, None, sales_page(pages=None)])

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, Date, Index, Integer, Numeric, Text, text
 from sqlmodel import Field
 
-from ifood_actors.feeds.closings import closing_rows
+from ifood_actors.feeds.closings import closing_blocks
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.client import MerchantApi
@@ -83,10 +83,12 @@ def fetch(
     The amount is what the store was paid: the sum of the anticipated amounts.
     """
     items: dict[tuple[Any, ...], Row] = {}
-    for block in period.blocks(_MAX_DAYS):
+    for rows in closing_blocks(
+        api, "anticipations", period, block_days=_MAX_DAYS, model=AnticipationItem
+    ):
         # Counted anew in each block: an item that two blocks bring is one, not a twin.
         twins: Counter[tuple[Any, ...]] = Counter()
-        for row in closing_rows(api, "anticipations", block=block, model=AnticipationItem):
+        for row in rows:
             identity = tuple(row.get(column) for column in _IDENTITY)
             twins[identity] += 1
             items[*identity, twins[identity]] = row | {"ordinal": twins[identity]}

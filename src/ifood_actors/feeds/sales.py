@@ -5,9 +5,10 @@ A sale grows for weeks (status, billing, refunds), so a day is read again and ag
 paged and may move while it is read. The API's side is in docs/ifood-api.md, section 3.
 """
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from sqlalchemy import Column, Date, DateTime, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
 from ifood_actors.errors import Rejected, SchemaBroken
+from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row, columns_of
 from ifood_actors.ifood.client import MerchantApi
@@ -71,36 +73,64 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     Read the sales of the local days in `period`, each once.
 
     `timezone` counts for sales that do not name their merchant's. The amount is the gross value
-    of the bags, as at the moment of the call, cancelled orders included.
+    of the bags, as at the moment of the call, cancelled orders included. Spans, pages and days
+    follow docs/ifood-api.md, sections 2 and 3.
     """
     sales: dict[str, Row] = {}
     complete = True
-    for block in period.blocks(_MAX_DAYS):
-        rows, whole = _read(api, block, timezone=timezone)
-        sales |= rows
-        complete &= whole
+    read = partial(_read, api, timezone=timezone)
+    for reading in read_blocks(read, period, largest=_MAX_DAYS, smallest=1):
+        sales |= reading.sales
+        complete &= reading.complete
     bags = [row.get("sale_gross_value_bag", Decimal(0)) for row in sales.values()]
     return Fetched(tuple(sales.values()), amount=sum(bags, Decimal(0)), complete=complete)
 
 
-def _read(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> tuple[dict[str, Row], bool]:
-    """
-    Read one block to its end; say also whether the end came where the API had announced it.
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The sales of a block; `complete` is False when some may have slipped past."""
 
-    `total` is not trusted: it differs from the sales given. A page that brings nothing new ends
-    the list, because some answer every page with the first. Raises SchemaBroken for an endless
-    list: to cut it silently would lose sales.
+    sales: dict[str, Row]
+    complete: bool
+
+
+def _read(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Reading:
+    """
+    Read one block, and once more if its list moved meanwhile.
+
+    A sale that leaves a page already read pulls another one over from the next page, unseen. What
+    either reading brought is kept; nothing can have slipped past when the second one stood still
+    and brought all that the first did.
+    """
+    first = _read_pages(api, block, timezone=timezone)
+    if first.complete:
+        return first
+    second = _read_pages(api, block, timezone=timezone)
+    complete = second.complete and first.sales.keys() <= second.sales.keys()
+    return _Reading(first.sales | second.sales, complete)
+
+
+def _read_pages(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Reading:
+    """
+    Read page after page to the end of the list.
+
+    The list stood still when every page announced the same counts and the last page announced
+    was the last. Against the sales given the counts are not checked: `total` is wrong at times.
+    A page that brings nothing new ends the list, because some answer every page with the first.
+    Raises SchemaBroken for an endless list: to cut it silently would lose sales.
     """
     sales: dict[str, Row] = {}
-    announced = 0
+    announced, counts = 0, []
     for number in range(1, _MAX_PAGES + 1):
         pages = _pages(api, block, number)
+        counts += [(page.page_count, page.total) for page in pages]
         announced = max((page.page_count or 0 for page in pages), default=0) or announced
         known = len(sales)
         # A sale that moved to a later page while the list was read is newer there.
         sales |= _rows(pages, timezone)
         if len(sales) == known or 0 < announced <= number:
-            return sales, number >= announced
+            stood_still = all(count == counts[0] for count in counts)
+            return _Reading(sales, complete=stood_still and number >= announced)
         if announced > _MAX_PAGES:
             break
     raise SchemaBroken(f"sales: more than {_MAX_PAGES} pages in {_MAX_DAYS} days")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, Date, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
-from ifood_actors.feeds.closings import closing_rows
+from ifood_actors.feeds.closings import closing_blocks
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
@@ -55,9 +55,11 @@ def fetch(
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}
-    for block in period.blocks(SETTLEMENTS_BLOCK_DAYS):
+    for rows in closing_blocks(
+        api, "settlements", period, block_days=SETTLEMENTS_BLOCK_DAYS, model=SettlementTitle
+    ):
         twins: Counter[str] = Counter()
-        for row in closing_rows(api, "settlements", block=block, model=SettlementTitle):
+        for row in rows:
             title_id = _identity(row, lines=lines, twins=twins)
             titles[title_id] = _merged(titles.get(title_id), row | {"title_id": title_id})
     payouts = [row["amount"] for row in titles.values() if row["type"] == "REPASSE"]

@@ -37,9 +37,10 @@ def raise_for_ifood(answer: Answer) -> None:
     Return for 200 and 204; raise what the caller must do next for everything else.
 
     Only the status decides: bodies come in at least four shapes, and as HTML from the gateway
-    (measured by third parties). A redirect is never followed: the API has none, so it comes from
-    something in between (a proxy, a maintenance page) and is a fault that may pass. So is any
-    other 2xx, such as a 206 that holds a part of the money.
+    (docs/ifood-api.md, section 8). A redirect is never followed: the API has none, so it comes
+    from something in between (a proxy, a maintenance page) and is a fault that may pass. So is
+    any other 2xx, such as a 206 that holds a part of the money, and a 1xx that no final answer
+    follows.
     """
     status = answer.status
     if status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
@@ -54,11 +55,11 @@ def raise_for_ifood(answer: Answer) -> None:
         case HTTPStatus.TOO_MANY_REQUESTS:
             raise Throttled(message, after=pause(answer.headers))
         case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_EARLY:
-            raise ServerFault(message)
+            raise ServerFault(message, status=status)
         case _ if httpx.codes.is_client_error(status):
             raise Rejected(message, status=status)
         case _:
-            raise ServerFault(message)
+            raise ServerFault(message, status=status)
 
 
 def error_text(answer: Answer) -> str:

@@ -208,9 +208,15 @@ class Sale(IfoodModel):
 
 
 class SalesPage(IfoodModel):
-    """One page of sales. `total` and `size` are not read: both are known to be wrong at times."""
+    """
+    One page of sales.
+
+    `total` and `size` are wrong at times: the one is compared between pages only, the other is
+    not read.
+    """
 
     page_count: int | None = None
+    total: Any = None
     sales: list[Raw] | None
 
 
