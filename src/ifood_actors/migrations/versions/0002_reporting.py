@@ -1,0 +1,38 @@
+"""Views for those who read the money, in the schema `reporting`; docs/data-model.md explains them."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+# One file each, in the order in which they need one another.
+VIEWS = (
+    "kinds",
+    "chains",
+    "titles",
+    "payouts",
+    "anticipations",
+    "sales_days",
+    "weeks",
+    "coverage",
+    "freshness",
+)
+STATEMENTS = Path(__file__).with_suffix("")
+
+
+def upgrade() -> None:
+    op.create_index(
+        "idx_jobs_covered",
+        "ifood_jobs",
+        ["account_id", "job_type", "period_start"],
+        postgresql_where=sa.text("status = 'success'"),
+    )
+    op.execute("CREATE SCHEMA IF NOT EXISTS reporting")
+    for view in VIEWS:
+        statements = (STATEMENTS / f"{view}.sql").read_text(encoding="utf-8")
+        op.get_bind().exec_driver_sql(statements)
