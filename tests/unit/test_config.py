@@ -41,6 +41,8 @@ def test_without_variables_the_defaults_of_the_contract_hold():
     assert str(settings.settlements_window) == "mon 08:00-12:00"
     assert str(settings.anticipations_window) == "daily 06:00-08:00"
     assert str(settings.sales_window) == "daily 03:00-06:00"
+    assert (settings.sales_days, settings.sales_deep_days) == (7, 35)
+    assert settings.sales_deep_weekday == "sun"
     assert (settings.batch_size, settings.window_overflow) == ("auto", "refuse")
     assert (settings.worker_max_concurrency, settings.worker_processes) == (20, 2)
     assert settings.worker_threads == 10

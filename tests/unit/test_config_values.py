@@ -30,6 +30,8 @@ def problem(name: str, value: str) -> str:
         ("TIMEZONE", "America", "a time zone"),
         ("TIMEZONE", "../../etc/passwd", "a time zone"),
         ("TIMEZONE", "Mars/Olympus", "a time zone"),
+        ("SALES_DEEP_DAYS", "91", "from 0 to 90"),
+        ("SALES_DEEP_WEEKDAY", "sunday", "mon or tue or wed or thu or fri or sat or sun"),
         ("SALES_WINDOW", "sunday 03:00-06:00", "a window"),
         ("SALES_WINDOW", "daily 25:00-26:00", "a window"),
         ("SALES_WINDOW", "daily 03:00-03:00", "differs from its start"),

@@ -3,9 +3,10 @@
 from ifood_actors.config.listing import SettingRow, describe, markdown
 from ifood_actors.config.reading import child_environment, load, read_client_secret
 from ifood_actors.config.settings import Settings
-from ifood_actors.config.values import Window, format_duration, mask_url, parse_duration
+from ifood_actors.config.values import WEEKDAYS, Window, format_duration, mask_url, parse_duration
 
 __all__ = [
+    "WEEKDAYS",
     "SettingRow",
     "Settings",
     "Window",

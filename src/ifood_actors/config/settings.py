@@ -60,6 +60,7 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
     BeforeValidator(values.one_of("debug", "info", "warning", "error")),
 ]
+Weekday = Annotated[str, BeforeValidator(values.one_of(*values.WEEKDAYS))]
 DAY = timedelta(days=1)
 
 
@@ -113,6 +114,12 @@ class Settings(BaseSettings):
     sales_days: Annotated[int, _whole(1, 90)] = Field(
         7, description="days before `job_day` that a sales job reads; iFood keeps 90"
     )
+    sales_deep_days: Annotated[int, _whole(0, 90)] = Field(
+        35,
+        description="days that it reads once a week instead, for late refunds and late sales; "
+        "0 is never",
+    )
+    sales_deep_weekday: Weekday = Field("sun", description="`job_day` of that deep reading")
     batch_size: BatchSize = Field(
         "auto",
         description="jobs started per minute; `auto` is the smallest number, at least 5, "

@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from ifood_actors.config import Settings
+from ifood_actors.config import WEEKDAYS, Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ledger import Ledger, NewJob, NewRun
@@ -87,9 +87,16 @@ def period_of(kind: str, job_day: date, settings: Settings) -> Period:
         case "anticipations_daily":
             return anticipations_period(job_day, days=settings.anticipations_days)
         case "sales":
-            return sales_period(job_day, days=settings.sales_days)
+            return sales_period(job_day, days=_sales_days(job_day, settings))
         case _:
             raise UsageError(f"no such kind: {kind}, one of {', '.join(cadences(settings))}")
+
+
+def _sales_days(job_day: date, settings: Settings) -> int:
+    """Once a week they are more, for what comes late (docs/ifood-api.md, section 7)."""
+    if WEEKDAYS[job_day.weekday()] == settings.sales_deep_weekday:
+        return max(settings.sales_days, settings.sales_deep_days)
+    return settings.sales_days
 
 
 def request(opening: Opening, settings: Settings, *, only: Sequence[str] | None = None) -> Request:
