@@ -129,7 +129,7 @@ def due(engine, at, *, kind="sales"):
         tx.execute(text("UPDATE accounts SET created_at = '2026-01-01'"))
     return [
         planned.run.job_day
-        for planned in planner.plan_due(engine, SETTINGS, kind=kind, at=at, actor="test")
+        for planned in planner.plan_due(engine, SETTINGS, kind=kind, at=at, actor="scheduler")
     ]
 
 
