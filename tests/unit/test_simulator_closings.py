@@ -181,3 +181,23 @@ def test_an_anticipation_moves_from_pending_to_succeed():
         [[], ["PENDING"], ["SUCCEED"]],
         [[], [], []],
     )
+
+
+def test_some_anticipations_are_corrected_later_and_never_again():
+    world = World(Settings(merchants=30, no_plan_share=0, corrected_share=0.5))
+    stores = [merchant for merchant in world.roster if merchant.plan == "daily"]
+
+    def amounts(today: date) -> list[int]:
+        return [
+            entry.cents
+            for merchant in stores
+            for entry in world.anticipations(merchant, *MONTH, today=today)
+        ]
+
+    first_day_after = MONTH[1] + timedelta(days=1)
+    fresh, settled, later = (amounts(first_day_after + timedelta(days=n)) for n in (0, 6, 60))
+
+    changed = [(one, other) for one, other in zip(fresh, settled, strict=True) if one != other]
+    assert settled == later
+    assert changed
+    assert all(0.85 < other / one < 1.1 for one, other in changed)

@@ -8,8 +8,10 @@ from ifood_actors.simulator.accounts_csv import accounts_csv
 from ifood_actors.simulator.answers import Answer
 from ifood_actors.simulator.faults import Faults
 from ifood_actors.simulator.journal import Journal
+from ifood_actors.simulator.links import Links
 from ifood_actors.simulator.merchants import Roster
 from ifood_actors.simulator.quirks import Quirk, Quirks, quirk_from
+from ifood_actors.simulator.reading import fault_rates_of, limits_of, quirk_of
 from ifood_actors.simulator.settings import ROUGH, App, FaultRates, Resource, Settings
 from ifood_actors.simulator.spoiling import instead, spoil
 
@@ -83,12 +85,102 @@ def test_only_a_lasting_revocation_empties_the_truth(quirk, revoked):
         {"quirk": "status", "status": 600},
         {"quirk": "cut", "resource": "orders"},
         {"quirk": "cut", "tymes": 1},
+        {"quirk": "habit", "habits": {"plan": "daily"}},
         {},
     ],
 )
 def test_a_switch_that_does_not_exist_is_refused(document):
-    with pytest.raises(ValueError, match=r"quirk|status|resource|tymes"):
+    with pytest.raises(ValueError, match=r"^(quirk|status|resource|tymes|habits)\b.*$"):
         quirk_from(document)
+
+
+@pytest.mark.parametrize(
+    "document", [{"quirk": "drip", "bytes_per_second": 0}, {"quirk": "slow", "seconds": "inf"}]
+)
+def test_an_answer_that_would_never_end_is_refused(document):
+    with pytest.raises(ValueError, match="not for ever"):
+        quirk_from(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "quirk"),
+    [
+        ("cut", Quirk("cut")),
+        ("cut,where=head,times=2,after=1", Quirk("cut", where="head", times=2, after=1)),
+        ("slow,merchant=m,resource=sales,seconds=0.5", Quirk("slow", "m", "sales", seconds=0.5)),
+        (
+            "status,status=429,headers.Retry-After=5,body=html",
+            Quirk("status", status=429, headers={"Retry-After": "5"}, body="html"),
+        ),
+        ("nan,text=1.005", Quirk("nan", text="1.005")),
+        (
+            "habit,habits.empty=204,habits.total_off=true",
+            Quirk("habit", habits={"empty": "204", "total_off": True}),
+        ),
+    ],
+)
+def test_a_quirk_in_words(text, quirk):
+    assert quirk_of(text) == quirk
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "quirk: "),
+        ("nonsense", "quirk: "),
+        ("status,503", "expected name=value, not '503'"),
+        ("status,=503", "expected name=value, not '=503'"),
+        ("status,status=lots", "status: "),
+        ("habit,habits.empty=205", "habits.empty: "),
+        ("status,body=json,body.x=1", "body: "),
+    ],
+)
+def test_a_quirk_in_wrong_words_is_refused_in_one_line(text, complaint):
+    with pytest.raises(ValueError, match=f"^{complaint}.*$") as refused:
+        quirk_of(text)
+
+    assert "\n" not in str(refused.value)
+
+
+def test_fault_rates_in_words():
+    assert fault_rates_of("cut=0.5,slow=0.5,slow_seconds=9") == FaultRates(
+        cut=0.5, slow=0.5, slow_seconds=9
+    )
+
+
+@pytest.mark.parametrize("text", ["", "cut", "cut=", "tut=0.1", "cut=-0.1", "cut=0.6,slow=0.6"])
+def test_rates_that_are_none_are_refused(text):
+    with pytest.raises(ValueError, match=r"name=value|none of|number|between"):
+        fault_rates_of(text)
+
+
+def test_limits_in_words_change_what_they_name():
+    assert limits_of(["financial=180", "oauth=none"]) == {
+        "financial": 180,
+        "merchant": 1000,
+        "oauth": None,
+    }
+
+
+@pytest.mark.parametrize("word", ["financial", "orders=1", "oauth=0", "oauth=many"])
+def test_a_limit_that_is_none_is_refused(word):
+    with pytest.raises(ValueError, match=r"name=value|none of|greater|integer"):
+        limits_of([word])
+
+
+def test_a_linked_store_spreads_and_wants_a_new_token():
+    links = Links(spread_seconds=600)
+    assert links.opens("m", issued_at=0, at=0), "linked since ever"
+
+    links.unlink("m")
+    assert not links.opens("m", issued_at=0, at=1)
+    links.link("m", at=100)
+
+    assert not links.opens("m", issued_at=200, at=699)
+    assert links.opens("m", issued_at=200, at=700)
+    assert not links.opens("m", issued_at=99, at=700), "its token is too old"
+    links.link("m", at=800)
+    assert links.opens("m", issued_at=200, at=800), "to link it again changes nothing"
 
 
 def test_nan_replaces_the_first_amount():
@@ -170,7 +262,10 @@ def test_the_accounts_file_keeps_awkward_names_whole():
     assert any(";" in row["name"] for row in rows)
 
 
-@pytest.mark.parametrize("settings", [{"apps": ()}, {"apps": (App(client_id="short"),)}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"apps": ()}, {"apps": (App(client_id="short"),)}, {"merchants": 3, "apps": (App(owners=4),)}],
+)
 def test_settings_that_cannot_work_are_refused(settings):
     with pytest.raises(ValueError, match=r"application|36"):
         Settings(**settings)

@@ -7,7 +7,20 @@ needs the extra `demo`.
 
 from ifood_actors.simulator.handle import Simulator
 from ifood_actors.simulator.quirks import Quirk
+from ifood_actors.simulator.reading import fault_rates_of, limits_of, quirk_of
 from ifood_actors.simulator.server import running, serve
 from ifood_actors.simulator.settings import ROUGH, App, FaultRates, Settings
 
-__all__ = ["ROUGH", "App", "FaultRates", "Quirk", "Settings", "Simulator", "running", "serve"]
+__all__ = [
+    "ROUGH",
+    "App",
+    "FaultRates",
+    "Quirk",
+    "Settings",
+    "Simulator",
+    "fault_rates_of",
+    "limits_of",
+    "quirk_of",
+    "running",
+    "serve",
+]

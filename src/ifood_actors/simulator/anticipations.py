@@ -2,7 +2,8 @@
 The anticipated payouts of a store: one period for each day (daily plan) or week (weekly plan).
 
 A period shows up on the day after its last one. The fees of 1.49 % and 1.59 % are those that iFood
-asked for between 2022 and 2026. Items have no id, and some periods hold two equal ones.
+asked for between 2022 and 2026. Items have no id, and some periods hold two equal ones. Some are
+corrected days later: the amounts become others, and a key made of them as well.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from ifood_actors.simulator.entries import (
 )
 from ifood_actors.simulator.merchants import Merchant
 from ifood_actors.simulator.sales import Json, money
+from ifood_actors.simulator.settings import Settings
 
 _FEES = {"daily": 149, "weekly": 159}
 """Hundredths of a percent."""
@@ -30,7 +32,7 @@ _TICKET = 4_500
 
 
 def anticipations_of(
-    merchant: Merchant, begin: date, end: date, *, seed: int, today: date, sales_per_day: float
+    merchant: Merchant, begin: date, end: date, settings: Settings, *, today: date
 ) -> Iterator[Entry]:
     """Items of the periods that share a day with the range, as of the end of `today`."""
     match merchant.plan:
@@ -44,29 +46,46 @@ def anticipations_of(
             starts = mondays(begin, end)
     for start in starts:
         if start + length <= today:
-            yield from _period(merchant, start, length, seed, today, sales_per_day)
+            yield from _period(merchant, start, length, settings, today)
 
 
 def _period(
-    merchant: Merchant, start: date, length: timedelta, seed: int, today: date, average: float
+    merchant: Merchant, start: date, length: timedelta, settings: Settings, today: date
 ) -> Iterator[Entry]:
-    rng = stream(seed, "anticipations", merchant.index, start.toordinal())
+    rng = stream(settings.seed, "anticipations", merchant.index, start.toordinal())
     if happens(rng, _QUIET):
         return
-    mean = average * length.days * merchant.volume * _TICKET
-    entry = _entry(rng, merchant, start, length, today, mean=mean)
+    mean = settings.sales_per_day * length.days * merchant.volume * _TICKET
+    days_old = (today - start - length).days
+    factor = _correction(merchant, start, settings, days_old)
+    entry = _entry(rng, merchant, start, length, today, mean=mean, factor=factor)
     yield entry
     if happens(rng, _TWINS):
         yield entry
     if happens(rng, _SECOND):
-        yield _entry(rng, merchant, start, length, today, mean=mean / 5)
+        yield _entry(rng, merchant, start, length, today, mean=mean / 5, factor=factor)
+
+
+def _correction(merchant: Merchant, start: date, settings: Settings, days_old: int) -> float:
+    """Factor on the amounts of a period that is shown since `days_old` days."""
+    rng = stream(settings.seed, "correction", merchant.index, start.toordinal())
+    if not happens(rng, settings.corrected_share) or days_old < rng.randrange(1, 6):
+        return 1.0
+    return rng.choice((0.9, 1.05))
 
 
 def _entry(
-    rng: Random, merchant: Merchant, start: date, length: timedelta, today: date, *, mean: float
+    rng: Random,
+    merchant: Merchant,
+    start: date,
+    length: timedelta,
+    today: date,
+    *,
+    mean: float,
+    factor: float,
 ) -> Entry:
     plan = merchant.plan or "daily"
-    original = 1 + int(mean * rng.uniform(0.5, 1.5))
+    original = 1 + int(factor * mean * rng.uniform(0.5, 1.5))
     fee = (original * _FEES[plan] + 5_000) // 10_000
     end = start + length - timedelta(days=1)
     paid_on = business_day_after(end) if plan == "daily" else wednesday_from(end)

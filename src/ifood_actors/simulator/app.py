@@ -19,6 +19,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _FINANCIAL = "/financial/v3.0/merchants/{merchant_id}"
 _MERCHANT = "/merchant/v1.0/merchants"
 _OAUTH = "/authentication/v1.0/oauth"
+_ABSENT = ("financial-events", "reconciliation", "reconciliation/{rest:path}")
+"""What iFood has and nobody here asks for."""
 
 
 def create_app(simulation: Simulation) -> ASGIApp:
@@ -46,6 +48,10 @@ def create_app(simulation: Simulation) -> ASGIApp:
             read(f"{_MERCHANT}/{{merchant_id}}", "merchants", merchant_api.details),
             form(f"{_OAUTH}/token", "token", oauth_api.token),
             form(f"{_OAUTH}/userCode", "userCode", oauth_api.user_code),
+            *[
+                Route(f"{_FINANCIAL}/{path}", _not_built, methods=["GET", "POST"])
+                for path in _ABSENT
+            ],
             Route("/apps/code", oauth_api.portal, methods=["GET"]),
             *control.routes(),
             Route("/{path:path}", _no_route),
@@ -53,6 +59,10 @@ def create_app(simulation: Simulation) -> ASGIApp:
     )
     app.state.simulation = simulation
     return with_transport(app)
+
+
+async def _not_built(request: Request) -> Response:  # noqa: ARG001 (Starlette passes it)
+    return response(answers.NOT_BUILT)
 
 
 async def _no_route(request: Request) -> Response:  # noqa: ARG001 (Starlette passes it)

@@ -34,6 +34,8 @@ def routes() -> list[Route]:
         ("POST", "limits", _set_limits),
         ("POST", "quirks", _add_quirk),
         ("DELETE", "quirks", _clear_quirks),
+        ("POST", "link", _link),
+        ("POST", "unlink", _unlink),
         ("POST", "authorize", _authorize),
         ("POST", "reset", _reset),
     ]
@@ -139,6 +141,16 @@ async def _add_quirk(request: Request) -> Response:
 
 async def _clear_quirks(request: Request) -> Response:
     _simulation(request).clear_quirks()
+    return await _state(request)
+
+
+async def _link(request: Request) -> Response:
+    _simulation(request).link((await request.json())["merchant"])
+    return await _state(request)
+
+
+async def _unlink(request: Request) -> Response:
+    _simulation(request).unlink((await request.json())["merchant"])
     return await _state(request)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from email.utils import formatdate
 from time import monotonic, time
@@ -71,9 +71,18 @@ class Call:
         found = self.simulation.world.roster.find(self.merchant_id or "")
         if found is None:
             raise Refusal(answers.UNKNOWN_MERCHANT)
-        if not self.grant.sees(found.id, found.app) or found.revoked:
+        if not self.opens(found) or found.revoked:
             raise Refusal(answers.NOT_YOUR_STORE)
-        return found
+        return found if self.quirk is None else replace(found, **self.quirk.habits)
+
+    def opens(self, store: Merchant) -> bool:
+        """Whether the token was given for the store, which is linked and has spread."""
+        grant = self.grant
+        return (
+            grant is not None
+            and grant.sees(store.id, store.app)
+            and self.simulation.links.opens(store.id, issued_at=grant.issued_at, at=self.at)
+        )
 
 
 Serve = Callable[[Call], Answer]

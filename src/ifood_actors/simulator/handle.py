@@ -58,6 +58,12 @@ class Simulator:
     def clear_quirks(self) -> None:
         self._call(self._simulation.clear_quirks)
 
+    def link(self, merchant: str) -> None:
+        self._call(self._simulation.link, merchant)
+
+    def unlink(self, merchant: str) -> None:
+        self._call(self._simulation.unlink, merchant)
+
     def authorize(self, user_code: str, merchants: frozenset[str] | None = None) -> str:
         return self._call(self._simulation.authorize, user_code, merchants)
 

@@ -23,7 +23,7 @@ def listing(call: Call) -> Answer:
     stores = [
         store
         for store in simulation.world.roster.of(grant.app)
-        if grant.sees(store.id, store.app) and not simulation.revoked(store)
+        if call.opens(store) and not simulation.revoked(store)
     ]
     part = stores[(page - 1) * size : page * size]
     return Answer(200, dumps([_summary(store) for store in part]))

@@ -6,7 +6,7 @@ camelCase, rotating refresh tokens that work once, userCode valid for 10 min, co
 """
 
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import dumps
 from secrets import token_hex, token_urlsafe
 
@@ -31,6 +31,7 @@ class Grant:
     app: App
     merchants: frozenset[str] | None
     expires_at: float
+    issued_at: float = 0.0
 
     def sees(self, merchant: str, app: App) -> bool:
         """Whether the store's data may be read with it."""
@@ -70,7 +71,7 @@ class Grants:
         """Make an access token void from now on."""
         grant = self._access.get(token)
         if grant is not None:
-            self._access[token] = Grant(grant.app, grant.merchants, at)
+            self._access[token] = replace(grant, expires_at=at)
 
     def user_code(self, form: dict[str, str], *, at: float) -> dict[str, object]:
         """Start the authorisation of stores; raises Refused."""
@@ -147,7 +148,7 @@ class Grants:
     def _issue(self, app: App, merchants: frozenset[str] | None, *, at: float) -> dict[str, object]:
         self.issued[app.client_id] = self.issued.get(app.client_id, 0) + 1
         access = self._text(app, merchants)
-        self._access[access] = Grant(app, merchants, at + self._settings.token_seconds)
+        self._access[access] = Grant(app, merchants, at + self._settings.token_seconds, at)
         answer: dict[str, object] = {
             "accessToken": access,
             "type": "bearer",

@@ -2,15 +2,18 @@
 Switches for everything that an API can do wrong, for one store or all, once or for ever.
 
 A switch either replaces the answer (`status`, `redirect`, `huge`, `drift`, `revoked`,
-`expired_token`) or spoils a right one (the others). `slow` and one other may meet in one request.
+`expired_token`) or changes a right one (the others). `slow` and one other may meet in a request.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
+from ifood_actors.simulator.merchants import EmptyFace
 from ifood_actors.simulator.settings import Resource
 
 QuirkName = Literal[
@@ -28,7 +31,20 @@ QuirkName = Literal[
     "revoked",  # 403, and no truth either
     "silent_empty",  # 200 and an empty list
     "expired_token",  # 401, and the token is really void
+    "habit",  # `habits` in place of the store's own
 ]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class Habits(TypedDict, total=False):
+    """Habits of a store that change the shape of its answers, but not what it really has."""
+
+    array_envelope: bool
+    empty: EmptyFace
+    size_is_rows: bool
+    total_off: bool
+    repeats_row: bool
+    balance_zero: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +70,14 @@ class Quirk:
     mebibytes: int = 8
     location: str = "https://example.invalid/elsewhere"
     text: str = "NaN"
+    habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:
-        """Refuse an impossible status with ValueError."""
+        """Refuse an impossible status or pace with ValueError."""
         if self.status is not None and not 100 <= self.status <= 599:  # noqa: PLR2004 (HTTP's)
             raise ValueError(f"status {self.status} is not in 100..599")
+        if self.bytes_per_second < 1 or not 0 <= self.seconds < inf:
+            raise ValueError("an answer takes some time, but not for ever")
 
 
 @dataclass(slots=True)
@@ -138,4 +157,15 @@ _QUIRK = TypeAdapter(Quirk)
 
 def quirk_from(document: object) -> Quirk:
     """A switch from its JSON; raises ValueError for an unknown name, field or value."""
-    return _QUIRK.validate_python(document)
+    try:
+        return _QUIRK.validate_python(document)
+    except ValidationError as error:
+        raise ValueError(reason(error)) from None
+
+
+def reason(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {text}" if place else text

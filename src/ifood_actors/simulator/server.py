@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from types import FrameType
@@ -13,6 +13,7 @@ import uvicorn
 from ifood_actors.errors import UsageError
 from ifood_actors.simulator.app import create_app
 from ifood_actors.simulator.handle import Simulator
+from ifood_actors.simulator.quirks import Quirk
 from ifood_actors.simulator.settings import Settings
 from ifood_actors.simulator.simulation import Simulation
 
@@ -28,16 +29,22 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     *,
+    quirks: Iterable[Quirk] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """
     Serve in the foreground until TERM or INT; a second signal stops at once.
 
-    `ready` is called with the URL once connections are accepted; port 0 takes a free one. Raises
-    UsageError when the address cannot be listened on. Main thread only.
+    `quirks` are on from the start. `ready` is called with the URL once connections are accepted;
+    port 0 takes a free one. Raises UsageError when the address cannot be listened on, or a quirk
+    is for an unknown merchant. Main thread only.
     """
+    try:
+        simulation = Simulation(settings, quirks)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     listener = _listen(host, port)
-    server = _Server(Simulation(settings), ready=lambda: ready and ready(_url(listener)))
+    server = _Server(simulation, ready=lambda: ready and ready(_url(listener)))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.force_exit = server.should_exit

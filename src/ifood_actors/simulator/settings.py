@@ -22,6 +22,8 @@ class App:
     client_secret: str = field(default=DEFAULT_CLIENT_SECRET, repr=False)
     kind: AppKind = "centralized"
     modules: frozenset[str] = frozenset({"financial", "merchant"})
+    owners: int = 1
+    """Who confirms userCodes: its store number k belongs to owner k modulo their count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ class FaultRates:
     slow: float = 0.0
     """A right answer, `slow_seconds` late."""
     slow_seconds: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share with ValueError."""
+        rates = (self.server_error, self.bad_gateway, self.throttled, self.cut, self.slow)
+        if min(rates) < 0 or not sum(rates) <= 1:
+            raise ValueError("rates lie between 0 and 1, together too")
 
 
 ROUGH = FaultRates(server_error=0.02, bad_gateway=0.01, throttled=0.01, cut=0.01, slow=0.01)
@@ -75,6 +83,8 @@ class Settings:
     refresh_token_seconds: float = 604_800.0
     token_size: int = 1_200
     """Characters of a token; iFood says to plan for up to 8,000."""
+    spread_seconds: float = 0.0
+    """From the link of a store to its first answer; iFood says up to ten minutes."""
 
     latency_seconds: float = 0.0
     """Mean of an exponential delay before each API answer."""
@@ -84,6 +94,8 @@ class Settings:
     """Stores without an anticipation plan: they answer 404 for ever."""
     revoked_share: float = 0.0
     """Stores that took their permission back: they answer 403 for ever."""
+    corrected_share: float = 0.02
+    """Calculation periods of anticipations whose amounts are corrected some days later."""
     faults: FaultRates = FaultRates()
 
     def __post_init__(self) -> None:
@@ -92,6 +104,8 @@ class Settings:
             raise ValueError("the simulator needs at least one application")
         if any(len(app.client_id) != 36 for app in self.apps):  # noqa: PLR2004 (a UUID's length)
             raise ValueError("a client id has 36 characters")
+        if any(not 1 <= app.owners <= max(1, self.merchants) for app in self.apps):
+            raise ValueError("an application has between one owner and one for each restaurant")
 
     def limit_of(self, group: Group) -> int | None:
         """Requests that one application may send to `group` in any `window_seconds`."""

@@ -1,6 +1,7 @@
 """The simulator's state and its controls: what `/_simulator/` and `Simulator` both call."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import islice
 from time import monotonic
@@ -10,11 +11,12 @@ from ifood_actors.simulator.accounts_csv import accounts_csv
 from ifood_actors.simulator.faults import Faults
 from ifood_actors.simulator.journal import Journal
 from ifood_actors.simulator.limits import Limits
+from ifood_actors.simulator.links import Links
 from ifood_actors.simulator.merchants import Merchant
 from ifood_actors.simulator.oauth import Grants
 from ifood_actors.simulator.quirks import Quirk, Quirks
 from ifood_actors.simulator.sales import Json
-from ifood_actors.simulator.settings import GROUPS, Group, Settings
+from ifood_actors.simulator.settings import GROUPS, App, Group, Settings
 from ifood_actors.simulator.truth import Kind, summaries, truth
 from ifood_actors.simulator.world import World
 
@@ -24,9 +26,11 @@ _IFOOD_ZONE = ZoneInfo("America/Sao_Paulo")
 class Simulation:
     """One simulated iFood. Not thread-safe: everything runs on the server's event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, quirks: Iterable[Quirk] = ()) -> None:
+        """`quirks` are on from the start; raises ValueError for one of an unknown merchant."""
         self.settings = settings
         self.world = World(settings)
+        self._first_quirks = tuple(quirks)
         self.reset()
 
     def reset(self) -> None:
@@ -36,7 +40,11 @@ class Simulation:
         self._today = settings.today
         self.limits = Limits(limits, window=settings.window_seconds)
         self.grants = Grants(settings)
+        self.links = Links(spread_seconds=settings.spread_seconds)
+        self._turns: Counter[str] = Counter()
         self.quirks = Quirks()
+        for quirk in self._first_quirks:
+            self.add_quirk(quirk)
         self.faults = Faults(settings)
         self.journal = Journal()
 
@@ -54,6 +62,9 @@ class Simulation:
             self.limits.set(group, limit)
 
     def add_quirk(self, quirk: Quirk) -> None:
+        """Set a switch; raises ValueError for a merchant that this world does not have."""
+        if quirk.merchant is not None:
+            self._merchant(quirk.merchant)
         self.quirks.add(quirk)
 
     def clear_quirks(self) -> None:
@@ -61,18 +72,33 @@ class Simulation:
 
     def revoked(self, merchant: Merchant) -> bool:
         """Whether the store refuses every request, by its nature or by a lasting quirk."""
-        return merchant.revoked or self.quirks.revoked(merchant.id)
+        return (
+            merchant.revoked or self.quirks.revoked(merchant.id) or self.links.unlinked(merchant.id)
+        )
+
+    def link(self, merchant: str) -> None:
+        """Link a store, which then spreads; raises ValueError for an unknown one."""
+        self.links.link(self._merchant(merchant).id, at=monotonic())
+
+    def unlink(self, merchant: str) -> None:
+        """Take a store from its application; raises ValueError for an unknown one."""
+        self.links.unlink(self._merchant(merchant).id)
 
     def authorize(self, user_code: str, merchants: frozenset[str] | None = None) -> str:
         """
-        Confirm a userCode as the owner does, for those stores or all of the application.
+        Confirm a userCode as an owner does: for those stores, or all that the owner has.
 
-        Gives the authorisation code; raises `oauth.Refused` for an unknown or expired userCode.
+        Owners take turns. Gives the authorisation code; raises `oauth.Refused` for an unknown or
+        expired userCode.
         """
         app = self.grants.app_of(user_code)
         if merchants is None and app is not None:
-            merchants = frozenset(merchant.id for merchant in self.world.roster.of(app))
-        return self.grants.authorize(user_code, merchants or frozenset(), at=monotonic())
+            merchants = self._stores_of_next_owner(app)
+        now = monotonic()
+        code = self.grants.authorize(user_code, merchants or frozenset(), at=now)
+        for merchant in merchants or ():
+            self.links.link(merchant, at=now)
+        return code
 
     def state(self) -> Json:
         return {
@@ -113,9 +139,7 @@ class Simulation:
 
         Raises ValueError for a merchant that this world does not have.
         """
-        found = self.world.roster.find(merchant)
-        if found is None:
-            raise ValueError(f"unknown merchant {merchant!r}")
+        found = self._merchant(merchant)
         if self.revoked(found):
             return b"[]"
         return truth(self.world, kind, found, (begin, end), today=self.today)
@@ -125,3 +149,15 @@ class Simulation:
         lines = summaries(self.world, kind, (begin, end), today=self.today, revoked=self.revoked)
         while handful := list(islice(lines, 20)):
             yield handful
+
+    def _merchant(self, id_: str) -> Merchant:
+        found = self.world.roster.find(id_)
+        if found is None:
+            raise ValueError(f"unknown merchant {id_!r}")
+        return found
+
+    def _stores_of_next_owner(self, app: App) -> frozenset[str]:
+        owner = self._turns[app.client_id] % app.owners
+        self._turns[app.client_id] += 1
+        stores = self.world.roster.of(app)
+        return frozenset(store.id for store in stores[owner :: app.owners])

@@ -95,14 +95,7 @@ class World:
     ) -> list[Entry]:
         """The anticipations that a query for the range returns; empty without a plan."""
         first = begin if by == "calculation" else begin - _LONGEST_WAIT
-        entries = anticipations_of(
-            merchant,
-            first,
-            min(end, today),
-            seed=self.settings.seed,
-            today=today,
-            sales_per_day=self.settings.sales_per_day,
-        )
+        entries = anticipations_of(merchant, first, min(end, today), self.settings, today=today)
         return _within(list(entries), begin, end, by)
 
     def _orders(self, merchant: Merchant, day: date) -> tuple[Order, ...]:

@@ -16,7 +16,7 @@ from simulated import (
     truth,
 )
 
-from ifood_actors.simulator import FaultRates, Quirk, Settings, running
+from ifood_actors.simulator import FaultRates, Quirk, Settings, quirk_of, running
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 400, 404, 418, 429, 500, 503, 599])
@@ -143,6 +143,26 @@ def test_the_last_item_is_left_out(simulator, client):
 
     items = [item for part in document["settlements"] for item in part["closingItems"]]
     assert items == [row["item"] for row in truth(simulator, "anticipations", merchant)][:-1]
+
+
+def test_a_store_can_change_its_habits(simulator, client):
+    merchant = store(simulator, array_envelope=False, total_off=False)
+    simulator.add_quirk(
+        quirk_of(f"habit,merchant={merchant.id},times=1,habits.array_envelope=1,habits.total_off=1")
+    )
+
+    changed, usual = (get(client, merchant, "sales", **WEEK).json() for _ in range(2))
+
+    assert isinstance(changed, list)
+    assert changed[0]["total"] == usual["total"] + 1
+
+
+@pytest.mark.parametrize(("face", "status"), [("404", 404), ("204", 204), ("list", 200)])
+def test_nothing_can_have_each_of_its_faces(simulator, client, face, status):
+    simulator.add_quirk(Quirk("habit", habits={"empty": face}))
+    future = {"beginSalesDate": "2027-01-01", "endSalesDate": "2027-01-02"}
+
+    assert get(client, store(simulator), "sales", **future).status_code == status
 
 
 def test_a_shape_that_nobody_knows(simulator, client):
