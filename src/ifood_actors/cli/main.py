@@ -18,6 +18,7 @@ from ifood_actors.cli import (
     jobs,
     plan,
     processes,
+    simulator,
     status,
 )
 from ifood_actors.errors import IfoodActorsError
@@ -45,7 +46,7 @@ app.command("status")(status.status)
 app.add_typer(jobs.app, name="jobs")
 app.command("errors")(errors.errors)
 app.command("config")(config.config)
-app.command("simulator")(processes.simulator)
+app.command("simulator")(simulator.simulator)
 
 
 def main() -> None:

@@ -25,7 +25,8 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-def _duration(text: str) -> timedelta:
+def duration(text: str) -> timedelta:
+    """Parse `45s` or `4h33m` for an option."""
     from ifood_actors.config import parse_duration
 
     try:
@@ -37,7 +38,8 @@ def _duration(text: str) -> timedelta:
     return found
 
 
-def _day(text: str) -> date:
+def day(text: str) -> date:
+    """Parse `2026-03-31` for an option."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -50,13 +52,13 @@ DryRun = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Day = Annotated[
-    date | None, typer.Option(parser=_day, metavar="YYYY-MM-DD", help="Whose run it is.")
+    date | None, typer.Option(parser=day, metavar="YYYY-MM-DD", help="Whose run it is.")
 ]
 Over = Annotated[
     timedelta | None,
-    typer.Option(parser=_duration, metavar="DURATION", help="Spread it over so long, as in 60s."),
+    typer.Option(parser=duration, metavar="DURATION", help="Spread it over so long, as in 60s."),
 ]
 Since = Annotated[
     timedelta | None,
-    typer.Option("--since", parser=_duration, metavar="DURATION", help="How far back, as in 24h."),
+    typer.Option("--since", parser=duration, metavar="DURATION", help="How far back, as in 24h."),
 ]

@@ -1,12 +1,7 @@
-"""`scheduler`, `worker` and `simulator`: the processes that run until they are told to stop."""
+"""`scheduler` and `worker`: the processes that run until they are told to stop."""
 
 import os
 import sys
-from typing import Annotated
-
-import typer
-
-from ifood_actors.cli.output import note, say
 
 # The contract ends a process within 30 s; what is left is for the supervisor and the last commit.
 _SHUTDOWN_MS = 25_000
@@ -59,33 +54,3 @@ def worker() -> None:
     command += [word for name, value in options.items() for word in (name, str(value))]
     command += ["--skip-logging"]  # `logs.configure` gives every line its one shape
     os.execv(sys.executable, command)  # noqa: S606 - the very same interpreter, no shell
-
-
-def simulator(
-    *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
-    accounts: Annotated[int, typer.Option(min=1, help="How many restaurants.")] = 100,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1,
-) -> None:
-    """Serve a fake iFood API on this machine."""
-    from ifood_actors.cli.extras import require_demo
-
-    require_demo()
-    from ifood_actors import simulator as fake
-
-    settings = fake.Settings(merchants=accounts, seed=seed)
-    app = settings.apps[0]
-
-    def ready(url: str) -> None:
-        say(url)
-        sys.stdout.flush()
-        note(f"simulated iFood with {accounts:,} restaurants; to pull from it:")
-        note(f"  export IFOOD_API_BASE_URL={url} IFOOD_API_ALLOW_HOST=127.0.0.1")
-        note(
-            f"  echo {app.client_secret} | ifood-actors apps add {app.name} "
-            f"--client-id {app.client_id} --kind {app.kind}"
-        )
-        note(f"  curl -s {url}/_simulator/accounts.csv | ifood-actors accounts import -")
-        note("Ctrl-C ends it")
-
-    fake.serve(settings, port=port, ready=ready)

@@ -1,0 +1,164 @@
+"""`ifood-actors simulator`: a fake iFood, and every way in which it can misbehave."""
+
+import sys
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from ifood_actors.cli.options import day, duration
+from ifood_actors.cli.output import note, say
+from ifood_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ifood_actors.simulator import FaultRates, Settings
+
+T = TypeVar("T")
+Words = TypeVar("Words", str, list[str])
+
+
+class RetryAfter(StrEnum):
+    """Whether a 429 says how long to wait, and in which form."""
+
+    NONE = "none"
+    SECONDS = "seconds"
+    DATE = "date"
+
+
+def simulator(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    accounts: Annotated[int, typer.Option(min=1, help="How many restaurants.")] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1,
+    today: Annotated[
+        date | None,
+        typer.Option(parser=day, metavar="YYYY-MM-DD", help="Its day; else the calendar's."),
+    ] = None,
+    quirk: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[,FIELD=VALUE]...",
+            help="Misbehave, as in status,status=503,resource=sales,times=2. Repeatable.",
+        ),
+    ] = None,
+    rough: Annotated[
+        bool, typer.Option("--rough", help="A bad day: 6 % of requests fail.")
+    ] = False,
+    faults: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=RATE[,NAME=RATE]...", help="As in server_error=0.02,cut=0.01."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP=N", help="Requests a minute, or none. Repeatable."),
+    ] = None,
+    retry_after: Annotated[
+        RetryAfter, typer.Option(help="What a 429 says beside its reset.")
+    ] = RetryAfter.NONE,
+    latency: Annotated[
+        float, typer.Option(min=0, max=60, metavar="SECONDS", help="Mean wait before an answer.")
+    ] = 0.0,
+    distributed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Share the stores among N owners who authorize.")
+    ] = 0,
+    token_life: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=duration,
+            metavar="DURATION",
+            show_default="3h",
+            help="How long an access token lives.",
+        ),
+    ] = None,
+    refresh_life: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=duration,
+            metavar="DURATION",
+            show_default="168h",
+            help="How long a refresh token lives.",
+        ),
+    ] = None,
+    spread: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=duration,
+            metavar="DURATION",
+            show_default="0",
+            help="403 after a store was linked.",
+        ),
+    ] = None,
+    revoked: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Stores that answer 403 for ever.")
+    ] = 0.0,
+) -> None:
+    """Serve a fake iFood API on this machine."""
+    from ifood_actors.cli.extras import require_demo
+
+    require_demo()
+    from ifood_actors import simulator as fake
+
+    quirks = [_read("--quirk", fake.quirk_of, text) for text in quirk or ()]
+    limits = _read("--limit", fake.limits_of, limit or [])
+    if distributed > accounts:
+        raise UsageError(f"--distributed {distributed}: there are only {accounts} restaurants")
+    usual = fake.Settings()
+    settings = fake.Settings(
+        merchants=accounts,
+        seed=seed,
+        apps=(fake.App(kind="distributed", owners=distributed) if distributed else fake.App(),),
+        today=today,
+        financial_per_minute=limits["financial"],
+        merchant_per_minute=limits["merchant"],
+        oauth_per_minute=limits["oauth"],
+        faults=_fault_rates(faults, rough=rough),
+        retry_after=retry_after.value,
+        latency_seconds=latency,
+        token_seconds=_seconds(token_life, usual.token_seconds),
+        refresh_token_seconds=_seconds(refresh_life, usual.refresh_token_seconds),
+        spread_seconds=_seconds(spread, usual.spread_seconds),
+        revoked_share=revoked,
+    )
+    fake.serve(settings, port=port, quirks=quirks, ready=lambda url: _introduce(url, settings))
+
+
+def _fault_rates(text: str | None, *, rough: bool) -> "FaultRates":
+    from ifood_actors import simulator as fake
+
+    if rough and text is not None:
+        raise UsageError("--rough and --faults exclude each other")
+    if text is not None:
+        return _read("--faults", fake.fault_rates_of, text)
+    return fake.ROUGH if rough else fake.FaultRates()
+
+
+def _seconds(given: timedelta | None, usual: float) -> float:
+    return usual if given is None else given.total_seconds()
+
+
+def _read(option: str, parse: "Callable[[Words], T]", words: Words) -> T:
+    try:
+        return parse(words)
+    except ValueError as error:
+        given = words if isinstance(words, str) else " ".join(words)
+        raise UsageError(f"{option} {given}: {error}") from None
+
+
+def _introduce(url: str, settings: "Settings") -> None:
+    """Say where it is, and how to pull from it."""
+    app = settings.apps[0]
+    say(url)
+    sys.stdout.flush()
+    note(f"simulated iFood with {settings.merchants:,} restaurants; to pull from it:")
+    note(f"  export IFOOD_API_BASE_URL={url} IFOOD_API_ALLOW_HOST=127.0.0.1")
+    note(
+        f"  echo {app.client_secret} | ifood-actors apps add {app.name} "
+        f"--client-id {app.client_id} --kind {app.kind}"
+    )
+    note(f"  curl -s {url}/_simulator/accounts.csv | ifood-actors accounts import -")
+    if app.kind == "distributed":
+        note(f"  ifood-actors apps authorize {app.name}   # once for each of {app.owners} owners")
+    note("Ctrl-C ends it")

@@ -1,0 +1,82 @@
+"""`ifood-actors simulator` and its switches; it needs no service."""
+
+import json
+import signal
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import CommandLine
+
+from ifood_actors.simulator.merchants import merchant_id
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path)
+
+
+def test_the_switches_reach_the_simulated_world(command):
+    merchant = merchant_id(7, 0)
+    switches = (
+        "--port 0 --accounts 4 --seed 7 --today 2026-09-22 --distributed 2 --rough"
+        " --limit financial=180 --limit oauth=none --retry-after seconds --latency 0.01"
+        " --token-life 6h --refresh-life 7d --spread 10m --revoked 0.1"
+        f" --quirk status,status=503,merchant={merchant},times=2 --quirk slow,resource=sales"
+    )
+    process = command.start("simulator", *switches.split())
+    try:
+        assert process.stdout
+        assert process.stderr
+        url = process.stdout.readline().strip()
+        hints = "".join(process.stderr.readline() for _ in range(6))
+        state = fetch(f"{url}/_simulator/state")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=35)
+    finally:
+        process.kill()
+
+    assert process.returncode == 0
+    assert (state["seed"], state["merchants"], state["today"]) == (7, 4, "2026-09-22")
+    assert state["limits"] == {"financial": 180, "merchant": 1000, "oauth": None}
+    assert [app["kind"] for app in state["apps"]] == ["distributed"]
+    assert [(quirk["quirk"], quirk["merchant"], quirk["times"]) for quirk in state["quirks"]] == [
+        ("status", merchant, 2),
+        ("slow", None, None),
+    ]
+    assert "apps authorize simulated" in hints
+    assert "2 owners" in hints
+
+
+WRONG = [
+    ("--quirk nonsense", "--quirk nonsense: quirk: Input should be"),
+    ("--quirk status,status=99", "status 99 is not in 100..599"),
+    ("--quirk cut,tymes=1", "--quirk cut,tymes=1: tymes: "),
+    ("--quirk cut,merchant=nobody", "unknown merchant 'nobody'"),
+    ("--quirk cut,resource=orders", "resource: "),
+    ("--limit orders=1", "--limit orders=1: orders is none of financial, merchant, oauth"),
+    ("--limit financial", "expected name=value, not 'financial'"),
+    ("--limit financial=0", "financial: "),
+    ("--faults cut=2", "--faults cut=2: rates lie between 0 and 1"),
+    ("--faults tut=0.1", "tut is none of server_error"),
+    ("--rough --faults cut=0.1", "--rough and --faults exclude each other"),
+    ("--today yesterday", "expected a day such as 2026-03-31"),
+    ("--token-life 3", "expected a duration such as 45s"),
+    ("--latency soon", "'--latency'"),
+    ("--distributed 9 --accounts 3", "--distributed 9: there are only 3 restaurants"),
+    ("--retry-after never", "'never' is not one of"),
+]
+
+
+def test_a_switch_that_cannot_be_is_refused_in_one_line(command):
+    outcomes = command.each([["simulator", "--port", "0", *words.split()] for words, _ in WRONG])
+
+    for (words, complaint), outcome in zip(WRONG, outcomes, strict=True):
+        assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1), words
+        assert complaint in outcome.err, words
+
+
+def fetch(url: str) -> Any:
+    with urllib.request.urlopen(url) as answer:  # noqa: S310 - http to loopback
+        return json.load(answer)
