@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.db import transaction
-from ifood_actors.errors import LeaseLost
+from ifood_actors.errors import LeaseLost, TimeLimitReached
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.logs import get_logger
 
@@ -18,6 +18,8 @@ log = get_logger(__name__)
 
 # Longer than anything a healthy job does between two signs of life; one HTTP exchange takes 60 s.
 STALLED_AFTER = timedelta(minutes=2)
+# From the claim to the last page. It ends a job in good order where JOB_LIMIT would interrupt it.
+LONGEST_READING = timedelta(minutes=8)
 _RENEWALS_PER_LEASE = 4
 
 
@@ -27,13 +29,20 @@ class Lease:
     def __init__(self, job: ClaimedJob) -> None:
         self.job = job
         self.lost = False
-        self._last_progress = time.monotonic()
+        self._started = self._last_progress = time.monotonic()
 
     def progress(self) -> None:
-        """Show that the job goes on; raises LeaseLost as soon as it is known to be another's."""
+        """
+        Show that the job goes on.
+
+        Raises LeaseLost as soon as the job is known to be another's, and TimeLimitReached after
+        8 minutes.
+        """
         if self.lost:
             raise LeaseLost(f"job {self.job.id} was taken over while it was in work")
         self._last_progress = time.monotonic()
+        if self._last_progress - self._started > LONGEST_READING.total_seconds():
+            raise TimeLimitReached(f"iFood was not read to the end within {LONGEST_READING}")
 
     def stalled(self) -> bool:
         return time.monotonic() - self._last_progress > STALLED_AFTER.total_seconds()
