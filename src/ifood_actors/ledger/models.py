@@ -75,14 +75,6 @@ class Job(SQLModel, table=True):
         Index("idx_jobs_day", "job_type", "job_day"),
         Index("idx_jobs_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
         Index("idx_jobs_run", "run_id", "status"),
-        # Which job read a given day of an account: see reporting.coverage.
-        Index(
-            "idx_jobs_covered",
-            "account_id",
-            "job_type",
-            "period_start",
-            postgresql_where=text("status = 'success'"),
-        ),
     )
 
     id: UUID = Field(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0002"
@@ -26,12 +25,6 @@ STATEMENTS = Path(__file__).with_suffix("")
 
 
 def upgrade() -> None:
-    op.create_index(
-        "idx_jobs_covered",
-        "ifood_jobs",
-        ["account_id", "job_type", "period_start"],
-        postgresql_where=sa.text("status = 'success'"),
-    )
     op.execute("CREATE SCHEMA IF NOT EXISTS reporting")
     for view in VIEWS:
         statements = (STATEMENTS / f"{view}.sql").read_text(encoding="utf-8")

@@ -24,9 +24,10 @@ LEFT JOIN LATERAL (
   SELECT id, job_day, finished_at FROM ifood_jobs
   WHERE account_id = account.id AND job_type = kinds.kind AND status = 'success'
     AND merchant_id = account.ifood_merchant_id
+    AND job_day > days.day  -- no period reaches beyond the day before its job's
     AND period_start <= days.day AND period_end >= days.day
     AND (result ->> 'complete')::boolean IS NOT FALSE
-  ORDER BY period_start DESC, job_day DESC LIMIT 1
+  ORDER BY job_day DESC LIMIT 1
 ) AS job ON true;
 
 COMMENT ON VIEW reporting.coverage IS
@@ -46,7 +47,7 @@ COMMENT ON COLUMN reporting.coverage.day IS
 COMMENT ON COLUMN reporting.coverage.covered IS
   'Whether a successful job read the day and came to the end of its list; false is a hole.';
 COMMENT ON COLUMN reporting.coverage.job_id IS
-  'The latest such job; NULL in a hole.';
+  'Of such jobs, the one of the latest day; NULL in a hole.';
 COMMENT ON COLUMN reporting.coverage.job_day IS
   'The day of that job.';
 COMMENT ON COLUMN reporting.coverage.read_at IS
