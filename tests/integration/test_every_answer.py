@@ -1,0 +1,268 @@
+"""Every answer that iFood can give, through a whole delivery: what it costs and what it leaves."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from answering import Bench, Outcome, Reply, script
+from scripted_api import a_sale, a_title, an_anticipation, closing, sales_page
+
+from ifood_actors.ifood import transport
+from ifood_actors.worker import leases
+
+pytestmark = pytest.mark.services
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "ifood-api.md"
+
+ONE_ITEM = {
+    "sales": sales_page(a_sale()),
+    "settlements_weekly": closing(a_title()),
+    "anticipations_daily": closing(an_anticipation()),
+}
+# Seven days of sales are halved three times; four weeks twice; thirty days twice, to eight.
+HALVED = {"sales": 4, "settlements_weekly": 3, "anticipations_daily": 3}
+# Eight weeks of settlements are two blocks.
+BLOCKS = {"sales": 1, "settlements_weekly": 2, "anticipations_daily": 1}
+
+# What a delivery comes to, by the class of the answer: status, error_code, charged attempts.
+CLASSES: dict[str, tuple[str, str | None, int]] = {
+    "data": ("success", None, 1),
+    "empty": ("success", None, 1),
+    "permanent": ("failed", "rejected", 1),
+    "permission": ("failed", "forbidden", 1),
+    "renew": ("failed", "unauthorized", 1),
+    "throttle": ("pending", None, 0),
+    "transient": ("pending", "server_fault", 1),
+    "schema": ("pending", "schema", 1),
+}
+
+
+@pytest.fixture
+def server():
+    with script() as server:
+        yield server
+
+
+@pytest.fixture
+def bench(engine, server) -> Iterator[Bench]:
+    bench = Bench(engine, server)
+    yield bench
+    bench.close()
+
+
+def outcome(meaning: str, *, requests: int, rows: int = 0) -> Outcome:
+    return Outcome(*CLASSES[meaning], requests, rows)
+
+
+def expected(status: int, kind: str) -> Outcome:
+    """The meaning of a status, written a second time and in another way than in the client."""
+    named = {200: "data", 204: "empty", 401: "renew", 403: "permission", 404: "empty"}
+    named |= {408: "transient", 425: "transient", 429: "throttle"}
+    meaning = named.get(status, "permanent" if status // 100 == 4 else "transient")
+    requests = {"data": BLOCKS[kind], "empty": BLOCKS[kind], "renew": 2}.get(meaning, 1)
+    if status // 100 == 5:
+        requests = HALVED[kind]
+    return outcome(meaning, requests=requests, rows=int(meaning == "data"))
+
+
+@pytest.mark.parametrize("hundred", range(100, 600, 100))
+@pytest.mark.parametrize("kind", ONE_ITEM)
+def test_every_status_has_its_outcome_whatever_its_body(bench, kind, hundred):
+    statuses = range(hundred, hundred + 100)
+    jobs = bench.plan(kind, count=100)
+
+    outcomes = {
+        status: bench.outcome_of(job, Reply(status, ONE_ITEM[kind]))
+        for status, job in zip(statuses, jobs, strict=True)
+    }
+
+    assert outcomes == {status: expected(status, kind) for status in statuses}
+
+
+class Case(NamedTuple):
+    """Replies in order, the last one for ever; and what they come to."""
+
+    replies: Sequence[Reply]
+    meaning: str
+    requests: int = 1
+    rows: int = 0
+    kind: str = "sales"
+
+
+def case(*replies: Reply, meaning: str, requests: int = 1, rows: int = 0) -> Case:
+    return Case(replies, meaning, requests, rows)
+
+
+KONG = {"message": "no Route matched with those values"}
+ERROR = {"error": {"code": "X", "message": "No sales found", "field": "", "details": ""}}
+ERROR_404 = {"error": "404", "message": "No anticipations found"}
+CODE = {"code": "409", "message": "already requested"}
+HTML = b"<html><b>502 Bad Gateway</b></html>"
+SALE = sales_page(a_sale())
+PAST_THE_END = {"error": {"code": "BadRequest", "message": "Invalid page. pageCount = 1"}}
+NOT_THE_STORE = {"message": "user is forbidden to access merchant"}
+NOT_THE_MODULE = {"message": "ifood-kong-validate-headers-plugin: forbidden"}
+
+# Section 8 of docs/ifood-api.md, row by row.
+ANSWERS = {
+    "200 with a list": [case(Reply(200, SALE), meaning="data", rows=1)],
+    "200 with an empty list": [
+        case(Reply(200, sales_page(pages=0)), meaning="empty"),
+        case(Reply(200, [sales_page(pages=0)]), meaning="empty"),
+        case(Reply(200, []), meaning="empty"),
+        Case([Reply(200, closing())], "empty", 2, kind="settlements_weekly"),
+        Case([Reply(200, closing())], "empty", 1, kind="anticipations_daily"),
+    ],
+    "200 with null for a list": [case(Reply(200, {"sales": None}), meaning="empty")],
+    "200 without a body, 204": [
+        case(Reply(200), meaning="empty"),
+        case(Reply(204), meaning="empty"),
+    ],
+    "200 without its list": [
+        case(Reply(200, {"data": []}), meaning="schema"),
+        case(Reply(200, KONG), meaning="schema"),
+    ],
+    "200 with NaN, Infinity or money that is not sure": [
+        case(Reply(200, b'{"sales": [{"id": "1", "x": NaN}]}'), meaning="schema"),
+        case(Reply(200, b'{"sales": [], "total": -Infinity}'), meaning="schema"),
+        Case([Reply(200, closing(a_title(amount=None)))], "schema", kind="settlements_weekly"),
+    ],
+    "200 that is no JSON, or cut": [
+        case(Reply(200, HTML), meaning="transient"),
+        case(Reply(200, b'{"sales": ['), meaning="transient"),
+        case(Reply(200, SALE, cut=True), meaning="transient"),
+    ],
+    "another 2xx, 3xx, a lone 1xx": [
+        case(Reply(206, SALE), meaning="transient"),
+        case(Reply(302, headers={"Location": "/elsewhere"}), meaning="transient"),
+        case(Reply(103), meaning="transient"),
+    ],
+    "400 that says Invalid page, after page 1": [
+        case(
+            Reply(200, sales_page(a_sale(), pages=None)),
+            Reply(400, PAST_THE_END),
+            meaning="data",
+            requests=2,
+            rows=1,
+        )
+    ],
+    "any other 400": [
+        case(Reply(400, ERROR), meaning="permanent"),
+        case(Reply(400, CODE), meaning="permanent"),
+        case(Reply(400, HTML), meaning="permanent"),
+        case(Reply(400, PAST_THE_END), meaning="permanent"),
+    ],
+    "401": [
+        case(Reply(401, ERROR), meaning="renew", requests=2),
+        case(Reply(401, KONG), meaning="renew", requests=2),
+        case(Reply(401), Reply(200, SALE), meaning="data", requests=2, rows=1),
+        case(Reply(401), Reply(503), Reply(204), meaning="empty", requests=4),
+    ],
+    "403": [
+        case(Reply(403, NOT_THE_STORE), meaning="permission"),
+        case(Reply(403, NOT_THE_MODULE), meaning="permission"),
+        case(Reply(403, HTML), meaning="permission"),
+    ],
+    "404": [
+        Case([Reply(404, body)], "empty", BLOCKS[kind], kind=kind)
+        for body in (ERROR, ERROR_404, KONG, HTML, b"")
+        for kind in BLOCKS
+    ],
+    "409, 422, another 4xx": [
+        case(Reply(409, CODE), meaning="permanent"),
+        case(Reply(422, ERROR), meaning="permanent"),
+        case(Reply(418, HTML), meaning="permanent"),
+    ],
+    "429": [
+        case(Reply(429, KONG, {"Retry-After": "7"}), meaning="throttle"),
+        case(Reply(429, KONG, {"X-RateLimit-Reset": "12"}), meaning="throttle"),
+        case(Reply(429, HTML), meaning="throttle"),
+        case(
+            Reply(200, sales_page(a_sale(), pages=2)),
+            Reply(429),
+            meaning="throttle",
+            requests=2,
+        ),
+    ],
+    "408, 425": [
+        case(Reply(408, KONG), meaning="transient"),
+        case(Reply(425), meaning="transient"),
+    ],
+    "500, 502, 503, 504": [
+        case(Reply(500, ERROR), meaning="transient", requests=4),
+        case(Reply(502, HTML), meaning="transient", requests=4),
+        case(Reply(503), meaning="transient", requests=4),
+        case(Reply(504, HTML), Reply(200, SALE), meaning="data", requests=3, rows=1),
+    ],
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_every_answer_of_the_page_has_its_outcome(bench, answer):
+    for number, one in enumerate(ANSWERS[answer]):
+        [job] = bench.plan(one.kind)
+
+        found = bench.outcome_of(job, *one.replies)
+
+        assert found == outcome(one.meaning, requests=one.requests, rows=one.rows), number
+
+
+def test_the_page_tells_every_answer_that_is_proved_here():
+    _, _, rest = DOCUMENT.read_text().partition("## 8. ")
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", rest.split("\n## ")[0], re.MULTILINE)
+
+    assert rows[2:] == list(ANSWERS)
+
+
+def test_a_silent_server_is_transient(engine, server, monkeypatch):
+    monkeypatch.setattr(transport, "READ_SECONDS", 0.2)
+    bench = Bench(engine, server)
+    [job] = bench.plan("sales")
+
+    # It announces a body that never comes.
+    found = bench.outcome_of(job, Reply(200, headers={"Transfer-Encoding": "chunked"}))
+
+    assert found == outcome("transient", requests=1)
+    bench.close()
+
+
+def test_an_answer_beyond_all_measure_is_transient(bench, monkeypatch):
+    monkeypatch.setattr(transport, "MAX_BODY_BYTES", 1_000)
+    [job] = bench.plan("sales")
+
+    found = bench.outcome_of(job, Reply(200, sales_page(a_sale(note="x" * 1_000))))
+
+    assert found == outcome("transient", requests=1)
+
+
+def test_a_list_that_is_not_read_to_its_end_in_time_ends_in_good_order(bench, monkeypatch):
+    monkeypatch.setattr(leases, "LONGEST_READING", timedelta(0))
+    [job] = bench.plan("sales")
+
+    found = bench.outcome_of(job, Reply(200, SALE))
+
+    assert found == Outcome("pending", "time_limit", attempts=1, requests=1, rows=0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "attempts", "status"),
+    [
+        (Reply(503), [1, 2, 3], "failed"),
+        (Reply(200, KONG), [1, 2], "failed"),
+        (Reply(429), [0, 0, 0, 0], "pending"),
+        (Reply(403), [1], "failed"),
+    ],
+)
+def test_attempts_are_charged_until_they_are_used_up(bench, reply, attempts, status):
+    [job] = bench.plan("sales")
+    outcomes = [bench.outcome_of(job, reply)]
+
+    for _ in attempts[1:]:
+        bench.let_its_wait_pass(job)
+        outcomes.append(bench.outcome_of(job, reply))
+
+    assert [found.attempts for found in outcomes] == attempts
+    assert outcomes[-1].status == status
