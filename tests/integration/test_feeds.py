@@ -58,7 +58,7 @@ def client(ifood):
         token=lambda _app: token,
         invalidate=lambda *_: None,
         pace=lambda *_: None,
-        close=lambda *_: None,
+        heed=lambda *_: None,
     )
     with http_client(threads=1) as http:
         yield IfoodClient(base_url=ifood.url, http=http, access=access)

@@ -34,7 +34,7 @@ class Bench:
             token=lambda _app: self.tokens[0],
             invalidate=self.invalidate,
             pace=lambda _app, group, _progress: self.story.append(f"slot {group}"),
-            close=lambda _app, group, error: self.story.append(f"close {group} {error.after}"),
+            heed=lambda _app, group, answer: self.story.append(f"{answer.status} {group}"),
         )
         http = http_client(threads=1, transport=httpx.MockTransport(self.answer))
         self.client = IfoodClient(base_url=BASE_URL, http=http, access=access)
@@ -61,7 +61,7 @@ def test_a_get_spends_one_slot_and_carries_the_token_to_the_configured_host():
     value = bench.api.get("sales", {"page": "1"})
 
     assert value == {"sales": []}
-    assert bench.story == ["slot financial", "request Bearer first", "progress"]
+    assert bench.story == ["slot financial", "request Bearer first", "200 financial", "progress"]
     assert str(bench.sent[0].url) == f"{BASE_URL}/financial/v3.0/merchants/m-1/sales?page=1"
     assert bench.sent[0].headers["User-Agent"].startswith("ifood-actors/")
     assert bench.api.requests == 1
@@ -92,9 +92,11 @@ def test_a_401_renews_the_token_once_and_repeats_once():
     assert bench.story == [
         "slot financial",
         "request Bearer first",
+        "401 financial",
         "invalidate first",
         "slot financial",
         "request Bearer second",
+        "200 financial",
         "progress",
     ]
     assert bench.api.requests == 2
@@ -109,14 +111,14 @@ def test_a_second_401_is_unauthorized():
     assert len(bench.sent) == 2
 
 
-def test_a_429_closes_the_limiter_for_everybody():
+def test_a_429_is_heeded_by_the_limiter_and_sends_the_job_away():
     bench = Bench(httpx.Response(429, headers={"Retry-After": "7"}))
 
     with pytest.raises(Throttled) as raised:
         bench.api.get("sales", {})
 
     assert raised.value.after == timedelta(seconds=7)
-    assert bench.story[-1] == "close financial 0:00:07"
+    assert bench.story[-1] == "429 financial"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -11,8 +11,9 @@ from ifood_actors.ifood.client import (
     Resource,
     fleet_access,
 )
+from ifood_actors.ifood.closures import EndpointGroup, read_closures
 from ifood_actors.ifood.crypto import Vault
-from ifood_actors.ifood.limiter import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood.limiter import Limiter, Reservation
 from ifood_actors.ifood.models import App, AppKind, CachedToken, Limit
 from ifood_actors.ifood.tokens import Tokens
 from ifood_actors.ifood.transport import http_client
@@ -36,6 +37,7 @@ __all__ = [
     "Vault",
     "fleet_access",
     "http_client",
+    "read_closures",
     "register_app",
     "request_token",
 ]

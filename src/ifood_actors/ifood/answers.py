@@ -1,6 +1,7 @@
 """What an answer of iFood means: an error by its status alone, a value by its JSON."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,7 @@ import simplejson
 
 from ifood_actors.errors import (
     Forbidden,
+    JobError,
     Rejected,
     SchemaBroken,
     ServerFault,
@@ -29,6 +31,7 @@ DEFAULT_PAUSE = timedelta(seconds=30)  # after a 429 that does not say how long
 SHORTEST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(hours=1)
 
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
@@ -81,17 +84,63 @@ def error_text(answer: Answer) -> str:
     return answer.clean(text)
 
 
-def pause(headers: httpx.Headers) -> timedelta:
+def is_served(answer: Answer) -> bool:
     """
-    Say how long a 429 asks to wait, between 1 s and 1 h.
+    Tell whether iFood itself answered, be it by a refusal.
+
+    A fault, a 429 and the gateway's HTML (a page that says "maintenance" with 200) are no sign
+    that it works.
+    """
+    try:
+        raise_for_ifood(answer)
+    except (ServerFault, Throttled):
+        return False
+    except JobError:
+        pass
+    return not answer.body.lstrip().startswith(b"<")
+
+
+def pause(headers: httpx.Headers) -> timedelta:
+    """Say how long a 429 sends a job away: as it asks, else for 30 s."""
+    return asked_pause(headers) or DEFAULT_PAUSE
+
+
+def asked_pause(headers: httpx.Headers) -> timedelta | None:
+    """
+    Say how long a 429 asks to wait, between 1 s and 1 h; None when it does not say.
 
     `Retry-After` (seconds or a date) comes first, as some clients have seen it; then
-    `X-RateLimit-Reset`, in seconds (iFood rate-limit guide); then 30 s.
+    `X-RateLimit-Reset`, in seconds (iFood rate-limit guide).
     """
-    for asked in (_retry_after(headers), _seconds(headers.get("X-RateLimit-Reset", ""))):
-        if asked is not None:
-            return timedelta(seconds=min(asked, LONGEST_PAUSE.total_seconds()))
-    return DEFAULT_PAUSE
+    asked = _retry_after(headers)
+    return rate_headers(headers).reset if asked is None else _bounded(asked)
+
+
+@dataclass(frozen=True)
+class RateHeaders:
+    """What an answer tells of the limit; None where it is silent, or says nonsense."""
+
+    limit: int | None
+    remaining: int | None
+    reset: timedelta | None
+
+
+def rate_headers(headers: httpx.Headers) -> RateHeaders:
+    """Read `X-RateLimit-Limit`, `-Remaining` and `-Reset` in seconds (iFood rate-limit guide)."""
+    reset = _seconds(headers.get("X-RateLimit-Reset", ""))
+    return RateHeaders(
+        limit=_count(headers.get("X-RateLimit-Limit", "")) or None,
+        remaining=_count(headers.get("X-RateLimit-Remaining", "")),
+        reset=None if reset is None else _bounded(reset),
+    )
+
+
+def _count(value: str) -> int | None:
+    return int(value) if _COUNT.fullmatch(value.strip()) else None
+
+
+def _bounded(seconds: float) -> timedelta:
+    return timedelta(seconds=min(seconds, LONGEST_PAUSE.total_seconds()))
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

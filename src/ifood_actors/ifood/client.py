@@ -15,9 +15,10 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ifood_actors.errors import Rejected, SchemaBroken, Throttled, Unauthorized
+from ifood_actors.errors import Rejected, SchemaBroken, Unauthorized
 from ifood_actors.ifood.answers import JsonValue, parse, raise_for_ifood
-from ifood_actors.ifood.limiter import EndpointGroup, Limiter
+from ifood_actors.ifood.closures import EndpointGroup
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tokens import Tokens
 from ifood_actors.ifood.transport import Answer, exchange
 
@@ -47,7 +48,7 @@ class Access:
     token: Callable[[UUID], str]
     invalidate: Callable[[UUID, str], None]  # this token was refused
     pace: Callable[[UUID, EndpointGroup, Callable[[], None]], None]  # returns when it is time
-    close: Callable[[UUID, EndpointGroup, Throttled], None]  # nobody may send for a while
+    heed: Callable[[UUID, EndpointGroup, Answer], None]  # what it says of the pace
 
 
 def fleet_access(tokens: Tokens, limiter: Limiter) -> Access:
@@ -58,9 +59,7 @@ def fleet_access(tokens: Tokens, limiter: Limiter) -> Access:
         pace=lambda app_id, group, on_progress: limiter.acquire(
             app_id, group, on_progress=on_progress
         ),
-        close=lambda app_id, group, error: limiter.close(
-            app_id, group, after=error.after, reason=str(error)
-        ),
+        heed=limiter.heed,
     )
 
 
@@ -175,11 +174,8 @@ class _Calls:
         self.requests += 1
         answer = exchange(self.http, request, secrets=[token])
 
-        try:
-            raise_for_ifood(answer)
-        except Throttled as error:
-            self.access.close(self.app_id, self.group, error)
-            raise
+        self.access.heed(self.app_id, self.group, answer)
+        raise_for_ifood(answer)
         self.on_progress()
         return answer
 

@@ -11,60 +11,46 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from threading import Event
-from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, TextClause
 
 from ifood_actors.errors import Throttled
+from ifood_actors.ifood import limit_statements as statements
+from ifood_actors.ifood.answers import (
+    DEFAULT_PAUSE,
+    asked_pause,
+    error_text,
+    is_served,
+    rate_headers,
+)
+from ifood_actors.ifood.closures import (
+    BREAKS_AFTER,
+    LONGEST_CLOSURE,
+    Closures,
+    EndpointGroup,
+    read_closures,
+)
+from ifood_actors.ifood.transport import Answer
+from ifood_actors.logs import get_logger
 
-EndpointGroup = Literal["financial", "merchant", "oauth"]
+log = get_logger(__name__)
 
 WINDOW = timedelta(seconds=60)  # iFood's limits are per minute
 LATENESS = timedelta(seconds=1)  # of a sender that wakes up late; a later one gives its slot up
 DELIVERY = timedelta(seconds=1)  # by which the way to iFood may differ between two requests
 
 LONGEST_WAIT = timedelta(minutes=5)  # no reservation lies further ahead
-LONGEST_CLOSURE = timedelta(hours=1)
+PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
+MEMORY = timedelta(days=1)  # for which a limit that iFood named is believed
+CALM = timedelta(minutes=5)  # after a closure; a 429 that says nothing sooner doubles the pause
 
 _CLOSURES_KEPT = 1.0  # seconds for which a process believes what it read about closures
+_LEARN_AGAIN = 3600.0  # seconds, for the same limit seen on every answer
 _SLICE = 0.5  # seconds; a thread in one long wait cannot be interrupted by Dramatiq
 _PROGRESS_EVERY = 5.0  # seconds
-
-_RESERVE = text("""
-    INSERT INTO ifood_limits AS l (app_id, endpoint_group, next_free_at)
-    VALUES (:app_id, :group, clock_timestamp() + :interval)
-    ON CONFLICT (app_id, endpoint_group) DO UPDATE
-    SET next_free_at = greatest(l.next_free_at, l.closed_until, clock_timestamp()) + :interval
-    WHERE greatest(l.next_free_at, l.closed_until) <= clock_timestamp() + :max_wait
-    RETURNING extract(epoch FROM next_free_at - :interval - clock_timestamp())::float8 AS wait
-""")
-
-# An instant beyond what can be reserved is left from a clock that has been set back since.
-_REFUSED = text("""
-    UPDATE ifood_limits
-    SET next_free_at = least(next_free_at, clock_timestamp() + :longest_wait),
-        closed_until = CASE WHEN closed_until IS NOT NULL  -- least() would make one of NULL
-            THEN least(closed_until, clock_timestamp() + :longest_closure) END
-    WHERE app_id = :app_id AND endpoint_group = :group
-    RETURNING greatest(next_free_at, closed_until) - clock_timestamp() AS wait
-""")
-
-_CLOSE = text("""
-    INSERT INTO ifood_limits AS l
-        (app_id, endpoint_group, next_free_at, closed_until, closed_reason)
-    VALUES (:app_id, :group, clock_timestamp(), clock_timestamp() + :after, :reason)
-    ON CONFLICT (app_id, endpoint_group) DO UPDATE
-    SET closed_until = excluded.closed_until, closed_reason = excluded.closed_reason
-    WHERE l.closed_until IS NULL OR l.closed_until < excluded.closed_until
-""")
-
-_CLOSED = text("""
-    SELECT app_id, extract(epoch FROM closed_until - clock_timestamp())::float8 AS remaining
-    FROM ifood_limits
-    WHERE endpoint_group = :group AND closed_until > clock_timestamp()
-""")
 
 
 def interval(limit: int) -> timedelta:
@@ -76,18 +62,26 @@ def interval(limit: int) -> timedelta:
     span W; with T just above W / limit that is `limit`. (As GCRA with rate r = 1 / T and burst
     B = 1: r * W + B - 1 <= limit.) Of a limit, 60 / 62 = 96.8 % can be used.
     """
-    span = WINDOW + LATENESS + DELIVERY
-    return span / limit + timedelta(microseconds=1)
+    return _span() / limit + timedelta(microseconds=1)
+
+
+def _span() -> timedelta:
+    return WINDOW + LATENESS + DELIVERY
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """The right to send one request, on this process's monotonic clock (seconds)."""
+    """
+    The right to send one request, on this process's monotonic clock (seconds).
+
+    A `probe` is the one request that is let through an open breaker.
+    """
 
     app_id: UUID
     group: EndpointGroup
     not_before: float
     not_after: float
+    probe: bool = False
 
 
 class Limiter:
@@ -107,9 +101,10 @@ class Limiter:
     ) -> None:
         # One statement is one transaction: a process frozen in between would hold the hot row.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._intervals = {group: interval(rate) for group, rate in rates.items()}
+        self._rates = dict(rates)
         self._stopping = stopping or Event()
-        self._closures: dict[EndpointGroup, _Closures] = {}
+        self._closures: dict[EndpointGroup, Closures] = {}
+        self._learned: dict[tuple[UUID, EndpointGroup], tuple[int, float]] = {}
 
     def acquire(
         self,
@@ -139,21 +134,29 @@ class Limiter:
 
         Raises Throttled, with nothing reserved, when it is not.
         """
+        pace = {
+            "interval": interval(self._rates[group]),
+            "span": _span(),
+            "memory": MEMORY,
+            "max_wait": min(max_wait, LONGEST_WAIT),
+            "breaks_after": BREAKS_AFTER,
+            "probe_every": PROBE_EVERY,
+        }
         row = {"app_id": app_id, "group": group}
-        pace = {"interval": self._intervals[group], "max_wait": min(max_wait, LONGEST_WAIT)}
         asked_at = time.monotonic()
 
         with self._engine.connect() as connection:
-            wait = connection.execute(_RESERVE, row | pace).scalar_one_or_none()
-            if wait is None:
+            slot = connection.execute(statements.RESERVE, row | pace).one_or_none()
+            if slot is None:
                 bounds = {"longest_wait": LONGEST_WAIT, "longest_closure": LONGEST_CLOSURE}
-                after = connection.execute(_REFUSED, row | bounds).scalar_one()
+                after = connection.execute(statements.REFUSED, row | bounds).scalar_one()
                 raise Throttled(f"no {group} request is free yet", after=max(after, timedelta(0)))
 
         # The database read its clock at some instant between the two readings of ours: never
         # early counts from the later one, never too late from the earlier one.
-        not_after = asked_at + wait + LATENESS.total_seconds()
-        return Reservation(app_id, group, time.monotonic() + wait, not_after)
+        not_after = asked_at + slot.wait + LATENESS.total_seconds()
+        not_before = time.monotonic() + slot.wait
+        return Reservation(app_id, group, not_before, not_after, probe=slot.probe)
 
     def wait_for(
         self, reservation: Reservation, *, on_progress: Callable[[], None] = lambda: None
@@ -171,7 +174,8 @@ class Limiter:
                 on_progress()
                 progress_at = time.monotonic() + _PROGRESS_EVERY
 
-        if reservation.app_id in self.closed(reservation.group):
+        # A probe closed the row itself, for everybody else.
+        if not reservation.probe and reservation.app_id in self.closed(reservation.group):
             return False
         return time.monotonic() <= reservation.not_after
 
@@ -182,9 +186,7 @@ class Limiter:
         Slots that others hold already are given up when they notice, within a second.
         """
         after = min(after, LONGEST_CLOSURE)
-        values = {"app_id": app_id, "group": group, "after": after, "reason": reason}
-        with self._engine.connect() as connection:
-            connection.execute(_CLOSE, values)
+        self._write(statements.CLOSE, app_id, group, after=after, reason=reason)
         self._closures.pop(group, None)
 
     def closed(self, group: EndpointGroup) -> dict[UUID, timedelta]:
@@ -194,22 +196,93 @@ class Limiter:
         It is read at most once a second by a process. Durations, so that no two clocks are
         compared.
         """
+        return self._closures_of(group).closed()
+
+    def heed(self, app_id: UUID, group: EndpointGroup, answer: Answer) -> None:
+        """
+        Take from an answer what iFood thinks of the fleet's pace.
+
+        A 429 closes for as long as its headers ask, else for 30 s and twice as long each time that
+        it comes again soon. `X-RateLimit-Remaining: 0` closes until `X-RateLimit-Reset`, and an
+        `X-RateLimit-Limit` that is lower than the configured rate (a minute, as all in iFood's
+        rate-limit guide) replaces it for a day. Every answer that iFood itself gave ends a series
+        of failures.
+        """
+        told = rate_headers(answer.headers)
+        if told.limit is not None:
+            self._learn(app_id, group, told.limit)
+
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._throttled(app_id, group, answer)
+        elif told.remaining == 0 and told.reset is not None:
+            self.close(app_id, group, after=told.reset, reason="iFood's limit is used up")
+        if is_served(answer):
+            self._answered(app_id, group)
+
+    def failed(self, app_id: UUID, group: EndpointGroup) -> timedelta | None:
+        """
+        Count a delivery that ended in a fault of iFood's.
+
+        Ten in a row, whoever had them, open the breaker: the application is closed, but for one
+        request a minute, until one is answered. Gives for how long it is closed, None when the
+        breaker is not open.
+        """
+        values = {
+            "breaks_after": BREAKS_AFTER,
+            "probe_every": PROBE_EVERY,
+            "longest": LONGEST_CLOSURE,
+            "reason": f"iFood fails; one request in {PROBE_EVERY.total_seconds():.0f} s tries",
+        }
+        row = {"app_id": app_id, "group": group}
+        with self._engine.connect() as connection:
+            found = connection.execute(statements.FAILED, row | values).one_or_none()
+        self._closures.pop(group, None)
+
+        if found is None or found.failures < BREAKS_AFTER:
+            return None
+        if found.failures == BREAKS_AFTER:
+            log.error("breaker.opened", app_id=str(app_id), group=group, failures=found.failures)
+        closed_for: timedelta = found.closed_for
+        return closed_for
+
+    def _throttled(self, app_id: UUID, group: EndpointGroup, answer: Answer) -> None:
+        after, reason = asked_pause(answer.headers), f"429 {error_text(answer)}".strip()
+        if after is not None:
+            self.close(app_id, group, after=after, reason=reason)
+            return
+        bounds = {"calm": CALM, "shortest": DEFAULT_PAUSE, "longest": LONGEST_CLOSURE}
+        self._write(statements.BACK_OFF, app_id, group, reason=reason, **bounds)
+        self._closures.pop(group, None)
+
+    def _answered(self, app_id: UUID, group: EndpointGroup) -> None:
+        closures = self._closures_of(group)
+        if app_id not in closures.troubled:  # the usual case, at no cost
+            return
+        self._write(statements.ANSWERED, app_id, group, breaks_after=BREAKS_AFTER)
+        self._closures.pop(group, None)
+        if app_id in closures.broken:
+            log.warning("breaker.closed", app_id=str(app_id), group=group)
+
+    def _learn(self, app_id: UUID, group: EndpointGroup, per_minute: int) -> None:
+        if per_minute >= self._rates[group]:
+            return
+        known, at = self._learned.get((app_id, group), (0, 0.0))
+        if known == per_minute and time.monotonic() - at < _LEARN_AGAIN:
+            return
+        learned = self._write(statements.LEARN, app_id, group, per_minute=per_minute, memory=MEMORY)
+        self._learned[app_id, group] = (per_minute, time.monotonic())
+        if learned:
+            log.warning("limit.learned", app_id=str(app_id), group=group, per_minute=per_minute)
+
+    def _closures_of(self, group: EndpointGroup) -> Closures:
         kept = self._closures.get(group)
         if kept is None or time.monotonic() - kept.read_at > _CLOSURES_KEPT:
-            kept = self._closures[group] = self._read_closures(group)
+            kept = self._closures[group] = read_closures(self._engine, group)
+        return kept
 
-        age = time.monotonic() - kept.read_at
-        left = {app_id: seconds - age for app_id, seconds in kept.remaining.items()}
-        return {app_id: timedelta(seconds=s) for app_id, s in left.items() if s > 0}
-
-    def _read_closures(self, group: EndpointGroup) -> "_Closures":
-        read_at = time.monotonic()
+    def _write(
+        self, statement: TextClause, app_id: UUID, group: EndpointGroup, **values: object
+    ) -> int:
         with self._engine.connect() as connection:
-            rows = connection.execute(_CLOSED, {"group": group})
-            return _Closures(read_at, {row.app_id: row.remaining for row in rows})
-
-
-@dataclass(frozen=True)
-class _Closures:
-    read_at: float
-    remaining: dict[UUID, float]
+            done = connection.execute(statement, {"app_id": app_id, "group": group, **values})
+            return done.rowcount

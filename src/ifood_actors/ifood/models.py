@@ -4,7 +4,16 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Integer,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy import func as sql
 from sqlmodel import Field, SQLModel
 
@@ -77,5 +86,11 @@ class Limit(SQLModel, table=True):
     app_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     endpoint_group: str = Field(sa_column=Column(Text, primary_key=True))
     next_free_at: datetime = Field(sa_column=_instant(nullable=False))
+    closed_at: datetime | None = Field(default=None, sa_column=_instant())
     closed_until: datetime | None = Field(default=None, sa_column=_instant())
     closed_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    # Deliveries in a row that ended in a fault of iFood's; ten of them open the breaker.
+    failures: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    # What iFood's answers named as its limit, when that is lower than the configured one.
+    learned_per_minute: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
+    learned_at: datetime | None = Field(default=None, sa_column=_instant())

@@ -4,7 +4,7 @@ The ledger: one method an act.
 Nobody else writes its tables; whoever does so by hand is noticed by a trigger.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -143,25 +143,21 @@ class Ledger:
         """End a job in `failed`. Raises LeaseLost."""
         self._settle(statements.FAIL, Act.FAIL, job, error_code=error_code, reason=reason)
 
-    def due(self, *, limit: int) -> list[DueJob]:
+    def due(self, *, limit: int, shut: Collection[UUID] = ()) -> list[DueJob]:
         """
-        Lock the jobs whose `wake_at` has passed, oldest first; two relays never see the same.
+        Lock the jobs whose `wake_at` has passed; two relays never see the same.
 
-        They are found by `wake_at`, never by "after the last id": rows that commit late are
-        found late, not never.
+        High priority comes before low, then the oldest slot. They are found by `wake_at`, never
+        by "after the last id": rows that commit late are found late, not never. Pending jobs of
+        applications that are `shut` stay where they are, unwritten, until they are not.
         """
-        return [
-            DueJob(
-                id=row.id,
-                kind=row.kind,
-                status=JobStatus(row.status),
-                attempts=row.attempts,
-                dispatch_no=row.dispatch_no,
-                resend=row.resend,
-                due_in=row.due_in,
-            )
-            for row in self._session.execute(statements.DUE, {"limit": limit})
-        ]
+        rows = self._session.execute(statements.DUE, {"limit": limit, "apps": list(shut)})
+        return [_due(row) for row in rows]
+
+    def probe(self, app_id: UUID) -> DueJob | None:
+        """Lock one due job of an application, another one each time as long as there are some."""
+        row = self._session.execute(statements.PROBE, {"apps": [app_id]}).one_or_none()
+        return None if row is None else _due(row)
 
     def dispatch(self, job_ids: Sequence[UUID], *, grace: timedelta) -> None:
         """
@@ -252,6 +248,18 @@ def _claimed(row: Row[Any]) -> ClaimedJob:
         period_end=row.period_end,
         attempts=row.attempts + 1,
         lease_no=row.lease_no + 1,
+    )
+
+
+def _due(row: Row[Any]) -> DueJob:
+    return DueJob(
+        id=row.id,
+        kind=row.kind,
+        status=JobStatus(row.status),
+        attempts=row.attempts,
+        dispatch_no=row.dispatch_no,
+        resend=row.resend,
+        due_in=row.due_in,
     )
 
 

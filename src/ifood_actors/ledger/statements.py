@@ -77,7 +77,7 @@ SNOOZE = _act(
     " attempts = attempts - 1",
     where=_FENCED,
 )
-SNOOZE_UNCLAIMED = _act(f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp()")
+SNOOZE_UNCLAIMED = _act(f"{_WAITING}, next_retry_at = {_LATER}, wake_at = {_LATER}")
 CANCEL = _act(
     f"status = 'cancelled', {_FINISHED}",
     where="id = ANY(:ids) AND status = 'pending'",
@@ -87,11 +87,22 @@ REQUEUE = _act(
     " wake_at = statement_timestamp()",
     where="id = ANY(:ids) AND status IN ('failed', 'cancelled')",
 )
-DUE = text("""
+_DUE = """
     SELECT id, job_type AS kind, status, attempts, dispatch_no, dispatched_at IS NOT NULL AS resend,
       coalesce(next_retry_at, scheduled_for) - statement_timestamp() AS due_in
     FROM ifood_jobs WHERE wake_at <= statement_timestamp()
-    ORDER BY wake_at, scheduled_for LIMIT :limit FOR UPDATE SKIP LOCKED
+"""
+_BY_APP = "account_id IN (SELECT id FROM accounts WHERE app_id = ANY(CAST(:apps AS uuid[])))"
+# The sub-select is not even started when no application is shut.
+DUE = text(f"""
+    {_DUE} AND (cardinality(CAST(:apps AS uuid[])) = 0 OR status = 'running' OR NOT {_BY_APP})
+    ORDER BY priority DESC, scheduled_for LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+# Least recently woken first, so that a job which iFood always fails at is not the only one to try.
+PROBE = text(f"""
+    {_DUE} AND status = 'pending' AND {_BY_APP}
+      AND coalesce(next_retry_at, scheduled_for) <= statement_timestamp()
+    ORDER BY wake_at, priority DESC, scheduled_for LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 DISPATCH = _act(
     """

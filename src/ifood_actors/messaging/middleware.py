@@ -28,7 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors import metrics
 from ifood_actors.db import transaction
-from ifood_actors.errors import DatabaseFault, JobError, Throttled, TimeLimitReached
+from ifood_actors.errors import DatabaseFault, JobError, ServerFault, Throttled, TimeLimitReached
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.logs import get_logger
@@ -39,6 +39,8 @@ log = get_logger(__name__)
 
 # HTTP total 60 s < page loop 8 min < this < RabbitMQ's consumer_timeout of 30 min.
 JOB_LIMIT = timedelta(minutes=10)
+
+SHORT_CLOSURE = timedelta(seconds=5)
 
 CLAIM_AGAIN_MS = 10_000
 
@@ -101,7 +103,12 @@ class Metrics(Middleware):
 
 
 class RateLimit(Middleware):
-    """Send a job back, before it is claimed, while its application's limiter is closed."""
+    """
+    Send a job back, before it is claimed, while its application's limiter is closed.
+
+    A closure that ends soon is waited for at the limiter: to send the whole queue away would cost
+    two rows of history for each job, and a tick of the relay.
+    """
 
     def __init__(self, engine: Engine, limiter: Limiter, *, actor: str) -> None:
         self._engine = engine
@@ -109,7 +116,8 @@ class RateLimit(Middleware):
         self._actor = actor
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
-        closed = self._limiter.closed("financial")
+        closures = self._limiter.closed("financial")
+        closed = {app_id: left for app_id, left in closures.items() if left > SHORT_CLOSURE}
         if not closed:  # the usual case, at no cost
             return
         order = Order.from_kwargs(message.kwargs)
@@ -126,8 +134,11 @@ class RateLimit(Middleware):
 class LedgerRetry(Middleware):
     """Settle what an actor raised: the ledger retries, snoozes or fails, and the relay sends."""
 
-    def __init__(self, engine: Engine, *, backoff: Backoff, max_attempts: int, actor: str) -> None:
+    def __init__(
+        self, engine: Engine, limiter: Limiter, *, backoff: Backoff, max_attempts: int, actor: str
+    ) -> None:
         self._engine = engine
+        self._limiter = limiter
         self._backoff = backoff
         self._max_attempts = max_attempts
         self._actor = actor
@@ -155,6 +166,8 @@ class LedgerRetry(Middleware):
             broker.enqueue(message.copy(options={}), delay=CLAIM_AGAIN_MS)
 
     def _settle(self, job: ClaimedJob, error: JobError) -> None:
+        if isinstance(error, ServerFault):
+            error = self._blame(job, error)
         decision = decide(
             error,
             attempts=job.attempts,
@@ -175,6 +188,11 @@ class LedgerRetry(Middleware):
                 case LetGo():
                     pass
         log.warning(_EVENTS[type(decision)], error_code=error.code, reason=reason)
+
+    def _blame(self, job: ClaimedJob, error: ServerFault) -> JobError:
+        """Tell the breaker; what fails while it is open is charged to nobody."""
+        closed_for = job.app_id and self._limiter.failed(job.app_id, "financial")
+        return Throttled(str(error), after=closed_for) if closed_for else error
 
 
 _EVENTS = {
@@ -224,7 +242,7 @@ def middleware(
         LogContext(),  # first of those that log
         Metrics(),  # before the gate: its after_skip must have seen a before
         RateLimit(engine, limiter, actor=actor),  # refuses before a claim, so nothing is spent
-        LedgerRetry(engine, backoff=backoff, max_attempts=max_attempts, actor=actor),
+        LedgerRetry(engine, limiter, backoff=backoff, max_attempts=max_attempts, actor=actor),
         # The two that interrupt are last, so that they interrupt no other's after-hook.
         ShutdownNotifications(notify_shutdown=True),  # a stopping worker snoozes its jobs
         TimeLimit(time_limit=JOB_LIMIT.total_seconds() * 1000),

@@ -2,8 +2,11 @@
 The relay: one loop over `wake_at` that moves every job which nobody else would move.
 
 A pending job whose time is near is handed to RabbitMQ; a running one whose lease has ended is taken
-from its dead worker. A crash anywhere in here leaves rows whose `wake_at` has passed, and the next
-round drives them again: an extra message is dropped by the claim.
+from its dead worker. Jobs of an application that may not send stay in the ledger; while its breaker
+is open, one at a time goes to see whether iFood is back.
+
+A crash anywhere in here leaves rows whose `wake_at` has passed, and the next round drives them
+again: an extra message is dropped by the claim.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +19,7 @@ from dramatiq import Message
 from sqlalchemy import Engine
 
 from ifood_actors.db import transaction
+from ifood_actors.ifood import read_closures
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.orders import Order, message
@@ -72,12 +76,10 @@ class Relay:
 
     def run(self) -> Round:
         """Move everything that is due now, batch by batch."""
-        total = Round()
-        while True:
-            batch = self._move_batch()
+        total = batch = self._move_batch(may_probe=True)
+        while batch.moved >= BATCH:
+            batch = self._move_batch(may_probe=False)
             total += batch
-            if batch.moved < BATCH:
-                break
         if total.moved:
             log.info(
                 "relay.moved",
@@ -88,16 +90,19 @@ class Relay:
             )
         return total
 
-    def _move_batch(self) -> Round:
+    def _move_batch(self, *, may_probe: bool) -> Round:
         """
         Publish inside the transaction, before the commit.
 
         A crash between the two is a second message later on, which is harmless; the other order
         would be a job that nobody sends.
         """
+        closures = read_closures(self._engine, "financial")
+        probing = closures.probing() if may_probe else ()
         with transaction(self._engine) as tx:
             ledger = Ledger(tx, actor=self._actor)
-            due = ledger.due(limit=BATCH)
+            due = ledger.due(limit=BATCH, shut=closures.closed().keys() | closures.broken)
+            due += [job for app_id in probing if (job := ledger.probe(app_id))]
             pending = [job for job in due if job.status is JobStatus.PENDING]
             abandoned = [job for job in due if job.status is JobStatus.RUNNING]
             near = [job for job in pending if job.due_in <= self._horizon]

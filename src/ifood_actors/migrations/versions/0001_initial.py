@@ -164,8 +164,12 @@ def upgrade() -> None:
         sa.Column("app_id", sa.Uuid(), nullable=False),
         sa.Column("endpoint_group", sa.Text(), nullable=False),
         sa.Column("next_free_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_reason", sa.Text(), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("learned_per_minute", sa.Integer(), nullable=True),
+        sa.Column("learned_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("app_id", "endpoint_group", name=op.f("pk_ifood_limits")),
     )
     op.create_table(

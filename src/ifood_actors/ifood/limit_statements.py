@@ -1,0 +1,97 @@
+"""
+The SQL of the limiter: a row for each application and endpoint group, each act one statement.
+
+Every instant is the database's own, read after the row's lock: `clock_timestamp()`.
+"""
+
+from sqlalchemy import text
+
+_ROW = "app_id = :app_id AND endpoint_group = :group"
+_TURN = "greatest(l.next_free_at, l.closed_until, clock_timestamp())"
+# A learned limit is believed for a day, whichever way the clock was set since.
+_LEARNED = """
+    l.learned_at BETWEEN statement_timestamp() - CAST(:memory AS interval)
+        AND statement_timestamp() + CAST(:memory AS interval)
+"""
+# greatest() passes over NULL. As limiter.interval().
+_STEP = f"""
+    greatest(CAST(:interval AS interval), CASE WHEN {_LEARNED} THEN
+        CAST(:span AS interval) / l.learned_per_minute + INTERVAL '1 microsecond' END)
+"""
+
+# While the breaker is open, whoever passes shuts the door behind itself: one probe at a time.
+RESERVE = text(f"""
+    INSERT INTO ifood_limits AS l (app_id, endpoint_group, next_free_at)
+    VALUES (:app_id, :group, clock_timestamp() + :interval)
+    ON CONFLICT (app_id, endpoint_group) DO UPDATE
+    SET next_free_at = {_TURN} + {_STEP},
+        closed_until = CASE WHEN l.failures >= :breaks_after
+            THEN {_TURN} + :probe_every ELSE l.closed_until END
+    WHERE greatest(l.next_free_at, l.closed_until) <= clock_timestamp() + :max_wait
+    RETURNING extract(epoch FROM l.next_free_at - {_STEP} - clock_timestamp())::float8 AS wait,
+        l.failures >= :breaks_after AS probe
+""")
+
+# An instant beyond what can be reserved is left from a clock that has been set back since.
+REFUSED = text(f"""
+    UPDATE ifood_limits
+    SET next_free_at = least(next_free_at, clock_timestamp() + :longest_wait),
+        closed_until = CASE WHEN closed_until IS NOT NULL  -- least() would make one of NULL
+            THEN least(closed_until, clock_timestamp() + :longest_closure) END
+    WHERE {_ROW}
+    RETURNING greatest(next_free_at, closed_until) - clock_timestamp() AS wait
+""")
+
+CLOSE = text("""
+    INSERT INTO ifood_limits AS l
+        (app_id, endpoint_group, next_free_at, closed_at, closed_until, closed_reason)
+    VALUES (:app_id, :group, clock_timestamp(), clock_timestamp(), clock_timestamp() + :after,
+        :reason)
+    ON CONFLICT (app_id, endpoint_group) DO UPDATE
+    SET closed_until = excluded.closed_until, closed_reason = excluded.closed_reason,
+        closed_at = CASE WHEN l.closed_until > clock_timestamp()
+            THEN l.closed_at ELSE excluded.closed_at END
+    WHERE l.closed_until IS NULL OR l.closed_until < excluded.closed_until
+""")
+
+# Of all that were refused together, the first closes.
+BACK_OFF = text(f"""
+    UPDATE ifood_limits
+    SET closed_at = clock_timestamp(), closed_reason = :reason,
+        closed_until = clock_timestamp() + CASE
+            WHEN closed_until > clock_timestamp() - :calm
+            THEN least(greatest(2 * (closed_until - closed_at), :shortest), :longest)
+            ELSE :shortest END
+    WHERE {_ROW} AND (closed_until IS NULL OR closed_until <= clock_timestamp())
+""")
+
+FAILED = text(f"""
+    UPDATE ifood_limits AS l
+    SET failures = l.failures + 1,
+        closed_at = CASE WHEN l.failures + 1 = :breaks_after
+            THEN clock_timestamp() ELSE l.closed_at END,
+        closed_until = CASE WHEN l.failures + 1 >= :breaks_after
+            THEN least(greatest(l.closed_until, clock_timestamp() + :probe_every),
+                clock_timestamp() + :longest) ELSE l.closed_until END,
+        closed_reason = CASE WHEN l.failures + 1 >= :breaks_after
+            THEN :reason ELSE l.closed_reason END
+    WHERE {_ROW}
+    RETURNING failures, closed_until - clock_timestamp() AS closed_for
+""")
+
+ANSWERED = text(f"""
+    UPDATE ifood_limits
+    SET failures = 0,
+        closed_at = CASE WHEN failures < :breaks_after THEN closed_at END,
+        closed_until = CASE WHEN failures < :breaks_after THEN closed_until END,
+        closed_reason = CASE WHEN failures < :breaks_after THEN closed_reason END
+    WHERE {_ROW} AND failures > 0
+""")
+
+# The endpoints of a group may differ: the lowest of a day counts.
+LEARN = text(f"""
+    UPDATE ifood_limits AS l
+    SET learned_per_minute = :per_minute, learned_at = clock_timestamp()
+    WHERE {_ROW}
+      AND (l.learned_per_minute IS NULL OR l.learned_per_minute >= :per_minute OR NOT {_LEARNED})
+""")
