@@ -177,3 +177,9 @@ def amount_of(kind: Kind, item: Document) -> Decimal:
     amount = amounts[kind]
     assert amount is not None
     return amount
+
+
+def test_the_first_day_of_all_can_be_asked_for_by_payment():
+    merchant = WORLD.roster.at(0)
+
+    assert WORLD.settlements(merchant, date.min, date.min, today=TODAY, by="payment") == []

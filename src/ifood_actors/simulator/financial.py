@@ -6,6 +6,7 @@ anticipations answer 200 with an empty list over 31. `x-request-homologation: tr
 test data, which lifts the span of sales and holds no title.
 """
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from ifood_actors.simulator import answers
@@ -53,11 +54,8 @@ def settlements(call: Call) -> Answer:
     place, span = one_pair_of((_CALCULATION, _PAYMENT), call.request.query_params)
     if _homologation(call) and length(span) > _LONGEST:
         return answers.SERVER_ERROR
-    world = call.simulation.world
-    entries = world.settlements(merchant, *span, today=call.today, by=_BY[place])
-    if call.suffers("omit"):
-        entries = entries[:-1]
-    envelope = _titles_envelope(call, merchant, span, [] if _hidden(call, span) else entries)
+    entries = _shown(call, call.simulation.world.settlements, merchant, span, by=_BY[place])
+    envelope = _titles_envelope(call, merchant, span, entries)
     if entries or _hidden(call, span):
         return _enveloped(merchant, dumps(envelope))
     missing = answers.error(404, "NO_SETTLEMENTS_FOUND", "No settlements found for the period")
@@ -70,17 +68,13 @@ def anticipations(call: Call) -> Answer:
     missing = answers.error(404, "404", "No anticipations found for the period")
     if merchant.plan is None and not _homologation(call):
         return missing
-    world = call.simulation.world
-    entries = world.anticipations(merchant, *span, today=call.today, by=_BY[place])
-    if call.suffers("omit"):
-        entries = entries[:-1]
-    shown = [] if _hidden(call, span) else entries
+    entries = _shown(call, call.simulation.world.anticipations, merchant, span, by=_BY[place])
     envelope: Json = {
         "beginDate": str(span[0]),
         "endDate": str(span[1]),
-        "balance": money(sum(entry.cents for entry in shown)),
+        "balance": money(sum(entry.cents for entry in entries)),
         "merchantId": merchant.id,
-        "settlements": _periods(shown),
+        "settlements": _periods(entries),
     }
     if entries or _hidden(call, span):
         return _enveloped(merchant, dumps(envelope))
@@ -94,6 +88,16 @@ def _homologation(call: Call) -> bool:
 def _hidden(call: Call, span: Span) -> bool:
     """Whether the answer is a 200 with an empty list, whatever there is."""
     return length(span) > _LONGEST or call.suffers("silent_empty") or _homologation(call)
+
+
+def _shown(
+    call: Call, find: Callable[..., list[Entry]], merchant: Merchant, span: Span, *, by: By
+) -> list[Entry]:
+    """What there is; where nothing is shown, nothing is looked for: a span may be of centuries."""
+    if _hidden(call, span):
+        return []
+    entries = find(merchant, *span, today=call.today, by=by)
+    return entries[:-1] if call.suffers("omit") else entries
 
 
 def _sold(call: Call, merchant: Merchant, span: Span) -> list[ServedSale]:

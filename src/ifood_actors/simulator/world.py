@@ -76,7 +76,7 @@ class World:
         payment, only the titles paid within the range come, which may cut a period in two.
         """
         books = self.roster.settled_with(merchant)[0]
-        first = begin if by == "calculation" else begin - _LONGEST_WAIT
+        first = begin if by == "calculation" else _long_before(begin)
         entries = [
             entry
             for monday in mondays(first, min(end, today))
@@ -94,7 +94,7 @@ class World:
         self, merchant: Merchant, begin: date, end: date, *, today: date, by: By = "calculation"
     ) -> list[Entry]:
         """The anticipations that a query for the range returns; empty without a plan."""
-        first = begin if by == "calculation" else begin - _LONGEST_WAIT
+        first = begin if by == "calculation" else _long_before(begin)
         entries = anticipations_of(merchant, first, min(end, today), self.settings, today=today)
         return _within(list(entries), begin, end, by)
 
@@ -110,6 +110,10 @@ class World:
             for order in self._orders(merchant, day)
             if order.visible(today)
         )
+
+
+def _long_before(day: date) -> date:
+    return day - min(_LONGEST_WAIT, day - date.min)
 
 
 def _within(entries: list[Entry], begin: date, end: date, by: By) -> list[Entry]:
