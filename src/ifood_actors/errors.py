@@ -68,6 +68,12 @@ class CredentialsRefused(JobError):
     code = "credentials"
 
 
+class NeedsAuthorization(JobError):
+    """The store's authorization has ended: fail, and have the owner confirm it anew."""
+
+    code = "needs_authorization"
+
+
 class Throttled(JobError):
     """Not now, and nobody's fault: come back after `after`, without charging an attempt."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from uuid import UUID
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from ifood_actors.db import transaction
 from ifood_actors.errors import CredentialsRefused, ServerFault, Throttled, Unauthorized
 from ifood_actors.ifood import (
     AppKind,
+    Credential,
     Credentials,
     EndpointGroup,
     IfoodClient,
@@ -61,50 +61,51 @@ def client(engine: Engine, simulator: Simulator, http: httpx.Client) -> IfoodCli
     return IfoodClient(base_url=simulator.url, http=http, access=fleet_access(tokens, limiter))
 
 
-def register(engine: Engine, *, secret: str = DEFAULT_CLIENT_SECRET) -> UUID:
+def register(engine: Engine, *, secret: str = DEFAULT_CLIENT_SECRET) -> Credential:
     credentials = Credentials(DEFAULT_CLIENT_ID, secret)
     with transaction(engine) as session:
-        return register_app(
+        app_id = register_app(
             session, VAULT, name="app", kind=AppKind.CENTRALIZED, credentials=credentials
         )
+    return Credential(app_id)
 
 
 @pytest.fixture
-def app_id(engine: Engine) -> UUID:
+def central(engine: Engine) -> Credential:
     return register(engine)
 
 
-def anticipations(client: IfoodClient, app_id: UUID, simulator: Simulator) -> JsonValue:
+def anticipations(client: IfoodClient, central: Credential, simulator: Simulator) -> JsonValue:
     merchant = simulator.merchants()[0].id
-    return client.merchant(app_id, merchant, on_progress=lambda: None).get("anticipations", SPAN)
+    return client.merchant(central, merchant, on_progress=lambda: None).get("anticipations", SPAN)
 
 
-def test_data_comes_through(client, app_id, simulator):
-    assert anticipations(client, app_id, simulator)
+def test_data_comes_through(client, central, simulator):
+    assert anticipations(client, central, simulator)
 
 
-def test_all_stores_of_the_application_are_found(client, app_id, simulator):
-    found = {store.id for store in client.merchants(app_id)}
+def test_all_stores_of_the_application_are_found(client, central, simulator):
+    found = {store.id for store in client.merchants(central)}
 
     assert found == {merchant.id for merchant in simulator.merchants()}
     assert len(found) == 150
 
 
-def test_a_token_that_expires_in_mid_job_is_renewed(client, app_id, simulator):
-    anticipations(client, app_id, simulator)
+def test_a_token_that_expires_in_mid_job_is_renewed(client, central, simulator):
+    anticipations(client, central, simulator)
     simulator.add_quirk(Quirk("expired_token", times=1))
 
-    assert anticipations(client, app_id, simulator)
+    assert anticipations(client, central, simulator)
 
 
-def test_a_store_that_refuses_every_token_is_unauthorized(client, app_id, simulator):
+def test_a_store_that_refuses_every_token_is_unauthorized(client, central, simulator):
     simulator.add_quirk(Quirk("status", status=401, resource="anticipations"))
 
     with pytest.raises(Unauthorized):
-        anticipations(client, app_id, simulator)
+        anticipations(client, central, simulator)
 
 
-def test_a_429_stops_the_application_until_the_window_opens(client, app_id, simulator):
+def test_a_429_stops_the_application_until_the_window_opens(client, central, simulator):
     simulator.add_quirk(
         Quirk(
             "status", status=429, headers={"Retry-After": "45"}, times=1, resource="anticipations"
@@ -112,26 +113,26 @@ def test_a_429_stops_the_application_until_the_window_opens(client, app_id, simu
     )
 
     with pytest.raises(Throttled):
-        anticipations(client, app_id, simulator)
+        anticipations(client, central, simulator)
     with pytest.raises(Throttled, match="no financial request is free") as raised:
-        anticipations(client, app_id, simulator)
+        anticipations(client, central, simulator)
 
     assert timedelta(seconds=40) < raised.value.after <= timedelta(seconds=45)
 
 
 @pytest.mark.parametrize("name", ["cut", "truncated", "redirect"])
-def test_a_spoiled_answer_is_a_server_fault(client, app_id, simulator, name):
+def test_a_spoiled_answer_is_a_server_fault(client, central, simulator, name):
     simulator.add_quirk(Quirk(name, resource="anticipations"))
 
     with pytest.raises(ServerFault):
-        anticipations(client, app_id, simulator)
+        anticipations(client, central, simulator)
 
 
-def test_a_huge_answer_is_a_server_fault(client, app_id, simulator):
+def test_a_huge_answer_is_a_server_fault(client, central, simulator):
     simulator.add_quirk(Quirk("huge", mebibytes=17, resource="anticipations"))
 
     with pytest.raises(ServerFault, match="larger than"):
-        anticipations(client, app_id, simulator)
+        anticipations(client, central, simulator)
 
 
 def test_wrong_credentials_are_refused(engine, client, simulator):

@@ -15,7 +15,7 @@ from ifood_actors import simulator
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS, Stored
 from ifood_actors.feeds.exact_json import canonical
-from ifood_actors.ifood import Access, IfoodClient, http_client
+from ifood_actors.ifood import Access, Credential, IfoodClient, http_client
 from ifood_actors.planning.cadence import (
     anticipations_period,
     sales_period,
@@ -66,7 +66,7 @@ def client(ifood):
 
 def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> Stored:
     feed, period = FEEDS[kind], PERIODS[kind]
-    api = client.merchant(uuid4(), merchant.id, on_progress=lambda: None)
+    api = client.merchant(Credential(uuid4()), merchant.id, on_progress=lambda: None)
     fetched = feed.fetch(api, period, timezone=ZoneInfo("America/Sao_Paulo"))
     with transaction(engine) as tx:
         return feed.store(

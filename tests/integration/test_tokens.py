@@ -12,8 +12,21 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
-from ifood_actors.errors import CredentialsRefused, ServerFault, Throttled, UsageError
-from ifood_actors.ifood import AppKind, Credentials, Limiter, Tokens, Vault, register_app
+from ifood_actors.errors import (
+    CredentialsRefused,
+    NeedsAuthorization,
+    ServerFault,
+    Throttled,
+)
+from ifood_actors.ifood import (
+    AppKind,
+    Credential,
+    Credentials,
+    Limiter,
+    Tokens,
+    Vault,
+    register_app,
+)
 from ifood_actors.ifood import tokens as settings
 from ifood_actors.ifood.auth import Grant
 
@@ -33,7 +46,8 @@ class TokenEndpoint:
         self._lifetime = lifetime
         self._seconds = seconds
 
-    def __call__(self, credentials: Credentials) -> Grant:
+    def __call__(self, credentials: Credentials, refresh_token: str | None = None) -> Grant:
+        assert refresh_token is None
         self.calls.append(credentials)
         threading.Event().wait(self._seconds)
         if self.fault is not None:
@@ -42,8 +56,8 @@ class TokenEndpoint:
 
 
 @pytest.fixture
-def app_id(engine: Engine) -> UUID:
-    return register(engine, secret="secret")
+def central(engine: Engine) -> Credential:
+    return Credential(register(engine, secret="secret"))
 
 
 @pytest.fixture
@@ -69,25 +83,25 @@ def let_pass(engine: Engine, *columns: str) -> None:
     for column in columns:
         with engine.begin() as connection:
             connection.execute(
-                text(f"UPDATE ifood_tokens SET {column} = now() - interval '1 second'")
+                text(f"UPDATE ifood_authorizations SET {column} = now() - interval '1 second'")
             )
 
 
-def test_a_token_is_asked_for_once_and_shared_by_all_processes(process, app_id):
+def test_a_token_is_asked_for_once_and_shared_by_all_processes(process, central):
     endpoint = TokenEndpoint()
 
-    given = [process(endpoint).token(app_id) for _ in range(3)]
+    given = [process(endpoint).token(central) for _ in range(3)]
 
     assert given == ["token-1"] * 3
     assert endpoint.calls == [Credentials("client", "secret")]
 
 
-def test_a_stampede_of_processes_costs_one_call(process, app_id):
+def test_a_stampede_of_processes_costs_one_call(process, central):
     endpoint, start = TokenEndpoint(seconds=0.3), threading.Barrier(12)
 
     def ask(tokens: Tokens) -> str:
         start.wait()
-        return tokens.token(app_id)
+        return tokens.token(central)
 
     with ThreadPoolExecutor(12) as pool:
         given = list(pool.map(ask, [process(endpoint) for _ in range(12)]))
@@ -96,12 +110,12 @@ def test_a_stampede_of_processes_costs_one_call(process, app_id):
     assert len(endpoint.calls) == 1
 
 
-def test_neither_token_nor_secret_is_stored_in_clear(engine, process, app_id):
-    process(TokenEndpoint()).token(app_id)
+def test_neither_token_nor_secret_is_stored_in_clear(engine, process, central):
+    process(TokenEndpoint()).token(central)
 
     with engine.connect() as connection:
         stored = connection.execute(
-            text("SELECT a::text || t::text FROM ifood_apps a, ifood_tokens t")
+            text("SELECT a::text || t::text FROM ifood_apps a, ifood_authorizations t")
         ).scalar_one()
 
     assert "token-1" not in stored
@@ -109,189 +123,201 @@ def test_neither_token_nor_secret_is_stored_in_clear(engine, process, app_id):
     assert ",secret," not in stored
 
 
-def test_a_token_is_kept_within_the_process(engine, process, app_id):
+def test_a_token_is_kept_within_the_process(engine, process, central):
     tokens = process(TokenEndpoint())
-    tokens.token(app_id)
+    tokens.token(central)
     engine.dispose()
     with engine.begin() as connection:
-        connection.execute(text("DELETE FROM ifood_tokens"))
+        connection.execute(text("DELETE FROM ifood_authorizations"))
 
-    assert tokens.token(app_id) == "token-1"
+    assert tokens.token(central) == "token-1"
 
 
-def test_a_token_of_8000_characters_goes_there_and_back(process, app_id):
+def test_a_token_of_8000_characters_goes_there_and_back(process, central):
     endpoint = TokenEndpoint()
     long = Grant("a" * 8000, HOUR)
-    tokens = process(lambda credentials: endpoint(credentials) and long)
+    tokens = process(lambda credentials, _: endpoint(credentials) and long)
 
-    assert tokens.token(app_id) == long.access_token
-    assert process(endpoint).token(app_id) == long.access_token
+    assert tokens.token(central) == long.access_token
+    assert process(endpoint).token(central) == long.access_token
 
 
-def test_a_refused_token_is_replaced_once(process, app_id):
+def test_a_refused_token_is_replaced_once(process, central):
     endpoint = TokenEndpoint()
     one, two = process(endpoint), process(endpoint)
-    first = one.token(app_id)
-    two.token(app_id)
+    first = one.token(central)
+    two.token(central)
 
-    one.invalidate(app_id, first)
-    second = one.token(app_id)
-    two.invalidate(app_id, first)  # the other process hears of it later
+    one.invalidate(central, first)
+    second = one.token(central)
+    two.invalidate(central, first)  # the other process hears of it later
 
-    assert (first, second, two.token(app_id)) == ("token-1", "token-2", "token-2")
+    assert (first, second, two.token(central)) == ("token-1", "token-2", "token-2")
     assert len(endpoint.calls) == 2
 
 
-def test_an_old_token_lives_on_while_renewal_fails(engine, process, app_id):
+def test_an_old_token_lives_on_while_renewal_fails(engine, process, central):
     endpoint = TokenEndpoint()
-    process(endpoint).token(app_id)
+    process(endpoint).token(central)
     let_pass(engine, "renew_at")
     endpoint.fault = ServerFault("500")
 
-    assert process(endpoint).token(app_id) == "token-1"
-    assert process(endpoint).token(app_id) == "token-1"
+    assert process(endpoint).token(central) == "token-1"
+    assert process(endpoint).token(central) == "token-1"
     assert len(endpoint.calls) == 2  # the second fault is not asked for at once
 
 
-def test_a_token_that_ended_is_not_used(engine, process, app_id):
+def test_a_token_that_ended_is_not_used(engine, process, central):
     endpoint = TokenEndpoint()
-    process(endpoint).token(app_id)
+    process(endpoint).token(central)
     let_pass(engine, "renew_at", "expires_at")
 
-    assert process(endpoint).token(app_id) == "token-2"
+    assert process(endpoint).token(central) == "token-2"
 
 
-def test_a_short_life_is_used_by_half(process, app_id):
+def test_a_short_life_is_used_by_half(process, central):
     endpoint = TokenEndpoint(lifetime=timedelta(seconds=1))
     tokens = process(endpoint)
-    tokens.token(app_id)
-    tokens.token(app_id)
+    tokens.token(central)
+    tokens.token(central)
     assert len(endpoint.calls) == 1
 
     threading.Event().wait(0.6)
 
-    assert tokens.token(app_id) == "token-2"
+    assert tokens.token(central) == "token-2"
 
 
-def test_refused_credentials_are_remembered_by_the_fleet(process, app_id):
+def test_refused_credentials_are_remembered_by_the_fleet(process, central):
     endpoint = TokenEndpoint()
     endpoint.fault = CredentialsRefused("401 Bad credentials")
 
     for _ in range(3):
         with pytest.raises(CredentialsRefused, match="Bad credentials"):
-            process(endpoint).token(app_id)
+            process(endpoint).token(central)
 
     assert len(endpoint.calls) == 1
 
 
-def test_a_new_secret_ends_a_refusal_at_once(engine, process, app_id):
+def test_a_new_secret_ends_a_refusal_at_once(engine, process, central):
     endpoint = TokenEndpoint()
     endpoint.fault = CredentialsRefused("401 Bad credentials")
     with pytest.raises(CredentialsRefused):
-        process(endpoint).token(app_id)
+        process(endpoint).token(central)
     endpoint.fault = None
 
-    assert register(engine, secret="better") == app_id
+    assert register(engine, secret="better") == central.app_id
 
-    assert process(endpoint).token(app_id) == "token-2"
+    assert process(endpoint).token(central) == "token-2"
     assert endpoint.calls[-1].client_secret == "better"
 
 
-def test_a_refusal_is_tried_again_after_some_minutes(engine, process, app_id):
+def test_a_refusal_is_tried_again_after_some_minutes(engine, process, central):
     endpoint = TokenEndpoint()
     endpoint.fault = CredentialsRefused("401 Bad credentials")
     with pytest.raises(CredentialsRefused):
-        process(endpoint).token(app_id)
+        process(endpoint).token(central)
     endpoint.fault = None
     with engine.begin() as connection:
         connection.execute(
-            text("UPDATE ifood_tokens SET refused_at = now() - interval '11 minutes'")
+            text("UPDATE ifood_authorizations SET refused_at = now() - interval '11 minutes'")
         )
 
-    assert process(endpoint).token(app_id) == "token-2"
+    assert process(endpoint).token(central) == "token-2"
 
 
-def test_a_429_of_the_token_endpoint_closes_it_for_the_fleet(process, app_id):
+def test_a_429_of_the_token_endpoint_closes_it_for_the_fleet(process, central):
     endpoint = TokenEndpoint()
     endpoint.fault = Throttled("429", after=timedelta(minutes=1))
 
     for _ in range(2):
         with pytest.raises(Throttled) as raised:
-            process(endpoint).token(app_id)
+            process(endpoint).token(central)
 
     assert timedelta(seconds=50) < raised.value.after <= timedelta(minutes=1)
     assert len(endpoint.calls) == 1
 
 
-def test_a_process_that_died_while_renewing_holds_up_nobody_for_long(engine, process, app_id):
+def test_a_process_that_died_while_renewing_holds_up_nobody_for_long(engine, process, central):
     with engine.begin() as connection:
         connection.execute(
-            text("INSERT INTO ifood_tokens (app_id, locked_until) VALUES (:app_id, 'infinity')"),
-            {"app_id": app_id},
+            text("""
+                INSERT INTO ifood_authorizations (app_id, name, locked_until)
+                VALUES (:app_id, '*', now() + '0.5 s')
+            """),
+            {"app_id": central.app_id},
         )
-        connection.execute(text("UPDATE ifood_tokens SET locked_until = now() + '0.5 s'"))
 
-    assert process(TokenEndpoint()).token(app_id) == "token-1"
+    assert process(TokenEndpoint()).token(central) == "token-1"
 
 
-def test_whoever_waits_too_long_for_another_comes_back_later(engine, process, app_id, monkeypatch):
+def test_whoever_waits_too_long_for_another_comes_back_later(engine, process, central, monkeypatch):
     monkeypatch.setattr(settings, "WAIT_FOR_OTHERS", timedelta(seconds=0.3))
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO ifood_tokens VALUES (:app_id)"), {"app_id": app_id})
-        connection.execute(text("UPDATE ifood_tokens SET locked_until = now() + '1 min'"))
+        connection.execute(
+            text("""
+                INSERT INTO ifood_authorizations (app_id, name, locked_until)
+                VALUES (:app_id, '*', now() + '1 min')
+            """),
+            {"app_id": central.app_id},
+        )
 
     with pytest.raises(Throttled, match="another process"):
-        process(TokenEndpoint()).token(app_id)
+        process(TokenEndpoint()).token(central)
 
 
-def test_a_shutdown_in_the_middle_leaves_no_lock(process, app_id):
+def test_a_shutdown_in_the_middle_leaves_no_lock(process, central):
     endpoint = TokenEndpoint()
     endpoint.fault = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        process(endpoint).token(app_id)
+        process(endpoint).token(central)
     endpoint.fault = None
     started = time.monotonic()
 
-    assert process(endpoint).token(app_id) == "token-2"
+    assert process(endpoint).token(central) == "token-2"
     assert time.monotonic() - started < 1
 
 
-def test_a_frozen_process_does_not_end_its_successors_lock(engine, process, app_id):
-    def frozen_for_longer_than_its_lock(_: Credentials) -> Grant:
+def test_a_frozen_process_does_not_end_its_successors_lock(engine, process, central):
+    def frozen_for_longer_than_its_lock(_: Credentials, __: str | None) -> Grant:
         with engine.begin() as connection:
-            connection.execute(text("UPDATE ifood_tokens SET locked_until = now() + '1 min'"))
+            connection.execute(
+                text("UPDATE ifood_authorizations SET locked_until = now() + '1 min'")
+            )
         return Grant("late", HOUR)
 
-    assert process(frozen_for_longer_than_its_lock).token(app_id) == "late"
+    assert process(frozen_for_longer_than_its_lock).token(central) == "late"
 
     with engine.connect() as connection:
         row = connection.execute(
-            text("SELECT locked_until > now() AS locked, access_token_encrypted FROM ifood_tokens")
+            text("""
+                SELECT locked_until > now() AS locked, access_token_encrypted
+                FROM ifood_authorizations
+            """)
         ).one()
     assert tuple(row) == (True, None)
 
 
-def test_a_token_whose_key_was_taken_away_is_asked_for_anew(process, app_id):
+def test_a_token_whose_key_was_taken_away_is_asked_for_anew(process, central):
     endpoint, newer = TokenEndpoint(), Fernet.generate_key().decode()
-    process(endpoint, Vault([newer, KEY])).token(app_id)
+    process(endpoint, Vault([newer, KEY])).token(central)
 
-    assert process(endpoint, VAULT).token(app_id) == "token-2"
+    assert process(endpoint, VAULT).token(central) == "token-2"
 
 
-def test_a_secret_whose_key_was_taken_away_is_an_error_of_configuration(process, app_id):
+def test_a_secret_whose_key_was_taken_away_is_an_error_of_configuration(process, central):
     other = Vault([Fernet.generate_key().decode()])
 
-    with pytest.raises(UsageError, match="cannot be decrypted"):
-        process(TokenEndpoint(), other).token(app_id)
+    with pytest.raises(CredentialsRefused, match="cannot be decrypted"):
+        process(TokenEndpoint(), other).token(central)
 
 
 def test_a_distributed_application_needs_authorization(engine, process):
     app_id = register(engine, secret="secret", kind=AppKind.DISTRIBUTED)
 
-    with pytest.raises(CredentialsRefused, match="needs authorization"):
-        process(TokenEndpoint()).token(app_id)
+    with pytest.raises(NeedsAuthorization, match="apps authorize main"):
+        process(TokenEndpoint()).token(Credential(app_id))
 
 
 def test_an_unknown_application_is_named(process):
     with pytest.raises(CredentialsRefused, match="there is no application"):
-        process(TokenEndpoint()).token(uuid4())
+        process(TokenEndpoint()).token(Credential(uuid4()))

@@ -2,7 +2,7 @@
 
 import gzip
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -15,10 +15,10 @@ from ifood_actors.errors import (
     Throttled,
     Unauthorized,
 )
-from ifood_actors.ifood import Access, IfoodClient, http_client
+from ifood_actors.ifood import Access, Credential, IfoodClient, http_client
 from ifood_actors.ifood import transport as limits
 
-APP = uuid4()
+APP = Credential(uuid4())
 BASE_URL = "https://ifood.test"
 
 
@@ -50,7 +50,7 @@ class Bench:
             raise answer
         return answer
 
-    def invalidate(self, _app: UUID, token: str) -> None:
+    def invalidate(self, _credential: Credential, token: str) -> None:
         self.story.append(f"invalidate {token}")
         self.tokens.remove(token)
 

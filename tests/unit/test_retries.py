@@ -10,6 +10,7 @@ from ifood_actors.errors import (
     Forbidden,
     JobError,
     LeaseLost,
+    NeedsAuthorization,
     Rejected,
     SchemaBroken,
     ServerFault,
@@ -35,6 +36,7 @@ def settle(error, *, attempts=1):
         (Forbidden("no", status=403), "forbidden"),
         (Unauthorized("no"), "unauthorized"),
         (CredentialsRefused("no"), "credentials"),
+        (NeedsAuthorization("no"), "needs_authorization"),
     ],
 )
 def test_what_will_never_work_fails_at_once(error, code):

@@ -31,6 +31,11 @@ class Account(SQLModel, table=True):
         sa_column=Column(Text, nullable=False, server_default="America/Sao_Paulo"),
     )
     app_id: UUID | None = Field(default=None, sa_column=Column(ForeignKey("ifood_apps.id")))
+    # Whose tokens read it, if its application is distributed.
+    authorization_id: UUID | None = Field(
+        default=None,
+        sa_column=Column(ForeignKey("ifood_authorizations.id", ondelete="SET NULL"), index=True),
+    )
     created_at: datetime | None = Field(
         default=None,
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=sql.now()),

@@ -141,7 +141,7 @@ def _stores(engine: "Engine", settings: "Settings", app_name: str) -> list[tuple
 
     from ifood_actors.db import transaction
     from ifood_actors.errors import ServerFault
-    from ifood_actors.ifood import App
+    from ifood_actors.ifood import App, Credential
     from ifood_actors.worker.composition import fleet_limiter, ifood_client
 
     with transaction(engine) as tx:
@@ -150,7 +150,7 @@ def _stores(engine: "Engine", settings: "Settings", app_name: str) -> list[tuple
         raise UsageError(f"no such application: {app_name!r}; see `ifood-actors apps list`")
     client = ifood_client(engine, settings, limiter=fleet_limiter(engine, settings), threads=1)
     try:
-        return [(store.id, store.name) for store in client.merchants(app_id)]
+        return [(store.id, store.name) for store in client.merchants(Credential(app_id))]
     except ServerFault as error:
         raise ServiceUnavailable(f"iFood at {settings.api_base_url}: {error}") from None
 

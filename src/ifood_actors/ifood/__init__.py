@@ -3,6 +3,7 @@
 from ifood_actors.ifood.answers import JsonValue
 from ifood_actors.ifood.apps import register_app
 from ifood_actors.ifood.auth import Credentials, request_token
+from ifood_actors.ifood.authorizations import Credential
 from ifood_actors.ifood.client import (
     Access,
     IfoodClient,
@@ -14,7 +15,7 @@ from ifood_actors.ifood.client import (
 from ifood_actors.ifood.closures import EndpointGroup, read_closures
 from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.limiter import Limiter, Reservation
-from ifood_actors.ifood.models import App, AppKind, CachedToken, Limit
+from ifood_actors.ifood.models import App, AppKind, Authorization, Limit
 from ifood_actors.ifood.tokens import Tokens
 from ifood_actors.ifood.transport import http_client
 
@@ -22,7 +23,8 @@ __all__ = [
     "Access",
     "App",
     "AppKind",
-    "CachedToken",
+    "Authorization",
+    "Credential",
     "Credentials",
     "EndpointGroup",
     "IfoodClient",

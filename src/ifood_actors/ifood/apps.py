@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col
 
 from ifood_actors.ifood.auth import Credentials
 from ifood_actors.ifood.crypto import Vault
-from ifood_actors.ifood.models import App, AppKind, CachedToken
+from ifood_actors.ifood.models import App, AppKind, Authorization
 
 
 def register_app(
@@ -17,7 +17,8 @@ def register_app(
     """
     Store an application, or new credentials for the one of that name; give its id.
 
-    A token or a refusal that belonged to the old credentials is forgotten.
+    A token or a refusal that belonged to the old credentials is forgotten. Refresh tokens stay:
+    a new secret does not end them, and only the owners of the stores could replace them.
 
     Raises UsageError when there is no key to encrypt the secret with.
     """
@@ -32,5 +33,13 @@ def register_app(
         .on_conflict_do_update(index_elements=["name"], set_={**values, "updated_at": func.now()})
         .returning(col(App.id))
     ).scalar_one()
-    session.execute(delete(CachedToken).where(col(CachedToken.app_id) == app_id))
+    mine = col(Authorization.app_id) == app_id
+    session.execute(
+        delete(Authorization).where(mine, col(Authorization.refresh_token_encrypted).is_(None))
+    )
+    session.execute(
+        update(Authorization)
+        .where(mine)
+        .values(access_token_encrypted=None, renew_at=None, locked_until=None, refused_at=None)
+    )
     return app_id

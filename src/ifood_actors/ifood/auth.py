@@ -1,19 +1,23 @@
-"""The token endpoint of iFood (iFood authentication guide)."""
+"""The two oauth endpoints of iFood (iFood authentication guide; docs/ifood-api.md, section 1)."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ifood_actors.errors import CredentialsRefused, SchemaBroken
+from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, SchemaBroken
 from ifood_actors.ifood.answers import error_text, parse, raise_for_ifood
-from ifood_actors.ifood.transport import exchange
+from ifood_actors.ifood.transport import Answer, exchange
 
 PATH = "/authentication/v1.0/oauth/token"
+USER_CODE_PATH = "/authentication/v1.0/oauth/userCode"
 
 _LONGEST_LIFETIME = 24 * 3600  # seconds; 3 h and 6 h have been seen
+# Of an access token whose answer does not tell. Only where refusing the answer would lose more.
+_UNTOLD_LIFETIME = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -26,42 +30,161 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Grant:
-    """An access token as iFood gave it, and how long it lives from now."""
+    """
+    An access token as iFood gave it, and how long it lives from now.
+
+    A distributed application gets a refresh token with it, which gives the next grant, once.
+    """
 
     access_token: str = field(repr=False)
     lifetime: timedelta
+    refresh_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class UserCode:
+    """The start of an authorization: what the owner types or opens, and for how long that works."""
+
+    code: str
+    url: str
+    verifier: str = field(repr=False)
+    lifetime: timedelta
+
+
+# Printable ASCII, since it goes into a header or onto a terminal.
+_Plain = Annotated[str, Field(pattern=r"^[\x21-\x7e]+$")]
 
 
 class _TokenAnswer(BaseModel, hide_input_in_errors=True):
-    # Printable ASCII, since it goes into a header.
-    access_token: Annotated[str, Field(alias="accessToken", pattern=r"^[\x21-\x7e]+$")]
-    expires_in: Annotated[int, Field(alias="expiresIn", gt=0)]
+    access_token: Annotated[_Plain, Field(alias="accessToken")]
+    refresh_token: Annotated[_Plain | None, Field(alias="refreshToken")] = None
+    expires_in: Annotated[object, Field(alias="expiresIn")] = None
 
 
-def request_token(credentials: Credentials, *, http: httpx.Client, base_url: str) -> Grant:
+class _UserCodeAnswer(BaseModel, hide_input_in_errors=True):
+    user_code: Annotated[_Plain, Field(alias="userCode")]
+    verifier: Annotated[_Plain, Field(alias="authorizationCodeVerifier")]
+    url: Annotated[_Plain | None, Field(alias="verificationUrl")] = None
+    complete_url: Annotated[_Plain | None, Field(alias="verificationUrlComplete")] = None
+    expires_in: Annotated[int, Field(alias="expiresIn", gt=0)] = 600
+
+
+_SECONDS = TypeAdapter(Annotated[int, Field(gt=0)])
+
+
+def request_token(
+    credentials: Credentials,
+    refresh_token: str | None = None,
+    *,
+    http: httpx.Client,
+    base_url: str,
+) -> Grant:
     """
-    Ask for an access token by `client_credentials` (a centralised application).
+    Ask for an access token: by `refresh_token` if there is one, else by `client_credentials`.
 
     Field names are camelCase; snake_case is refused with 400 (measured by third parties).
 
-    Raises CredentialsRefused (400, 401, 403), Throttled (429), Rejected (other 4xx), ServerFault,
-    SchemaBroken.
+    Raises NeedsAuthorization when it is the refresh token that is refused (400, 401, 403),
+    CredentialsRefused for every other such refusal, Throttled (429), Rejected (other 4xx),
+    ServerFault, SchemaBroken.
     """
+    fields = (
+        {"grantType": "client_credentials"}
+        if refresh_token is None
+        else {"grantType": "refresh_token", "refreshToken": refresh_token}
+    )
+    return _token(credentials, fields, http=http, base_url=base_url)
+
+
+def redeem_code(
+    credentials: Credentials, code: str, *, verifier: str, http: httpx.Client, base_url: str
+) -> Grant:
+    """
+    Turn the code that the owner was shown into the first tokens of an authorization.
+
+    Raises CredentialsRefused also for a code that is wrong, used, or older than five minutes, and
+    otherwise what `request_token` raises.
+    """
+    fields = {
+        "grantType": "authorization_code",
+        "authorizationCode": code,
+        "authorizationCodeVerifier": verifier,
+    }
+    grant = _token(credentials, fields, http=http, base_url=base_url)
+    if grant.refresh_token is None:
+        raise SchemaBroken("the token answer cannot be used: refreshToken")
+    return grant
+
+
+def request_user_code(client_id: str, *, http: httpx.Client, base_url: str) -> UserCode:
+    """
+    Start an authorization; the owner has ten minutes to confirm it (iFood authentication guide).
+
+    Raises CredentialsRefused (400, 401, 403; a centralised application may not), and otherwise
+    what `request_token` raises.
+    """
+    answer = _post(USER_CODE_PATH, {"clientId": client_id}, http=http, base_url=base_url)
+    _raise_for_oauth(answer)
+    try:
+        found = _UserCodeAnswer.model_validate(parse(answer))
+    except ValidationError as error:
+        raise SchemaBroken(f"the userCode answer cannot be used: {_faulty(error)}") from None
+    url = found.complete_url or found.url or "iFood's portal"
+    lifetime = timedelta(seconds=min(found.expires_in, _LONGEST_LIFETIME))
+    return UserCode(found.user_code, url, found.verifier, lifetime)
+
+
+def concerns_application(refused: CredentialsRefused) -> bool:
+    """Say whether a refusal is about the client id or secret, and so about all authorizations."""
+    return bool(re.search("credential|client", str(refused), re.IGNORECASE))
+
+
+def _token(
+    credentials: Credentials, fields: dict[str, str], *, http: httpx.Client, base_url: str
+) -> Grant:
     form = {
-        "grantType": "client_credentials",
         "clientId": credentials.client_id,
         "clientSecret": credentials.client_secret,
+        **fields,
     }
-    request = http.build_request("POST", f"{base_url.rstrip('/')}{PATH}", data=form)
-    answer = exchange(http, request, secrets=[credentials.client_secret])
-    if answer.status in {400, 401, 403}:
-        raise CredentialsRefused(f"{answer.status} {error_text(answer)}".strip())
-    raise_for_ifood(answer)
-
+    answer = _post(PATH, form, http=http, base_url=base_url)
+    _raise_for_oauth(answer)
     try:
         token = _TokenAnswer.model_validate(parse(answer))
+        lifetime = _lifetime(token)
     except ValidationError as error:
-        fields = ", ".join(sorted({str(part) for e in error.errors() for part in e["loc"]}))
-        raise SchemaBroken(f"the token answer cannot be used: {fields or 'no object'}") from None
-    lifetime = timedelta(seconds=min(token.expires_in, _LONGEST_LIFETIME))
-    return Grant(token.access_token, lifetime)
+        raise SchemaBroken(f"the token answer cannot be used: {_faulty(error)}") from None
+    return Grant(token.access_token, lifetime, token.refresh_token)
+
+
+def _post(path: str, form: dict[str, str], *, http: httpx.Client, base_url: str) -> Answer:
+    request = http.build_request("POST", f"{base_url.rstrip('/')}{path}", data=form)
+    public = {"grantType", "clientId"}
+    return exchange(http, request, secrets=[form[name] for name in form.keys() - public])
+
+
+def _raise_for_oauth(answer: Answer) -> None:
+    if answer.status in {400, 401, 403}:
+        message = f"{answer.status} {error_text(answer)}".strip()
+        # The statuses are the same; only the text tells (measured by third parties).
+        if re.search(r"refresh.?token", message, re.IGNORECASE):
+            raise NeedsAuthorization(message)
+        raise CredentialsRefused(message)
+    raise_for_ifood(answer)
+
+
+def _lifetime(token: _TokenAnswer) -> timedelta:
+    """Take `expiresIn`; an answer without it is used all the same if it spent a refresh token."""
+    try:
+        seconds = _SECONDS.validate_python(token.expires_in)
+    except ValidationError:
+        if token.refresh_token is None:
+            raise
+        return _UNTOLD_LIFETIME
+    return timedelta(seconds=min(seconds, _LONGEST_LIFETIME))
+
+
+def _faulty(error: ValidationError) -> str:
+    return (
+        ", ".join(sorted({str(part) for e in error.errors() for part in e["loc"]})) or "no object"
+    )

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ifood_actors.errors import Rejected, SchemaBroken, Unauthorized
 from ifood_actors.ifood.answers import JsonValue, parse, raise_for_ifood
+from ifood_actors.ifood.authorizations import Credential
 from ifood_actors.ifood.closures import EndpointGroup
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tokens import Tokens
@@ -45,8 +46,8 @@ _MERCHANTS = TypeAdapter(list[MerchantSummary])
 class Access:
     """What a request needs before it is sent, and whom to tell when it is refused."""
 
-    token: Callable[[UUID], str]
-    invalidate: Callable[[UUID, str], None]  # this token was refused
+    token: Callable[[Credential], str]
+    invalidate: Callable[[Credential, str], None]  # this token was refused
     pace: Callable[[UUID, EndpointGroup, Callable[[], None]], None]  # returns when it is time
     heed: Callable[[UUID, EndpointGroup, Answer], None]  # what it says of the pace
 
@@ -76,26 +77,26 @@ class IfoodClient:
         self._http.close()
 
     def merchant(
-        self, app_id: UUID, merchant_id: str, *, on_progress: Callable[[], None]
+        self, credential: Credential, merchant_id: str, *, on_progress: Callable[[], None]
     ) -> "MerchantApi":
         """
-        Give one merchant's financial data, read through one application.
+        Give one merchant's financial data, read with one authorization.
 
         `on_progress` is called while waiting for a slot and after each answer; what it raises
         ends the call (a lease that was lost, for example).
         """
-        return MerchantApi(self._calls(app_id, "financial", on_progress), merchant_id)
+        return MerchantApi(self._calls(credential, "financial", on_progress), merchant_id)
 
-    def merchants(self, app_id: UUID) -> Iterator[MerchantSummary]:
+    def merchants(self, credential: Credential) -> Iterator[MerchantSummary]:
         """
-        Give all stores that linked the application, each once.
+        Give all stores of a centralised application or of one authorization, each once.
 
         Pages count from 1; the last has fewer than 100 stores (iFood merchant guide). A store may
         be missing for ten minutes after it was linked.
 
         Raises what `MerchantApi.get` raises.
         """
-        calls = self._calls(app_id, "merchant", lambda: None)
+        calls = self._calls(credential, "merchant", lambda: None)
         seen: set[str] = set()
         for page in range(1, MAX_PAGES + 1):
             stores = _merchants_of(calls.get(_MERCHANTS_PATH, _page(page)))
@@ -106,9 +107,9 @@ class IfoodClient:
                 return
 
     def _calls(
-        self, app_id: UUID, group: EndpointGroup, on_progress: Callable[[], None]
+        self, credential: Credential, group: EndpointGroup, on_progress: Callable[[], None]
     ) -> "_Calls":
-        return _Calls(self._base_url, self._http, self._access, app_id, group, on_progress)
+        return _Calls(self._base_url, self._http, self._access, credential, group, on_progress)
 
 
 class MerchantApi:
@@ -145,24 +146,28 @@ class MerchantApi:
 
 @dataclass
 class _Calls:
-    """The requests of one caller for one application and endpoint group."""
+    """The requests of one caller with one credential to one endpoint group."""
 
     base_url: str
     http: httpx.Client
     access: Access
-    app_id: UUID
+    credential: Credential
     group: EndpointGroup
     on_progress: Callable[[], None]
     requests: int = 0
 
+    @property
+    def app_id(self) -> UUID:
+        return self.credential.app_id
+
     def get(self, path: str, params: Mapping[str, str]) -> Answer:
-        token = self.access.token(self.app_id)
+        token = self.access.token(self.credential)
         try:
             return self._send(path, params, token=token)
         except Unauthorized:
-            self.access.invalidate(self.app_id, token)
+            self.access.invalidate(self.credential, token)
         # Once only (iFood best practices): if a new token is refused, too, it is not the token.
-        return self._send(path, params, token=self.access.token(self.app_id))
+        return self._send(path, params, token=self.access.token(self.credential))
 
     def _send(self, path: str, params: Mapping[str, str], *, token: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}"}

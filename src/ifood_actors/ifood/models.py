@@ -1,4 +1,4 @@
-"""The tables of `ifood/`: applications, their access tokens, the state of the limiter."""
+"""The tables of `ifood/`: applications, their authorizations, the state of the limiter."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -58,24 +58,42 @@ class App(SQLModel, table=True):
     updated_at: datetime | None = Field(default=None, sa_column=_instant(nullable=False, now=True))
 
 
-class CachedToken(SQLModel, table=True):
-    """The access token of a centralised application, shared by the whole fleet."""
+class Authorization(SQLModel, table=True):
+    """
+    What an owner has allowed an application, with its tokens, shared by the whole fleet.
 
-    __tablename__ = "ifood_tokens"
+    A centralised application has one, made when it is first used; a distributed one has one for
+    each userCode flow, which may cover several stores.
+    """
 
-    app_id: UUID = Field(
-        sa_column=Column(ForeignKey("ifood_apps.id", ondelete="CASCADE"), primary_key=True)
+    __tablename__ = "ifood_authorizations"
+    __table_args__ = (UniqueConstraint("app_id", "name"),)
+
+    id: UUID = Field(
+        default_factory=uuid4,
+        sa_column=Column(Uuid, primary_key=True, server_default=sql.gen_random_uuid()),
     )
+    app_id: UUID = Field(
+        sa_column=Column(ForeignKey("ifood_apps.id", ondelete="CASCADE"), nullable=False)
+    )
+    name: str = Field(sa_column=Column(Text, nullable=False))
     access_token_encrypted: str | None = Field(
         default=None, repr=False, sa_column=Column(Text, nullable=True)
     )
     expires_at: datetime | None = Field(default=None, sa_column=_instant())
     renew_at: datetime | None = Field(default=None, sa_column=_instant())
     renewed_at: datetime | None = Field(default=None, sa_column=_instant())
+    # Works once: each renewal brings the next one, and both tokens are saved in one statement.
+    refresh_token_encrypted: str | None = Field(
+        default=None, repr=False, sa_column=Column(Text, nullable=True)
+    )
+    refresh_expires_at: datetime | None = Field(default=None, sa_column=_instant())
     # Until then nobody else asks iFood: a renewal is running, or one has just failed.
     locked_until: datetime | None = Field(default=None, sa_column=_instant())
     refused_at: datetime | None = Field(default=None, sa_column=_instant())
     refused_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    # iFood refused the refresh token: only the owner can help, and nobody asks until then.
+    needs_authorization_since: datetime | None = Field(default=None, sa_column=_instant())
 
 
 class Limit(SQLModel, table=True):

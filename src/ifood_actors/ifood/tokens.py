@@ -1,84 +1,52 @@
 """
-Access tokens: one for each application and lifetime, shared by the whole fleet.
+Access tokens: one for each authorization and lifetime, shared by the whole fleet.
 
-A token is kept in this process, and encrypted in Postgres. Who finds none there takes a lock that
-ends by itself (a column, since no transaction may be open during HTTP) and asks iFood; the others
-wait for what it stores. So a thousand jobs that start together cost one call of the 20 a minute
-that iFood allows (iFood rate-limit guide).
+A token is kept in this process, and encrypted in Postgres. Who finds none there locks the
+authorization and asks iFood; the others wait for what it stores. So a thousand jobs that start
+together cost one call of the 20 a minute that iFood allows (iFood rate-limit guide), and a refresh
+token, which works once, is never spent twice. See docs/decisions/0010-one-renewer-at-a-time.md.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event
-from uuid import UUID
 
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.errors import (
     CredentialsRefused,
     JobError,
+    NeedsAuthorization,
     ServerFault,
     Throttled,
     UsageError,
 )
-from ifood_actors.ifood.auth import Credentials, Grant
+from ifood_actors.ifood.auth import Credentials, Grant, concerns_application
+from ifood_actors.ifood.authorizations import Authorizations, Credential, Held, Lock
 from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.limiter import Limiter
-from ifood_actors.ifood.models import AppKind
+from ifood_actors.logs import get_logger
 
-# Longer than a renewal may take: the limiter's wait, one request (60 s), the database.
-LOCK = timedelta(seconds=90)
+log = get_logger(__name__)
+
 PAUSE_AFTER_FAULT = timedelta(seconds=10)
-PAUSE_AFTER_REFUSAL = timedelta(minutes=10)  # for credentials; a new secret ends it at once
 MAX_OAUTH_WAIT = timedelta(seconds=20)
 WAIT_FOR_OTHERS = timedelta(seconds=5)
+# A newer token, such as one that sees a newly linked store, is noticed within this time.
+KEPT_FOR = timedelta(seconds=60)
+# How long saving an answer is tried again. It may hold the only refresh token there is.
+SAVE_WITHIN = timedelta(seconds=30)
 
 _LOOK_EVERY = 0.2  # seconds
+_MOST_RENEWALS = 64  # at a time, in this process; the limiter lets far fewer through
 
-_READ = text("""
-    SELECT a.name, a.kind, a.client_id, a.client_secret_encrypted,
-        CASE WHEN t.expires_at > clock_timestamp() THEN t.access_token_encrypted END AS encrypted,
-        coalesce(extract(epoch FROM t.renew_at - clock_timestamp()), 0)::float8 AS fresh_seconds,
-        CASE WHEN t.refused_at > clock_timestamp() - :pause AND t.refused_at >= a.updated_at
-            THEN t.refused_reason END AS refused_reason
-    FROM ifood_apps a LEFT JOIN ifood_tokens t ON t.app_id = a.id
-    WHERE a.id = :app_id
-""")
-
-# Looks at `renew_at` again: another process may have renewed since it was read.
-_LOCK = text("""
-    INSERT INTO ifood_tokens AS t (app_id, locked_until)
-    VALUES (:app_id, clock_timestamp() + :lock)
-    ON CONFLICT (app_id) DO UPDATE SET locked_until = excluded.locked_until
-    WHERE (t.locked_until IS NULL OR t.locked_until <= clock_timestamp())
-      AND (t.renew_at IS NULL OR t.renew_at <= clock_timestamp())
-    RETURNING locked_until
-""")
-
-# What ends a renewal is fenced by the lock's own instant: a process that was frozen for longer
-# must not end the lock of its successor.
-_STORE = text("""
-    UPDATE ifood_tokens
-    SET access_token_encrypted = :encrypted, renewed_at = clock_timestamp(),
-        expires_at = clock_timestamp() + :lifetime, renew_at = clock_timestamp() + :fresh,
-        locked_until = NULL, refused_at = NULL, refused_reason = NULL
-    WHERE app_id = :app_id AND locked_until = :locked_until
-""")
-_UNLOCK = text("""
-    UPDATE ifood_tokens SET locked_until = clock_timestamp() + :pause
-    WHERE app_id = :app_id AND locked_until = :locked_until
-""")
-_REMEMBER_REFUSAL = text("""
-    UPDATE ifood_tokens
-    SET locked_until = NULL, refused_at = clock_timestamp(), refused_reason = :reason
-    WHERE app_id = :app_id AND locked_until = :locked_until
-""")
-_INVALIDATE = text("""
-    UPDATE ifood_tokens SET renew_at = clock_timestamp(), expires_at = clock_timestamp()
-    WHERE app_id = :app_id AND access_token_encrypted = :encrypted
-""")
+TokenRequest = Callable[[Credentials, str | None], Grant]
 
 
 class Tokens:
@@ -90,135 +58,167 @@ class Tokens:
         *,
         vault: Vault,
         limiter: Limiter,
-        request: Callable[[Credentials], Grant],
+        request: TokenRequest,
         stopping: Event | None = None,
     ) -> None:
         """`request` asks iFood for a token: `auth.request_token` with its client given."""
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._stored = Authorizations(engine, vault)
         self._vault = vault
         self._limiter = limiter
         self._request = request
         self._stopping = stopping or Event()
-        self._kept: dict[UUID, _Kept] = {}
+        self._kept: dict[Credential, _Kept] = {}
+        # What interrupts a job (a shutdown, its time limit) is raised in the job's thread, and
+        # must not come between an answer and its saving. So renewals run in threads of their own,
+        # which a process that ends waits for.
+        self._sheltered = ThreadPoolExecutor(_MOST_RENEWALS, thread_name_prefix="tokens")
 
-    def token(self, app_id: UUID) -> str:
+    def token(self, credential: Credential) -> str:
         """
         Give a token that lives, from this process, from the fleet, or from iFood.
 
-        Raises CredentialsRefused (also for ten minutes after a refusal, without asking iFood
-        again), Throttled when no call is free or another process is slow, and what
-        `auth.request_token` raises.
+        Raises NeedsAuthorization (without asking iFood again, until it was authorized anew),
+        CredentialsRefused (also for ten minutes after a refusal, without asking iFood again),
+        Throttled when no call is free or another process is slow, and what `auth.request_token`
+        raises.
         """
-        kept = self._kept.get(app_id)
-        if kept is not None and time.monotonic() < kept.fresh_until:
+        kept = self._kept.get(credential)
+        if kept is not None and time.monotonic() < kept.until:
             return kept.token
 
         give_up = time.monotonic() + WAIT_FOR_OTHERS.total_seconds()
         while True:
-            shared = self._read_usable(app_id)
-            if shared.token is not None and shared.fresh_seconds > 0:
-                return self._keep(app_id, shared.token, shared.fresh_seconds)
+            held = self._read_usable(credential)
+            token = self._stored.token(held)
+            if token is not None and held.fresh_seconds > 0:
+                return self._keep(credential, token, held.fresh_seconds)
+            if token is None and held.needs_authorization:
+                raise NeedsAuthorization(_needed(held))
 
-            locked_until = self._lock(app_id)
-            if locked_until is not None:
-                return self._renew_or_keep(app_id, shared, locked_until=locked_until)
-            if shared.token is not None:
-                return shared.token
+            lock = self._stored.lock(held, renewed_at=None)
+            if lock is not None:
+                return self._renew_or_keep(credential, held, lock, token=token)
+            if token is not None:
+                return token
             if time.monotonic() > give_up or self._stopping.wait(_LOOK_EVERY):
                 raise Throttled("another process renews the token", after=timedelta(seconds=2))
 
-    def invalidate(self, app_id: UUID, token: str) -> None:
+    def renew(self, credential: Credential, *, renewed_at: datetime | None = None) -> bool:
+        """
+        Replace a token before its time; False when another process does, or has done so.
+
+        With `renewed_at`, only the token that was given at this instant is replaced. Raises what
+        `token` raises.
+        """
+        held = self._read_usable(credential)
+        if held.needs_authorization:
+            raise NeedsAuthorization(_needed(held))
+        lock = self._stored.lock(held, renewed_at=renewed_at or held.renewed_at)
+        if lock is None:
+            return False
+        self._renew(credential, held, lock)
+        return True
+
+    def invalidate(self, credential: Credential, token: str) -> None:
         """Forget a token that iFood refused (401), unless it has been replaced since."""
-        kept = self._kept.get(app_id)
+        kept = self._kept.get(credential)
         if kept is not None and kept.token == token:
-            self._kept.pop(app_id, None)
+            self._kept.pop(credential, None)
 
-        shared = self._read(app_id)
-        if shared is not None and shared.token == token:
-            self._write(_INVALIDATE, app_id=app_id, encrypted=shared.encrypted)
+        held = self._stored.read(credential)
+        if held is not None and self._stored.token(held) == token:
+            self._stored.forget(held)
 
-    def _read_usable(self, app_id: UUID) -> "_Shared":
-        shared = self._read(app_id)
-        if shared is None:
-            raise CredentialsRefused(f"there is no application {app_id}")
-        if shared.kind == AppKind.DISTRIBUTED:
-            raise CredentialsRefused(
-                f"application {shared.name} is distributed and needs authorization by each store"
-            )
-        if shared.refused_reason is not None:
-            raise CredentialsRefused(f"iFood refused them before: {shared.refused_reason}")
-        return shared
+    def _read_usable(self, credential: Credential) -> Held:
+        held = self._stored.read(credential)
+        if held is None:
+            raise CredentialsRefused(f"there is no application {credential.app_id}")
+        if held.id is None:
+            raise NeedsAuthorization(_needed(held))
+        if held.refused_reason is not None and not held.needs_authorization:
+            raise CredentialsRefused(f"iFood refused them before: {held.refused_reason}")
+        return held
 
-    def _read(self, app_id: UUID) -> "_Shared | None":
-        with self._engine.connect() as connection:
-            values = {"app_id": app_id, "pause": PAUSE_AFTER_REFUSAL}
-            row = connection.execute(_READ, values).mappings().one_or_none()
-        if row is None:
-            return None
-        return _Shared(**row, token=self._decrypt(app_id, row["encrypted"]))
-
-    def _decrypt(self, app_id: UUID, encrypted: str | None) -> str | None:
-        if encrypted is None:
-            return None
-        try:
-            return self._vault.decrypt(encrypted)
-        except UsageError:  # its key was taken away: a token, unlike a secret, can be had again
-            self._write(_INVALIDATE, app_id=app_id, encrypted=encrypted)
-            return None
-
-    def _lock(self, app_id: UUID) -> datetime | None:
-        with self._engine.connect() as connection:
-            values = {"app_id": app_id, "lock": LOCK}
-            locked_until: datetime | None = connection.execute(_LOCK, values).scalar_one_or_none()
-        return locked_until
-
-    def _renew_or_keep(self, app_id: UUID, shared: "_Shared", *, locked_until: datetime) -> str:
+    def _renew_or_keep(
+        self, credential: Credential, held: Held, lock: Lock, *, token: str | None
+    ) -> str:
         """Renewal begins before the end, so a fault of iFood leaves time to use the old one."""
         try:
-            return self._renew(app_id, shared, locked_until=locked_until)
-        except (ServerFault, Throttled):
-            if shared.token is None:
+            return self._renew(credential, held, lock)
+        except (ServerFault, Throttled, NeedsAuthorization):
+            if token is None:
                 raise
-            return shared.token
+            return token
 
-    def _renew(self, app_id: UUID, shared: "_Shared", *, locked_until: datetime) -> str:
-        mine = {"app_id": app_id, "locked_until": locked_until}
+    def _renew(self, credential: Credential, held: Held, lock: Lock) -> str:
+        with self._settling(held, lock):
+            secret = self._vault.decrypt(held.client_secret_encrypted)
+            refresh_token = self._refresh_token(held, lock)
+            self._limiter.acquire(held.app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
+
+        # From here on the refresh token may be spent at any instant.
+        credentials = Credentials(held.client_id, secret)
+        asking = self._sheltered.submit(
+            copy_context().run, self._ask, held, lock, credentials, refresh_token
+        )
+        grant: Grant = asking.result()
+        return self._keep(credential, grant.access_token, fresh_for(grant.lifetime).total_seconds())
+
+    def _refresh_token(self, held: Held, lock: Lock) -> str | None:
+        if not held.distributed:
+            return None
+        if lock.spent is None:
+            raise NeedsAuthorization("it has no refresh token")
+        return self._vault.decrypt(lock.spent)
+
+    def _ask(
+        self, held: Held, lock: Lock, credentials: Credentials, refresh_token: str | None
+    ) -> Grant:
+        with self._settling(held, lock):
+            try:
+                grant = self._request(credentials, refresh_token)
+            except Throttled as error:
+                self._limiter.close(held.app_id, "oauth", after=error.after, reason=str(error))
+                raise
+        self._save(lock, grant)
+        return grant
+
+    def _save(self, lock: Lock, grant: Grant) -> None:
+        give_up = time.monotonic() + SAVE_WITHIN.total_seconds()
+        while True:
+            try:
+                return self._stored.save(lock, grant, fresh=fresh_for(grant.lifetime))
+            except DBAPIError:
+                if time.monotonic() > give_up:
+                    raise
+            Event().wait(_LOOK_EVERY)  # not `stopping`: a process that ends saves first
+
+    @contextmanager
+    def _settling(self, held: Held, lock: Lock) -> Iterator[None]:
+        """End the lock as the error in the block demands; without one it is still held."""
         try:
-            secret = self._vault.decrypt(shared.client_secret_encrypted)
-            grant = self._ask(app_id, Credentials(shared.client_id, secret))
-            encrypted = self._vault.encrypt(grant.access_token)
+            yield
+        except NeedsAuthorization as error:
+            if self._stored.need(lock, reason=str(error)):
+                _alert(held, reason=str(error))
+            raise NeedsAuthorization(_needed(held)) from None
         except CredentialsRefused as error:
-            self._write(_REMEMBER_REFUSAL, **mine, reason=str(error))
+            self._stored.refuse(lock, reason=str(error))
+            if held.distributed and concerns_application(error):
+                self._stored.refuse_all(held.app_id, reason=str(error))
             raise
-        except (
-            UsageError
-        ) as error:  # the keys of this process; the next one may have the right ones
-            self._write(_UNLOCK, **mine, pause=timedelta(0))
+        except UsageError as error:  # this process's keys; the next one may have the right ones
+            self._stored.unlock(lock, pause=timedelta(0))
             raise CredentialsRefused(str(error)) from None
         except BaseException as error:  # a shutdown, too, must not leave the lock behind
             faulty = isinstance(error, JobError) and not isinstance(error, Throttled)
-            self._write(_UNLOCK, **mine, pause=PAUSE_AFTER_FAULT if faulty else timedelta(0))
+            self._stored.unlock(lock, pause=PAUSE_AFTER_FAULT if faulty else timedelta(0))
             raise
 
-        fresh = fresh_for(grant.lifetime)
-        self._write(_STORE, **mine, encrypted=encrypted, lifetime=grant.lifetime, fresh=fresh)
-        return self._keep(app_id, grant.access_token, fresh.total_seconds())
-
-    def _ask(self, app_id: UUID, credentials: Credentials) -> Grant:
-        self._limiter.acquire(app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
-        try:
-            return self._request(credentials)
-        except Throttled as error:
-            self._limiter.close(app_id, "oauth", after=error.after, reason=str(error))
-            raise
-
-    def _keep(self, app_id: UUID, token: str, fresh_seconds: float) -> str:
-        self._kept[app_id] = _Kept(token, time.monotonic() + fresh_seconds)
+    def _keep(self, credential: Credential, token: str, fresh_seconds: float) -> str:
+        seconds = min(fresh_seconds, KEPT_FOR.total_seconds())
+        self._kept[credential] = _Kept(token, time.monotonic() + seconds)
         return token
-
-    def _write(self, statement: TextClause, **values: object) -> None:
-        with self._engine.connect() as connection:
-            connection.execute(statement, values)
 
 
 def fresh_for(lifetime: timedelta) -> timedelta:
@@ -232,21 +232,19 @@ def fresh_for(lifetime: timedelta) -> timedelta:
     return max(lifetime - margin, lifetime / 2)
 
 
+def _alert(held: Held, *, reason: str) -> None:
+    log.error("authorization.needed", app=held.app, label=held.name, reason=reason)
+
+
+def _needed(held: Held) -> str:
+    name = held.name or "the account"
+    return (
+        f"{name} has no authorization that works: `ifood-actors apps authorize {held.app}`, "
+        "and the owner confirms it"
+    )
+
+
 @dataclass(frozen=True)
 class _Kept:
     token: str = field(repr=False)
-    fresh_until: float  # monotonic seconds
-
-
-@dataclass(frozen=True)
-class _Shared:
-    """An application and its token, as the database has them; `token` is None when it has ended."""
-
-    name: str
-    kind: str
-    client_id: str
-    client_secret_encrypted: str = field(repr=False)
-    encrypted: str | None = field(repr=False)
-    fresh_seconds: float
-    refused_reason: str | None
-    token: str | None = field(repr=False)
+    until: float  # monotonic seconds

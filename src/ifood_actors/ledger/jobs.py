@@ -16,6 +16,7 @@ class ClaimedJob:
     account_id: UUID
     merchant_id: str
     app_id: UUID | None
+    authorization_id: UUID | None
     timezone: str
     job_day: date
     period_start: date

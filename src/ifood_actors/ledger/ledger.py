@@ -242,6 +242,7 @@ def _claimed(row: Row[Any]) -> ClaimedJob:
         account_id=row.account_id,
         merchant_id=row.merchant_id,
         app_id=row.app_id,
+        authorization_id=row.authorization_id,
         timezone=row.timezone,
         job_day=row.job_day,
         period_start=row.period_start,

@@ -37,8 +37,8 @@ _LATER = "statement_timestamp() + :after"
 # that row, match nothing, and the delivery would be acknowledged and lost.
 LOCK = text("""
     SELECT job.id, job.job_type AS kind, job.account_id, job.merchant_id, account.app_id,
-      account.timezone, job.job_day, job.period_start, job.period_end, job.attempts, job.lease_no,
-      account.active,
+      account.authorization_id, account.timezone, account.active, job.job_day, job.period_start,
+      job.period_end, job.attempts, job.lease_no,
       job.status = 'pending' AND job.dispatched_at IS NOT NULL AND job.dispatch_no = :dispatch_no
         AS awaited,
       coalesce(job.next_retry_at, job.scheduled_for) > clock_timestamp() AS early

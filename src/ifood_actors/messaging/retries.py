@@ -7,6 +7,7 @@ from ifood_actors.errors import (
     CredentialsRefused,
     JobError,
     LeaseLost,
+    NeedsAuthorization,
     Rejected,
     SchemaBroken,
     Throttled,
@@ -77,7 +78,12 @@ def decide(
             return LetGo()
         case Throttled(after=after):
             return Snooze(after)
-        case Rejected(code=code) | Unauthorized(code=code) | CredentialsRefused(code=code):
+        case (
+            Rejected(code=code)
+            | Unauthorized(code=code)
+            | CredentialsRefused(code=code)
+            | NeedsAuthorization(code=code)
+        ):
             return Fail(code)
         case SchemaBroken(code=code) if attempts > 1:
             return Fail(code)

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from time import monotonic
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
@@ -10,7 +9,7 @@ from sqlalchemy import Engine
 from ifood_actors.db import database_now, transaction
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import IfoodClient
+from ifood_actors.ifood import Credential, IfoodClient
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.middleware import in_work
@@ -40,7 +39,7 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
 
     feed = FEEDS[job.kind]
     with in_work(job), leases.hold(job) as lease:
-        api = client.merchant(_app_of(job), job.merchant_id, on_progress=lease.progress)
+        api = client.merchant(_credential(job), job.merchant_id, on_progress=lease.progress)
         period = Period(job.period_start, job.period_end)
         fetched = feed.fetch(api, period, timezone=ZoneInfo(job.timezone))
 
@@ -60,7 +59,7 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
     log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result)
 
 
-def _app_of(job: ClaimedJob) -> UUID:
+def _credential(job: ClaimedJob) -> Credential:
     if job.app_id is None:
         raise CredentialsRefused("the account has no application: `accounts import` with `app`")
-    return job.app_id
+    return Credential(job.app_id, job.authorization_id)

@@ -295,6 +295,30 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "ifood_authorizations",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("app_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("access_token_encrypted", sa.Text(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("renew_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("renewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refresh_token_encrypted", sa.Text(), nullable=True),
+        sa.Column("refresh_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_reason", sa.Text(), nullable=True),
+        sa.Column("needs_authorization_since", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["app_id"],
+            ["ifood_apps.id"],
+            name=op.f("fk_ifood_authorizations_app_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ifood_authorizations")),
+        sa.UniqueConstraint("app_id", "name", name=op.f("uq_ifood_authorizations_app_id_name")),
+    )
+    op.create_table(
         "accounts",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -315,24 +339,19 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
+        sa.Column("authorization_id", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(["app_id"], ["ifood_apps.id"], name=op.f("fk_accounts_app_id")),
+        sa.ForeignKeyConstraint(
+            ["authorization_id"],
+            ["ifood_authorizations.id"],
+            name=op.f("fk_accounts_authorization_id"),
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("ifood_merchant_id", name=op.f("uq_accounts_ifood_merchant_id")),
     )
-    op.create_table(
-        "ifood_tokens",
-        sa.Column("app_id", sa.Uuid(), nullable=False),
-        sa.Column("access_token_encrypted", sa.Text(), nullable=True),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("renew_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("renewed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("refused_reason", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["app_id"], ["ifood_apps.id"], name=op.f("fk_ifood_tokens_app_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("app_id", name=op.f("pk_ifood_tokens")),
+    op.create_index(
+        op.f("ix_accounts_authorization_id"), "accounts", ["authorization_id"], unique=False
     )
     op.create_table(
         "ifood_jobs",
