@@ -67,7 +67,7 @@ class Script(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.replies: deque[Reply] = deque()
         self.asked: list[tuple[str, dict[str, str]]] = []
-        self.token_calls = 0
+        self.tokens_given = 0
         self.token_seconds = 10_800
 
     @property
@@ -77,7 +77,7 @@ class Script(ThreadingHTTPServer):
     def read(self, *replies: Reply) -> None:
         """Give these from now on, and forget what was asked."""
         self.replies = deque(replies)
-        self.asked, self.token_calls = [], 0
+        self.asked = []
 
     def next(self, path: str) -> Reply:
         parts = urlsplit(path)
@@ -94,8 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.token_calls += 1
-        token = f"token-{self.server.token_calls}"
+        self.server.tokens_given += 1
+        token = f"token-{self.server.tokens_given}"
         self._send(Reply(200, {"accessToken": token, "expiresIn": self.server.token_seconds}))
 
     def _send(self, reply: Reply) -> None:
@@ -157,6 +157,10 @@ class Bench:
                 kind=AppKind.CENTRALIZED,
                 credentials=Credentials("client", "secret"),
             )
+
+    def add_account(self) -> UUID:
+        [account] = make_accounts(self.engine, app_id=self.app_id)
+        return account
 
     def plan(self, kind: str, *, count: int = 1, day: date = MONDAY) -> list[UUID]:
         """Plan and dispatch jobs of new accounts, due now."""
