@@ -5,8 +5,9 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from uuid import UUID
 
@@ -281,22 +282,25 @@ def test_before_it_is_configured_nothing_goes_to_stdout():
     assert "event" in done.stderr
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_interrupt_while_logging_leaves_no_lock_behind(out):
     [handler] = [each for each in logging.root.handlers if getattr(each, "stream", None) is out]
     record = logging.LogRecord("busy", logging.INFO, __file__, 1, "busy", None, None)
     interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
-    def chatter():
-        while True:
-            handler.handle(record)
+    def chatter(ready, done):
+        with suppress(KeyboardInterrupt):
+            ready.set()
+            while not done.is_set():
+                handler.handle(record)
 
-    for _ in range(50):
-        thread = Thread(target=chatter)
+    for _ in range(200):
+        ready, done = Event(), Event()
+        thread = Thread(target=chatter, args=[ready, done])
         thread.start()
-        while thread.is_alive():
-            interrupt(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt))
-            thread.join(0.002)
+        ready.wait()
+        interrupt(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt))
+        done.set()  # an interrupt that lands in a destructor is swallowed
+        thread.join()
 
         assert handler.lock
         assert handler.lock.acquire(timeout=1)
