@@ -41,9 +41,9 @@ COMMENT ON COLUMN reporting.freshness.status IS
 COMMENT ON COLUMN reporting.freshness.attempts IS
   'Its attempts.';
 COMMENT ON COLUMN reporting.freshness.error_code IS
-  'Why it failed, as a code.';
+  'Its last error, as a code, also while it waits for its next attempt; a success clears it.';
 COMMENT ON COLUMN reporting.freshness.last_error IS
-  'Its last error, as text; it may have come before a success.';
+  'The same as text.';
 COMMENT ON COLUMN reporting.freshness.updated_at IS
   'When it changed last.';
 COMMENT ON COLUMN reporting.freshness.success_job_id IS
