@@ -216,6 +216,10 @@ class _Handler(logging.StreamHandler[TextIO]):
             self.emit(record)
         return True
 
+    def flush(self) -> None:
+        """Flush without the stock method's own lock, for the same reason: `handle` holds it."""
+        self.stream.flush()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Say that a record could not be written; the stock text would print its arguments."""
         failure = logging.LogRecord(
