@@ -134,7 +134,7 @@ def test_a_broker_that_cannot_be_reached_is_3_on_one_line(command, database_url)
 
     for answer in answers:
         assert (answer.code, answer.out) == (3, "")
-        assert answer.err.startswith("ifood-actors: RabbitMQ at 127.0.0.1:1 cannot be used")
+        assert answer.err.startswith("ifood-actors: RabbitMQ at 127.0.0.1:1 cannot be reached")
         assert answer.err.count("\n") == 1
         assert "hunter2" not in answer.err
 
