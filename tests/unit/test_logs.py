@@ -33,6 +33,8 @@ class Terminal(io.StringIO):
 def _restore_logging() -> Iterator[None]:
     root = logging.root
     handlers, level = list(root.handlers), root.level
+    for name in ("uvicorn.error", "uvicorn.access"):  # a simulator may have run in this process
+        logging.getLogger(name).setLevel(logging.NOTSET)
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
