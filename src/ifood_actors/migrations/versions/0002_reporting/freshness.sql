@@ -8,13 +8,13 @@ SELECT account.id AS account_id, account.name AS account_name,
 FROM accounts AS account
 CROSS JOIN reporting.kinds
 LEFT JOIN LATERAL (
-  SELECT * FROM ifood_jobs
+  SELECT id, job_day, status, attempts, error_code, last_error, updated_at FROM ifood_jobs
   WHERE job_type = kinds.kind AND account_id = account.id
     AND merchant_id = account.ifood_merchant_id
   ORDER BY job_day DESC LIMIT 1
 ) AS latest ON true
 LEFT JOIN LATERAL (
-  SELECT * FROM ifood_jobs
+  SELECT id, job_day, finished_at, period_end FROM ifood_jobs
   WHERE job_type = kinds.kind AND account_id = account.id
     AND merchant_id = account.ifood_merchant_id AND status = 'success'
   ORDER BY job_day DESC LIMIT 1

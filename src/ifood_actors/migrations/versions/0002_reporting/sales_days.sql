@@ -10,7 +10,8 @@ WITH days AS (
     count(*) FILTER (WHERE billing_summary_sale_balance IS NULL) AS without_balance,
     count(*) FILTER (WHERE NOT valid) AS cancelled_orders,
     sum(sale_gross_value_bag) FILTER (WHERE NOT valid) AS cancelled_bag
-  FROM (SELECT *, current_status IS DISTINCT FROM 'CANCELLED' AS valid FROM ifood_sales) AS sale
+  FROM ifood_sales
+  CROSS JOIN LATERAL (SELECT current_status IS DISTINCT FROM 'CANCELLED' AS valid) AS judged
   WHERE missing_since IS NULL
   GROUP BY merchant_id, sale_day
 )
