@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
-from builders import claim, dispatch, make_accounts, make_jobs
+from builders import claim, dispatch, make_accounts, make_app, make_jobs
 from commands import CommandLine
 from sqlalchemy import text
 
@@ -15,6 +16,9 @@ from ifood_actors.cli.plan import opening_for
 from ifood_actors.config import Window
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
+from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.closures import BREAKS_AFTER
+from ifood_actors.ifood.transport import Answer
 from ifood_actors.ledger import Ledger
 from ifood_actors.planning.cadence import Cadence
 
@@ -149,6 +153,27 @@ def test_status_shows_progress_lateness_and_the_oldest_pending_job(command, engi
         "cancelled": 0,
     }
     assert told.document["runs"][0]["lateness_p50_seconds"] > 0
+
+
+@pytest.mark.services
+def test_status_shows_why_an_application_waits(command, engine):
+    app_id = make_app(engine, "cantinas")
+    limiter = Limiter(engine, rates={"financial": 180})
+    limiter.reserve(app_id, "financial", max_wait=timedelta(0))
+    named = Answer(200, httpx.Headers({"X-RateLimit-Limit": "60"}), b"[]")
+    limiter.heed(app_id, "financial", named)
+    for _ in range(BREAKS_AFTER):
+        limiter.failed(app_id, "financial")
+
+    shown, told = command.each([["status"], ["status", "--json"]])
+
+    [line] = [line for line in shown.out.splitlines() if line.startswith("limiter cantinas")]
+    assert "slowed to the 60 a minute that iFood named" in line
+    assert "breaker open since" in line
+    assert "iFood fails; one request in 60 s tries" in line
+    [use] = told.document["limits"]
+    assert use["learned_per_minute"] == 60
+    assert 0 < use["breaker_open_for_seconds"] < use["closed_for_seconds"] <= 60
 
 
 @pytest.mark.services

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ifood_actors.config import Settings
-    from ifood_actors.ledger.reports import LimitUse, Pace, RunProgress
+    from ifood_actors.ifood.usage import LimitUse
+    from ifood_actors.ledger.reports import Pace, RunProgress
 
 _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
@@ -52,7 +53,8 @@ def status(
     Show how the open runs are going.
 
     Jobs by kind and status, progress, lateness of first claims, throughput, the oldest pending job
-    and how far ahead the rate limit is reserved. A run is shown for a day, and while it is open.
+    and each limiter: how far ahead it is reserved, whether it is closed and why, what limit iFood
+    has named. A run is shown for a day, and while it is open.
     """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
@@ -71,6 +73,7 @@ def status(
 
 def _read(engine: "Engine", settings: "Settings") -> Overview:
     from ifood_actors.db import database_now, transaction
+    from ifood_actors.ifood.usage import limit_uses
     from ifood_actors.ledger import reports
 
     with transaction(engine) as tx:
@@ -78,7 +81,7 @@ def _read(engine: "Engine", settings: "Settings") -> Overview:
             at=database_now(tx),
             runs=reports.open_runs(tx),
             pace=reports.pace(tx),
-            limits=reports.limits(tx),
+            limits=limit_uses(tx),
             rate_limit=settings.rate_limit_per_minute,
             zone=settings.timezone,
         )
@@ -165,9 +168,17 @@ def _sentences(overview: Overview) -> Iterator[str]:
         since = f"{pace.oldest_due.astimezone(overview.zone):%Y-%m-%d %H:%M:%S}"
         yield f"oldest pending: due since {since}, {duration(overview.at - pace.oldest_due)}"
     for use in overview.limits:
-        closed = use.closed_for and f"; closed for {duration(use.closed_for)}: {use.closed_reason}"
-        ahead = duration(use.reserved_ahead)
-        yield f"limiter {use.app}, {use.endpoint_group}: reserved {ahead} ahead{closed or ''}"
+        yield f"limiter {use.app}, {use.endpoint_group}: {'; '.join(_state_of(use))}"
+
+
+def _state_of(use: "LimitUse") -> Iterator[str]:
+    yield f"reserved {duration(use.reserved_ahead)} ahead"
+    if use.learned_per_minute:
+        yield f"slowed to the {use.learned_per_minute:,} a minute that iFood named"
+    if use.breaker_open_for:
+        yield f"breaker open since {duration(use.breaker_open_for)}"
+    if use.closed_for:
+        yield f"closed for {duration(use.closed_for)}: {use.closed_reason}"
 
 
 def _progress(runs: "Sequence[RunProgress]") -> Iterator[str]:
@@ -193,6 +204,8 @@ def _facts(overview: Overview) -> dict[str, object]:
                 "reserved_ahead_seconds": use.reserved_ahead,
                 "closed_for_seconds": use.closed_for,
                 "closed_reason": use.closed_reason,
+                "breaker_open_for_seconds": use.breaker_open_for,
+                "learned_per_minute": use.learned_per_minute,
             }
             for use in overview.limits
         ],

@@ -17,6 +17,8 @@ LONGEST_CLOSURE = timedelta(hours=1)
 # Deliveries of one application, in a row, that ended in a fault of iFood's: then it has failed.
 BREAKS_AFTER = 10
 
+MEMORY = timedelta(days=1)  # for which a limit that iFood named is believed
+
 _READ = text("""
     SELECT app_id, failures > 0 AS troubled, failures >= :breaks_after AS broken,
         CASE WHEN closed_until BETWEEN clock_timestamp() AND clock_timestamp() + :longest

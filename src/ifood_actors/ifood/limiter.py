@@ -29,6 +29,7 @@ from ifood_actors.ifood.answers import (
 from ifood_actors.ifood.closures import (
     BREAKS_AFTER,
     LONGEST_CLOSURE,
+    MEMORY,
     Closures,
     EndpointGroup,
     read_closures,
@@ -44,7 +45,6 @@ DELIVERY = timedelta(seconds=1)  # by which the way to iFood may differ between 
 
 LONGEST_WAIT = timedelta(minutes=5)  # no reservation lies further ahead
 PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
-MEMORY = timedelta(days=1)  # for which a limit that iFood named is believed
 CALM = timedelta(minutes=5)  # after a closure; a 429 that says nothing sooner doubles the pause
 
 _CLOSURES_KEPT = 1.0  # seconds for which a process believes what it read about closures

@@ -1,4 +1,4 @@
-"""How runs, the fleet and the limits are doing. Only reads."""
+"""How runs and the fleet are doing. Only reads."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -55,17 +55,6 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class LimitUse:
-    """One limiter row: reservations reach so far ahead, and why it is closed, if it is."""
-
-    app: str
-    endpoint_group: str
-    reserved_ahead: timedelta
-    closed_for: timedelta | None
-    closed_reason: str | None
-
-
-@dataclass(frozen=True)
 class ErrorGroup:
     """Failed jobs with the same kind, code and normalised message."""
 
@@ -118,22 +107,6 @@ def pace(session: Session) -> Pace:
         """,
     )
     return Pace(**row[0])
-
-
-def limits(session: Session) -> list[LimitUse]:
-    """Show every limiter row that has been used."""
-    rows = rows_of(
-        session,
-        """
-        SELECT app.name AS app, l.endpoint_group,
-          greatest(l.next_free_at - now(), INTERVAL '0') AS reserved_ahead,
-          CASE WHEN l.closed_until > now() THEN l.closed_until - now() END AS closed_for,
-          CASE WHEN l.closed_until > now() THEN l.closed_reason END AS closed_reason
-        FROM ifood_limits AS l JOIN ifood_apps AS app ON app.id = l.app_id
-        ORDER BY app.name, l.endpoint_group
-        """,
-    )
-    return [LimitUse(**row) for row in rows]
 
 
 def error_groups(session: Session, *, since: timedelta, limit: int = 50) -> list[ErrorGroup]:

@@ -1,0 +1,315 @@
+"""What iFood's answers do to the pace of the fleet: 429, limits that it names, and failures."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import Engine, event, text
+
+from ifood_actors.errors import Throttled
+from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood.closures import BREAKS_AFTER, read_closures
+from ifood_actors.ifood.limiter import PROBE_EVERY, interval
+from ifood_actors.ifood.transport import Answer
+
+pytestmark = pytest.mark.services
+
+RATES: dict[EndpointGroup, int] = {"financial": 1200}
+NO_WAIT = timedelta(0)
+SOON = timedelta(seconds=5)
+DAY = timedelta(days=1)
+NEARLY = timedelta(milliseconds=40)
+
+
+@pytest.fixture
+def app_id() -> UUID:
+    return uuid4()
+
+
+@pytest.fixture
+def limiter(engine: Engine, app_id: UUID) -> Limiter:
+    """Make a limiter at which one request has been sent, as there is before any answer."""
+    limiter = Limiter(engine, rates=RATES)
+    limiter.reserve(app_id, "financial", max_wait=NO_WAIT)
+    return limiter
+
+
+def answer(
+    status: int = 200, headers: dict[str, str] | None = None, *, body: bytes = b"[]"
+) -> Answer:
+    return Answer(status, httpx.Headers(headers), body)
+
+
+def limit(value: str) -> Answer:
+    return answer(headers={"X-RateLimit-Limit": value})
+
+
+def shift(engine: Engine, app_id: UUID, by: timedelta, *columns: str) -> None:
+    """Move instants of the row, as if time went by, or the database's clock was set."""
+    changes = ", ".join(f"{column} = {column} + :by" for column in columns)
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"UPDATE ifood_limits SET {changes} WHERE app_id = :app_id"),
+            {"by": by, "app_id": app_id},
+        )
+
+
+def closed_for(engine: Engine, app_id: UUID) -> float:
+    """Seconds, as another process sees it; 0 when it is open."""
+    return read_closures(engine, "financial").closed().get(app_id, NO_WAIT).total_seconds()
+
+
+def step(engine: Engine, app_id: UUID) -> timedelta:
+    """Measure the distance of two slots, as another process gets them."""
+    other = Limiter(engine, rates=RATES)
+    first, second = (other.reserve(app_id, "financial", max_wait=SOON) for _ in range(2))
+    return timedelta(seconds=second.not_before - first.not_before)
+
+
+@contextmanager
+def counted(engine: Engine) -> Iterator[list[str]]:
+    """Collect the statements that the block sends."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def in_seconds(seconds: int) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+def after(value: str, reset: str = "90") -> dict[str, str]:
+    return {"Retry-After": value, "X-RateLimit-Reset": reset}
+
+
+PAUSES = {
+    "seconds": (after("7"), 7),
+    "garbage": (after("soon"), 90),
+    "huge": (after("9" * 30), 3600),
+    "zero": (after("0"), 1),
+    "negative": (after("-3"), 90),
+    "a date long past": (after("Wed, 21 Oct 2015 07:28:00 GMT"), 90),
+    "a date far ahead": (after("Fri, 31 Dec 9999 23:59:59 GMT"), 3600),
+    "no seconds, but the reset": ({"X-RateLimit-Reset": "45"}, 45),
+    "nothing": ({}, 30),
+}
+
+
+@pytest.mark.parametrize("case", PAUSES)
+def test_a_429_closes_the_application_for_everybody_as_long_as_it_asks(
+    engine, limiter, app_id, case
+):
+    headers, seconds = PAUSES[case]
+
+    limiter.heed(app_id, "financial", answer(429, headers))
+
+    assert closed_for(engine, app_id) == pytest.approx(seconds, abs=1)
+    with pytest.raises(Throttled):
+        Limiter(engine, rates=RATES).reserve(app_id, "financial", max_wait=NO_WAIT)
+
+
+def test_a_429_may_name_a_date(engine, limiter, app_id):
+    limiter.heed(app_id, "financial", answer(429, {"Retry-After": in_seconds(600)}))
+
+    assert closed_for(engine, app_id) == pytest.approx(600, abs=2)
+
+
+def test_a_429_that_does_not_say_how_long_doubles_the_pause_when_it_comes_again(
+    engine, limiter, app_id
+):
+    pauses = []
+    for _ in range(9):
+        for _request in range(3):  # that were under way together
+            limiter.heed(app_id, "financial", answer(429))
+        pauses.append(closed_for(engine, app_id))
+        shift(engine, app_id, -timedelta(seconds=pauses[-1] + 5), "closed_at", "closed_until")
+    shift(engine, app_id, -timedelta(minutes=5), "closed_at", "closed_until")
+    limiter.heed(app_id, "financial", answer(429))
+
+    assert pauses == pytest.approx([30, 60, 120, 240, 480, 960, 1920, 3600, 3600], abs=1)
+    assert closed_for(engine, app_id) == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize(("remaining", "seconds"), [("0", 20), ("1", 0), ("none", 0)])
+def test_a_limit_that_is_used_up_closes_until_its_reset(
+    engine, limiter, app_id, remaining, seconds
+):
+    headers = {"X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": "20"}
+
+    limiter.heed(app_id, "financial", answer(headers=headers))
+
+    assert closed_for(engine, app_id) == pytest.approx(seconds, abs=1)
+
+
+def test_a_limit_lower_than_ours_slows_every_process_down(engine, limiter, app_id):
+    limiter.heed(app_id, "financial", limit("300"))
+
+    assert step(engine, app_id) == pytest.approx(interval(300), abs=NEARLY)
+
+
+@pytest.mark.parametrize("value", ["1200", "5000", "0", "-1", "300, 300;w=60", "many", "9" * 30])
+def test_other_limits_change_nothing(engine, limiter, app_id, value):
+    with counted(engine) as statements:
+        limiter.heed(app_id, "financial", limit(value))
+
+    assert not [statement for statement in statements if "learned" in statement]
+    assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
+
+
+def test_the_lowest_limit_of_a_day_counts(engine, limiter, app_id):
+    for value in ("300", "600", "240", "1000"):
+        limiter.heed(app_id, "financial", limit(value))
+    assert step(engine, app_id) == pytest.approx(interval(240), abs=NEARLY)
+
+    shift(engine, app_id, -DAY, "learned_at")
+    limiter.heed(app_id, "financial", limit("600"))
+    assert step(engine, app_id) == pytest.approx(interval(600), abs=NEARLY)
+
+
+@pytest.mark.parametrize("by", [-DAY, timedelta(days=30)], ids=["a day later", "clock set back"])
+def test_a_learned_limit_is_forgotten(engine, limiter, app_id, by):
+    limiter.heed(app_id, "financial", limit("300"))
+
+    shift(engine, app_id, by, "learned_at")
+
+    assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
+
+
+def test_the_same_limit_on_every_answer_is_written_once(engine, limiter, app_id):
+    with counted(engine) as statements:
+        for _ in range(5):
+            limiter.heed(app_id, "financial", limit("300"))
+
+    assert len([statement for statement in statements if "learned" in statement]) == 1
+
+
+def test_a_request_costs_one_statement(engine, limiter, app_id):
+    limiter.heed(app_id, "financial", answer())  # reads the closures, once a second
+
+    with counted(engine) as statements:
+        for _ in range(5):
+            limiter.reserve(app_id, "financial", max_wait=SOON)
+            limiter.heed(app_id, "financial", limit("5000"))
+
+    assert len(statements) == 5
+
+
+def broken(limiter: Limiter, app_id: UUID) -> None:
+    for _ in range(BREAKS_AFTER):
+        limiter.failed(app_id, "financial")
+
+
+def test_ten_failures_in_a_row_open_the_breaker_for_the_fleet(engine, limiter, app_id):
+    fleet = [limiter, Limiter(engine, rates=RATES)]
+    outcomes = [fleet[turn % 2].failed(app_id, "financial") for turn in range(BREAKS_AFTER)]
+
+    assert outcomes[:-1] == [None] * (BREAKS_AFTER - 1)
+    assert outcomes[-1] == pytest.approx(PROBE_EVERY, abs=timedelta(seconds=1))
+    assert closed_for(engine, app_id) == pytest.approx(60, abs=1)
+    with pytest.raises(Throttled):
+        limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=30))
+
+
+@pytest.mark.parametrize("status", [200, 204, 400, 403, 404])
+def test_an_answer_ends_the_series(engine, limiter, app_id, status):
+    for _ in range(3):
+        for _ in range(BREAKS_AFTER - 1):
+            assert limiter.failed(app_id, "financial") is None
+        limiter.heed(app_id, "financial", answer(status))
+
+    assert closed_for(engine, app_id) == 0
+
+
+def test_one_request_a_minute_is_let_through_an_open_breaker(engine, limiter, app_id):
+    broken(limiter, app_id)
+    start = threading.Barrier(8)
+
+    def reserve(_thread: int) -> Reservation | None:
+        start.wait()
+        try:
+            return Limiter(engine, rates=RATES).reserve(app_id, "financial", max_wait=NO_WAIT)
+        except Throttled:
+            return None
+
+    for _minute in range(3):
+        shift(engine, app_id, -PROBE_EVERY, "closed_until", "next_free_at")
+        assert app_id in read_closures(engine, "financial").probing()
+        with ThreadPoolExecutor(8) as pool:
+            passed = [slot for slot in pool.map(reserve, range(8)) if slot]
+
+        assert [slot.probe for slot in passed] == [True]
+        assert limiter.wait_for(passed[0])
+        assert closed_for(engine, app_id) == pytest.approx(60, abs=1)
+
+
+def test_a_probe_that_fails_keeps_the_breaker_open_and_one_that_is_answered_closes_it(
+    engine, limiter, app_id
+):
+    broken(limiter, app_id)
+    shift(engine, app_id, -PROBE_EVERY, "closed_until")
+    limiter.reserve(app_id, "financial", max_wait=SOON)
+    waits = limiter.failed(app_id, "financial")
+    assert waits == pytest.approx(PROBE_EVERY, abs=timedelta(seconds=1))
+
+    shift(engine, app_id, -PROBE_EVERY, "closed_until")
+    limiter.reserve(app_id, "financial", max_wait=SOON)
+    limiter.heed(app_id, "financial", answer())
+
+    assert closed_for(engine, app_id) == 0
+    assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
+
+
+NOT_OF_IFOOD = [
+    answer(503),
+    answer(200, body=b" <html>maintenance</html>"),
+    answer(429),
+    answer(302),
+]
+
+
+@pytest.mark.parametrize("fault", NOT_OF_IFOOD)
+def test_what_is_no_answer_of_ifood_does_not_close_the_breaker(engine, limiter, app_id, fault):
+    broken(limiter, app_id)
+
+    limiter.heed(app_id, "financial", fault)
+
+    assert app_id in read_closures(engine, "financial").broken
+
+
+def test_the_end_of_a_series_does_not_end_a_429(engine, limiter, app_id):
+    limiter.failed(app_id, "financial")
+    limiter.heed(app_id, "financial", answer(429, {"Retry-After": "600"}))
+
+    limiter.heed(app_id, "financial", answer())  # was under way
+
+    assert closed_for(engine, app_id) == pytest.approx(600, abs=1)
+
+
+def test_applications_and_groups_fail_by_themselves(engine, limiter, app_id):
+    broken(limiter, app_id)
+
+    assert limiter.failed(uuid4(), "financial") is None
+    limiter.reserve(uuid4(), "financial", max_wait=NO_WAIT)
+    assert not read_closures(engine, "merchant").broken
+
+
+def test_a_closure_from_before_the_clock_was_set_back_is_not_believed(engine, limiter, app_id):
+    broken(limiter, app_id)
+
+    shift(engine, app_id, timedelta(days=30), "closed_until", "closed_at")
+
+    assert closed_for(engine, app_id) == 0
+    assert limiter.failed(app_id, "financial") <= timedelta(hours=1)
