@@ -99,6 +99,8 @@ BROKEN = {
     "cut chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n20\r\n[1",
     "no http": b"220 mail.example.com ESMTP\r\n",
     "nothing": b"",
+    "interim only": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    "switch of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0",
     "no gzip": OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n[1]",
     "endless header": OK + b"X: " + b"x" * 1_000_000,
 }
@@ -125,6 +127,28 @@ def test_a_whole_answer_comes_back_with_any_status():
         answer = fetch(url)
 
     assert (answer.status, answer.headers["X-One"], answer.body) == (418, "1", b"[1]")
+
+
+def test_interim_answers_are_passed_over_until_the_final_one():
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+
+    with served(lambda c: c.sendall(interim + OK + b"Content-Length: 3\r\n\r\n[1]")) as url:
+        answer = fetch(url)
+
+    assert (answer.status, answer.body) == (200, b"[1]")
+
+
+def test_interim_answers_without_an_end_end_at_the_total_deadline():
+    def hint(connection: socket.socket) -> None:
+        while not GONE.wait(0.05):
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+    started = time.monotonic()
+
+    with served(hint) as url, pytest.raises(ServerFault):
+        fetch(url, total_seconds=0.5)
+
+    assert time.monotonic() - started < 1
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,8 @@ def exchange(
     """
     Send a request and read its answer, whatever its status, within `total` and 16 MiB.
 
-    Raises ServerFault for everything that goes wrong on the way.
+    Interim answers (1xx) are passed over, as HTTP has it. Raises ServerFault, without a status,
+    for everything that goes wrong on the way (docs/ifood-api.md, section 8).
     """
     deadline = time.monotonic() + total.total_seconds()
     request.extensions["deadline"] = deadline
