@@ -61,6 +61,7 @@ def make_jobs(
     kind: str = "sales",
     slot: datetime | None = None,
     app_id: UUID | None = None,
+    priority: int = 0,
 ) -> list[Planned]:
     """Plan `count` jobs of new accounts, due now or at `slot`."""
     slot = slot or datetime.now(UTC) - timedelta(seconds=1)
@@ -81,7 +82,9 @@ def make_jobs(
             row.id: row.ifood_merchant_id
             for row in tx.execute(text("SELECT id, ifood_merchant_id FROM accounts"))
         }
-        jobs = [NewJob(account_id, merchants[account_id], 0, slot) for account_id in accounts]
+        jobs = [
+            NewJob(account_id, merchants[account_id], priority, slot) for account_id in accounts
+        ]
         ledger.plan(ledger.start_run(run), run, jobs, horizon=HORIZON)
         rows = tx.execute(
             text("SELECT id, account_id, merchant_id FROM ifood_jobs WHERE account_id = ANY(:ids)"),

@@ -11,13 +11,20 @@ from builders import (
     backdate,
     claim,
     claimed_job,
+    dispatch,
+    make_app,
     make_jobs,
     must_claim,
     row_of,
 )
 from dramatiq.errors import ConnectionClosed
 from eventually import eventually
+from sqlalchemy import text
 
+from ifood_actors.db import transaction
+from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.closures import BREAKS_AFTER
+from ifood_actors.ledger import Ledger
 from ifood_actors.messaging.broker import ladder_broker
 from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.scheduler.relay import BATCH, Relay, Round
@@ -36,6 +43,21 @@ def broker(broker_url):
 @pytest.fixture
 def relay(engine, broker):
     return Relay(engine, broker, horizon=HORIZON, max_attempts=3, actor="relay")
+
+
+class Noted:
+    """An outbox that notes which jobs left."""
+
+    def __init__(self):
+        self.sent = []
+
+    def enqueue_many(self, messages):
+        self.sent += [message.kwargs["job_id"] for message, _delay in messages]
+
+
+@pytest.fixture
+def outbox():
+    return Noted()
 
 
 def waiting(broker):
@@ -115,6 +137,102 @@ def test_a_job_that_kills_its_workers_ends_failed_after_its_attempts(engine, rel
     row = row_of(engine, job.id)
     assert (row["status"], row["error_code"]) == ("failed", "lease_expired")
     assert acts_of(engine, job.id)[-1] == "rescue"
+
+
+@pytest.fixture
+def limiter(engine):
+    return Limiter(engine, rates={"financial": 6000})
+
+
+def dispatched(engine, jobs):
+    return [job for job in jobs if row_of(engine, job.id)["dispatched_at"]]
+
+
+def test_jobs_of_a_closed_application_stay_in_the_ledger_and_nothing_is_written(
+    engine, relay, limiter
+):
+    closed, open_ = make_app(engine, "closed"), make_app(engine, "open")
+    kept, sent = make_jobs(engine, 3, app_id=closed), make_jobs(engine, 2, app_id=open_)
+    before = [row_of(engine, job.id) for job in kept]
+    limiter.close(closed, "financial", after=timedelta(seconds=2), reason="429")
+
+    assert relay.run() == Round(dispatched=2)
+    assert len(dispatched(engine, sent)) == 2
+    assert [row_of(engine, job.id) for job in kept] == before
+
+    eventually(lambda: relay.run().moved == 3, within=5)
+
+
+def test_a_dead_workers_job_is_rescued_even_when_its_application_is_closed(engine, relay, limiter):
+    app_id = make_app(engine)
+    [job] = make_jobs(engine, app_id=app_id)
+    dispatch(engine, job.id)
+    must_claim(engine, job.id)
+    backdate(engine, job.id, wake_at=LEASE)
+    limiter.close(app_id, "financial", after=timedelta(minutes=1), reason="429")
+
+    assert relay.run() == Round(rescued=1)
+    assert relay.run() == Round()
+
+
+def test_a_job_that_was_sent_away_wakes_when_its_application_opens(engine, relay):
+    app_id = make_app(engine)
+    [job] = make_jobs(engine, app_id=app_id)
+    dispatch(engine, job.id)
+
+    with transaction(engine) as tx:
+        Ledger(tx, actor="gate").send_away(
+            job.id, 1, closed={app_id: timedelta(minutes=1)}, reason="closed"
+        )
+
+    row = row_of(engine, job.id)
+    assert row["wake_at"] == row["next_retry_at"] > datetime.now(UTC) + timedelta(seconds=50)
+    assert relay.run() == Round()
+
+
+def test_high_priority_leaves_before_low_and_the_oldest_slot_first(engine, outbox):
+    now = datetime.now(UTC)
+    jobs = {
+        (priority, minutes): make_jobs(
+            engine, slot=now - timedelta(minutes=minutes), priority=priority
+        )[0].id
+        for minutes, priority in [(5, 0), (1, 9), (60, 0), (30, 9), (20, 0)]
+    }
+
+    Relay(engine, outbox, horizon=HORIZON, max_attempts=3, actor="relay").run()
+
+    names = {str(id_): name for name, id_ in jobs.items()}
+    assert [names[id_] for id_ in outbox.sent] == [(9, 30), (9, 1), (0, 60), (0, 20), (0, 5)]
+
+
+def test_an_open_breaker_lets_one_job_at_a_time_see_and_another_one_each_time(
+    engine, relay, limiter
+):
+    app_id = make_app(engine)
+    jobs = make_jobs(engine, 5, app_id=app_id)
+    limiter.reserve(app_id, "financial", max_wait=timedelta(0))
+    for _ in range(BREAKS_AFTER):
+        limiter.failed(app_id, "financial")
+    assert relay.run() == Round()
+
+    tried = []
+    for _minute in range(3):
+        pass_a_minute(engine)
+        assert relay.run() == Round(dispatched=1)
+        [probe] = dispatched(engine, jobs)
+        job = must_claim(engine, probe.id, row_of(engine, probe.id)["dispatch_no"])
+        waits = limiter.failed(app_id, "financial")
+        with transaction(engine) as tx:
+            Ledger(tx, actor="worker").snooze(job, after=waits, reason="503")
+        assert relay.run() == Round()
+        tried.append(probe.id)
+
+    assert len(set(tried)) == 3
+
+
+def pass_a_minute(engine):
+    with transaction(engine) as tx:
+        tx.execute(text("UPDATE ifood_limits SET closed_until = closed_until - INTERVAL '1 min'"))
 
 
 def test_an_unreachable_broker_leaves_every_job_as_it_was(engine):
