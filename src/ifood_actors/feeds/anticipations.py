@@ -80,7 +80,8 @@ def fetch(
     """
     Read the anticipations whose calculation dates lie in `period`, each once.
 
-    The amount is what the store was paid: the sum of the anticipated amounts.
+    Items without an id are told apart as docs/ifood-api.md, section 5, says. The amount is what
+    the store was paid: the sum of the anticipated amounts.
     """
     items: dict[tuple[Any, ...], Row] = {}
     for rows in closing_blocks(

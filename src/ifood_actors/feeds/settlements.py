@@ -51,7 +51,8 @@ def fetch(
     """
     Read the titles whose calculation dates lie in `period`, each once.
 
-    The amount is that of the payouts (REPASSE): the same money stands in other titles as well.
+    The amount is that of the payouts (REPASSE): the same money stands in other titles as well
+    (docs/ifood-api.md, section 4).
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}

@@ -3,7 +3,7 @@ How fetched items become rows: upsert, former versions, and what is no longer th
 
 Nothing that was once stored is deleted. An item that comes again and differs keeps its former
 version in `ifood_record_versions`; a row that a complete re-read of its period does not bring
-again is marked `missing_since`, and unmarked when it comes back.
+again is marked `missing_since`, and unmarked when it comes back (docs/ifood-api.md, section 7).
 """
 
 from collections.abc import Sequence

@@ -69,7 +69,8 @@ def error_text(answer: Answer) -> str:
     """
     Find the message in an error body, cleaned for a log; the whole body when it is not JSON.
 
-    Shapes: `{"error": {"message"}}`, `{"error", "message"}`, `{"code", "message"}`, `{"message"}`.
+    Shapes: `{"error": {"message"}}`, `{"error", "message"}`, `{"code", "message"}`, `{"message"}`
+    (docs/ifood-api.md, section 8).
     """
     text = answer.body[:20_000].decode(errors="replace")
     try:
@@ -110,7 +111,7 @@ def asked_pause(headers: httpx.Headers) -> timedelta | None:
     Say how long a 429 asks to wait, between 1 s and 1 h; None when it does not say.
 
     `Retry-After` (seconds or a date) comes first, as some clients have seen it; then
-    `X-RateLimit-Reset`, in seconds (iFood rate-limit guide).
+    `X-RateLimit-Reset`, in seconds (docs/ifood-api.md, section 1).
     """
     asked = _retry_after(headers)
     return rate_headers(headers).reset if asked is None else _bounded(asked)
@@ -126,7 +127,7 @@ class RateHeaders:
 
 
 def rate_headers(headers: httpx.Headers) -> RateHeaders:
-    """Read `X-RateLimit-Limit`, `-Remaining` and `-Reset` in seconds (iFood rate-limit guide)."""
+    """Read `X-RateLimit-Limit`, `-Remaining`, `-Reset` (docs/ifood-api.md, section 1)."""
     reset = _seconds(headers.get("X-RateLimit-Reset", ""))
     return RateHeaders(
         limit=_count(headers.get("X-RateLimit-Limit", "")) or None,
@@ -173,7 +174,7 @@ def _date(value: str) -> datetime | None:
 
 def parse(answer: Answer) -> JsonValue:
     """
-    Read a body as JSON, every number with a fraction as Decimal.
+    Read a body as JSON, every number with a fraction as Decimal (docs/ifood-api.md, section 6).
 
     Raises ServerFault when it is no JSON (cut, or the gateway's HTML), SchemaBroken when it is,
     but holds NaN, Infinity, a number of thousands of digits or endless nesting.

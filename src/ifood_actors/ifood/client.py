@@ -27,7 +27,7 @@ Resource = Literal["sales", "settlements", "anticipations"]
 
 _MERCHANTS_PATH = "/merchant/v1.0/merchants"
 
-PAGE_SIZE = 100  # of merchants, the most that is sure to be served (measured by third parties)
+PAGE_SIZE = 100  # of merchants, the most that is sure to be served
 MAX_PAGES = 10_000  # no fleet is larger; a server that repeats itself must end some time
 
 
@@ -91,8 +91,8 @@ class IfoodClient:
         """
         Give all stores of a centralised application or of one authorization, each once.
 
-        Pages count from 1; the last has fewer than 100 stores (iFood merchant guide). A store may
-        be missing for ten minutes after it was linked.
+        Pages count from 1; the last has fewer than 100 stores. A store may be missing for ten
+        minutes after it was linked (docs/ifood-api.md, section 1).
 
         Raises what `MerchantApi.get` raises.
         """
@@ -128,8 +128,9 @@ class MerchantApi:
         """
         Read one answer; None when iFood has nothing.
 
-        "Nothing" comes as 404, as 204 and as 200 with an empty body (measured by third parties);
-        as 200 with an empty list, too, which is returned as it is.
+        "Nothing" comes as 404, as 204 and as 200 with an empty body (docs/ifood-api.md, section 2);
+        as 200 with an empty list, too, which is returned as it is. What each other answer means
+        is in section 8 there.
 
         Raises Rejected with its status (other 4xx), Forbidden (403), Unauthorized (a second 401,
         with a new token), Throttled (429, or no slot within 30 s), ServerFault (5xx, 408, 425,

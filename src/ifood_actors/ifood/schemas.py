@@ -112,7 +112,11 @@ class IfoodModel(BaseModel):
 
 
 class SettlementTitle(IfoodModel):
-    """One bank title: a payout, a slip, a record of receivables. `amount` is signed, in BRL."""
+    """
+    One bank title: a payout, a slip, a record of receivables (docs/ifood-api.md, section 4).
+
+    `amount` is signed, in BRL.
+    """
 
     # Some titles come without one.
     title_id: Key | None = Field(None, alias="id")
@@ -125,7 +129,11 @@ class SettlementTitle(IfoodModel):
 
 
 class Anticipation(IfoodModel):
-    """One payout that was brought forward for a fee. iFood gives it no id."""
+    """
+    One payout that was brought forward for a fee.
+
+    iFood gives it no id (docs/ifood-api.md, section 5).
+    """
 
     type: Key
     original_payment_amount: Money
@@ -184,7 +192,7 @@ class BillingSummary(IfoodModel):
 
 class Sale(IfoodModel):
     """
-    One order, with what it left to the store at the moment of the call.
+    One order, as at the moment of the call (docs/ifood-api.md, section 3).
 
     Its lists (payments, benefits, billing entries, status history, events) stay in the raw item:
     each may have several members, and a column for the first would hide the others.
@@ -211,8 +219,8 @@ class SalesPage(IfoodModel):
     """
     One page of sales.
 
-    `total` and `size` are wrong at times: the one is compared between pages only, the other is
-    not read.
+    `total` and `size` are wrong at times (docs/ifood-api.md, section 3): the one is compared
+    between pages only, the other is not read.
     """
 
     page_count: int | None = None
@@ -229,7 +237,11 @@ class ClosingPeriod(IfoodModel):
 
 
 class ClosingEnvelope(IfoodModel):
-    """Answer of settlements and of anticipations. `balance` is not read: it is 0 at times."""
+    """
+    Answer of settlements and of anticipations.
+
+    `balance` is not read: it is 0 at times (docs/ifood-api.md, section 4).
+    """
 
     settlements: list[Raw] | None
 
@@ -256,7 +268,11 @@ def parse(model: type[Model], value: object) -> Model:
 
 
 def envelopes(answer: object) -> list[object]:
-    """Unwrap an answer: nothing, one envelope, or (as in iFood's Swagger) a list of them."""
+    """
+    Unwrap an answer: nothing, one envelope, or a list of them.
+
+    The guides have the one, the Swagger has the other (docs/ifood-api.md, section 2).
+    """
     if answer is None:
         return []
     return answer if isinstance(answer, list) else [answer]
@@ -266,7 +282,8 @@ def closing_items(answer: object) -> Iterator[ClosingItem]:
     """
     Give every item of an answer of settlements or anticipations, loose or in a period.
 
-    A reader of one of the two shapes loses money lines. Raises SchemaBroken.
+    A reader of one of the two shapes loses money lines (docs/ifood-api.md, section 4). Raises
+    SchemaBroken.
     """
     for envelope in envelopes(answer):
         for element in parse(ClosingEnvelope, envelope).settlements or []:

@@ -21,7 +21,7 @@ from ifood_actors.errors import ServerFault
 
 TOTAL = timedelta(seconds=60)  # one request, from the connection to the last byte
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 20.0  # iFood's own clients use 20 s to 60 s; measured by third parties
+READ_SECONDS = 20.0  # other clients wait 20 s to 60 s: docs/ifood-api.md, section 8
 MAX_BODY_BYTES = 16 * 1024 * 1024  # after decompression; 100 sales are about 0.3 MB
 
 # 16 KiB of gzip become 16 MiB at most, so that a bomb cannot fill the memory in one step.
