@@ -1,9 +1,11 @@
 """
 The restaurant accounts whose data is pulled.
 
-models (the table) · sheet (accounts as CSV, pure) · registry (imports, lists and changes them)
+models (the table) · sheet (accounts as CSV, pure) · registry (imports, lists and changes them) ·
+linking (which authorization reads which account)
 """
 
+from ifood_actors.accounts.linking import Linked, link_accounts
 from ifood_actors.accounts.models import Account
 from ifood_actors.accounts.registry import (
     AccountRow,
@@ -25,12 +27,14 @@ __all__ = [
     "BadSheet",
     "Entry",
     "Imported",
+    "Linked",
     "Sheet",
     "Switched",
     "add_discovered",
     "application_names",
     "count_active",
     "import_sheet",
+    "link_accounts",
     "list_accounts",
     "read_sheet",
     "require_known",

@@ -10,7 +10,7 @@ import typer
 
 from ifood_actors.cli.options import DryRun, Json
 from ifood_actors.cli.output import count, document, note, say, table
-from ifood_actors.errors import ServiceUnavailable, UsageError
+from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,38 +121,23 @@ def discover(
     """
     Add the stores that an application may read.
 
-    Those that are known keep their name and whether they are active.
+    Those that are known keep their name and whether they are active. A store of a distributed
+    application is from now on read with the authorization that covers it.
     """
     from ifood_actors import config
     from ifood_actors.accounts import add_discovered
     from ifood_actors.cli.database import open_database
+    from ifood_actors.cli.stores import link_accounts, stores_of
 
     settings = config.load()
     with open_database(settings) as engine:
-        stores = _stores(engine, settings, app_name)  # minutes perhaps: no transaction is open
+        found = stores_of(engine, settings, app_name)  # minutes perhaps: no transaction is open
+        names = {store.id: store.name for _, stores in found for store in stores}
         with _trial(engine, dry_run=dry_run) as tx:
-            done = add_discovered(tx, stores, app=app_name, active=not inactive)
+            done = add_discovered(tx, names.items(), app=app_name, active=not inactive)
+            for credential, stores in found:
+                link_accounts(tx, [store.id for store in stores], credential)
     _report(done, dry_run=dry_run)
-
-
-def _stores(engine: "Engine", settings: "Settings", app_name: str) -> list[tuple[str, str]]:
-    from sqlalchemy import select
-    from sqlmodel import col
-
-    from ifood_actors.db import transaction
-    from ifood_actors.errors import ServerFault
-    from ifood_actors.ifood import App, Credential
-    from ifood_actors.worker.composition import fleet_limiter, ifood_client
-
-    with transaction(engine) as tx:
-        app_id = tx.scalar(select(col(App.id)).where(col(App.name) == app_name))
-    if app_id is None:
-        raise UsageError(f"no such application: {app_name!r}; see `ifood-actors apps list`")
-    client = ifood_client(engine, settings, limiter=fleet_limiter(engine, settings), threads=1)
-    try:
-        return [(store.id, store.name) for store in client.merchants(Credential(app_id))]
-    except ServerFault as error:
-        raise ServiceUnavailable(f"iFood at {settings.api_base_url}: {error}") from None
 
 
 def _switch(names: list[str], *, active: bool, dry_run: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ifood_actors.cli.authorize import authorize
 from ifood_actors.cli.options import DryRun, Json, Yes
 from ifood_actors.cli.output import confirm, document, note, say, table
 from ifood_actors.errors import UsageError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 app = typer.Typer(help="The applications registered at iFood.", no_args_is_help=True)
+
+app.command("authorize")(authorize)
 
 _LONGEST_NAME = 100
 
@@ -68,22 +71,38 @@ def add(
 
 @app.command("list")
 def list_(*, json: Json = False) -> None:
-    """List the applications; secrets are never shown."""
-    from sqlalchemy import select
+    """
+    List the applications; secrets are never shown.
+
+    With the number of their authorizations, and of those that only the owner can renew.
+    """
+    from sqlalchemy import func, select
     from sqlmodel import col
 
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
-    from ifood_actors.ifood import App
+    from ifood_actors.ifood import App, Authorization
 
     settings = config.load()
-    wanted = select(
-        col(App.name), col(App.kind), col(App.client_id), col(App.created_at), col(App.updated_at)
-    ).order_by(col(App.name))
+    needing = col(Authorization.needs_authorization_since).is_not(None)
+    wanted = (
+        select(
+            *(col(App.name), col(App.kind), col(App.client_id)),
+            func.count(col(Authorization.id)),
+            func.count(col(Authorization.id)).filter(needing),
+            *(col(App.created_at), col(App.updated_at)),
+        )
+        .join(Authorization, col(Authorization.app_id) == col(App.id), isouter=True)
+        .group_by(col(App.id))
+        .order_by(col(App.name))
+    )
     with open_database(settings) as engine, transaction(engine) as tx:
         rows = tx.execute(wanted).all()
-    columns = ("name", "kind", "client_id", "created_at", "updated_at")
+    columns = (
+        *("name", "kind", "client_id", "authorizations", "needs_authorization"),
+        *("created_at", "updated_at"),
+    )
     if json:
         document([dict(zip(columns, row, strict=True)) for row in rows])
         return

@@ -4,6 +4,7 @@ from ifood_actors.ifood.answers import JsonValue
 from ifood_actors.ifood.apps import register_app
 from ifood_actors.ifood.auth import Credentials, request_token
 from ifood_actors.ifood.authorizations import Credential
+from ifood_actors.ifood.authorizing import Authorizer
 from ifood_actors.ifood.client import (
     Access,
     IfoodClient,
@@ -14,6 +15,7 @@ from ifood_actors.ifood.client import (
 )
 from ifood_actors.ifood.closures import EndpointGroup, read_closures
 from ifood_actors.ifood.crypto import Vault
+from ifood_actors.ifood.fleet import fleet_limiter, fleet_tokens
 from ifood_actors.ifood.limiter import Limiter, Reservation
 from ifood_actors.ifood.models import App, AppKind, Authorization, Limit
 from ifood_actors.ifood.tokens import Tokens
@@ -24,6 +26,7 @@ __all__ = [
     "App",
     "AppKind",
     "Authorization",
+    "Authorizer",
     "Credential",
     "Credentials",
     "EndpointGroup",
@@ -38,6 +41,8 @@ __all__ = [
     "Tokens",
     "Vault",
     "fleet_access",
+    "fleet_limiter",
+    "fleet_tokens",
     "http_client",
     "read_closures",
     "register_app",

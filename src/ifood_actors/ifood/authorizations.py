@@ -67,6 +67,20 @@ _SAVE = text("""
       refused_at = NULL, refused_reason = NULL, needs_authorization_since = NULL
     WHERE id = :id AND (locked_until = :locked_until OR refresh_token_encrypted = :spent)
 """)
+# A person has decided: whatever was refused, or is being renewed just now, belongs to the past.
+_ADD = text("""
+    INSERT INTO ifood_authorizations AS held (app_id, name, access_token_encrypted, renewed_at,
+      expires_at, renew_at, refresh_token_encrypted, refresh_expires_at)
+    VALUES (:app_id, :name, :access_token, clock_timestamp(), clock_timestamp() + :lifetime,
+      clock_timestamp() + :fresh, :refresh_token, clock_timestamp() + :refresh_lifetime)
+    ON CONFLICT (app_id, name) DO UPDATE
+    SET access_token_encrypted = excluded.access_token_encrypted,
+      renewed_at = excluded.renewed_at, expires_at = excluded.expires_at,
+      renew_at = excluded.renew_at, refresh_token_encrypted = excluded.refresh_token_encrypted,
+      refresh_expires_at = excluded.refresh_expires_at, locked_until = NULL, refused_at = NULL,
+      refused_reason = NULL, needs_authorization_since = NULL
+    RETURNING held.id
+""")
 _UNLOCK = text(f"""
     UPDATE ifood_authorizations SET locked_until = clock_timestamp() + :pause WHERE {_MINE}
 """)
@@ -183,19 +197,16 @@ class Authorizations:
             return None
         return Lock(held.id, row.locked_until, row.refresh_token_encrypted)
 
+    def add(self, app_id: UUID, name: str, grant: Grant, *, fresh: timedelta) -> UUID:
+        """Store an authorization that an owner has just given, or gave anew; give its id."""
+        with self._engine.connect() as connection:
+            values = {"app_id": app_id, "name": name, **self._sealed(grant, fresh)}
+            added: UUID = connection.execute(_ADD, values).scalar_one()
+        return added
+
     def save(self, lock: Lock, grant: Grant, *, fresh: timedelta) -> None:
         """Store both tokens in one statement, and end the lock."""
-        refresh_token = grant.refresh_token and self._vault.encrypt(grant.refresh_token)
-        self._write(
-            _SAVE,
-            **lock.mine,
-            spent=lock.spent,
-            access_token=self._vault.encrypt(grant.access_token),
-            refresh_token=refresh_token,
-            refresh_lifetime=REFRESH_TOKEN_LIFETIME,
-            lifetime=grant.lifetime,
-            fresh=fresh,
-        )
+        self._write(_SAVE, **lock.mine, spent=lock.spent, **self._sealed(grant, fresh))
 
     def unlock(self, lock: Lock, *, pause: timedelta) -> None:
         """End the lock after a while; until then nobody tries again."""
@@ -216,6 +227,15 @@ class Authorizations:
             first = connection.execute(_NEED, values).one_or_none() is not None
         self.unlock(lock, pause=timedelta(0))
         return first
+
+    def _sealed(self, grant: Grant, fresh: timedelta) -> dict[str, object]:
+        return {
+            "access_token": self._vault.encrypt(grant.access_token),
+            "refresh_token": grant.refresh_token and self._vault.encrypt(grant.refresh_token),
+            "refresh_lifetime": REFRESH_TOKEN_LIFETIME,
+            "lifetime": grant.lifetime,
+            "fresh": fresh,
+        }
 
     def _read(self, credential: Credential) -> Held | None:
         values = {

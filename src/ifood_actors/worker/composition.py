@@ -4,7 +4,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TypeVar
 
 from dramatiq import Broker, Middleware, Worker
@@ -14,11 +13,10 @@ from ifood_actors.config import Settings
 from ifood_actors.ifood import (
     IfoodClient,
     Limiter,
-    Tokens,
-    Vault,
     fleet_access,
+    fleet_limiter,
+    fleet_tokens,
     http_client,
-    request_token,
 )
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.middleware import middleware
@@ -79,29 +77,12 @@ def working(broker: Broker, *, threads: int) -> Iterator[None]:
         worker.stop()
 
 
-def fleet_limiter(engine: Engine, settings: Settings) -> Limiter:
-    """Make the limiter; all processes that share a database must be given the same rates."""
-    return Limiter(
-        engine,
-        rates={
-            "financial": settings.rate_limit_per_minute,
-            "merchant": settings.rate_limit_per_minute,
-            "oauth": settings.rate_limit_oauth_per_minute,
-        },
-    )
-
-
 def ifood_client(
     engine: Engine, settings: Settings, *, limiter: Limiter, threads: int
 ) -> IfoodClient:
     """Make the client; raises UsageError when there is no key to read the secrets with."""
     http = http_client(threads=threads)
-    tokens = Tokens(
-        engine,
-        vault=Vault(settings.require_encryption_keys()),
-        limiter=limiter,
-        request=partial(request_token, http=http, base_url=settings.api_base_url),
-    )
+    tokens = fleet_tokens(engine, settings, http=http, limiter=limiter)
     return IfoodClient(
         base_url=settings.api_base_url, http=http, access=fleet_access(tokens, limiter)
     )

@@ -1,0 +1,52 @@
+"""Which authorization reads which account: linked by merchant, when an owner has confirmed it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+_LINK = text("""
+    WITH was AS (
+      SELECT id, authorization_id FROM accounts
+      WHERE ifood_merchant_id = ANY(:merchant_ids) ORDER BY ifood_merchant_id FOR UPDATE)
+    UPDATE accounts AS account
+    SET app_id = :app_id, authorization_id = :authorization_id, updated_at = now()
+    FROM was WHERE account.id = was.id
+    RETURNING account.name, account.ifood_merchant_id AS merchant_id,
+      was.authorization_id AS former_id
+""")
+# Nobody reads with them any more, and keeping them alive would spend token calls for ever.
+_DROP_SUPERSEDED = text("""
+    DELETE FROM ifood_authorizations AS former
+    WHERE id = ANY(:former_ids) AND id <> :authorization_id
+      AND NOT EXISTS (SELECT FROM accounts WHERE authorization_id = former.id)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What became of an authorization's stores: accounts by name, and ids that no account has."""
+
+    accounts: list[str]
+    unknown: list[str]
+
+
+def link_accounts(
+    session: Session, merchant_ids: Iterable[str], *, app_id: UUID, authorization_id: UUID
+) -> Linked:
+    """
+    Let the accounts of these merchants be read with an authorization.
+
+    An authorization that loses its last account by that has been replaced, and is removed.
+    """
+    wanted = list(dict.fromkeys(merchant_ids))
+    values = {"merchant_ids": wanted, "app_id": app_id, "authorization_id": authorization_id}
+    found = session.execute(_LINK, values).all()
+
+    formers = [row.former_id for row in found if row.former_id is not None]
+    session.execute(_DROP_SUPERSEDED, {"former_ids": formers, "authorization_id": authorization_id})
+    known = {row.merchant_id for row in found}
+    unknown = [merchant_id for merchant_id in wanted if merchant_id not in known]
+    return Linked(sorted(row.name for row in found), unknown)

@@ -1,0 +1,103 @@
+"""`ifood-actors apps authorize`: an owner lets a distributed application read stores."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ifood_actors.cli.output import count, duration, note, printable, say
+from ifood_actors.errors import JobError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+    from ifood_actors.cli.calls import Ifood
+    from ifood_actors.ifood import Credential, MerchantSummary
+    from ifood_actors.ifood.auth import UserCode
+
+_LONGEST = 100  # characters of a label, and of the owner's code
+
+
+def authorize(
+    name: Annotated[str, typer.Argument(help="A distributed application.")],
+    *,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="What to call the authorization, such as the owner's name; "
+            "one that exists is replaced. Without it, the code's name."
+        ),
+    ] = None,
+) -> None:
+    """
+    Walk an owner through the authorization of one or several stores.
+
+    Prints an address and a code for the owner, who confirms them in iFood's portal within ten
+    minutes and is shown another code; that one is read from the terminal or from stdin. The
+    accounts of the stores are linked with the authorization.
+    """
+    from ifood_actors import config
+    from ifood_actors.cli.calls import ifood
+    from ifood_actors.cli.database import open_database
+
+    if label is not None and not _is_plain(label):
+        raise UsageError(f"--label: expected 1 to {_LONGEST} printable characters, and not *")
+    settings = config.load()
+    with open_database(settings) as engine, ifood(engine, settings) as asked:
+        started = asked.authorizer.start(name)
+        _invite(started)
+        credential = asked.authorizer.finish(
+            name, _owners_code(), user_code=started, label=label or started.code
+        )
+        say(f"application {name}: authorization {label or started.code} stored")
+        _link(engine, credential, _stores(asked, credential), app=name)
+
+
+def _invite(started: "UserCode") -> None:
+    valid = duration(started.lifetime)
+    note(f"the owner opens {printable(started.url)}")
+    note(f"and confirms the code {started.code}, within {valid}")
+
+
+def _owners_code() -> str:
+    if sys.stdin.isatty():
+        print("authorization code: ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
+    code = sys.stdin.readline().strip()
+    if not code:
+        raise UsageError("no authorization code was given; nothing was stored")
+    return code
+
+
+def _stores(asked: "Ifood", credential: "Credential") -> "list[MerchantSummary]":
+    """List what the new token opens; the authorization is stored, whatever comes of this."""
+    try:
+        return list(asked.client.merchants(credential))
+    except JobError as error:
+        note(f"its stores could not be listed, see `ifood-actors accounts discover`: {error}")
+        return []
+
+
+def _link(
+    engine: "Engine", credential: "Credential", stores: "Sequence[MerchantSummary]", *, app: str
+) -> None:
+    from ifood_actors.cli.stores import link_accounts
+    from ifood_actors.db import transaction
+
+    with transaction(engine) as tx:
+        linked = link_accounts(tx, [store.id for store in stores], credential)
+    if linked is None or not stores:
+        return
+    accounts = ", ".join(map(printable, linked.accounts))
+    say(f"{count(len(linked.accounts), 'account')} linked{accounts and ': '}{accounts}")
+    names = {store.id: store.name for store in stores}
+    for merchant_id in linked.unknown:
+        say(f"no account yet: {printable(merchant_id)}  {printable(names[merchant_id])}")
+    if linked.unknown:
+        note(f"add them with `ifood-actors accounts discover --app {app}`")
+
+
+def _is_plain(label: str) -> bool:
+    plain = label.isprintable() and label == label.strip() and label != "*"
+    return plain and 0 < len(label) <= _LONGEST

@@ -1,0 +1,64 @@
+"""iFood as a command gets it: the fleet's own pace and tokens, and named faults if it is away."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from ifood_actors.config import Settings
+from ifood_actors.errors import (
+    CredentialsRefused,
+    IfoodActorsError,
+    ServerFault,
+    ServiceUnavailable,
+)
+from ifood_actors.ifood import (
+    Authorizer,
+    IfoodClient,
+    Tokens,
+    Vault,
+    fleet_access,
+    fleet_limiter,
+    fleet_tokens,
+    http_client,
+)
+
+
+@dataclass(frozen=True)
+class Ifood:
+    """What commands ask iFood with."""
+
+    client: IfoodClient
+    tokens: Tokens
+    authorizer: Authorizer
+
+
+@contextmanager
+def ifood(engine: Engine, settings: Settings) -> Iterator[Ifood]:
+    """
+    Give iFood for the length of one command.
+
+    Raises UsageError without a key to read the secrets with, ServiceUnavailable when iFood fails
+    or cannot be reached, and IfoodActorsError when it refuses the credentials.
+    """
+    url, limiter = settings.api_base_url, fleet_limiter(engine, settings)
+    with http_client(threads=1) as http:
+        tokens = fleet_tokens(engine, settings, http=http, limiter=limiter)
+        asked = Ifood(
+            client=IfoodClient(base_url=url, http=http, access=fleet_access(tokens, limiter)),
+            tokens=tokens,
+            authorizer=Authorizer(
+                engine,
+                vault=Vault(settings.require_encryption_keys()),
+                limiter=limiter,
+                http=http,
+                base_url=url,
+            ),
+        )
+        try:
+            yield asked
+        except ServerFault as error:
+            raise ServiceUnavailable(f"iFood at {url}: {error}") from None
+        except CredentialsRefused as error:
+            raise IfoodActorsError(f"iFood at {url} refused: {error}") from None

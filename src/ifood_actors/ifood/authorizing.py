@@ -1,0 +1,88 @@
+"""The userCode flow: how an owner lets a distributed application read stores."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import httpx
+from sqlalchemy import Engine, text
+
+from ifood_actors.errors import UsageError
+from ifood_actors.ifood.auth import Credentials, UserCode, redeem_code, request_user_code
+from ifood_actors.ifood.authorizations import Authorizations, Credential
+from ifood_actors.ifood.crypto import Vault
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.models import AppKind
+from ifood_actors.ifood.tokens import MAX_OAUTH_WAIT, fresh_for
+
+_APP = text(
+    "SELECT id, kind, client_id, client_secret_encrypted FROM ifood_apps WHERE name = :name"
+)
+
+
+class Authorizer:
+    """Walks the flow: `start`, then the owner confirms, then `finish`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        vault: Vault,
+        limiter: Limiter,
+        http: httpx.Client,
+        base_url: str,
+    ) -> None:
+        self._engine = engine
+        self._stored = Authorizations(engine, vault)
+        self._vault = vault
+        self._limiter = limiter
+        self._http = http
+        self._base_url = base_url
+
+    def start(self, app: str) -> UserCode:
+        """
+        Get the code that the owner has to confirm.
+
+        Raises UsageError for an unknown or centralised application, and what
+        `auth.request_user_code` raises.
+        """
+        found = self._read(app)
+        self._limiter.acquire(found.id, "oauth", max_wait=MAX_OAUTH_WAIT)
+        return request_user_code(
+            found.credentials.client_id, http=self._http, base_url=self._base_url
+        )
+
+    def finish(self, app: str, code: str, *, user_code: UserCode, label: str) -> Credential:
+        """
+        Store the authorization that the owner's code gives, in the place of one with that label.
+
+        Raises what `auth.redeem_code` raises.
+        """
+        found = self._read(app)
+        self._limiter.acquire(found.id, "oauth", max_wait=MAX_OAUTH_WAIT)
+        grant = redeem_code(
+            found.credentials,
+            code,
+            verifier=user_code.verifier,
+            http=self._http,
+            base_url=self._base_url,
+        )
+        stored = self._stored.add(found.id, label, grant, fresh=fresh_for(grant.lifetime))
+        return Credential(found.id, stored)
+
+    def _read(self, name: str) -> "_Application":
+        with self._engine.connect() as connection:
+            row = connection.execute(_APP, {"name": name}).one_or_none()
+        if row is None:
+            raise UsageError(f"no such application: {name!r}; see `ifood-actors apps list`")
+        if row.kind != AppKind.DISTRIBUTED:
+            raise UsageError(
+                f"application {name} is centralised: its stores are linked in iFood's portal"
+            )
+        secret = self._vault.decrypt(row.client_secret_encrypted)
+        return _Application(row.id, Credentials(row.client_id, secret))
+
+
+@dataclass(frozen=True)
+class _Application:
+    id: UUID
+    credentials: Credentials = field(repr=False)

@@ -1,0 +1,117 @@
+"""A distributed application: its owners confirm, and its tokens are those of many processes."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import httpx
+from cryptography.fernet import Fernet
+from sqlalchemy import Engine, text
+
+from ifood_actors.accounts import Linked, import_sheet, link_accounts
+from ifood_actors.db import transaction
+from ifood_actors.ifood import (
+    AppKind,
+    Authorizer,
+    Credential,
+    Credentials,
+    Limiter,
+    Tokens,
+    Vault,
+    register_app,
+    request_token,
+)
+from ifood_actors.ifood.tokens import TokenRequest
+from ifood_actors.simulator import App, Simulator
+
+KEY = Fernet.generate_key().decode()
+VAULT = Vault([KEY])
+BOOKSHOP = App(
+    name="bookshop",
+    client_id="b0b0b0b0-6ad4-4a52-9d3b-6a1c3f2b7e10",
+    client_secret="bookshop-secret",
+    kind="distributed",
+)
+QUICKLY = 60_000  # token calls a minute, where a test is about something else
+
+
+def register(engine: Engine, *, vault: Vault = VAULT, app: App = BOOKSHOP) -> UUID:
+    credentials = Credentials(app.client_id, app.client_secret)
+    with transaction(engine) as tx:
+        return register_app(
+            tx, vault, name=app.name, kind=AppKind.DISTRIBUTED, credentials=credentials
+        )
+
+
+def import_accounts(engine: Engine, simulator: Simulator) -> None:
+    with transaction(engine) as tx:
+        import_sheet(tx, simulator.accounts_csv().encode())
+
+
+def authorize(
+    engine: Engine,
+    simulator: Simulator,
+    http: httpx.Client,
+    merchants: Iterable[str],
+    *,
+    label: str = "owner",
+    vault: Vault = VAULT,
+) -> Credential:
+    """Walk the userCode flow for these stores."""
+    authorizer = Authorizer(
+        engine,
+        vault=vault,
+        limiter=Limiter(engine, rates={"oauth": QUICKLY}),
+        http=http,
+        base_url=simulator.url,
+    )
+    started = authorizer.start(BOOKSHOP.name)
+    code = simulator.authorize(started.code, frozenset(merchants))
+    return authorizer.finish(BOOKSHOP.name, code, user_code=started, label=label)
+
+
+def link(engine: Engine, credential: Credential, merchants: Iterable[str]) -> Linked:
+    assert credential.authorization_id is not None
+    with transaction(engine) as tx:
+        return link_accounts(
+            tx,
+            merchants,
+            app_id=credential.app_id,
+            authorization_id=credential.authorization_id,
+        )
+
+
+def asking(simulator: Simulator, http: httpx.Client) -> TokenRequest:
+    return partial(request_token, http=http, base_url=simulator.url)
+
+
+def process(
+    engine: Engine, request: TokenRequest, *, rate: int = QUICKLY, vault: Vault = VAULT
+) -> Tokens:
+    """Make the tokens of one process more."""
+    return Tokens(
+        engine, vault=vault, limiter=Limiter(engine, rates={"oauth": rate}), request=request
+    )
+
+
+def expire(engine: Engine, *, refreshed_ago: str = "0 s") -> None:
+    """Let all access tokens end now, as if the refresh tokens had been given so long ago."""
+    with transaction(engine) as tx:
+        tx.execute(
+            text("""
+                UPDATE ifood_authorizations SET
+                  renewed_at = renewed_at - (expires_at - now()),
+                  expires_at = now(), renew_at = now(),
+                  refresh_expires_at = now() + interval '168 h' - CAST(:ago AS interval)
+            """),
+            {"ago": refreshed_ago},
+        )
+
+
+def stored(engine: Engine, credential: Credential, column: str) -> Any:
+    with transaction(engine) as tx:
+        return tx.execute(
+            text(f"SELECT {column} FROM ifood_authorizations WHERE id = :id"),
+            {"id": credential.authorization_id},
+        ).scalar_one()
