@@ -10,6 +10,7 @@ import typer
 from ifood_actors.cli.authorize import authorize
 from ifood_actors.cli.options import DryRun, Json, Yes
 from ifood_actors.cli.output import confirm, document, note, say, table
+from ifood_actors.cli.tokens import tokens
 from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The applications registered at iFood.", no_args_is_help=True)
 
 app.command("authorize")(authorize)
+app.command("tokens")(tokens)
 
 _LONGEST_NAME = 100
 

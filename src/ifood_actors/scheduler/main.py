@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
 
@@ -15,16 +15,22 @@ from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.config import Settings
 from ifood_actors.errors import IfoodActorsError
+from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.orders import KINDS
 from ifood_actors.planning import planner
 from ifood_actors.scheduler.relay import Outbox, Relay
+from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
 
 log = get_logger(__name__)
 
 
 class Scheduler:
-    """Two ticks: plan what has opened, relay what is due. Several schedulers do no harm."""
+    """
+    Three ticks: plan what has opened, relay what is due, renew tokens before they are needed.
+
+    Several schedulers do no harm.
+    """
 
     def __init__(self, settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
         self._settings = settings
@@ -37,6 +43,8 @@ class Scheduler:
             max_attempts=settings.worker_max_attempts,
             actor=self._actor,
         )
+        self._stopping = Event()
+        self._http = http_client(threads=AT_A_TIME)
         # A tick that is late is run once, late; a tick that overruns swallows the next ones.
         self._ticks = BackgroundScheduler(
             timezone=UTC,
@@ -45,22 +53,36 @@ class Scheduler:
 
     def start(self, *, plan: bool = True) -> None:
         """Tick in background threads, for the first time at once; `plan` False only relays."""
-        ticks: dict[str, Callable[[], object]] = {"relay": self._relay.run}
+        often = self._settings.poll_interval
+        self._tick("relay", self._relay.run, every=often)
         if plan:
-            ticks |= {f"plan {kind}": partial(self._plan, kind) for kind in KINDS}
-        seconds = self._settings.poll_interval.total_seconds()
-        for name, tick in ticks.items():
-            self._ticks.add_job(
-                _surviving(tick, name=name),
-                "interval",
-                seconds=seconds,
-                next_run_time=datetime.now(UTC),
-            )
+            for kind in KINDS:
+                self._tick(f"plan {kind}", partial(self._plan, kind), every=often)
+            self._renew_ahead()
         self._ticks.start()
 
     def stop(self) -> None:
         """Stop ticking; a tick that is under way ends first."""
+        self._stopping.set()
         self._ticks.shutdown()
+        self._http.close()
+
+    def _tick(self, name: str, tick: Callable[[], object], *, every: timedelta) -> None:
+        self._ticks.add_job(
+            _surviving(tick, name=name),
+            "interval",
+            seconds=every.total_seconds(),
+            next_run_time=datetime.now(UTC),
+        )
+
+    def _renew_ahead(self) -> None:
+        if self._settings.encryption_keys is None:
+            log.warning("tokens.not_renewed_ahead", reason="IFOOD_ENCRYPTION_KEYS is not set")
+            return
+        limiter = fleet_limiter(self._engine, self._settings, stopping=self._stopping)
+        tokens = fleet_tokens(self._engine, self._settings, http=self._http, limiter=limiter)
+        renewer = Renewer(self._engine, self._settings, tokens=tokens)
+        self._tick("tokens", renewer.run, every=EVERY)
 
     def _plan(self, kind: str) -> None:
         now = datetime.now(UTC)

@@ -1,0 +1,121 @@
+"""The tick that renews tokens before they are needed; several of them do no harm."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from ifood_actors.config import Settings
+from ifood_actors.db import database_now, transaction
+from ifood_actors.errors import (
+    CredentialsRefused,
+    JobError,
+    NeedsAuthorization,
+    SchemaBroken,
+    Throttled,
+)
+from ifood_actors.ifood import Credential, Tokens
+from ifood_actors.logs import get_logger
+from ifood_actors.planning import demand
+from ifood_actors.planning.demand import Held
+from ifood_actors.planning.renewals import FORESIGHT, IDLE_AFTER, Foresight, Standing, due
+
+log = get_logger(__name__)
+
+EVERY = timedelta(minutes=1)
+# More than one, so that slow answers do not slow the pace down; few, since each may be a little
+# late, and what is late together comes together.
+AT_A_TIME = 3
+_FAULTS_IN_A_ROW = 3
+
+
+class Renewer:
+    """Renews what will be needed, a minute's worth at a time, at the fleet's pace."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        tokens: Tokens,
+        batch: int | None = None,
+        foresight: Foresight = FORESIGHT,
+    ) -> None:
+        """`batch` is how many calls a round makes for an application; None is a minute's."""
+        self._engine = engine
+        self._settings = settings
+        self._tokens = tokens
+        self._batch = batch or settings.rate_limit_oauth_per_minute
+        self._foresight = foresight
+
+    def run(self) -> int:
+        """Renew what is due, and say how many tokens that were."""
+        wanted = self._wanted()
+        if not wanted:
+            return 0
+        round_ = _Round(self._tokens)
+        with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="renewer") as pool:
+            renewed = sum(pool.map(round_.renew, wanted))
+        log.info("tokens.renewed_ahead", renewed=renewed, wanted=len(wanted))
+        return renewed
+
+    def _wanted(self) -> list[Held]:
+        with transaction(self._engine) as tx:
+            at = database_now(tx)
+        held = {each.id: each for each in demand.held(self._engine) if each.renewable}
+        horizon = at + self._foresight.lead + self._foresight.margin
+        standings = [each.standing() for each in held.values()]
+        candidates = [each for each in standings if _may_be_due(each, at=at, horizon=horizon)]
+        if not candidates:  # the usual case: no window has to be looked at
+            return []
+        needs = demand.needs(self._engine, self._settings, at=at, until=horizon)
+        renewals = due(candidates, needs, at=at, foresight=self._foresight)
+        return list(self._batches(held[renewal.id] for renewal in renewals))
+
+    def _batches(self, wanted: Iterable[Held]) -> Iterator[Held]:
+        """Take the first of each application; they all have a limit of their own."""
+        taken = Counter[UUID]()
+        for each in wanted:
+            taken[each.app_id] += 1
+            if taken[each.app_id] <= self._batch:
+                yield each
+
+
+class _Round:
+    """One round; an application that cannot be asked is left alone for the rest of it."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._faults = Counter[UUID]()
+        self._left_alone = set[UUID]()
+
+    def renew(self, held: Held) -> bool:
+        if held.app_id in self._left_alone:
+            return False
+        try:
+            renewed = self._tokens.renew(
+                Credential(held.app_id, held.id), renewed_at=held.renewed_at
+            )
+        except (NeedsAuthorization, CredentialsRefused, SchemaBroken) as error:
+            # This one's own trouble: it is remembered, and the others go on.
+            log.warning("tokens.not_renewed", app=held.app, label=held.label, reason=str(error))
+            return False
+        except JobError as error:
+            self._count(held, error)
+            return False
+        self._faults[held.app_id] = 0
+        return renewed
+
+    def _count(self, held: Held, error: JobError) -> None:
+        self._faults[held.app_id] += 1
+        if isinstance(error, Throttled) or self._faults[held.app_id] >= _FAULTS_IN_A_ROW:
+            self._left_alone.add(held.app_id)
+            log.info("tokens.round_ended", app=held.app, reason=str(error))
+
+
+def _may_be_due(standing: Standing, *, at: datetime, horizon: datetime) -> bool:
+    idle = standing.refreshed_at is not None and standing.refreshed_at + IDLE_AFTER <= at
+    return idle or standing.fresh_until is None or standing.fresh_until <= horizon
