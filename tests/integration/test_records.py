@@ -246,12 +246,13 @@ def test_a_corrected_amount_is_a_new_row_and_the_old_one_goes_missing(store):
 
 
 def test_text_that_postgres_cannot_hold_is_replaced(store):
-    store.sales(a_sale("a\0", merchant={"name": "Zé\0\ud800"}, note={"\0": "\0"}))
-    stored = store.sales(a_sale("a\0", merchant={"name": "Zé\0\ud800"}, note={"\0": "\0"}))
+    sale = a_sale("a\0", merchant={"name": "Zé\0\ud800" + "é" * 10_000}, note={"\0": "\0"})
+    store.sales(sale)
+    stored = store.sales(sale)
 
     [row] = store.rows("ifood_sales")
     assert stored.unchanged == 1
-    assert (row.sale_id, row.merchant_name) == ("a\ufffd", "Zé\ufffd\ufffd")
+    assert (row.sale_id, row.merchant_name) == ("a\ufffd", "Zé\ufffd\ufffd" + "é" * 10_000)
     assert row.raw["note"] == {"\ufffd": "\ufffd"}
 
 

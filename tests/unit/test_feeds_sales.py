@@ -242,7 +242,15 @@ def test_nested_fields_become_joined_columns():
 
 
 @pytest.mark.parametrize(
-    "answer", [{}, {"sales": [7]}, sales_page({"id": "1"}), sales_page(a_sale(None)), "gateway"]
+    "answer",
+    [
+        {},
+        {"sales": [7]},
+        sales_page({"id": "1"}),
+        sales_page(a_sale(None)),
+        sales_page(a_sale(saleGrossValue={"deliveryFee": 1})),
+        "gateway",
+    ],
 )
 def test_a_broken_answer_is_never_taken_for_data(answer):
     with pytest.raises(SchemaBroken):

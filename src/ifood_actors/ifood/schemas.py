@@ -112,11 +112,7 @@ class IfoodModel(BaseModel):
 
 
 class SettlementTitle(IfoodModel):
-    """
-    One bank title: a payout, a slip, a record of receivables (docs/ifood-api.md, section 4).
-
-    `amount` is signed, in BRL.
-    """
+    """One bank title; `amount` is signed, in BRL (docs/ifood-api.md, section 4)."""
 
     # Some titles come without one.
     title_id: Key | None = Field(None, alias="id")
@@ -129,11 +125,7 @@ class SettlementTitle(IfoodModel):
 
 
 class Anticipation(IfoodModel):
-    """
-    One payout that was brought forward for a fee.
-
-    iFood gives it no id (docs/ifood-api.md, section 5).
-    """
+    """A payout brought forward for a fee; it has no id (docs/ifood-api.md, section 5)."""
 
     type: Key
     original_payment_amount: Money
@@ -153,7 +145,7 @@ class Merchant(IfoodModel):
 
 
 class SaleGrossValue(IfoodModel):
-    bag: Money | None = None
+    bag: Money
     delivery_fee: Money | None = None
     service_fee: Money | None = None
 
