@@ -1,0 +1,145 @@
+"""iFood fails for two hours: who asks meanwhile, what it costs the jobs, and how they come back."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from threading import Event
+from time import time
+
+import pytest
+from eventually import eventually
+from fleet import MONDAY, fleet
+from sqlalchemy import text
+
+from ifood_actors.db import transaction
+from ifood_actors.ifood import Limiter, limiter
+from ifood_actors.ifood.closures import BREAKS_AFTER
+from ifood_actors.messaging import middleware
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import Opening
+from ifood_actors.simulator import Quirk, Settings, running
+
+pytestmark = pytest.mark.services
+
+FASTER = 240  # so two hours are half a minute
+OUTAGE = timedelta(hours=2) / FASTER
+PROBE_EVERY = limiter.PROBE_EVERY / FASTER
+JOBS = 240
+THREADS = 3
+LIMIT = 300
+OUT_OF_STEP = 25  # jobs, of 240: eight connections publish a batch side by side
+MINUTE = timedelta(seconds=6)  # in which the limit is counted; all jobs last longer than one
+
+
+@pytest.fixture
+def faster(monkeypatch):
+    """Shorten every wait that has to do with the outage or the limit."""
+    monkeypatch.setattr(limiter, "PROBE_EVERY", PROBE_EVERY)
+    monkeypatch.setattr(limiter, "_CLOSURES_KEPT", limiter._CLOSURES_KEPT / FASTER)
+    monkeypatch.setattr(middleware, "SHORT_CLOSURE", middleware.SHORT_CLOSURE / FASTER)
+    defaults = Limiter.acquire.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "max_wait", defaults["max_wait"] / FASTER)
+    for name in ("WINDOW", "LATENESS", "DELIVERY"):
+        monkeypatch.setattr(limiter, name, getattr(limiter, name) * (MINUTE / limiter.WINDOW))
+
+
+@pytest.fixture
+def struck(faster, database_url, broker_url):  # noqa: ARG001 - it shortens what this starts
+    """Lend a fleet whose iFood fails from the beginning, with jobs due all through the outage."""
+    world = Settings(
+        merchants=JOBS,
+        today=MONDAY,
+        sales_per_day=0.5,
+        financial_per_minute=LIMIT,
+        window_seconds=MINUTE.total_seconds(),
+    )
+    with running(world) as simulator:
+        simulator.add_quirk(Quirk("status", resource="sales", status=503, body="html"))
+        with fleet(
+            simulator,
+            database_url=database_url,
+            broker_url=broker_url,
+            rate_limit_per_minute=LIMIT,
+        ) as started:
+            now = datetime.now(UTC)
+            opening = Opening("sales", MONDAY, now, now + OUTAGE * 0.9)
+            planner.plan(started.engine, planner.request(opening, started.settings), actor="test")
+            _give_every_third_job_high_priority(started)
+            yield started
+
+
+def test_two_hours_of_faults_cost_no_attempts_and_the_backlog_drains_in_order(struck):
+    with struck.working(threads=THREADS):
+        Event().wait(OUTAGE.total_seconds())
+        waiting = struck.rows("SELECT status, attempts FROM ifood_jobs")
+        written = struck.rows("SELECT act, count(*) AS n FROM ifood_job_events GROUP BY act")
+        [opened] = struck.rows(
+            "SELECT extract(epoch FROM closed_at)::float8 AS at FROM ifood_limits"
+            " WHERE endpoint_group = 'financial'"
+        )
+        over = time()
+        struck.simulator.clear_quirks()
+        eventually(struck.idle, within=60)
+    asked = [entry for entry in struck.simulator.journal_since() if entry["group"] == "financial"]
+
+    # What was under way when the breaker opened still arrives.
+    since = opened["at"] + PROBE_EVERY.total_seconds() / 2
+    probes = [entry["at"] for entry in asked if since < entry["at"] < over]
+    _at_most_one_a_minute(probes)
+    acts = {row["act"]: row["n"] for row in written}
+    print(f"in {OUTAGE}: {len(probes)} probes; history of {JOBS} jobs: {acts}")  # noqa: T201
+
+    assert {job["status"] for job in waiting} <= {"pending", "running"}
+    assert acts["retry"] < BREAKS_AFTER
+    assert sum(job["attempts"] for job in waiting) <= BREAKS_AFTER + THREADS
+    # One row sends a job away; whoever probes writes three. Nothing goes round in circles.
+    assert acts["snooze"] + acts["dispatch"] <= 2 * JOBS + 2 * len(probes) + 5 * THREADS
+
+    jobs = struck.rows("SELECT status, attempts FROM ifood_jobs")
+    assert {job["status"] for job in jobs} == {"success"}
+    assert sum(job["attempts"] for job in jobs) <= JOBS + BREAKS_AFTER + THREADS
+    [counted] = [g for g in struck.simulator.stats()["groups"] if g["group"] == "financial"]
+    assert counted["worst"] <= LIMIT
+    assert "429" not in counted["by_status"]
+    _in_order(struck, since=over)
+
+
+def _give_every_third_job_high_priority(struck) -> None:
+    with transaction(struck.engine) as tx:
+        tx.execute(
+            text("""
+                UPDATE ifood_jobs SET priority = 9 FROM (
+                  SELECT id, row_number() OVER (ORDER BY scheduled_for) AS n FROM ifood_jobs
+                ) AS numbered WHERE numbered.id = ifood_jobs.id AND n % 3 = 0
+            """)
+        )
+
+
+def _at_most_one_a_minute(probes: list[float]) -> None:
+    seconds = PROBE_EVERY.total_seconds()
+    gaps = [later - earlier for earlier, later in pairwise(probes)]
+
+    # The way to the simulator takes milliseconds, which here are seconds.
+    assert min(gaps) > 0.8 * seconds
+    assert len(probes) <= OUTAGE.total_seconds() / seconds + 1
+    assert len(probes) > 0.3 * OUTAGE.total_seconds() / seconds  # it does look
+
+
+def _in_order(struck, *, since: float) -> None:
+    """Compare the order of the claims with that of priorities and slots."""
+    claimed = struck.rows(
+        """
+        SELECT job.id FROM ifood_jobs AS job JOIN ifood_job_events AS event
+          ON event.job_id = job.id
+        WHERE event.act = 'claim' AND event.at > to_timestamp(:since) ORDER BY event.at
+        """,
+        since=since,
+    )
+    wanted = struck.rows("SELECT id FROM ifood_jobs ORDER BY priority DESC, scheduled_for")
+    turns = {row["id"]: turn for turn, row in enumerate(wanted)}
+    came = [turns[row["id"]] for row in claimed]
+    far = [
+        turn for turn, due in zip(came, sorted(came), strict=True) if abs(turn - due) > OUT_OF_STEP
+    ]
+
+    # The last that tried, and those whose backoff had not ended, come later.
+    assert len(far) <= BREAKS_AFTER + THREADS
