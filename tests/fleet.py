@@ -115,7 +115,7 @@ def register(engine: Engine, simulator: Simulator) -> None:
             tx,
             Vault([KEY]),
             name=app.name,
-            kind=AppKind.CENTRALIZED,
+            kind=AppKind(app.kind),
             credentials=Credentials(app.client_id, app.client_secret),
         )
         import_sheet(tx, simulator.accounts_csv().encode())
