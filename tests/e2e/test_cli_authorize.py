@@ -148,12 +148,17 @@ def test_an_authorization_that_needs_its_owner_says_so(command, ifood, stores, e
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_authorizations SET needs_authorization_since = now()"))
 
-    shown, listed = command.each([["apps", "tokens"], ["apps", "list", "--json"]])
+    shown, listed, doctor = command.each(
+        [["apps", "tokens"], ["apps", "list", "--json"], ["doctor", "--json"]]
+    )
 
     assert "needs authorization" in shown.out
     assert "apps authorize" in shown.err
     rows = {row["name"]: row for row in listed.document}
     assert rows["bookshop"]["needs_authorization"] == 1
+    found = {finding["check"]: finding for finding in doctor.document}
+    assert found["authorizations"]["verdict"] == "warning"
+    assert "1 need their owner" in found["authorizations"]["detail"]
 
 
 def test_a_wrong_code_stores_nothing(command, ifood, stores):

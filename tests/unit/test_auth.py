@@ -8,26 +8,42 @@ import pytest
 
 from ifood_actors.errors import (
     CredentialsRefused,
+    NeedsAuthorization,
     Rejected,
     SchemaBroken,
     ServerFault,
     Throttled,
 )
 from ifood_actors.ifood import Credentials, http_client, request_token
-from ifood_actors.ifood.auth import Grant
+from ifood_actors.ifood.auth import (
+    Grant,
+    concerns_application,
+    redeem_code,
+    request_user_code,
+)
 from ifood_actors.ifood.tokens import fresh_for
 
 CREDENTIALS = Credentials("client", "the-secret")
 
 
-def ask(response: httpx.Response, seen: list[httpx.Request] | None = None) -> Grant:
+def answering(response: httpx.Response, seen: list[httpx.Request] | None = None) -> httpx.Client:
     def answer(request: httpx.Request) -> httpx.Response:
         if seen is not None:
             seen.append(request)
         return response
 
-    http = http_client(threads=1, transport=httpx.MockTransport(answer))
-    return request_token(CREDENTIALS, http=http, base_url="https://ifood.test/")
+    return http_client(threads=1, transport=httpx.MockTransport(answer))
+
+
+def ask(
+    response: httpx.Response,
+    seen: list[httpx.Request] | None = None,
+    *,
+    refresh_token: str | None = None,
+) -> Grant:
+    return request_token(
+        CREDENTIALS, refresh_token, http=answering(response, seen), base_url="https://ifood.test/"
+    )
 
 
 def test_the_form_is_in_camel_case():
@@ -112,3 +128,107 @@ def test_secrets_are_in_no_text():
 )
 def test_a_token_is_renewed_before_its_end(lifetime_s, fresh_s):
     assert fresh_for(timedelta(seconds=lifetime_s)) == timedelta(seconds=fresh_s)
+
+
+def form_of(request: httpx.Request) -> dict[str, list[str]]:
+    return parse_qs(request.content.decode())
+
+
+PAIR = {"accessToken": "abc", "refreshToken": "next", "expiresIn": 10_800}
+
+
+def test_a_refresh_token_is_sent_and_its_successor_taken():
+    seen: list[httpx.Request] = []
+
+    grant = ask(httpx.Response(200, json=PAIR), seen, refresh_token="spent")
+
+    assert grant == Grant("abc", timedelta(hours=3), "next")
+    assert form_of(seen[0])["grantType"] == ["refresh_token"]
+    assert form_of(seen[0])["refreshToken"] == ["spent"]
+
+
+@pytest.mark.parametrize("expires_in", [None, 0, -1, "soon", {}])
+def test_a_refresh_token_is_not_thrown_away_for_an_unreadable_lifetime(expires_in):
+    answer = PAIR | {"expiresIn": expires_in}
+
+    grant = ask(httpx.Response(200, json=answer), refresh_token="spent")
+
+    assert grant == Grant("abc", timedelta(minutes=10), "next")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("message", ["Invalid refresh token", "refreshToken expired"])
+def test_a_refused_refresh_token_needs_the_owner(status, message):
+    answer = httpx.Response(status, json={"error": {"message": message}})
+
+    with pytest.raises(NeedsAuthorization):
+        ask(answer, refresh_token="spent")
+
+
+@pytest.mark.parametrize(
+    ("message", "whole_application"),
+    [("Bad credentials", True), ("unknown client", True), ("no such user", False)],
+)
+def test_another_refusal_is_about_the_application_if_it_says_so(message, whole_application):
+    answer = httpx.Response(401, json={"error": {"message": message}})
+
+    with pytest.raises(CredentialsRefused) as raised:
+        ask(answer, refresh_token="spent")
+
+    assert concerns_application(raised.value) is whole_application
+
+
+def test_a_refresh_token_is_in_no_text():
+    answer = httpx.Response(401, json={"message": "refresh token spent-7 is void"})
+
+    with pytest.raises(NeedsAuthorization) as raised:
+        ask(answer, refresh_token="spent-7")
+
+    assert "spent-7" not in str(raised.value)
+    assert "next" not in repr(ask(httpx.Response(200, json=PAIR)))
+
+
+def test_the_owners_code_gives_the_first_pair():
+    seen: list[httpx.Request] = []
+    http = answering(httpx.Response(200, json=PAIR), seen)
+
+    grant = redeem_code(
+        CREDENTIALS, "code", verifier="verifier", http=http, base_url="https://ifood.test"
+    )
+
+    assert grant.refresh_token == "next"
+    form = form_of(seen[0])
+    assert form["authorizationCode"] == ["code"]
+    assert form["authorizationCodeVerifier"] == ["verifier"]
+
+
+def test_a_first_answer_without_a_refresh_token_is_refused():
+    http = answering(httpx.Response(200, json={"accessToken": "abc", "expiresIn": 60}))
+
+    with pytest.raises(SchemaBroken, match="refreshToken"):
+        redeem_code(CREDENTIALS, "code", verifier="v", http=http, base_url="https://ifood.test")
+
+
+def test_a_user_code_comes_with_its_address_and_its_life():
+    answer = {
+        "userCode": "HJLX-LPSQ",
+        "authorizationCodeVerifier": "verifier",
+        "verificationUrl": "https://ifood.test/code",
+        "verificationUrlComplete": "https://ifood.test/code?c=HJLX-LPSQ",
+        "expiresIn": 600,
+    }
+    http = answering(httpx.Response(200, json=answer))
+
+    started = request_user_code("client", http=http, base_url="https://ifood.test")
+
+    assert (started.code, started.lifetime) == ("HJLX-LPSQ", timedelta(minutes=10))
+    assert started.url == "https://ifood.test/code?c=HJLX-LPSQ"
+    assert "verifier" not in repr(started)
+
+
+def test_a_centralised_client_gets_no_user_code():
+    answer = {"error": {"message": "Grant type not authorized for client"}}
+    http = answering(httpx.Response(400, json=answer))
+
+    with pytest.raises(CredentialsRefused):
+        request_user_code("client", http=http, base_url="https://ifood.test")
