@@ -22,6 +22,9 @@ from distributed import (
     stored,
 )
 from dramatiq.middleware import Shutdown, raise_thread_exception
+from eventually import eventually
+from fleet import KEY as FLEET_KEY
+from fleet import fleet
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -32,12 +35,14 @@ from ifood_actors.ifood import (
     Credentials,
     IfoodClient,
     Limiter,
+    Vault,
     fleet_access,
     http_client,
 )
 from ifood_actors.ifood.auth import Grant
 from ifood_actors.ifood.authorizations import Authorizations
 from ifood_actors.ifood.tokens import TokenRequest
+from ifood_actors.ledger import Ledger
 from ifood_actors.simulator import Settings, Simulator, running
 
 pytestmark = pytest.mark.services
@@ -436,3 +441,27 @@ def test_a_refresh_token_is_taken_for_a_week(engine, credential):
     lives = stored(engine, credential, "refresh_expires_at - renewed_at")
 
     assert lives == timedelta(hours=168)
+
+
+def test_jobs_fail_without_asking_until_the_owner_has_confirmed(
+    simulator, http, stores, database_url, broker_url
+):
+    with (
+        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+        ifood.working(),
+    ):
+        seen = len(simulator.journal_since())
+        failed = ifood.run("anticipations_daily")
+        asked = simulator.journal_since(seen)
+
+        vault = Vault([FLEET_KEY])
+        credential = authorize(ifood.engine, simulator, http, stores, vault=vault)
+        link(ifood.engine, credential, stores)
+        with transaction(ifood.engine) as tx:
+            Ledger(tx, actor="test").requeue([job["id"] for job in failed], reason="confirmed")
+        eventually(ifood.idle, within=30)
+
+        ended = {(job["status"], job["error_code"], job["attempts"]) for job in failed}
+        assert ended == {("failed", "needs_authorization", 1)}
+        assert asked == []
+        assert ifood.rows("SELECT FROM ifood_jobs WHERE status <> 'success'") == []
