@@ -1,8 +1,9 @@
 """The limiter: how fast it decides, and how much of a limit whole workers use, never above it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from multiprocessing import get_context
@@ -24,6 +25,7 @@ from scripts.benchmarks.sizes import Sizes
 from scripts.benchmarks.stage import MOST_PER_MINUTE, Services, register, stage
 
 _PROCESSES = (1, 2, 4)
+_KILLED = "2 hosts, one killed (-9) and started again"
 _THREADS = 10
 _DECIDING_SECONDS = 3.0
 # What iFood is said to allow the Financial endpoints; second-hand.
@@ -35,26 +37,49 @@ _PATIENCE_SECONDS = 60.0
 _HEAD_START_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class _Pull:
+    """Hosts that pull from one simulator; `kill_one` is a power cut and a new start of one."""
+
+    api: Simulator
+    kill_one: Callable[[], None]
+
+
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
-    """Let the fleets of one, two and four processes run side by side, each on its own stage."""
-    figures = list(_decisions(on))
+    """
+    Let fleets of one, two and four processes run side by side, each on its own stage.
+
+    Then two hosts of one process each, of which one is killed in the middle.
+    """
+    undisturbed = {f"{n} x {_THREADS} threads": [n] for n in _PROCESSES}
+    return [
+        *_decisions(on),
+        *_watch(on, undisturbed, seconds=sizes.limiter_seconds),
+        *_watch(on, {_KILLED: [1, 1]}, seconds=sizes.limiter_seconds),
+    ]
+
+
+def _watch(on: Services, hosts: Mapping[str, Sequence[int]], *, seconds: int) -> Iterator[Figure]:
     with ExitStack() as parts:
-        fleets = {
-            processes: parts.enter_context(_pulling(on, processes, seconds=sizes.limiter_seconds))
-            for processes in _PROCESSES
+        pulls = {
+            name: parts.enter_context(_pulling(on, processes, seconds=seconds))
+            for name, processes in hosts.items()
         }
-        before, started = {n: _counted(api)["total"] for n, api in fleets.items()}, monotonic()
-        Event().wait(sizes.limiter_seconds)
-        counted, elapsed = {n: _counted(api) for n, api in fleets.items()}, monotonic() - started
-    for processes, seen in counted.items():
-        per_minute = 60 * (seen["total"] - before[processes]) / elapsed
-        figures += _figures(processes, seen, use=100 * per_minute / _LIMIT)
-    return figures
+        before = {name: _counted(pull.api)["total"] for name, pull in pulls.items()}
+        started = monotonic()
+        Event().wait(seconds / 2)
+        if _KILLED in pulls:
+            pulls[_KILLED].kill_one()
+        Event().wait(max(0, started + seconds - monotonic()))
+        counted = {name: _counted(pull.api) for name, pull in pulls.items()}
+        elapsed = monotonic() - started
+    for name, seen in counted.items():
+        per_minute = 60 * (seen["total"] - before[name]) / elapsed
+        yield from _figures(name, seen, use=100 * per_minute / _LIMIT)
 
 
-def _figures(processes: int, seen: Any, *, use: float) -> Iterator[Figure]:  # noqa: ANN401 - JSON
+def _figures(name: str, seen: Any, *, use: float) -> Iterator[Figure]:  # noqa: ANN401 - JSON
     refused = seen["by_status"].get("429", 0)
-    name = f"{processes} x {_THREADS} threads"
     yield at_least(f"use of {_LIMIT:,}/min, {name}", use, _LEAST_USE, unit="%")
     yield at_most("  most in any 60 s (simulator)", seen["worst"], _LIMIT, unit="requests")
     yield at_most("  answered by 429", refused, 0, unit="requests")
@@ -93,8 +118,13 @@ def _decide(url: str, app_id: str, _number: int) -> float:
 
 
 @contextmanager
-def _pulling(on: Services, processes: int, *, seconds: int) -> Iterator[Simulator]:
-    """Lend a simulator from which real workers pull, with more jobs than its limit lets pass."""
+def _pulling(on: Services, hosts: Sequence[int], *, seconds: int) -> Iterator[_Pull]:
+    """
+    Lend a simulator from which real workers pull, with more jobs than its limit lets pass.
+
+    `hosts` are the numbers of their processes.
+    """
+    processes = sum(hosts)
     jobs = int(_LIMIT * (seconds + _HEAD_START_SECONDS) / 60)
     world = SimulatorSettings(merchants=jobs, today=runs.DAY, financial_per_minute=_LIMIT)
     app = world.apps[0]
@@ -110,13 +140,24 @@ def _pulling(on: Services, processes: int, *, seconds: int) -> Iterator[Simulato
         runs.plan_due(here)
         runs.relay(here).run()
         environment = child_environment(here.settings)
-        with fleet.fleet(fleet.REAL, environment, processes=processes, threads=_THREADS):
+        with ExitStack() as started:
+
+            def start(processes: int) -> fleet.Fleet:
+                return started.enter_context(
+                    fleet.fleet(fleet.REAL, environment, processes=processes, threads=_THREADS)
+                )
+
+            def kill_one() -> None:
+                fleets[0].kill()
+                fleets[0] = start(hosts[0])
+
+            fleets = [start(processes) for processes in hosts]
             wait_until(
                 lambda: _counted(api)["total"] >= _STEADY_AFTER,
                 within=_PATIENCE_SECONDS,
                 what="requests",
             )
-            yield api
+            yield _Pull(api, kill_one)
 
 
 def _counted(api: Simulator) -> Any:  # noqa: ANN401 - JSON
