@@ -35,6 +35,7 @@ def _restore_logging() -> Iterator[None]:
     handlers, level = list(root.handlers), root.level
     for name in ("uvicorn.error", "uvicorn.access"):  # a simulator may have run in this process
         logging.getLogger(name).setLevel(logging.NOTSET)
+    structlog.contextvars.clear_contextvars()  # nor may a delivery that did
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
