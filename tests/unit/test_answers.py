@@ -7,7 +7,15 @@ import httpx
 import pytest
 
 from ifood_actors import errors
-from ifood_actors.ifood.answers import DEFAULT_PAUSE, error_text, parse, pause, raise_for_ifood
+from ifood_actors.ifood.answers import (
+    DEFAULT_PAUSE,
+    error_text,
+    is_served,
+    parse,
+    pause,
+    raise_for_ifood,
+    rate_headers,
+)
 from ifood_actors.ifood.transport import Answer
 
 
@@ -91,6 +99,37 @@ def test_a_date_is_measured_by_the_clock_of_the_server():
     }
 
     assert pause(httpx.Headers(headers)) == timedelta(seconds=45)
+
+
+RATES_TOLD = [
+    ({}, (None, None, None)),
+    (
+        {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "7"},
+        (300, 0, timedelta(seconds=7)),
+    ),
+    ({"X-RateLimit-Limit": " 300 ", "X-RateLimit-Reset": "99999"}, (300, None, timedelta(hours=1))),
+    ({"X-RateLimit-Limit": "0", "X-RateLimit-Remaining": "-1"}, (None, None, None)),
+    ({"X-RateLimit-Limit": "3e2", "X-RateLimit-Remaining": "٣"}, (None, None, None)),
+    ({"X-RateLimit-Limit": "300, 300;w=60", "X-RateLimit-Reset": "soon"}, (None, None, None)),
+    ({"X-RateLimit-Limit": "9" * 5000}, (None, None, None)),
+]
+
+
+@pytest.mark.parametrize(("headers", "told"), RATES_TOLD)
+def test_what_an_answer_tells_of_the_limit_is_a_number_or_nothing(headers, told):
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    rate = rate_headers(httpx.Headers(encoded))
+
+    assert (rate.limit, rate.remaining, rate.reset) == told
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_only_what_ifood_itself_answered_shows_that_it_works(status):
+    faults = {errors.ServerFault, errors.Throttled}
+
+    assert is_served(answer(status, b'{"message": "x"}')) == (meaning(status) not in faults)
+    assert not is_served(answer(status, b"\n<html>maintenance</html>"))
 
 
 def test_a_throttled_answer_carries_its_pause():
