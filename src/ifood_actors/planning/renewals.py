@@ -174,5 +174,6 @@ def _margin(standing: Standing, foresight: Foresight) -> timedelta:
     return min(foresight.margin, standing.fresh_for / 4)
 
 
-def _urgency(renewal: Renewal) -> datetime:
-    return renewal.useful_from if renewal.need is None else renewal.need.at
+def _urgency(renewal: Renewal) -> tuple[datetime, str, UUID]:
+    at, kind = renewal.need or (renewal.useful_from, "")
+    return at, kind, renewal.id
