@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 import psycopg
-from sqlalchemy import DateTime, create_engine, event, func, select
+from sqlalchemy import Connection, DateTime, create_engine, event, func, select
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlmodel import Session, SQLModel
+from sqlmodel import SQLModel
 
 from ifood_actors.errors import ServiceUnavailable, UsageError
 
@@ -67,15 +67,15 @@ def connect(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Session]:
+def transaction(engine: Engine) -> Iterator[Connection]:
     """Open a transaction, commit it at the end of the block, roll it back on any exception."""
-    with Session(engine, expire_on_commit=False) as session, session.begin():
-        yield session
+    with engine.begin() as connection:
+        yield connection
 
 
-def database_now(session: Session) -> datetime:
+def database_now(connection: Connection) -> datetime:
     """Give the database's clock, the only one that all processes share."""
-    now: datetime = session.execute(
+    now: datetime = connection.execute(
         select(func.clock_timestamp(type_=DateTime(timezone=True)))
     ).scalar_one()
     return now

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlmodel import Session
+from sqlalchemy import Connection, text
 
 _LINK = text("""
     WITH was AS (
@@ -34,7 +33,7 @@ class Linked:
 
 
 def link_accounts(
-    session: Session, merchant_ids: Iterable[str], *, app_id: UUID, authorization_id: UUID
+    connection: Connection, merchant_ids: Iterable[str], *, app_id: UUID, authorization_id: UUID
 ) -> Linked:
     """
     Let the accounts of these merchants be read with an authorization.
@@ -43,10 +42,12 @@ def link_accounts(
     """
     wanted = list(dict.fromkeys(merchant_ids))
     values = {"merchant_ids": wanted, "app_id": app_id, "authorization_id": authorization_id}
-    found = session.execute(_LINK, values).all()
+    found = connection.execute(_LINK, values).all()
 
     formers = [row.former_id for row in found if row.former_id is not None]
-    session.execute(_DROP_SUPERSEDED, {"former_ids": formers, "authorization_id": authorization_id})
+    connection.execute(
+        _DROP_SUPERSEDED, {"former_ids": formers, "authorization_id": authorization_id}
+    )
     known = {row.merchant_id for row in found}
     unknown = [merchant_id for merchant_id in wanted if merchant_id not in known]
     return Linked(sorted(row.name for row in found), unknown)

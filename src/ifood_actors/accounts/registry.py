@@ -5,8 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from sqlalchemy import TextClause, text
-from sqlmodel import Session
+from sqlalchemy import Connection, TextClause, text
 
 from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, read_sheet
 from ifood_actors.errors import UsageError
@@ -80,14 +79,14 @@ class Switched:
     unchanged: int
 
 
-def import_sheet(session: Session, content: bytes) -> Imported:
+def import_sheet(connection: Connection, content: bytes) -> Imported:
     """
     Insert the accounts of a CSV file, or update those whose merchant is known.
 
     A column that the file lacks changes nothing in accounts that exist. Raises BadSheet when
     anything is wrong, and then nothing was changed.
     """
-    apps = application_names(session)
+    apps = application_names(connection)
     sheet = read_sheet(content, apps=apps)
     columns, entries = set(sheet.columns), sheet.entries
     assumed = apps[0] if len(apps) == 1 and "app" not in columns else None
@@ -95,13 +94,13 @@ def import_sheet(session: Session, content: bytes) -> Imported:
         columns.add("app")
         entries = [replace(entry, app=assumed) for entry in entries]
 
-    done = _upsert(session, entries, updates=columns - {"ifood_merchant_id"})
+    done = _upsert(connection, entries, updates=columns - {"ifood_merchant_id"})
     without_app = sum(entry.app is None for entry in entries)
     return replace(done, without_app=without_app, assumed_app=assumed)
 
 
 def add_discovered(
-    session: Session, stores: Iterable[tuple[str, str]], *, app: str, active: bool
+    connection: Connection, stores: Iterable[tuple[str, str]], *, app: str, active: bool
 ) -> Imported:
     """
     Insert the stores (id, name) that an application may read.
@@ -112,28 +111,28 @@ def add_discovered(
         Entry(name=_one_line(name) or id_, merchant_id=id_, active=active, app=app)
         for id_, name in stores
     ]
-    return _upsert(session, entries, updates={"app"})
+    return _upsert(connection, entries, updates={"app"})
 
 
 def list_accounts(
-    session: Session,
+    connection: Connection,
     *,
     active: bool | None = None,
     app: str | None = None,
     limit: int | None = None,
 ) -> list[AccountRow]:
     """List accounts by name; None of a filter is all."""
-    rows = session.execute(_LIST, {"active": active, "app": app, "limit": limit})
+    rows = connection.execute(_LIST, {"active": active, "app": app, "limit": limit})
     return [AccountRow(**row) for row in rows.mappings()]
 
 
-def set_active(session: Session, names: Sequence[str], *, active: bool) -> Switched:
+def set_active(connection: Connection, names: Sequence[str], *, active: bool) -> Switched:
     """
     Switch accounts on or off, by name or merchant id.
 
     Raises UsageError when one is not there, or a name fits several; then nothing was changed.
     """
-    found = list(session.execute(_FIND, {"names": list(names)}))
+    found = list(connection.execute(_FIND, {"names": list(names)}))
     _require_all(names, [(row.name, row.merchant_id) for row in found])
     shared = Counter(row.name for row in found)
     ambiguous = sorted(name for name in set(names) if shared[name] > 1)
@@ -141,21 +140,21 @@ def set_active(session: Session, names: Sequence[str], *, active: bool) -> Switc
         raise UsageError(
             f"several accounts have the name {_quoted(ambiguous)}: give their merchant ids"
         )
-    session.execute(_SWITCH, {"ids": [row.id for row in found], "active": active})
+    connection.execute(_SWITCH, {"ids": [row.id for row in found], "active": active})
     changed = sum(row.active != active for row in found)
     return Switched(changed, len(found) - changed)
 
 
-def count_active(session: Session, only: Sequence[str] | None = None) -> int:
+def count_active(connection: Connection, only: Sequence[str] | None = None) -> int:
     """
     Count the accounts that take part in a run: all active ones, or those named.
 
     Raises UsageError when one that is named does not exist or is disabled.
     """
     if not only:
-        count: int = session.execute(_COUNT_ACTIVE).scalar_one()
+        count: int = connection.execute(_COUNT_ACTIVE).scalar_one()
         return count
-    found = list(session.execute(_FIND, {"names": list(only)}))
+    found = list(connection.execute(_FIND, {"names": list(only)}))
     _require_all(only, [(row.name, row.merchant_id) for row in found])
     disabled = sorted(row.name for row in found if not row.active)
     if disabled:
@@ -163,24 +162,26 @@ def count_active(session: Session, only: Sequence[str] | None = None) -> int:
     return len(found)
 
 
-def require_known(session: Session, names: Sequence[str]) -> None:
+def require_known(connection: Connection, names: Sequence[str]) -> None:
     """Raise UsageError, naming those that no account has as its name or merchant id."""
-    found = session.execute(_FIND, {"names": list(names)})
+    found = connection.execute(_FIND, {"names": list(names)})
     _require_all(names, [(row.name, row.merchant_id) for row in found])
 
 
-def application_names(session: Session) -> list[str]:
+def application_names(connection: Connection) -> list[str]:
     """List the names of the applications that accounts can belong to."""
-    return list(session.execute(text("SELECT name FROM ifood_apps ORDER BY name")).scalars())
+    return list(connection.execute(text("SELECT name FROM ifood_apps ORDER BY name")).scalars())
 
 
-def _upsert(session: Session, entries: Iterable[Entry], *, updates: Collection[str]) -> Imported:
+def _upsert(
+    connection: Connection, entries: Iterable[Entry], *, updates: Collection[str]
+) -> Imported:
     # In one order for everybody, so that two imports wait for each other and never deadlock.
     ordered = sorted(entries, key=lambda entry: entry.merchant_id)
     statement = _upsert_statement(updates)
     inserted = updated = 0
     for batch in _batches(ordered):
-        rows = session.execute(
+        rows = connection.execute(
             statement,
             {
                 "merchant_ids": [entry.merchant_id for entry in batch],

@@ -15,8 +15,7 @@ from ifood_actors.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Engine
-    from sqlmodel import Session
+    from sqlalchemy import Connection, Engine
 
     from ifood_actors.accounts import AccountRow, Imported
     from ifood_actors.config import Settings
@@ -153,7 +152,7 @@ def _switch(names: list[str], *, active: bool, dry_run: bool) -> None:
 
 
 @contextmanager
-def _trial(engine: "Engine", *, dry_run: bool) -> "Iterator[Session]":
+def _trial(engine: "Engine", *, dry_run: bool) -> "Iterator[Connection]":
     """Open a transaction; a dry run does everything, and takes it back."""
     from ifood_actors.db import transaction
 

@@ -14,8 +14,7 @@ from ifood_actors.cli.output import confirm, count, document, facts, note, say, 
 from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-    from sqlmodel import Session
+    from sqlalchemy import Connection, Engine
 
     from ifood_actors.ledger import Ledger
     from ifood_actors.ledger.search import JobFilter
@@ -193,7 +192,7 @@ class _Wanted:
     since: timedelta | None
     error_code: str | None
 
-    def filter(self, tx: "Session", *, default: Status | None = None) -> "JobFilter":
+    def filter(self, tx: "Connection", *, default: Status | None = None) -> "JobFilter":
         from ifood_actors.accounts import require_known
         from ifood_actors.db import database_now
         from ifood_actors.ledger.search import JobFilter

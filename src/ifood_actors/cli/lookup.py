@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlmodel import Session
+from sqlalchemy import Connection, text
 
 from ifood_actors.errors import UsageError
 
@@ -14,12 +13,12 @@ _HEX = re.compile(r"[0-9a-f-]{1,36}")
 _BETWEEN = text("SELECT id FROM ifood_jobs WHERE id BETWEEN :low AND :high ORDER BY id LIMIT 2")
 
 
-def job_ids(session: Session, beginnings: Iterable[str]) -> list[UUID]:
+def job_ids(connection: Connection, beginnings: Iterable[str]) -> list[UUID]:
     """Find each job; raises UsageError when one is not there, or several begin like that."""
     found: dict[UUID, None] = {}
     problems = []
     for beginning in beginnings:
-        matches = _matches(session, beginning.lower())
+        matches = _matches(connection, beginning.lower())
         if len(matches) == 1:
             found[matches[0]] = None  # named twice is meant once
             continue
@@ -31,9 +30,9 @@ def job_ids(session: Session, beginnings: Iterable[str]) -> list[UUID]:
     return list(found)
 
 
-def _matches(session: Session, beginning: str) -> list[UUID]:
+def _matches(connection: Connection, beginning: str) -> list[UUID]:
     digits = beginning.replace("-", "")
     if not _HEX.fullmatch(beginning) or not 1 <= len(digits) <= len("0" * 32):
         return []
     bounds = {"low": UUID(digits.ljust(32, "0")), "high": UUID(digits.ljust(32, "f"))}
-    return list(session.execute(_BETWEEN, bounds).scalars())
+    return list(connection.execute(_BETWEEN, bounds).scalars())

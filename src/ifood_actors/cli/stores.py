@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Engine, text
-from sqlmodel import Session
+from sqlalchemy import Connection, Engine, text
 
 from ifood_actors import accounts
 from ifood_actors.cli.calls import ifood
@@ -46,13 +45,13 @@ def stores_of(engine: Engine, settings: Settings, app: str) -> list[Found]:
 
 
 def link_accounts(
-    session: Session, merchant_ids: Sequence[str], credential: Credential
+    connection: Connection, merchant_ids: Sequence[str], credential: Credential
 ) -> accounts.Linked | None:
     """Let accounts be read with an authorization; a centralised application needs no link."""
     if credential.authorization_id is None:
         return None
     return accounts.link_accounts(
-        session,
+        connection,
         merchant_ids,
         app_id=credential.app_id,
         authorization_id=credential.authorization_id,

@@ -6,8 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import text
-from sqlmodel import Session
+from sqlalchemy import Connection, text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
@@ -114,7 +113,7 @@ def draw_up(stage: Stage, *, monday: date, seconds: float) -> Report:
     )
 
 
-def _kind_report(tx: Session, stage: Stage, kind: str, *, monday: date) -> KindReport:
+def _kind_report(tx: Connection, stage: Stage, kind: str, *, monday: date) -> KindReport:
     name, amount = _TRUTHS[kind]
     period = period_of(kind, monday, Settings())
     lines: list[Any] = stage.simulator.truth_summary(name, period.start, period.end)
@@ -135,7 +134,7 @@ def _kind_report(tx: Session, stage: Stage, kind: str, *, monday: date) -> KindR
     )
 
 
-def _count(tx: Session, kind: str, status: str | None = None) -> int:
+def _count(tx: Connection, kind: str, status: str | None = None) -> int:
     counted: int = tx.execute(
         text("""
             SELECT count(*) FROM ifood_jobs
@@ -146,7 +145,7 @@ def _count(tx: Session, kind: str, status: str | None = None) -> int:
     return counted
 
 
-def _requests(tx: Session, kind: str) -> int:
+def _requests(tx: Connection, kind: str) -> int:
     counted: int = tx.execute(
         text("""
             SELECT coalesce(sum(CAST(result ->> 'requests' AS int)), 0) FROM ifood_jobs
@@ -157,7 +156,7 @@ def _requests(tx: Session, kind: str) -> int:
     return counted
 
 
-def _failures(tx: Session, kind: str) -> Counter[str]:
+def _failures(tx: Connection, kind: str) -> Counter[str]:
     rows = tx.execute(
         text("""
             SELECT error_code, count(*) AS jobs FROM ifood_jobs
@@ -168,7 +167,7 @@ def _failures(tx: Session, kind: str) -> Counter[str]:
     return Counter({row.error_code: row.jobs for row in rows})
 
 
-def _stored(tx: Session, kind: str, amount: str) -> Totals:
+def _stored(tx: Connection, kind: str, amount: str) -> Totals:
     rows = tx.execute(
         text(f"""
             SELECT merchant_id, count(*) AS rows, sum({amount}) AS amount

@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session
+from sqlalchemy import Connection
 
 from ifood_actors.feeds.records import Fetched, Record, Stored
 from ifood_actors.feeds.storing import Origin, store
@@ -40,7 +40,7 @@ class Feed:
 
     def store(
         self,
-        session: Session,
+        connection: Connection,
         fetched: Fetched,
         *,
         account_id: UUID,
@@ -55,4 +55,4 @@ class Feed:
         Raises SchemaBroken when Postgres refuses a value.
         """
         origin = Origin(account_id=account_id, merchant_id=merchant_id, job_id=job_id, now=now)
-        return store(session, fetched, table=self.table, period=period, origin=origin)
+        return store(connection, fetched, table=self.table, period=period, origin=origin)

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DataError
-from sqlmodel import Session, SQLModel
+from sqlmodel import SQLModel
 
 from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.exact_json import storable_json
@@ -37,14 +37,13 @@ class Origin:
 
 
 def store(
-    session: Session, fetched: Fetched, *, table: type[Record], period: Period, origin: Origin
+    connection: Connection, fetched: Fetched, *, table: type[Record], period: Period, origin: Origin
 ) -> Stored:
     """
     Write what was fetched for `period` in the caller's transaction; twice is the same as once.
 
     Raises SchemaBroken when Postgres refuses a value.
     """
-    connection = session.connection()
     # Two pulls of one merchant (a replay beside the daily one) must not compare an item with a
     # row that the other is about to replace.
     connection.execute(_LOCK, {"name": f"{table.__tablename__} {origin.merchant_id}"})

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import Connection, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col
+from sqlmodel import col
 
 from ifood_actors.ifood.auth import Credentials
 from ifood_actors.ifood.crypto import Vault
@@ -12,7 +12,7 @@ from ifood_actors.ifood.models import App, AppKind, Authorization
 
 
 def register_app(
-    session: Session, vault: Vault, *, name: str, kind: AppKind, credentials: Credentials
+    connection: Connection, vault: Vault, *, name: str, kind: AppKind, credentials: Credentials
 ) -> UUID:
     """
     Store an application, or new credentials for the one of that name; give its id.
@@ -27,17 +27,17 @@ def register_app(
         "kind": kind.value,
         "client_secret_encrypted": vault.encrypt(credentials.client_secret),
     }
-    app_id: UUID = session.execute(
+    app_id: UUID = connection.execute(
         insert(App)
         .values(name=name, **values)
         .on_conflict_do_update(index_elements=["name"], set_={**values, "updated_at": func.now()})
         .returning(col(App.id))
     ).scalar_one()
     mine = col(Authorization.app_id) == app_id
-    session.execute(
+    connection.execute(
         delete(Authorization).where(mine, col(Authorization.refresh_token_encrypted).is_(None))
     )
-    session.execute(
+    connection.execute(
         update(Authorization)
         .where(mine)
         .values(access_token_encrypted=None, renew_at=None, locked_until=None, refused_at=None)

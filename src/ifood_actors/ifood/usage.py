@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import text
-from sqlmodel import Session
+from sqlalchemy import Connection, text
 
 from ifood_actors.ifood.closures import BREAKS_AFTER, MEMORY
 
@@ -40,7 +39,7 @@ class LimitUse:
     learned_per_minute: int | None
 
 
-def limit_uses(session: Session) -> list[LimitUse]:
+def limit_uses(connection: Connection) -> list[LimitUse]:
     """Show every limiter row that has been used."""
-    rows = session.execute(_USES, {"breaks_after": BREAKS_AFTER, "memory": MEMORY}).mappings()
+    rows = connection.execute(_USES, {"breaks_after": BREAKS_AFTER, "memory": MEMORY}).mappings()
     return [LimitUse(**row) for row in rows]

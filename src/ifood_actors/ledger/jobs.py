@@ -1,4 +1,4 @@
-"""What the ledger hands out and takes in: values, detached from any session."""
+"""What the ledger hands out and takes in: plain values."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

@@ -11,8 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import simplejson
-from sqlalchemy import Row, TextClause
-from sqlmodel import Session
+from sqlalchemy import Connection, Row, TextClause
 
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import statements
@@ -27,8 +26,8 @@ _REASON_LENGTH = 500
 class Ledger:
     """The acts, inside one transaction of the caller's; `actor` is who the history names."""
 
-    def __init__(self, session: Session, *, actor: str) -> None:
-        self._session = session
+    def __init__(self, connection: Connection, *, actor: str) -> None:
+        self._connection = connection
         self._actor = actor
 
     def start_run(self, run: NewRun) -> UUID:
@@ -46,7 +45,7 @@ class Ledger:
             "complete": run.complete,
             "actor": self._actor,
         }
-        run_id: UUID = self._session.execute(statements.START_RUN, values).scalar_one()
+        run_id: UUID = self._connection.execute(statements.START_RUN, values).scalar_one()
         return run_id
 
     def plan(self, run_id: UUID, run: NewRun, jobs: Iterable[NewJob], *, horizon: timedelta) -> int:
@@ -71,8 +70,8 @@ class Ledger:
                 "priorities": [job.priority for job in batch],
                 "slots": [job.slot for job in batch],
             }
-            planned += len(self._session.execute(statements.PLAN, values).all())
-        self._session.execute(statements.COUNT_PLANNED, {"id": run_id, "planned": planned})
+            planned += len(self._connection.execute(statements.PLAN, values).all())
+        self._connection.execute(statements.COUNT_PLANNED, {"id": run_id, "planned": planned})
         return planned
 
     def claim(self, job_id: UUID, dispatch_no: int, *, lease: timedelta) -> ClaimedJob | None:
@@ -83,13 +82,13 @@ class Ledger:
         of that is normal. A message that is early, as after a clock was set back, is sent again
         by the relay. A job of a disabled account is cancelled instead.
         """
-        row = self._session.execute(
+        row = self._connection.execute(
             statements.LOCK, {"id": job_id, "dispatch_no": dispatch_no}
         ).one_or_none()
         if row is None or not row.awaited:
             return None
         if row.early:
-            self._session.execute(statements.SEND_AGAIN, {"id": job_id})
+            self._connection.execute(statements.SEND_AGAIN, {"id": job_id})
             return None
         if not row.active:
             self.cancel([job_id], reason="the account is disabled")
@@ -100,7 +99,7 @@ class Ledger:
     def renew(self, held: Iterable[ClaimedJob], *, lease: timedelta) -> set[UUID]:
         """Renew the leases of jobs in work; a job that is missing from the answer was lost."""
         jobs = list(held)
-        rows = self._session.execute(
+        rows = self._connection.execute(
             statements.RENEW,
             {
                 "ids": [job.id for job in jobs],
@@ -151,12 +150,12 @@ class Ledger:
         by "after the last id": rows that commit late are found late, not never. Pending jobs of
         applications that are `shut` stay where they are, unwritten, until they are not.
         """
-        rows = self._session.execute(statements.DUE, {"limit": limit, "apps": list(shut)})
+        rows = self._connection.execute(statements.DUE, {"limit": limit, "apps": list(shut)})
         return [_due(row) for row in rows]
 
     def probe(self, app_id: UUID) -> DueJob | None:
         """Lock one due job of an application, another one each time as long as there are some."""
-        row = self._session.execute(statements.PROBE, {"apps": [app_id]}).one_or_none()
+        row = self._connection.execute(statements.PROBE, {"apps": [app_id]}).one_or_none()
         return None if row is None else _due(row)
 
     def dispatch(self, job_ids: Sequence[UUID], *, grace: timedelta) -> None:
@@ -170,7 +169,7 @@ class Ledger:
 
     def hold(self, job_ids: Sequence[UUID], *, horizon: timedelta) -> None:
         """Leave jobs whose time is beyond the horizon until they come within it."""
-        self._session.execute(statements.HOLD, {"ids": list(job_ids), "horizon": horizon})
+        self._connection.execute(statements.HOLD, {"ids": list(job_ids), "horizon": horizon})
 
     def rescue(self, job_ids: Sequence[UUID], *, reason: str) -> None:
         """Give jobs whose lease ended back to the relay."""
@@ -190,7 +189,7 @@ class Ledger:
 
     def _lock_awaited(self, job_id: UUID, dispatch_no: int) -> Row[Any] | None:
         order = {"id": job_id, "dispatch_no": dispatch_no}
-        row = self._session.execute(statements.LOCK, order).one_or_none()
+        row = self._connection.execute(statements.LOCK, order).one_or_none()
         return row if row is not None and row.awaited else None
 
     def _settle(
@@ -216,7 +215,7 @@ class Ledger:
         detail: dict[str, Any] | None = None,
         **values: object,
     ) -> list[UUID]:
-        rows = self._session.execute(
+        rows = self._connection.execute(
             statement,
             {
                 **values,

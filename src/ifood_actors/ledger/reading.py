@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import text
-from sqlmodel import Session
+from sqlalchemy import Connection, text
 
 
-def rows_of(session: Session, statement: str, **values: object) -> list[dict[str, Any]]:
+def rows_of(connection: Connection, statement: str, **values: object) -> list[dict[str, Any]]:
     """Give the rows of a SELECT, each by column name."""
-    return [dict(row) for row in session.execute(text(statement), values).mappings()]
+    return [dict(row) for row in connection.execute(text(statement), values).mappings()]

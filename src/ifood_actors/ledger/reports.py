@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlalchemy import Connection
 
 from ifood_actors.ledger.reading import rows_of
 
@@ -67,10 +67,10 @@ class ErrorGroup:
     sample_job: UUID
 
 
-def open_runs(session: Session, *, since: timedelta = timedelta(days=1)) -> list[RunProgress]:
+def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -> list[RunProgress]:
     """Give the runs that still have open jobs or whose window began within `since`."""
     rows = rows_of(
-        session,
+        connection,
         f"""
         SELECT run.job_type AS kind, run.job_day, run.window_start, run.window_end, run.planned,
           {_count_by_status()},
@@ -92,10 +92,10 @@ def open_runs(session: Session, *, since: timedelta = timedelta(days=1)) -> list
     return [RunProgress(**row) for row in rows]
 
 
-def pace(session: Session) -> Pace:
+def pace(connection: Connection) -> Pace:
     """Measure the last minute."""
     row = rows_of(
-        session,
+        connection,
         """
         SELECT count(*) AS finished_last_minute,
           coalesce(sum((detail ->> 'requests')::int), 0) AS requests_last_minute,
@@ -109,10 +109,10 @@ def pace(session: Session) -> Pace:
     return Pace(**row[0])
 
 
-def error_groups(session: Session, *, since: timedelta, limit: int = 50) -> list[ErrorGroup]:
+def error_groups(connection: Connection, *, since: timedelta, limit: int = 50) -> list[ErrorGroup]:
     """Group failed jobs by kind, code and normalised message, most common first."""
     rows = rows_of(
-        session,
+        connection,
         f"""
         SELECT job_type AS kind, error_code, {_NORMALISED} AS message, count(*) AS jobs,
           min(finished_at) AS first_seen, max(finished_at) AS last_seen,
@@ -127,10 +127,10 @@ def error_groups(session: Session, *, since: timedelta, limit: int = 50) -> list
     return [ErrorGroup(**row) for row in rows]
 
 
-def planned_days(session: Session, kind: str, *, since: date) -> dict[date, str]:
+def planned_days(connection: Connection, kind: str, *, since: date) -> dict[date, str]:
     """Give the days, from `since` on, for which all accounts were planned, and by whom."""
     rows = rows_of(
-        session,
+        connection,
         """
         SELECT job_day, created_by FROM ifood_runs
         WHERE job_type = :kind AND job_day >= :since AND complete

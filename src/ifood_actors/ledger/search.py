@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session
+from sqlalchemy import Connection
 
 from ifood_actors.ledger.reading import rows_of
 
@@ -73,11 +73,11 @@ class JobFilter:
         return " AND ".join(chosen) or "true", {k: v for k, v in values.items() if v}
 
 
-def find_jobs(session: Session, which: JobFilter, *, limit: int) -> list[JobRow]:
+def find_jobs(connection: Connection, which: JobFilter, *, limit: int) -> list[JobRow]:
     """List jobs, latest planned first."""
     condition, values = which.sql()
     rows = rows_of(
-        session,
+        connection,
         f"""
         SELECT job.id, job.job_type AS kind, account.name AS account, job.merchant_id, job.job_day,
           job.status, job.scheduled_for, job.attempts, job.next_retry_at, job.error_code,
@@ -91,11 +91,13 @@ def find_jobs(session: Session, which: JobFilter, *, limit: int) -> list[JobRow]
     return [JobRow(**row) for row in rows]
 
 
-def find_job_ids(session: Session, which: JobFilter, *, limit: int | None = None) -> list[UUID]:
+def find_job_ids(
+    connection: Connection, which: JobFilter, *, limit: int | None = None
+) -> list[UUID]:
     """Give the ids of all jobs that match, oldest slot first."""
     condition, values = which.sql()
     rows = rows_of(
-        session,
+        connection,
         f"""
         SELECT job.id FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
         WHERE {condition} ORDER BY job.scheduled_for, job.id LIMIT CAST(:limit AS bigint)
@@ -106,10 +108,10 @@ def find_job_ids(session: Session, which: JobFilter, *, limit: int | None = None
     return [row["id"] for row in rows]
 
 
-def job_facts(session: Session, job_id: UUID) -> Mapping[str, Any] | None:
+def job_facts(connection: Connection, job_id: UUID) -> Mapping[str, Any] | None:
     """Give every column of one job, and its account's name; None if there is no such job."""
     rows = rows_of(
-        session,
+        connection,
         """
         SELECT job.*, account.name AS account
         FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
@@ -120,10 +122,10 @@ def job_facts(session: Session, job_id: UUID) -> Mapping[str, Any] | None:
     return rows[0] if rows else None
 
 
-def history(session: Session, job_id: UUID) -> list[EventRow]:
+def history(connection: Connection, job_id: UUID) -> list[EventRow]:
     """Tell a job's whole story, from planning on."""
     rows = rows_of(
-        session,
+        connection,
         """
         SELECT at, act, from_status, to_status, attempt, actor, reason, detail
         FROM ifood_job_events WHERE job_id = :id ORDER BY event_no

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Engine, text
-from sqlmodel import Session
+from sqlalchemy import Connection, Engine, text
 
 from ifood_actors.config import WEEKDAYS, Settings
 from ifood_actors.db import transaction
@@ -158,7 +157,7 @@ def plan_due(
     return [run for run in planned if run.jobs]
 
 
-def _spread(tx: Session, wanted: Request) -> Planned:
+def _spread(tx: Connection, wanted: Request) -> Planned:
     opening, period = wanted.opening, wanted.period
     values = {
         "kind": opening.kind,
