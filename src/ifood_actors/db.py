@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 import psycopg
-from sqlalchemy import Connection, DateTime, create_engine, event, func, select
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
@@ -32,6 +32,7 @@ _SOCKET = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
+_NOW = text("SELECT clock_timestamp()")
 _PING_AFTER = timedelta(seconds=10)
 # No statement of this system needs longer; a longer wait is a fault that the ledger heals.
 _SESSION = {
@@ -75,9 +76,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 def database_now(connection: Connection) -> datetime:
     """Give the database's clock, the only one that all processes share."""
-    now: datetime = connection.execute(
-        select(func.clock_timestamp(type_=DateTime(timezone=True)))
-    ).scalar_one()
+    now: datetime = connection.execute(_NOW).scalar_one()
     return now
 
 
