@@ -16,6 +16,7 @@ from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.messaging import middleware
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
+from ifood_actors.scheduler import relay
 from ifood_actors.simulator import Quirk, Settings, running
 
 pytestmark = pytest.mark.services
@@ -26,7 +27,7 @@ PROBE_EVERY = limiter.PROBE_EVERY / FASTER
 JOBS = 240
 THREADS = 3
 LIMIT = 300
-OUT_OF_STEP = 25  # jobs, of 240: eight connections publish a batch side by side
+BATCH = 40  # jobs, which the relay publishes over eight connections side by side, in any order
 MINUTE = timedelta(seconds=6)  # in which the limit is counted; all jobs last longer than one
 
 
@@ -36,6 +37,7 @@ def faster(monkeypatch):
     monkeypatch.setattr(limiter, "PROBE_EVERY", PROBE_EVERY)
     monkeypatch.setattr(limiter, "_CLOSURES_KEPT", limiter._CLOSURES_KEPT / FASTER)
     monkeypatch.setattr(middleware, "SHORT_CLOSURE", middleware.SHORT_CLOSURE / FASTER)
+    monkeypatch.setattr(relay, "BATCH", BATCH)
     defaults = Limiter.acquire.__kwdefaults__ or {}
     monkeypatch.setitem(defaults, "max_wait", defaults["max_wait"] / FASTER)
     for name in ("WINDOW", "LATENESS", "DELIVERY"):
@@ -137,9 +139,7 @@ def _in_order(struck, *, since: float) -> None:
     wanted = struck.rows("SELECT id FROM ifood_jobs ORDER BY priority DESC, scheduled_for")
     turns = {row["id"]: turn for turn, row in enumerate(wanted)}
     came = [turns[row["id"]] for row in claimed]
-    far = [
-        turn for turn, due in zip(came, sorted(came), strict=True) if abs(turn - due) > OUT_OF_STEP
-    ]
+    far = [turn for turn, due in zip(came, sorted(came), strict=True) if abs(turn - due) > BATCH]
 
     # The last that tried, and those whose backoff had not ended, come later.
     assert len(far) <= BREAKS_AFTER + THREADS
