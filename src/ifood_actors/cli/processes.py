@@ -30,7 +30,8 @@ def worker() -> None:
     """
     Run jobs, as many at a time as the settings say.
 
-    Becomes `dramatiq ifood_actors.worker`, once the settings and both services are found usable.
+    Becomes the supervisor of `dramatiq ifood_actors.worker`, once the settings and both services
+    are found usable.
     """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
@@ -45,7 +46,8 @@ def worker() -> None:
             broker.declare_all()
         finally:
             broker.close()
-    command = [sys.executable, "-m", "dramatiq", "ifood_actors.worker"]
+    supervisor = [sys.executable, "-m", "ifood_actors.worker.supervision"]
+    command = [*supervisor, sys.executable, "-m", "dramatiq", "ifood_actors.worker"]
     options = {
         "--processes": settings.worker_processes,
         "--threads": settings.worker_threads,

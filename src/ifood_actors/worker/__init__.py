@@ -1,7 +1,8 @@
 """
 Runs jobs. `dramatiq ifood_actors.worker` starts here: this is its composition root.
 
-execute (the story of one delivery) · leases · actors · composition (builds it all)
+execute (the story of one delivery) · leases · actors · composition (builds it all) ·
+supervision (starts the command again)
 """
 
 import sys
@@ -22,6 +23,7 @@ def compose() -> None:
     from ifood_actors.migrations import require_current  # noqa: PLC0415 - the same
     from ifood_actors.worker.composition import assemble  # noqa: PLC0415 - the same
 
+    _end_with_the_command()
     try:
         settings = config.load()
         logs.configure(settings.log_level)
@@ -47,6 +49,26 @@ def compose() -> None:
         print(f"ifood-actors worker: {error}", file=sys.stderr)  # noqa: T201 - the one clear line
         raise SystemExit(error.exit_code) from None
     dramatiq.set_broker(broker)
+
+
+def _end_with_the_command() -> None:
+    """
+    End this process, as a crash would, when Dramatiq's main process dies.
+
+    Dramatiq's workers outlive it: nobody would stop them, and nobody would write their logs.
+    """
+    import multiprocessing  # noqa: PLC0415 - as above
+    import os  # noqa: PLC0415 - the same
+    import threading  # noqa: PLC0415 - the same
+
+    command = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if command is not None:
+            command.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="command", daemon=True).start()
 
 
 # The command offers no hook for a bare module name but its import. Everybody else who imports

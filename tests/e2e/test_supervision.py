@@ -1,0 +1,199 @@
+"""`ifood-actors worker` among real signals: what it starts again, what it stops, what it leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from eventually import eventually
+from fleet import MONDAY, register
+from processes import installation
+from sqlalchemy import text
+
+from ifood_actors.db import transaction
+from ifood_actors.simulator import Quirk, Settings, running
+
+MERCHANTS = 40
+
+
+@contextmanager
+def supervised(script, *, folder):
+    """Supervise a shell script that can count its starts in the file `starts`."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ifood_actors.worker.supervision", "sh", "-c", script],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+
+
+def starts(folder):
+    path = folder / "starts"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def test_what_ends_is_started_again_after_doubling_pauses(tmp_path):
+    with supervised("echo >> starts; exit 3", folder=tmp_path) as process:
+        eventually(lambda: starts(tmp_path) == 3)
+
+        process.terminate()  # in a pause
+
+        assert process.wait(5) == 0
+    log = (tmp_path / "log").read_text()
+    assert log.count("worker.ended") >= 2
+    assert '"again_in_seconds": 1.0' in log
+    assert '"again_in_seconds": 2.0' in log
+
+
+def test_a_wrong_configuration_is_not_tried_again(tmp_path):
+    with supervised("echo >> starts; exit 2", folder=tmp_path) as process:
+        assert process.wait(10) == 2
+    assert starts(tmp_path) == 1
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_passed_on_once_and_a_second_one_kills(tmp_path, told):
+    deaf = "trap 'echo >> terms' TERM; echo >> starts; while :; do sleep 0.1; done"
+    with supervised(deaf, folder=tmp_path) as process:
+        eventually(lambda: starts(tmp_path) == 1)
+        [shell] = children(process.pid)
+
+        process.send_signal(told)
+        eventually((tmp_path / "terms").exists)
+        assert alive({shell}) == {shell}
+
+        process.send_signal(told)
+        assert process.wait(2) == 128 + told
+        eventually(lambda: not alive({shell}), within=2)
+    assert (tmp_path / "terms").read_text() == "\n"
+
+
+def test_the_command_goes_with_a_killed_supervisor(tmp_path):
+    with supervised("echo >> starts; exec sleep 60", folder=tmp_path) as process:
+        eventually(lambda: starts(tmp_path) == 1)
+        [sleep] = children(process.pid)
+
+        process.kill()
+
+        eventually(lambda: not alive({sleep}), within=2)
+
+
+@pytest.fixture
+def simulator():
+    with running(Settings(merchants=MERCHANTS, today=MONDAY, latency_seconds=0.3)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def installed(tmp_path, simulator, database_url, broker_url, engine):
+    register(engine, simulator)
+    installed = installation(
+        tmp_path,
+        simulator,
+        database_url=database_url,
+        broker_url=broker_url,
+        IFOOD_WORKER_PROCESSES="2",
+        IFOOD_WORKER_MAX_CONCURRENCY="8",
+        IFOOD_BACKOFF_BASE="1s",
+    )
+    installed.run("plan", "sales", "--day", str(MONDAY), "--over", "1s")
+    return installed
+
+
+@pytest.mark.services
+def test_jobs_go_on_after_a_worker_process_was_killed(installed, engine):
+    with installed.process("scheduler"), installed.process("worker") as worker:
+        # A process that dies while it renews the token would hold the others up for a while.
+        eventually(lambda: count(engine, "status = 'success'") > 0, within=30)
+        victim = workers(worker.process.pid)[0]
+
+        os.kill(victim, signal.SIGKILL)
+
+        eventually(lambda: count(engine, "status = 'success'") == MERCHANTS, within=90)
+        assert worker.process.poll() is None
+    assert '"event": "worker.ended"' in installed.logs()
+
+
+@pytest.mark.services
+def test_nothing_outlives_a_supervisor_that_was_killed(installed):
+    with installed.process("worker") as worker:
+        pids = {*children(worker.process.pid), *eventually(lambda: both(worker), within=30)}
+        eventually(lambda: installed.logs().count("worker.started") == 2, within=30)
+
+        worker.process.kill()
+
+        eventually(lambda: not alive(pids), within=5)
+
+
+@pytest.mark.services
+def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, engine):
+    with installed.process("scheduler"), installed.process("worker") as worker:
+        eventually(lambda: count(engine, "status = 'running'") == 8, within=30)
+        pids = {worker.process.pid, *workers(worker.process.pid)}
+        started = monotonic()
+
+        assert worker.stop() == 0
+
+        assert monotonic() - started < 30
+        assert not alive(pids)
+        assert count(engine, "status = 'running'") == 0
+        assert count(engine, "status = 'pending' AND attempts > 0") == 0
+        assert count(engine, "act = 'snooze'", of="ifood_job_events") > 0
+
+
+@pytest.mark.services
+def test_a_second_signal_ends_all_at_once(installed, engine, simulator):
+    simulator.add_quirk(Quirk("hang", resource="sales"))
+    with installed.process("scheduler"), installed.process("worker") as worker:
+        eventually(lambda: count(engine, "status = 'running'") == 8, within=30)
+        pids = {*children(worker.process.pid), *workers(worker.process.pid)}
+        worker.process.terminate()
+        eventually(lambda: "Stopping worker process" in installed.logs())
+
+        worker.process.terminate()
+
+        assert worker.process.wait(2) == 128 + signal.SIGTERM
+        eventually(lambda: not alive(pids), within=2)
+
+
+def count(engine, condition, *, of="ifood_jobs"):
+    with transaction(engine) as tx:
+        return tx.execute(text(f"SELECT count(*) FROM {of} WHERE {condition}")).scalar_one()
+
+
+def workers(supervisor):
+    """Give the processes that Dramatiq's command has forked."""
+    return [pid for command in children(supervisor) for pid in children(command)]
+
+
+def both(worker):
+    pids = workers(worker.process.pid)
+    return pids if len(pids) == 2 else None
+
+
+def children(pid):
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
+
+
+def alive(pids):
+    """Give those that still run: a zombie does not."""
+    return {pid for pid in pids if _state(pid) not in {"", "Z", "X"}}
+
+
+def _state(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
