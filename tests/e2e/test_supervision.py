@@ -154,7 +154,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, 
 
 @pytest.mark.services
 def test_a_second_signal_ends_all_at_once(installed, engine, simulator):
-    simulator.add_quirk(Quirk("hang", resource="sales"))
+    simulator.add_quirk(Quirk("slow", resource="sales", seconds=60))
     with installed.process("scheduler"), installed.process("worker") as worker:
         eventually(lambda: count(engine, "status = 'running'") == 8, within=30)
         pids = {*children(worker.process.pid), *workers(worker.process.pid)}
