@@ -46,9 +46,8 @@ class Installation:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)
 
-    @contextmanager
-    def process(self, *arguments: str) -> Iterator["Running"]:
-        """Run a process, in a group of its own, until the block ends; then it is told to."""
+    def start(self, *arguments: str) -> "Running":
+        """Start a process in a group of its own; whoever starts it stops it."""
         with (self.folder / f"{arguments[0]}.log").open("ab") as log:
             process = subprocess.Popen(
                 [PROGRAM, *arguments],
@@ -59,11 +58,16 @@ class Installation:
                 stderr=log,
                 start_new_session=True,
             )
-            running = Running(process)
-            try:
-                yield running
-            finally:
-                running.stop()
+        return Running(process)
+
+    @contextmanager
+    def process(self, *arguments: str) -> Iterator["Running"]:
+        """Run a process until the block ends; then it is told to end."""
+        running = self.start(*arguments)
+        try:
+            yield running
+        finally:
+            running.stop()
 
     def logs(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
@@ -77,6 +81,12 @@ class Running:
         """Kill the process and all of its children at once, as a power cut would."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(PATIENCE)
+
+    def freeze(self) -> None:
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self.process.pid, signal.SIGCONT)
 
     def stop(self) -> int:
         """Ask it to end; its exit code."""
