@@ -1,19 +1,28 @@
 """Connections to Postgres: one engine a process, short transactions, a limit on every wait."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from random import uniform
+from threading import Event
 from time import monotonic
+from typing import TypeVar
 
 import psycopg
+from psycopg import errors
 from sqlalchemy import Connection, create_engine, event, text
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Engine, ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlmodel import SQLModel
 
 from ifood_actors.errors import ServiceUnavailable, UsageError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -42,6 +51,18 @@ _SESSION = {
     "idle_in_transaction_session_timeout": "60s",
 }
 
+# Seconds before each further attempt, each varied by a half: a deadlock is over at once, a restart
+# takes a moment.
+PAUSES = (0.1, 0.5, 2.0)
+_PASSING = (
+    errors.SerializationFailure,
+    errors.DeadlockDetected,
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.TooManyConnections,
+)
+
 
 def connect(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
     """
@@ -64,6 +85,7 @@ def connect(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
         },
     )
     _ping_after_idling(engine)
+    event.listen(engine, "handle_error", _leave_a_server_that_only_reads)
     return engine
 
 
@@ -72,6 +94,35 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """Open a transaction, commit it at the end of the block, roll it back on any exception."""
     with engine.begin() as connection:
         yield connection
+
+
+def repeated(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """
+    Do `work` in a transaction; do it again, up to three times, after a fault that passes.
+
+    Such are a serialization failure, a deadlock, a server that shuts down, starts, only reads
+    since a fail-over or takes no more connections, and a connection that is lost. Anything else is
+    raised at once, also a statement that took its full time; so is the last fault.
+
+    A connection that is lost in the commit leaves open whether the commit took place, so `work`
+    must be such that a second time does no harm. The ledger's acts are: each is guarded by the
+    state that it starts from. After a commit that did take place, a second `succeed`, `retry`,
+    `snooze` or `fail` raises LeaseLost, which undoes what was stored with it, so nothing is there
+    twice; a second `claim` finds the job running and passes it over, and its lease gives it back;
+    a second batch of the relay finds other jobs, and a message that was sent twice has a
+    `dispatch_no` that is claimed once.
+    """
+    pauses = iter(PAUSES)
+    while True:
+        try:
+            with transaction(engine) as tx:
+                return work(tx)
+        except DBAPIError as error:
+            pause = next(pauses, None)
+            if pause is None or not _passes(error):
+                raise
+            log.warning("transaction.repeated: %s", type(error.orig).__name__)
+        Event().wait(pause * uniform(0.5, 1.5))  # noqa: S311 - spreads, guards nothing
 
 
 def database_now(connection: Connection) -> datetime:
@@ -95,6 +146,23 @@ def require_reachable(engine: Engine) -> None:
 def address(url: URL) -> str:
     """Name host, port and database of a URL, never its user or password."""
     return f"{url.host or 'local socket'}:{url.port or 5432}/{url.database or ''}"
+
+
+def _passes(error: DBAPIError) -> bool:
+    link: BaseException | None = error
+    while link is not None:
+        if not isinstance(link, Exception):
+            return False  # an interrupt broke it: whoever sent it wants an end
+        link = link.__cause__ or link.__context__
+    # A connection that cannot be made has no code.
+    nameless = isinstance(error, OperationalError) and not getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or nameless or isinstance(error.orig, _PASSING)
+
+
+def _leave_a_server_that_only_reads(context: ExceptionContext) -> None:
+    """Have the pool connect anew: after a fail-over its connections stay with the former server."""
+    if isinstance(context.original_exception, errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 def _ping_after_idling(engine: Engine) -> None:

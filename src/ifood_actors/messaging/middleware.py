@@ -22,13 +22,20 @@ from dramatiq.middleware import (
     TimeLimit,
     TimeLimitExceeded,
 )
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors import metrics
-from ifood_actors.db import transaction
-from ifood_actors.errors import DatabaseFault, JobError, ServerFault, Throttled, TimeLimitReached
+from ifood_actors.db import repeated
+from ifood_actors.errors import (
+    DatabaseFault,
+    JobError,
+    LeaseLost,
+    ServerFault,
+    Throttled,
+    TimeLimitReached,
+)
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.logs import get_logger
@@ -121,10 +128,13 @@ class RateLimit(Middleware):
         if not closed:  # the usual case, at no cost
             return
         order = Order.from_kwargs(message.kwargs)
-        with transaction(self._engine) as tx:
-            after = Ledger(tx, actor=self._actor).send_away(
+
+        def send_away(tx: Connection) -> timedelta | None:
+            return Ledger(tx, actor=self._actor).send_away(
                 order.job_id, order.dispatch_no, closed=closed, reason="the limiter is closed"
             )
+
+        after = repeated(self._engine, send_away)
         if after is None:
             return
         log.info("job.snoozed", after_seconds=after.total_seconds(), reason="limiter closed")
@@ -176,7 +186,8 @@ class LedgerRetry(Middleware):
             jitter=random(),  # noqa: S311 - spreads retries, guards nothing
         )
         reason = str(error)
-        with transaction(self._engine) as tx:
+
+        def settle(tx: Connection) -> None:
             ledger = Ledger(tx, actor=self._actor)
             match decision:
                 case Retry(after, code):
@@ -187,6 +198,11 @@ class LedgerRetry(Middleware):
                     ledger.fail(job, error_code=code, reason=reason)
                 case LetGo():
                     pass
+
+        try:
+            repeated(self._engine, settle)
+        except LeaseLost as lost:
+            decision, reason = LetGo(), str(lost)
         log.warning(_EVENTS[type(decision)], error_code=error.code, reason=reason)
 
     def _blame(self, job: ClaimedJob, error: ServerFault) -> JobError:

@@ -16,9 +16,9 @@ from typing import Protocol
 from uuid import UUID
 
 from dramatiq import Message
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from ifood_actors.db import transaction
+from ifood_actors.db import repeated
 from ifood_actors.ifood import read_closures
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
 from ifood_actors.logs import get_logger
@@ -99,7 +99,8 @@ class Relay:
         """
         closures = read_closures(self._engine, "financial")
         probing = closures.probing() if may_probe else ()
-        with transaction(self._engine) as tx:
+
+        def move(tx: Connection) -> Round:
             ledger = Ledger(tx, actor=self._actor)
             due = ledger.due(limit=BATCH, shut=closures.closed().keys() | closures.broken)
             due += [job for app_id in probing if (job := ledger.probe(app_id))]
@@ -115,7 +116,9 @@ class Relay:
             ledger.hold(_ids(far), horizon=self._horizon)
             ledger.rescue(_ids(saved), reason="its worker died or froze: the lease ended")
             ledger.rescue_as_failed(_ids(spent), reason="the lease ended in the last attempt")
-        return Round(len(near), len(far), len(saved), len(spent))
+            return Round(len(near), len(far), len(saved), len(spent))
+
+        return repeated(self._engine, move)
 
 
 def _order(job: DueJob) -> Message[None]:

@@ -2,11 +2,12 @@
 
 from dataclasses import asdict
 from time import monotonic
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from ifood_actors.db import database_now, transaction
+from ifood_actors.db import database_now, repeated
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Credential, IfoodClient
@@ -29,10 +30,12 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
     the job running; the retry middleware settles it, or else its lease ends.
     """
     started = monotonic()
-    with transaction(engine) as tx:
-        job = Ledger(tx, actor=leases.actor).claim(
-            order.job_id, order.dispatch_no, lease=leases.length
-        )
+
+    def claim(tx: Connection) -> ClaimedJob | None:
+        ledger = Ledger(tx, actor=leases.actor)
+        return ledger.claim(order.job_id, order.dispatch_no, lease=leases.length)
+
+    job = repeated(engine, claim)
     if job is None:
         log.info("job.passed_over")
         return
@@ -43,8 +46,7 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
         period = Period(job.period_start, job.period_end)
         fetched = feed.fetch(api, period, timezone=ZoneInfo(job.timezone))
 
-        lease.progress()
-        with transaction(engine) as tx:
+        def store(tx: Connection) -> dict[str, Any]:
             stored = feed.store(
                 tx,
                 fetched,
@@ -56,6 +58,10 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
             )
             result = {**asdict(stored), "amount": str(stored.amount), "requests": api.requests}
             Ledger(tx, actor=leases.actor).succeed(job, result=result)
+            return result
+
+        lease.progress()
+        result = repeated(engine, store)
     log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result)
 
 
