@@ -1,0 +1,125 @@
+-- The roles of Postgres: each process logs in as its own and may do what its code does, no more.
+--
+--   psql --set ON_ERROR_STOP=1 --dbname postgresql://postgres@host/database --file roles.sql
+--
+-- Run it as a superuser: before the first `ifood-actors db upgrade`, which makes the tables, and
+-- after each. It may run as often as you like; what a role holds and should not is taken from it.
+-- The roles belong to the whole server and get no password here: `\password ifood_worker` in psql
+-- gives one. docs/operations.md, "Give each process its own login", has the whole story.
+--
+--   ifood_migrator    `db upgrade`: owns all tables and views
+--   ifood_scheduler   `scheduler`: plans, relays, renews tokens; sees no records
+--   ifood_worker      `worker`: claims and ends jobs, stores records; sees no history
+--   ifood_web         `web`: reads all but credentials
+--   ifood_operator    people in psql: read all but credentials, and repair jobs
+--   ifood_admin       all other commands: jobs, accounts, applications and their credentials
+--   ifood_reader      reports: the schema `reporting`, nothing else
+
+BEGIN;
+
+DO $$
+DECLARE
+  name text;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['ifood_migrator', 'ifood_scheduler', 'ifood_worker', 'ifood_web',
+    'ifood_operator', 'ifood_admin', 'ifood_reader']
+  LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+      EXECUTE format('CREATE ROLE %I LOGIN', name);
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name);
+  END LOOP;
+  -- Nobody else makes tables, not even temporary ones.
+  EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO ifood_migrator', current_database());
+END $$;
+
+CREATE SCHEMA IF NOT EXISTS reporting;
+ALTER SCHEMA reporting OWNER TO ifood_migrator;
+REVOKE ALL ON SCHEMA public, reporting FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO ifood_migrator;
+GRANT USAGE ON SCHEMA public
+  TO ifood_scheduler, ifood_worker, ifood_web, ifood_operator, ifood_admin;
+GRANT USAGE ON SCHEMA reporting TO ifood_reader, ifood_web, ifood_operator, ifood_admin;
+
+-- Whoever has migrated until now: from here on it is the migrator.
+DO $$
+DECLARE
+  object record;
+BEGIN
+  FOR object IN
+    SELECT format('%I.%I', nspname, relname) AS name FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm') AND relowner <> 'ifood_migrator'::regrole
+      AND (nspname = 'reporting' OR nspname = 'public'
+        AND (relname LIKE 'ifood\_%' OR relname IN ('accounts', 'alembic_version')))
+  LOOP
+    EXECUTE format('ALTER TABLE %s OWNER TO ifood_migrator', object.name);
+  END LOOP;
+  FOR object IN
+    SELECT oid::regprocedure::text AS name FROM pg_proc
+    WHERE proname LIKE 'ifood\_%' AND pronamespace = 'public'::regnamespace
+  LOOP
+    EXECUTE format('ALTER FUNCTION %s OWNER TO ifood_migrator', object.name);
+    -- They are for the triggers alone, and one writes the history with the migrator's rights.
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', object.name);
+  END LOOP;
+END $$;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA public, reporting FROM PUBLIC, ifood_scheduler, ifood_worker,
+  ifood_web, ifood_operator, ifood_admin, ifood_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA reporting
+  TO ifood_reader, ifood_web, ifood_operator, ifood_admin;
+
+DO $$
+BEGIN
+  IF to_regclass('public.ifood_record_versions') IS NULL THEN
+    RAISE WARNING 'there are no tables yet: run this file again after `ifood-actors db upgrade`';
+    RETURN;
+  END IF;
+
+  -- Of credentials, only the names and dates are for everybody who reads.
+  GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
+    ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions
+    TO ifood_web, ifood_operator, ifood_admin;
+  GRANT SELECT (id, name, client_id, kind, created_at, updated_at) ON ifood_apps
+    TO ifood_web, ifood_operator;
+  GRANT SELECT (id, app_id, name, expires_at, renew_at, renewed_at, refresh_expires_at,
+    locked_until, refused_at, refused_reason, needs_authorization_since) ON ifood_authorizations
+    TO ifood_web, ifood_operator;
+
+  -- A person's repair. The trigger does the rest, and writes it into the history.
+  GRANT UPDATE (status, scheduled_for, attempts, next_retry_at) ON ifood_jobs TO ifood_operator;
+
+  -- Plan, relay, rescue, renew. RETURNING job_id wants to read it.
+  GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_apps TO ifood_scheduler;
+  GRANT INSERT ON ifood_runs, ifood_jobs, ifood_job_events TO ifood_scheduler;
+  GRANT SELECT (job_id) ON ifood_job_events TO ifood_scheduler;
+  GRANT UPDATE (planned, complete, window_end) ON ifood_runs TO ifood_scheduler;
+  GRANT UPDATE (status, attempts, dispatch_no, dispatched_at, wake_at, locked_at, locked_by,
+    lease_expires_at, next_retry_at, finished_at, last_error, error_code, event_no, updated_at)
+    ON ifood_jobs TO ifood_scheduler;
+
+  -- Claim, renew the lease, store, end.
+  GRANT SELECT ON alembic_version, accounts, ifood_jobs, ifood_apps TO ifood_worker;
+  GRANT INSERT ON ifood_job_events TO ifood_worker;
+  GRANT SELECT (job_id) ON ifood_job_events TO ifood_worker;
+  GRANT UPDATE (status, attempts, lease_no, dispatched_at, wake_at, locked_at, locked_by,
+    lease_expires_at, next_retry_at, finished_at, last_error, error_code, result, event_no,
+    updated_at) ON ifood_jobs TO ifood_worker;
+  GRANT SELECT, INSERT, UPDATE ON ifood_settlements, ifood_anticipations, ifood_sales
+    TO ifood_worker;
+  GRANT INSERT ON ifood_record_versions TO ifood_worker;
+
+  -- Both ask iFood for tokens, at the fleet's pace.
+  GRANT SELECT, INSERT, UPDATE ON ifood_authorizations, ifood_limits
+    TO ifood_scheduler, ifood_worker, ifood_admin;
+
+  -- The commands of the operators' program.
+  GRANT INSERT, UPDATE ON accounts, ifood_runs, ifood_jobs TO ifood_admin;
+  GRANT INSERT ON ifood_job_events TO ifood_admin;
+  GRANT SELECT, INSERT, UPDATE ON ifood_apps TO ifood_admin;
+  GRANT DELETE ON ifood_authorizations TO ifood_admin;
+END $$;
+
+COMMIT;

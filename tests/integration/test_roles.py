@@ -1,0 +1,355 @@
+"""infra/postgres/roles.sql: every process works with its own login, and none can do more."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from builders import (
+    GRACE,
+    HORIZON,
+    acts_of,
+    backdate,
+    claim,
+    claimed_job,
+    dispatch,
+    make_accounts,
+    make_app,
+    make_jobs,
+    must_claim,
+    row_of,
+)
+from distributed import BOOKSHOP, authorize, expire, link, stored
+from eventually import eventually
+from fleet import KEY, MONDAY
+from integration.test_ledger_by_hand import MONITORING, REPAIR
+from processes import Installation, installation
+from psycopg.errors import InsufficientPrivilege, UndefinedTable
+from sqlalchemy import Engine, make_url, text
+
+from ifood_actors.db import connect, transaction
+from ifood_actors.feeds import FEEDS
+from ifood_actors.ifood import Limiter, Vault, http_client
+from ifood_actors.ifood.transport import Answer
+from ifood_actors.ledger import Ledger
+from ifood_actors.simulator import App, Quirk, Settings, Simulator, running
+
+pytestmark = pytest.mark.services
+
+ROLES_SQL = Path(__file__).parents[2] / "infra" / "postgres" / "roles.sql"
+ROLES = ("migrator", "scheduler", "worker", "web", "operator", "admin", "reader")
+Login = Callable[[str], str]
+
+
+def execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def apply_roles(url: str) -> None:
+    execute(url, ROLES_SQL.read_text())
+
+
+@pytest.fixture
+def login(database_url: str) -> Iterator[Login]:
+    """Give the URL with which a role logs in to a database that a superuser has migrated."""
+    apply_roles(database_url)
+    password = secrets.token_hex(8)
+    for role in ROLES:
+        execute(database_url, f"ALTER ROLE ifood_{role} PASSWORD '{password}'")
+
+    def login(role: str) -> str:
+        url = make_url(database_url).set(username=f"ifood_{role}", password=password)
+        return url.render_as_string(hide_password=False)
+
+    yield login
+    names = ", ".join(f"ifood_{role}" for role in ROLES)
+    execute(database_url, f"DROP OWNED BY {names} CASCADE")
+    execute(database_url, f"DROP ROLE {names}")
+
+
+@pytest.fixture
+def as_role(login: Login) -> Iterator[Callable[[str], Engine]]:
+    with ExitStack() as stack:
+
+        def as_role(role: str) -> Engine:
+            engine = connect(login(role), application_name="tests", pool_size=2)
+            stack.callback(engine.dispose)
+            return engine
+
+        yield as_role
+
+
+# --- what must work ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    apps = (App(name="central"), BOOKSHOP)
+    settings = Settings(merchants=6, today=MONDAY, latency_seconds=0.05, apps=apps)
+    with running(settings) as simulator:
+        yield simulator
+
+
+@pytest.mark.timeout(240)
+def test_a_fleet_works_with_a_login_for_each_process(
+    tmp_path, simulator, database_url, broker_url, login, engine
+):
+    def program(role: str) -> Installation:
+        folder = tmp_path / role
+        folder.mkdir(exist_ok=True)
+        urls = {"database_url": login(role), "broker_url": broker_url}
+        return installation(folder, simulator, **urls, IFOOD_BACKOFF_BASE="1s")
+
+    execute(database_url, "DROP SCHEMA public, reporting CASCADE; CREATE SCHEMA public")
+    apply_roles(database_url)
+    program("migrator").run("db", "upgrade")
+    apply_roles(database_url)
+    admin, operator = program("admin"), program("operator")
+    for app in simulator.settings.apps:
+        add = ("apps", "add", app.name, "--client-id", app.client_id, "--kind", app.kind)
+        admin.run(*add, stdin=app.client_secret)
+    (admin.folder / "accounts.csv").write_text(simulator.accounts_csv())
+    admin.run("accounts", "import", "accounts.csv")
+    credential = authorize_bookshop(login("admin"), simulator)
+    expire(engine)
+    for kind in FEEDS:
+        admin.run("plan", kind, "--day", str(MONDAY), "--over", "4s")
+
+    simulator.add_quirk(Quirk("cut", resource="sales", times=1))
+    asked_to_wait = {"status": 429, "headers": {"Retry-After": "1"}, "times": 1}
+    simulator.add_quirk(Quirk("status", resource="sales", **asked_to_wait))
+    scheduler, worker = program("scheduler"), program("worker")
+    with scheduler.process("scheduler"):
+        with worker.process("worker") as killed:
+            eventually(lambda: succeeded(engine) > 0, within=60)
+            killed.kill()
+        with worker.process("worker"):
+            eventually(lambda: succeeded(engine) == 18, within=90)
+
+    assert stored(engine, credential, "expires_at > now()")
+    assert "denied" not in scheduler.logs() + worker.logs()
+    assert "failed" not in worker.run("doctor").stdout
+    for command in (["status"], ["jobs", "list"], ["errors"], ["accounts", "list"]):
+        operator.run(*command)
+    admin.run("jobs", "requeue", "--failed")
+    admin.run("apps", "tokens")
+
+
+def authorize_bookshop(url: str, simulator: Simulator):
+    engine = connect(url, application_name="tests", pool_size=2)
+    stores = [store.id for store in simulator.merchants() if store.app == BOOKSHOP]
+    with http_client(threads=1) as http:
+        credential = authorize(engine, simulator, http, stores, vault=Vault([KEY]))
+    link(engine, credential, stores)
+    engine.dispose()
+    return credential
+
+
+def succeeded(engine: Engine) -> int:
+    with transaction(engine) as tx:
+        statement = "SELECT count(*) FROM ifood_jobs WHERE status = 'success'"
+        return int(tx.execute(text(statement)).scalar_one())
+
+
+def test_a_worker_may_end_a_job_in_every_way(as_role, engine):
+    worker = as_role("worker")
+    after = timedelta(seconds=1)
+
+    def settled(act, **arguments):
+        job = claimed_job(engine)
+        with transaction(worker) as tx:
+            getattr(Ledger(tx, actor="worker"), act)(job, **arguments)
+        return acts_of(engine, job.id)[-1]
+
+    assert settled("succeed", result={"rows": 1}) == "succeed"
+    assert settled("retry", after=after, error_code="server_fault", reason="503") == "retry"
+    assert settled("snooze", after=after, reason="429") == "snooze"
+    assert settled("fail", error_code="rejected", reason="400") == "fail"
+
+
+def test_a_worker_may_claim_renew_send_away_and_cancel(as_role, engine):
+    worker = as_role("worker")
+    app_id = make_app(engine)
+    claimed, sent_away, disabled = make_jobs(engine, 3, app_id=app_id)
+    dispatch(engine, claimed.id, sent_away.id, disabled.id)
+    with transaction(engine) as tx:
+        off = text("UPDATE accounts SET active = false WHERE id = :id")
+        tx.execute(off, {"id": disabled.account_id})
+
+    job = must_claim(worker, claimed.id)
+    with transaction(worker) as tx:
+        ledger = Ledger(tx, actor="worker")
+        renewed = ledger.renew([job], lease=timedelta(seconds=9))
+        closed = {app_id: timedelta(seconds=9)}
+        ledger.send_away(sent_away.id, 1, closed=closed, reason="closed")
+    refused = claim(worker, disabled.id)
+
+    assert (renewed, refused) == ({job.id}, None)
+    assert acts_of(engine, sent_away.id)[-1] == "snooze"
+    assert row_of(engine, disabled.id)["status"] == "cancelled"
+
+
+def test_a_scheduler_may_dispatch_hold_probe_and_rescue(as_role, engine):
+    scheduler = as_role("scheduler")
+    app_id = make_app(engine)
+    [first, second] = make_jobs(engine, 2, app_id=app_id)
+    spent, saved = claimed_job(engine), claimed_job(engine)
+    for job in (spent, saved):
+        past = timedelta(minutes=5)
+        backdate(engine, job.id, wake_at=past, lease_expires_at=past)
+
+    with transaction(scheduler) as tx:
+        ledger = Ledger(tx, actor="scheduler")
+        due = {job.id for job in ledger.due(limit=10, shut=[app_id])}
+        probe = ledger.probe(app_id)
+        ledger.dispatch([first.id], grace=GRACE)
+        ledger.hold([second.id], horizon=HORIZON)
+        ledger.rescue([saved.id], reason="over")
+        ledger.rescue_as_failed([spent.id], reason="over")
+
+    assert due == {spent.id, saved.id}
+    assert probe is not None
+    assert probe.id in {first.id, second.id}
+    assert [row_of(engine, job.id)["status"] for job in (saved, spent)] == ["pending", "failed"]
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker", "admin"])
+def test_whoever_asks_ifood_may_use_the_whole_limiter(as_role, engine, role):
+    limiter = Limiter(as_role(role), rates={"financial": 180})
+    app_id = make_app(engine)
+
+    limiter.acquire(app_id, "financial", max_wait=timedelta(seconds=1))
+    limiter.failed(app_id, "financial")
+    for status in (200, 429):
+        limiter.heed(app_id, "financial", Answer(status, httpx.Headers(), b""))
+    limiter.close(app_id, "financial", after=timedelta(seconds=30), reason="429")
+
+    assert limiter.closed("financial").keys() == {app_id}
+
+
+def test_a_person_repairs_with_the_five_statements_and_the_history_names_them(login, engine):
+    job = claimed_job(engine)
+    with transaction(engine) as tx:
+        Ledger(tx, actor="worker").fail(job, error_code="server_fault", reason="503")
+    for statement in (*MONITORING, REPAIR):
+        execute(login("operator"), statement)
+
+    with transaction(engine) as tx:
+        last = tx.execute(
+            text("SELECT act, actor FROM ifood_job_events WHERE job_id = :id ORDER BY event_no"),
+            {"id": job.id},
+        ).all()[-1]
+        due = Ledger(tx, actor="relay").due(limit=10)
+    assert tuple(last) == ("manual", "ifood_operator")
+    assert [each.id for each in due] == [job.id]
+
+
+def test_reports_read_every_view(login, engine):
+    with transaction(engine) as tx:
+        found = "SELECT table_name FROM information_schema.views WHERE table_schema = 'reporting'"
+        views = list(tx.execute(text(found)).scalars())
+
+    assert len(views) >= 9
+    for view in views:
+        execute(login("reader"), f"SELECT * FROM reporting.{view}")
+
+
+def test_the_file_may_be_run_again_and_takes_back_what_is_not_in_it(login, database_url, engine):
+    make_accounts(engine)
+    execute(database_url, "GRANT DELETE, SELECT (name), UPDATE (name) ON accounts TO ifood_reader")
+    execute(database_url, "GRANT USAGE ON SCHEMA public TO ifood_reader")
+    execute(login("reader"), "SELECT name FROM accounts")
+
+    apply_roles(database_url)
+
+    refused(login("reader"), "SELECT name FROM accounts")
+    refused(login("reader"), "UPDATE accounts SET name = 'x'")
+    refused(login("reader"), "DELETE FROM accounts")
+
+
+# --- what must not ----------------------------------------------------------------------------
+
+EVERYBODY = ("scheduler", "worker", "web", "operator", "admin", "reader")
+NO_SECRETS = ("web", "operator", "reader")
+ONE_EVENT = """INSERT INTO ifood_job_events (job_id, event_no, at, act, to_status, attempt, actor)
+VALUES (gen_random_uuid(), 1, now(), 'succeed', 'success', 1, 'forged')"""
+FORBIDDEN = [
+    (EVERYBODY, "UPDATE ifood_job_events SET actor = 'x'"),
+    (EVERYBODY, "DELETE FROM ifood_job_events"),
+    (EVERYBODY, "TRUNCATE ifood_job_events"),
+    (EVERYBODY, "DELETE FROM ifood_jobs"),
+    (EVERYBODY, "DELETE FROM ifood_sales"),
+    (EVERYBODY, "DELETE FROM accounts"),
+    (EVERYBODY, "UPDATE ifood_record_versions SET raw = '{}'"),
+    (EVERYBODY, "ALTER TABLE ifood_job_events DISABLE TRIGGER ALL"),
+    (EVERYBODY, "CREATE TABLE public.mine (id int)"),
+    (EVERYBODY, "CREATE TABLE reporting.mine (id int)"),
+    (EVERYBODY, "CREATE TEMPORARY TABLE mine (id int)"),
+    (EVERYBODY, "CREATE SCHEMA mine"),
+    (("web", "operator", "reader"), ONE_EVENT),
+    (NO_SECRETS, "SELECT client_secret_encrypted FROM ifood_apps"),
+    (NO_SECRETS, "SELECT access_token_encrypted FROM ifood_authorizations"),
+    (NO_SECRETS, "SELECT refresh_token_encrypted FROM ifood_authorizations"),
+    (NO_SECRETS, "UPDATE ifood_apps SET client_secret_encrypted = 'mine'"),
+    (("worker",), "SELECT reason FROM ifood_job_events"),
+    (("worker",), "SELECT * FROM ifood_runs"),
+    (("worker",), "SELECT * FROM ifood_record_versions"),
+    (("worker",), "INSERT INTO ifood_jobs (job_type) VALUES ('sales')"),
+    (("worker",), "UPDATE ifood_jobs SET dispatch_no = 1"),
+    (("worker", "operator"), "UPDATE ifood_jobs SET account_id = gen_random_uuid()"),
+    (("worker", "scheduler"), "UPDATE accounts SET active = true"),
+    (("worker", "scheduler"), "UPDATE ifood_apps SET client_id = 'mine'"),
+    (("worker", "scheduler"), "DELETE FROM ifood_authorizations"),
+    (("scheduler",), "SELECT * FROM ifood_sales"),
+    (("scheduler",), "UPDATE ifood_jobs SET result = '{}'"),
+    (("scheduler",), "UPDATE ifood_jobs SET lease_no = 1"),
+    (("operator",), "UPDATE ifood_jobs SET event_no = 1"),
+    (("operator",), "UPDATE ifood_jobs SET lease_no = 1"),
+    (("web",), "UPDATE ifood_jobs SET status = 'pending'"),
+]
+
+
+def refused(url: str, statement: str) -> None:
+    # What lies in a schema that a role may not use does not even exist for it.
+    with pytest.raises((InsufficientPrivilege, UndefinedTable)):
+        execute(url, statement)
+
+
+def test_what_a_role_need_not_do_is_refused(login):
+    for roles, statement in FORBIDDEN:
+        for role in roles:
+            refused(login(role), statement)
+
+
+def test_reports_read_no_table(login, engine):
+    with transaction(engine) as tx:
+        found = text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        tables = list(tx.execute(found).scalars())
+
+    assert len(tables) >= 12
+    for table in tables:
+        refused(login("reader"), f"SELECT * FROM {table}")
+
+
+def test_nobody_borrows_the_trigger_to_forge_history(login, database_url):
+    """It writes with the migrator's rights, whatever table it is hung on."""
+    execute(database_url, "CREATE SCHEMA mine; GRANT ALL ON SCHEMA mine TO ifood_operator")
+    execute(login("operator"), "CREATE TABLE mine.jobs (LIKE ifood_jobs)")
+
+    refused(
+        login("operator"),
+        "CREATE TRIGGER forge BEFORE INSERT ON mine.jobs FOR EACH ROW "
+        "EXECUTE FUNCTION ifood_notice_manual_change()",
+    )
+
+
+def test_even_the_owner_cannot_change_history_by_mistake(login, engine):
+    claimed_job(engine)
+
+    with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+        execute(login("migrator"), "DELETE FROM ifood_job_events")
