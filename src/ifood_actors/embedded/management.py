@@ -23,19 +23,20 @@ class Management:
     def create_vhost(self, name: str) -> None:
         """Create a virtual host in which the user may do everything."""
         vhost = quote(name, safe="")
-        self._call("PUT", f"/api/vhosts/{vhost}", {"default_queue_type": "classic"})
+        self.call("PUT", f"/api/vhosts/{vhost}", {"default_queue_type": "classic"})
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        self._call("PUT", f"/api/permissions/{vhost}/{self._user}", everything)
+        self.call("PUT", f"/api/permissions/{vhost}/{self._user}", everything)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host, its queues and its connections."""
-        self._call("DELETE", f"/api/vhosts/{quote(name, safe='')}")
+        self.call("DELETE", f"/api/vhosts/{quote(name, safe='')}")
 
     def get(self, path: str) -> object:
         """Return the JSON of a path such as `/api/queues`."""
-        return json.loads(self._call("GET", path))
+        return json.loads(self.call("GET", path))
 
-    def _call(self, method: str, path: str, body: object = None) -> bytes:
+    def call(self, method: str, path: str, body: object = None) -> bytes:
+        """Send a request with `body` as JSON; raises ServiceUnavailable with what RabbitMQ said."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             payload = json.dumps(body) if body is not None else None
