@@ -16,11 +16,13 @@ def test_a_url_is_read_and_gets_time_outs():
 
     assert (one.host, one.port, one.virtual_host) == ("rabbit", 5673, "my/host")
     assert one.ssl_options is None
-    assert one.heartbeat == 30
+    assert one.heartbeat == 10
     assert one.blocked_connection_timeout == 20
     assert one.socket_timeout == 10
     assert one.stack_timeout == 15
     assert one.connection_attempts == 1
+    assert one.tcp_options is not None
+    assert one.tcp_options["TCP_USER_TIMEOUT"] == 20_000
     assert one.client_properties == {"connection_name": "test"}
 
 

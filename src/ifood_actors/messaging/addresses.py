@@ -8,15 +8,23 @@ import pika
 
 from ifood_actors.errors import UsageError
 
-# Seconds. Nothing waits for ever on a half-open connection: a silent peer is noticed after two
-# heartbeats, and a publisher that an alarm blocks gives up early enough for a clean stop, which
-# must be done 30 s after TERM. Each can be set in the URL's query instead.
-TIMEOUTS: Final = {
-    "heartbeat": 30,
+# Nothing waits for ever on a half-open connection. A silent peer is noticed within 30 s, since pika
+# looks every `heartbeat` + 5 seconds whether anything came. A publisher that an alarm blocks, or
+# that gets no confirm, gives up early enough for a clean stop, which must be done 30 s after TERM.
+# The kernel does the same for what pika does not watch: a publisher's idle connection (keepalives)
+# and bytes that nobody acknowledges (milliseconds). Each can be set in the URL's query instead.
+SETTINGS: Final[dict[str, object]] = {
+    "heartbeat": 10,
     "blocked_connection_timeout": 20,
     "socket_timeout": 10,
     "stack_timeout": 15,
     "connection_attempts": 1,
+    "tcp_options": {
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 20_000,
+    },
 }
 
 
@@ -53,9 +61,9 @@ def _parameters(url: str, *, connection_name: str, called: str) -> pika.URLParam
         ) from None
 
     given = parse_qs(parts.query)
-    for name, seconds in TIMEOUTS.items():
+    for name, value in SETTINGS.items():
         if name not in given:
-            setattr(parameters, name, seconds)
+            setattr(parameters, name, value)
     parameters.client_properties = {"connection_name": connection_name}
     return parameters
 
