@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from random import uniform
 from threading import Event
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL, Engine, ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -43,6 +45,10 @@ _SOCKET = {
 }
 _NOW = text("SELECT clock_timestamp()")
 _PING_AFTER = timedelta(seconds=10)
+# No TCP time-out sees a peer that takes bytes and answers nothing: a frozen server, or a proxy
+# before a dead one. A little longer than the server lets a statement take.
+_ANSWER_SECONDS = 65.0
+_WAKE_SECONDS = 0.1  # psycopg's own: how soon a waiting thread sees an interrupt
 # No statement of this system needs longer; a longer wait is a fault that the ledger heals.
 _SESSION = {
     "timezone": "UTC",
@@ -85,6 +91,9 @@ def connect(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
         },
     )
     _ping_after_idling(engine)
+    event.listen(
+        engine, "do_connect", lambda _, __, args, kwargs: _Impatient.connect(*args, **kwargs)
+    )
     event.listen(engine, "handle_error", _leave_a_server_that_only_reads)
     return engine
 
@@ -146,6 +155,20 @@ def require_reachable(engine: Engine) -> None:
 def address(url: URL) -> str:
     """Name host, port and database of a URL, never its user or password."""
     return f"{url.host or 'local socket'}:{url.port or 5432}/{url.database or ''}"
+
+
+class _Impatient(psycopg.Connection[Any]):
+    """A connection that is closed when no answer comes; psycopg would wait for ever."""
+
+    def wait(
+        self, gen: PQGen[T], interval: float = _WAKE_SECONDS, timeout: float | None = None
+    ) -> T:
+        try:
+            return super().wait(gen, interval, timeout or _ANSWER_SECONDS)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.close()
+            raise
 
 
 def _passes(error: DBAPIError) -> bool:

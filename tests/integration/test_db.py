@@ -1,9 +1,11 @@
 """Connections that die, on a real Postgres."""
 
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from ifood_actors import db
 from ifood_actors.db import connect, require_reachable, transaction
@@ -45,3 +47,20 @@ def test_an_unreachable_server_is_named_without_its_password():
     with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1:1/db") as raised:
         require_reachable(engine)
     assert "canary" not in str(raised.value)
+
+
+def test_a_server_that_answers_nothing_is_given_up_and_its_connection_dropped(
+    database_url, monkeypatch
+):
+    monkeypatch.setattr(db, "_ANSWER_SECONDS", 0.3)
+    engine = connect(database_url, application_name="impatient")
+    former = backend(engine)
+    started = monotonic()
+
+    with pytest.raises(OperationalError) as raised, transaction(engine) as tx:
+        tx.execute(text("SELECT pg_sleep(30)"))
+
+    assert monotonic() - started < 5
+    assert raised.value.connection_invalidated
+    assert backend(engine) != former
+    engine.dispose()

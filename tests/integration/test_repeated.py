@@ -171,7 +171,7 @@ class TestAllOtherFaults:
 def test_a_server_that_is_away_is_asked_four_times():
     engine = connect("postgresql://nobody@127.0.0.1:1/nowhere", application_name="x")
     asked = []
-    event.listen(engine, "do_connect", lambda *_: asked.append(1))
+    event.listen(engine, "do_connect", lambda *_: asked.append(1), insert=True)
 
     with pytest.raises(OperationalError):
         repeated(engine, lambda _: None)
