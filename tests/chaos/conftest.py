@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from chaos.recovery import Recovery
+from chaos.world import World, world
 from sqlalchemy import make_url
-from world import Recovery, World, world
 
 from ifood_actors import migrations
 from ifood_actors.embedded.postgres import PrivatePostgres

@@ -13,10 +13,10 @@ from typing import Any
 
 import pika
 import simplejson
+from chaos.world import ALLOWED, STORES, Asked, World
 from eventually import eventually
 from fleet import KEY
 from sqlalchemy import make_url
-from world import ALLOWED, STORES, Asked, World
 
 from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
 from ifood_actors.messaging import topology
@@ -58,7 +58,7 @@ def every_job_ended_once(world: World, *, ends: set[str]) -> None:
         assert len(jobs) == STORES
         assert {job["status"] for job in jobs} <= FINAL
         assert all(job["wake_at"] is None and job["lease_expires_at"] is None for job in jobs)
-    last = {job["status"] for job in _jobs(world, *world.runs[-1])}
+    last = {job["status"] for job in world.jobs()}
     assert last <= ends, f"ended {last}, not {ends}"
 
 
@@ -103,33 +103,21 @@ def _check_chain(chain: Sequence[Row]) -> None:
 
 def records_equal_the_truth(world: World) -> None:
     """Compare what is stored for the last run's jobs that succeeded with what iFood really has."""
-    kind, day = world.runs[-1]
-    for job in _jobs(world, kind, day):
-        if job["status"] == JobStatus.SUCCESS:
-            period = {
-                "id": job["merchant_id"],
-                "start": job["period_start"],
-                "end": job["period_end"],
-            }
-            assert _stored(world, kind, period) == _true(world, kind, period), period
-
-
-def _stored(world: World, kind: str, job: Row) -> Counter[str]:
-    rows = world.rows(
-        f"SELECT raw::text FROM {RESOURCES[kind][1]} WHERE merchant_id = :merchant"
-        " AND missing_since IS NULL AND covered_from >= :start AND covered_to <= :end",
-        merchant=job["merchant_id"],
-        start=job["period_start"],
-        end=job["period_end"],
-    )
-    return _counted(simplejson.loads(row["raw"], use_decimal=True) for row in rows)
-
-
-def _true(world: World, kind: str, job: Row) -> Counter[str]:
-    answer = world.simulator.truth(
-        RESOURCES[kind][0], job["merchant_id"], job["period_start"], job["period_end"]
-    )
-    return _counted(line["item"] for line in simplejson.loads(answer, use_decimal=True))
+    for job in world.jobs(JobStatus.SUCCESS):
+        resource, table = RESOURCES[job["job_type"]]
+        stored = world.rows(
+            f"SELECT raw::text FROM {table} WHERE merchant_id = :merchant"
+            " AND missing_since IS NULL AND covered_from >= :start AND covered_to <= :end",
+            merchant=job["merchant_id"],
+            start=job["period_start"],
+            end=job["period_end"],
+        )
+        served = world.simulator.truth(
+            resource, job["merchant_id"], job["period_start"], job["period_end"]
+        )
+        assert _counted(simplejson.loads(row["raw"], use_decimal=True) for row in stored) == (
+            _counted(line["item"] for line in simplejson.loads(served, use_decimal=True))
+        ), job
 
 
 def _counted(items: Iterable[object]) -> Counter[str]:

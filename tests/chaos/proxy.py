@@ -89,11 +89,11 @@ class Proxy:
 
     def cut(self) -> None:
         """Reset all connections, now."""
-        self._do(lambda: [link.abort() for link in self._links])
+        self._do(lambda: self._each(_Link.abort))
 
     def blackhole(self) -> None:
         """Half-open all connections: no segment arrives any more on either side, or is answered."""
-        self._do(lambda: [link.drop_all() for link in self._links])
+        self._do(lambda: self._each(_Link.drop_all))
 
     def arm(self, trigger: Trigger) -> None:
         self._do(lambda: self._triggers.append(trigger))
@@ -176,6 +176,10 @@ class Proxy:
         if met:
             met.fire(self.name)
         return True
+
+    def _each(self, act: Callable[["_Link"], None]) -> None:
+        for link in self._links:
+            act(link)
 
     def _do(self, act: Callable[[], object]) -> None:
         async def do() -> None:

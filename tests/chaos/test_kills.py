@@ -7,8 +7,8 @@ arrived.
 """
 
 import pytest
-from invariants import check
-from world import LEASE
+from chaos.hosts import LEASE, Host
+from chaos.invariants import check
 
 # Of AMQP 0-9-1: the method frames basic.publish, and basic.ack, which is a confirm when RabbitMQ
 # sends it.
@@ -81,7 +81,7 @@ FIGURE = (
 @pytest.mark.parametrize("point", POINTS)
 def test_killed(chaos, recovery, point):
     role, leg, patterns, direction, when = POINTS[point]
-    armed = chaos.arm(role, leg, (patterns, direction, when), lambda host: host.kill())
+    armed = chaos.arm(role, leg, patterns, direction, when, Host.kill)
 
     chaos.plan()
     assert armed.fired.wait(20), "the point was never passed"

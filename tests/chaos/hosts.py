@@ -1,0 +1,149 @@
+"""One process of the fleet, with a folder, an environment and proxies of its own."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from chaos.proxy import Proxy
+from eventually import eventually
+from processes import Installation, Running, installation
+from sqlalchemy import make_url
+
+from ifood_actors.config import WEEKDAYS
+from ifood_actors.simulator import Simulator
+
+Role = Literal["scheduler", "worker"]
+Leg = Literal["database", "broker", "api"]
+
+PATCHES = Path(__file__).parents[1] / "patches"
+LEASE = timedelta(seconds=3)
+RATE = 1200  # requests a minute
+
+
+@dataclass
+class Host:
+    """A scheduler or a worker, and the three proxies that only it uses."""
+
+    name: str
+    role: Role
+    installed: Installation
+    proxies: dict[Leg, Proxy]
+    actors: set[str] = field(default_factory=set)  # its names in the history, one for each process
+    _running: Running | None = None
+    _said: int = 0  # characters of its log before the last start
+
+    @property
+    def running(self) -> Running:
+        assert self._running, f"{self.name} is down"
+        return self._running
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._running is None or self._running.process.poll() is not None:
+            self._said = len(self.logs())
+            self._running = self.installed.start(self.role)
+
+    def kill(self) -> None:
+        if self._running:
+            self._running.kill()
+            self._running = None
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        code = self.running.stop()
+        self._running = None
+        return code
+
+    def heal(self) -> None:
+        for proxy in self.proxies.values():
+            proxy.heal()
+        if self._running:
+            self._running.thaw()
+        self.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait for a sign of life since the last start."""
+        said = f'"{self.role}.started"'
+        eventually(lambda: said in self.logs()[self._said :], within=60)
+
+    def logs(self) -> str:
+        return self.installed.logs()
+
+    def end(self) -> None:
+        if self._running:
+            self._running.thaw()
+            self.kill()
+        for proxy in self.proxies.values():
+            proxy.close()
+
+
+@contextmanager
+def patched(hosts: Iterable[Host], patch: str, **environment: str) -> Iterator[None]:
+    """Run hosts with one of `tests/patches` for the length of the block."""
+    changes = {"PYTHONPATH": str(PATCHES), "TEST_PATCH": patch, **environment}
+    hosts = list(hosts)
+    for host in hosts:
+        host.stop()
+        host.installed.environment.update(changes)
+        host.start()
+    for host in hosts:
+        host.wait_until_ready()
+    try:
+        yield
+    finally:
+        for host in hosts:
+            host.kill()
+            for name in changes:
+                host.installed.environment.pop(name)
+
+
+def make_host(
+    name: str,
+    role: Role,
+    *,
+    folder: Path,
+    services: Mapping[Leg, str],
+    simulator: Simulator,
+    loop: asyncio.AbstractEventLoop,
+) -> Host:
+    """Make a host, not yet started, whose URLs lead through proxies to `services`."""
+    proxies: dict[Leg, Proxy] = {}
+    urls: dict[Leg, str] = {}
+    for leg, url in services.items():
+        address = make_url(url)
+        proxies[leg] = Proxy(name, host=str(address.host), port=int(address.port or 0), loop=loop)
+        through = address.set(host="127.0.0.1", port=proxies[leg].port)
+        urls[leg] = through.render_as_string(hide_password=False)
+    home = folder / name
+    home.mkdir()
+    installed = installation(
+        home,
+        simulator,
+        database_url=urls["database"],
+        broker_url=urls["broker"],
+        IFOOD_API_BASE_URL=urls["api"],
+        IFOOD_RATE_LIMIT_PER_MINUTE=str(RATE),
+        IFOOD_LEASE=f"{LEASE.total_seconds():.0f}s",
+        IFOOD_BACKOFF_BASE="1s",
+        IFOOD_BACKOFF_CAP="1s",
+        IFOOD_WORKER_PROCESSES="1",
+        IFOOD_WORKER_MAX_CONCURRENCY="4",
+        IFOOD_WORKER_MAX_ATTEMPTS="5",
+        **_windows_far_away(),
+    )
+    host = Host(name, role, installed, proxies)
+    proxies["database"].watch(
+        rb"(?:worker|scheduler) [\w.-]+:\d+", lambda match: host.actors.add(match[0].decode())
+    )
+    return host
+
+
+def _windows_far_away() -> dict[str, str]:
+    """No run but those of the scenarios: every window opens in three days."""
+    weekday = WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
+    names = ("SETTLEMENTS", "ANTICIPATIONS", "SALES")
+    return {f"IFOOD_{name}_WINDOW": f"{weekday} 08:00-12:00" for name in names}

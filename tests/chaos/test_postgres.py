@@ -1,0 +1,126 @@
+"""Postgres restarts, dies, kills backends, refuses to serialize or to write, and is far away."""
+
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Event
+from time import time
+
+import pytest
+from chaos.invariants import check
+from chaos.proxy import Mode
+from eventually import eventually
+from sqlalchemy import make_url
+
+from ifood_actors.simulator import Quirk
+
+BACK = 15.0  # seconds from Postgres' return to the first claim (design, section 7)
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_postgres_goes_down_under_load(chaos, recovery, how):
+    chaos.simulator.add_quirk(Quirk("slow", seconds=0.3))
+    chaos.plan(over=timedelta(seconds=4))
+    eventually(lambda: chaos.count("success") >= 3, within=20)
+    (chaos.postgres.kill if how == "killed" else chaos.postgres.stop)()
+    chaos.engine.dispose()
+    Event().wait(1)
+
+    chaos.postgres.start()
+    back = time()
+    recovery.begin()
+    recovery.until(lambda: chaos.claims(since=back), figure=BACK)
+    chaos.finish()
+
+    check(chaos)
+
+
+def test_backends_are_killed_twice_a_second(chaos):
+    chaos.plan(over=timedelta(seconds=5))
+    for _ in range(10):
+        Event().wait(0.5)
+        _terminate(chaos)
+    chaos.finish()
+
+    check(chaos)
+
+
+def test_transactions_fail_to_serialize(chaos):
+    """Postgres itself raises 40001 when everybody is serializable and meets in the same rows."""
+    with _altered(chaos, "default_transaction_isolation", "serializable"):
+        chaos.plan()
+        chaos.finish()
+
+        check(chaos)
+
+
+def test_no_connection_is_left(chaos, recovery):
+    _alter(chaos, "CONNECTION LIMIT 1")
+    _terminate(chaos)
+    chaos.plan()
+    Event().wait(3)
+
+    _alter(chaos, "CONNECTION LIMIT -1")
+    back = time()
+    recovery.begin()
+    recovery.until(lambda: chaos.claims(since=back), figure=BACK)
+    chaos.finish()
+
+    check(chaos)
+
+
+def test_a_fail_over_leaves_a_server_that_only_reads(chaos, recovery):
+    chaos.plan(over=timedelta(seconds=6))
+    eventually(lambda: chaos.count("success") > 0, within=20)
+    with _altered(chaos, "default_transaction_read_only", "on"):
+        Event().wait(3)
+    back = time()
+    recovery.begin()
+    recovery.until(lambda: chaos.claims(since=back), figure=BACK)
+    chaos.finish()
+
+    check(chaos)
+
+
+def test_every_round_trip_takes_a_tenth_of_a_second(chaos):
+    for proxy in chaos.proxies("database"):
+        proxy.delay = 0.05
+    chaos.plan()
+    chaos.finish(within=90)
+
+    check(chaos)
+    assert {job["attempts"] for job in chaos.jobs()} == {1}
+
+
+def test_postgres_holds_its_answers_for_longer_than_a_lease(chaos):
+    chaos.simulator.add_quirk(Quirk("slow", seconds=0.3))
+    chaos.plan(over=timedelta(seconds=4))
+    eventually(lambda: chaos.count("running") > 0, within=20)
+    chaos.set(Mode.HOLD, "database", "worker")
+    Event().wait(5)
+    chaos.set(Mode.PASS, "database", "worker")
+    chaos.finish()
+
+    check(chaos, frozen=True)
+
+
+@contextmanager
+def _altered(chaos, setting, value):
+    """Set it for every new connection, and end the old ones; the old way stays on those since."""
+    _alter(chaos, f"SET {setting} = '{value}'")
+    _terminate(chaos)
+    try:
+        yield
+    finally:
+        _alter(chaos, f"RESET {setting}")
+
+
+def _alter(chaos, change):
+    name = make_url(chaos.database_url).database
+    chaos.write(f'SET default_transaction_read_only = off; ALTER DATABASE "{name}" {change}')
+
+
+def _terminate(chaos):
+    chaos.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name <> 'chaos'"
+    )
