@@ -5,6 +5,7 @@ import secrets
 import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import psycopg
@@ -22,10 +23,26 @@ from ifood_actors.errors import ServiceUnavailable
 T = TypeVar("T")
 
 CI = os.environ.get("CI") == "true"
+CHAOS = Path(__file__).with_name("chaos")
 
 settings.register_profile("laptop", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if CI else "laptop")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--part",
+        choices=["together", "alone"],
+        help="only the tests that may run beside others, or only those that may not",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    part = config.getoption("part")
+    others = {item for item in items if part and _alone(item) != (part == "alone")}
+    config.hook.pytest_deselected(items=list(others))
+    items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +126,11 @@ def docker_compose_command(compose: Compose) -> str:
 @pytest.fixture(scope="session")
 def docker_setup() -> list[str]:
     return [f"up --detach --wait {' '.join(docker.SERVICES)}"]
+
+
+def _alone(item: pytest.Item) -> bool:
+    """Tell whether a busy machine would falsify the test: by its marker, or because it is chaos."""
+    return CHAOS in item.path.parents or item.get_closest_marker("alone") is not None
 
 
 def _composed(request: pytest.FixtureRequest) -> Compose:

@@ -14,7 +14,7 @@ from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
 from ifood_actors.ifood import limiter as limiter_module
 from ifood_actors.ifood.limiter import interval
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.alone]
 
 RATES: dict[EndpointGroup, int] = {"financial": 1200, "merchant": 1, "oauth": 15}
 LONG = timedelta(minutes=5)

@@ -265,6 +265,7 @@ def test_whoever_waits_too_long_for_another_comes_back_later(engine, process, ce
         process(TokenEndpoint()).token(central)
 
 
+@pytest.mark.alone
 def test_a_shutdown_in_the_middle_leaves_no_lock(process, central):
     endpoint = TokenEndpoint()
     endpoint.fault = KeyboardInterrupt()

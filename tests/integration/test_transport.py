@@ -63,6 +63,7 @@ DRIPS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("head", DRIPS.values(), ids=DRIPS)
 def test_a_dripping_answer_ends_at_the_total_deadline(head):
     started = time.monotonic()
@@ -73,6 +74,7 @@ def test_a_dripping_answer_ends_at_the_total_deadline(head):
     assert 0.4 < time.monotonic() - started < 1
 
 
+@pytest.mark.alone
 def test_a_silent_server_ends_at_the_total_deadline():
     with served(lambda c: c.recv(1)) as url:
         started = time.monotonic()
@@ -138,6 +140,7 @@ def test_interim_answers_are_passed_over_until_the_final_one():
     assert (answer.status, answer.body) == (200, b"[1]")
 
 
+@pytest.mark.alone
 def test_interim_answers_without_an_end_end_at_the_total_deadline():
     def hint(connection: socket.socket) -> None:
         while not GONE.wait(0.05):
@@ -207,6 +210,7 @@ def test_a_server_without_a_trusted_certificate_gets_no_request(certificate):
     assert got == []
 
 
+@pytest.mark.alone
 def test_the_deadline_holds_within_tls(certificate, monkeypatch):
     trusting = ssl.create_default_context(cafile=str(certificate))
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trusting)
