@@ -173,7 +173,10 @@ def test_fractions_are_decimals():
     assert str(parse(answer(body=b"1.10"))) == "1.10"
 
 
-@pytest.mark.parametrize("body", [b'{"a": NaN}', b"[-Infinity]", b"9" * 5000, b"[" * 100_000])
+NO_MONEY = [b'{"a": NaN}', b"[-Infinity]", b"9" * 5000, b"1e9999999999999999999", b"[" * 100_000]
+
+
+@pytest.mark.parametrize("body", NO_MONEY)
 def test_json_that_no_money_can_be_read_from_is_broken(body):
     with pytest.raises(errors.SchemaBroken):
         parse(answer(body=body))

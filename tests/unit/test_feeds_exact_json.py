@@ -28,8 +28,19 @@ def test_nul_and_lone_surrogates_are_replaced_in_names_and_values():
     assert storable_json({"a\0": ["\ud800", "é"]}) == '{"a\ufffd":["\ufffd","é"]}'
 
 
-def test_an_escaped_escape_is_left_alone():
-    assert simplejson.loads(storable_json([r"\u0000"])) == [r"\u0000"]
+@given(st.lists(st.lists(st.sampled_from(["\0", "\\", "u0000", '"', "\ud800"])).map("".join)))
+def test_replacing_changes_nothing_else(texts):
+    replaced = [text.replace("\0", "\ufffd").replace("\ud800", "\ufffd") for text in texts]
+
+    assert simplejson.loads(storable_json(texts)) == replaced
+
+
+def test_nul_is_replaced_however_deep_it_lies():
+    nested: object = "\0"
+    for _ in range(600):
+        nested = [nested]
+
+    assert "\ufffd" in storable_json(nested)
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity"])

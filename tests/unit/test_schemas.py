@@ -13,6 +13,7 @@ from ifood_actors.errors import SchemaBroken
 from ifood_actors.ifood.schemas import (
     Anticipation,
     Sale,
+    SalesPage,
     SettlementTitle,
     closing_items,
     parse,
@@ -142,6 +143,17 @@ def test_both_spellings_of_the_billing_summary_are_read(spelling):
 
     assert sale.billing_summary is not None
     assert sale.billing_summary.sale_balance == Decimal("46.75")
+
+
+@pytest.mark.parametrize("sent", [3, "3", Decimal("3.0"), Decimal("3E+0")])
+def test_a_count_is_whole(sent):
+    assert parse(SalesPage, {"pageCount": sent, "sales": []}).page_count == 3
+
+
+@pytest.mark.parametrize("sent", [Decimal("1E+999999999"), Decimal("1E-999999999"), "2.5", True])
+def test_a_count_that_is_none_is_refused_without_being_written_out(sent):
+    with pytest.raises(SchemaBroken, match="pageCount"):
+        parse(SalesPage, {"pageCount": sent, "sales": []})
 
 
 def test_unknown_fields_and_words_pass():

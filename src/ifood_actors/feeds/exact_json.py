@@ -1,11 +1,14 @@
 """JSON as text, with every digit of its decimals, in the form that Postgres takes."""
 
-from typing import Any
+import re
 
 import simplejson
 
 from ifood_actors.errors import SchemaBroken
 from ifood_actors.ifood.schemas import storable
+
+# NUL, as `dumps` escapes it; behind an escaped backslash, `u0000` is ordinary text.
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def canonical(value: object) -> str:
@@ -21,11 +24,9 @@ def storable_json(value: object) -> str:
     SchemaBroken when it is nested too deeply or holds NaN or Infinity.
     """
     written = _dumps(value)
-    try:
-        written.encode()
-    except UnicodeEncodeError:
-        return _dumps(_cleaned(value))
-    return _dumps(_cleaned(value)) if r"\u0000" in written else written
+    if r"\u0000" in written:
+        written = _NUL.sub("\\1\ufffd", written)
+    return storable(written)
 
 
 def _dumps(value: object, *, sort_keys: bool = False) -> str:
@@ -40,13 +41,3 @@ def _dumps(value: object, *, sort_keys: bool = False) -> str:
         )
     except (RecursionError, ValueError):
         raise SchemaBroken("an item is nested too deeply, or holds what is no number") from None
-
-
-def _cleaned(value: Any) -> Any:  # noqa: ANN401 - JSON's edge
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {storable(name): _cleaned(member) for name, member in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(member) for member in value]
-    return value

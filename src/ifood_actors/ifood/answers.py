@@ -177,7 +177,8 @@ def parse(answer: Answer) -> JsonValue:
     Read a body as JSON, every number with a fraction as Decimal (docs/ifood-api.md, section 6).
 
     Raises ServerFault when it is no JSON (cut, or the gateway's HTML), SchemaBroken when it is,
-    but holds NaN, Infinity, a number of thousands of digits or endless nesting.
+    but holds NaN, Infinity, a number of thousands of digits or of a monstrous exponent, or endless
+    nesting.
     """
     try:
         value: JsonValue = simplejson.loads(
@@ -185,7 +186,7 @@ def parse(answer: Answer) -> JsonValue:
         )
     except (UnicodeDecodeError, simplejson.JSONDecodeError) as error:
         raise ServerFault(f"the answer is no JSON: {answer.clean(str(error))}") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise SchemaBroken(f"the answer cannot be read: {answer.clean(str(error))}") from None
     return value
 

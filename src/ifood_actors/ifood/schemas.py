@@ -65,6 +65,14 @@ def _exact(value: object) -> Decimal:
     return number
 
 
+def _count(value: object) -> int:
+    """Give a whole number; pydantic would write 1e999999999 out, digit by digit."""
+    number = _exact(value)
+    if number != int(number):
+        raise ValueError("no whole number")
+    return int(number)
+
+
 def _cents(number: Decimal) -> Decimal:
     """Give two decimals; a third one that is not zero would be a lost cent."""
     cents = number.quantize(_CENT) if number else Decimal("0.00")
@@ -92,6 +100,7 @@ def _utc(moment: datetime) -> datetime:
 Text = Annotated[str, BeforeValidator(_text)]
 # Part of a unique index, whose rows Postgres limits to a third of a page.
 Key = Annotated[Text, StringConstraints(max_length=200)]
+Count = Annotated[int, BeforeValidator(_count)]
 Rate = Annotated[Decimal, BeforeValidator(_exact)]
 Money = Annotated[Rate, AfterValidator(_cents)]
 Day = Annotated[date | None, BeforeValidator(_iso)]
@@ -215,7 +224,7 @@ class SalesPage(IfoodModel):
     between pages only, the other is not read.
     """
 
-    page_count: int | None = None
+    page_count: Count | None = None
     total: Any = None
     sales: list[Raw] | None
 
@@ -229,11 +238,7 @@ class ClosingPeriod(IfoodModel):
 
 
 class ClosingEnvelope(IfoodModel):
-    """
-    Answer of settlements and of anticipations.
-
-    `balance` is not read: it is 0 at times (docs/ifood-api.md, section 4).
-    """
+    """Settlements, or anticipations; `balance` is not read: it is 0 at times (section 4)."""
 
     settlements: list[Raw] | None
 
