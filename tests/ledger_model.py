@@ -1,0 +1,53 @@
+"""What a job must look like after each act, without Postgres: the ledger's promises, once more."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from builders import GRACE, LEASE
+
+from ifood_actors.ledger.states import Act, JobStatus
+
+PENDING, RUNNING = JobStatus.PENDING, JobStatus.RUNNING
+
+
+@dataclass
+class Expected:
+    """What a job's row must say, and which acts its history must tell."""
+
+    slot: datetime
+    wake_at: datetime | None
+    status: JobStatus = PENDING
+    attempts: int = 0
+    lease_no: int = 0
+    dispatch_no: int = 0
+    dispatched: bool = False
+    next_retry_at: datetime | None = None
+    acts: list[Act] = field(default_factory=lambda: [Act.PLAN])
+
+    @property
+    def due(self) -> datetime:
+        return self.next_retry_at or self.slot
+
+    def awaits(self, dispatch_no: int) -> bool:
+        return self.status is PENDING and self.dispatched and self.dispatch_no == dispatch_no
+
+    def wait(self, act: Act, *, wake_at: datetime, until: datetime | None = None) -> None:
+        self.acts.append(act)
+        self.status, self.dispatched = PENDING, False
+        self.next_retry_at, self.wake_at = until, wake_at
+
+    def end(self, act: Act, status: JobStatus) -> None:
+        self.acts.append(act)
+        self.status, self.next_retry_at, self.wake_at = status, None, None
+
+    def dispatch(self, now: datetime) -> None:
+        self.acts.append(Act.DISPATCH)
+        self.dispatch_no += not self.dispatched
+        self.dispatched = True
+        self.wake_at = max(self.due, now) + max(GRACE, now - self.due)
+
+    def claim(self, now: datetime) -> None:
+        self.acts.append(Act.CLAIM)
+        self.status, self.next_retry_at, self.wake_at = RUNNING, None, now + LEASE
+        self.attempts += 1
+        self.lease_no += 1
