@@ -38,6 +38,8 @@ def problem(name: str, value: str) -> str:
         ("WORKER_MAX_ATTEMPTS", "1.5", "a whole number from 1 to 100"),
         ("RATE_LIMIT_OAUTH_PER_MINUTE", "21", "from 1 to 20"),
         ("API_ALLOW_HOST", "https://host/", "the name of a host"),
+        ("API_CA_FILE", "/nowhere/ca.pem", "a PEM file of certificates (No such file"),
+        ("API_CA_FILE", __file__, "a PEM file of certificates"),
         ("LOG_LEVEL", "loud", "debug or info or warning or error"),
     ],
 )
@@ -61,7 +63,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(name, value, expected):
         ("BROKER_URL", f"amqp://app:{SECRET}@mq;"),
         ("BROKER_URL", f"amqp://app:{SECRET}@"),
         ("ENCRYPTION_KEYS", SECRET),
-        ("ENCRYPTION_KEYS", f"{Fernet.generate_key().decode()},{SECRET}"),
+        pytest.param("ENCRYPTION_KEYS", f"{Fernet.generate_key().decode()},{SECRET}", id="2nd key"),
         ("API_BASE_URL", f"https://app:{SECRET}@merchant-api.ifood.com.br"),
         ("API_BASE_URL", f"https://merchant-api.ifood.com.br?token={SECRET}"),
         ("API_BASE_URL", "http://merchant-api.ifood.com.br"),
