@@ -95,6 +95,7 @@ UNUSABLE = [
     {"accessToken": "abc", "expiresIn": -1},
     {"accessToken": "abc", "expiresIn": "soon"},
     {"accessToken": 7, "expiresIn": 60},
+    {"accessToken": "abc" * 6_000, "expiresIn": 60},
 ]
 
 

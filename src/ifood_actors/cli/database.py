@@ -17,7 +17,9 @@ from ifood_actors.migrations import require_current
 
 
 @contextmanager
-def open_database(settings: Settings, *, migrated: bool = True) -> Iterator[Engine]:
+def open_database(
+    settings: Settings, *, migrated: bool = True, pool_size: int = 2
+) -> Iterator[Engine]:
     """
     Give an engine for the length of one command.
 
@@ -26,7 +28,7 @@ def open_database(settings: Settings, *, migrated: bool = True) -> Iterator[Engi
     """
     logs.configure("debug" if settings.log_level == "debug" else "warning")
     engine = connect(
-        settings.require_database_url(), application_name="ifood-actors cli", pool_size=2
+        settings.require_database_url(), application_name="ifood-actors cli", pool_size=pool_size
     )
     try:
         require_reachable(engine)

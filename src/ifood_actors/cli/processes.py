@@ -13,10 +13,11 @@ def scheduler() -> None:
     from ifood_actors import scheduler as process
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
+    from ifood_actors.scheduler.main import POOL_SIZE
 
     settings = config.load()
     settings.require_broker_url()
-    with open_database(settings) as engine:
+    with open_database(settings, pool_size=POOL_SIZE) as engine:
         logs.configure(settings.log_level)
         broker = ladder(settings, name="scheduler")
         try:

@@ -51,8 +51,9 @@ class UserCode:
     lifetime: timedelta
 
 
-# Printable ASCII, since it goes into a header or onto a terminal.
-_Plain = Annotated[str, Field(pattern=r"^[\x21-\x7e]+$")]
+# Printable ASCII, since it goes into a header or onto a terminal. iFood's tokens have up to 8,000
+# characters.
+_Plain = Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", max_length=16_000)]
 
 
 class _TokenAnswer(BaseModel, hide_input_in_errors=True):

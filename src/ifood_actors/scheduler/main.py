@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from dramatiq import BrokerConnectionError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors.config import Settings
 from ifood_actors.errors import IfoodActorsError
@@ -23,6 +24,11 @@ from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
 
 log = get_logger(__name__)
+
+# Transactions at the same time: one a tick, and the renewer's.
+POOL_SIZE = 5 + AT_A_TIME
+# Seconds; the contract says 30.
+STOP_WITHIN = 25
 
 
 class Scheduler:
@@ -90,20 +96,30 @@ class Scheduler:
 
 
 def run(settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
-    """Run until TERM or INT; a second signal ends the process at once."""
-    stopping = Event()
+    """
+    Run until TERM or INT; a second signal ends the process at once.
+
+    A tick that hangs is left behind after 25 s: what it has not committed, the next one finds.
+    """
+    # Not an Event: a handler may interrupt the very thread that holds the Event's lock.
+    told, tell = os.pipe()
+    stopping = False
 
     def stop(signum: int, _frame: object) -> None:
-        if stopping.is_set():
+        nonlocal stopping
+        if stopping:
             os._exit(128 + signum)
-        stopping.set()
+        stopping = True
+        os.write(tell, b"!")
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, stop)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     scheduler = Scheduler(settings, engine=engine, outbox=outbox)
     scheduler.start()
     log.info("scheduler.started", poll_seconds=settings.poll_interval.total_seconds())
-    stopping.wait()
+    os.read(told, 1)
+    signal.alarm(STOP_WITHIN)
     scheduler.stop()
     log.info("scheduler.stopped")
 
@@ -112,7 +128,7 @@ def _surviving(tick: Callable[[], object], *, name: str) -> Callable[[], None]:
     def survive() -> None:
         try:
             tick()
-        except (IfoodActorsError, BrokerConnectionError, DBAPIError) as error:
+        except (IfoodActorsError, BrokerConnectionError, DBAPIError, PoolTimeout) as error:
             # The next tick finds the same rows: nothing is lost by giving this one up.
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()
             log.warning("scheduler.tick_failed", tick=name, reason=next(iter(reason), ""))

@@ -50,16 +50,20 @@ def assemble(
     )
     client = ifood_client(engine, settings, limiter=limiter, threads=settings.worker_threads)
     declare_actors(broker, engine=engine, client=client, leases=leases)
-    broker.add_middleware(_Lifecycle(client))
+    broker.add_middleware(_Lifecycle(client, leases))
     return broker
 
 
 class _Lifecycle(Middleware):
-    def __init__(self, client: IfoodClient) -> None:
+    def __init__(self, client: IfoodClient, leases: Leases) -> None:
         self._client = client
+        self._leases = leases
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         log.info("worker.started", threads=worker.worker_threads)
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        self._leases.stop()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         self._client.close()

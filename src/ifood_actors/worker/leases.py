@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.db import transaction
-from ifood_actors.errors import LeaseLost, TimeLimitReached
+from ifood_actors.errors import LeaseLost, Throttled, TimeLimitReached
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.logs import get_logger
 
@@ -26,20 +26,23 @@ _RENEWALS_PER_LEASE = 4
 class Lease:
     """One job's lease, as the job sees it."""
 
-    def __init__(self, job: ClaimedJob) -> None:
+    def __init__(self, job: ClaimedJob, *, stopping: Event) -> None:
         self.job = job
         self.lost = False
+        self._stopping = stopping
         self._started = self._last_progress = time.monotonic()
 
     def progress(self) -> None:
         """
         Show that the job goes on.
 
-        Raises LeaseLost as soon as the job is known to be another's, and TimeLimitReached after
-        8 minutes.
+        Raises LeaseLost as soon as the job is known to be another's, Throttled when the worker
+        stops, and TimeLimitReached after 8 minutes.
         """
         if self.lost:
             raise LeaseLost(f"job {self.job.id} was taken over while it was in work")
+        if self._stopping.is_set():
+            raise Throttled("the worker was stopped", after=timedelta(0))
         self._last_progress = time.monotonic()
         if self._last_progress - self._started > LONGEST_READING.total_seconds():
             raise TimeLimitReached(f"iFood was not read to the end within {LONGEST_READING}")
@@ -56,13 +59,14 @@ class Leases:
         self._engine = engine
         self.actor = actor
         self._held: set[Lease] = set()
+        self._stopping = Event()
         self._lock = Lock()
         self._thread: Thread | None = None
 
     @contextmanager
     def hold(self, job: ClaimedJob) -> Iterator[Lease]:
         """Keep a claimed job's lease alive for the length of the block."""
-        lease = Lease(job)
+        lease = Lease(job, stopping=self._stopping)
         with self._lock:
             self._held.add(lease)
             if self._thread is None:
@@ -73,6 +77,15 @@ class Leases:
         finally:
             with self._lock:
                 self._held.discard(lease)
+
+    def stop(self) -> None:
+        """
+        Have each job end at its next sign of life.
+
+        Dramatiq interrupts what runs, but not a job that is about to start, nor one that had the
+        interrupt swallowed.
+        """
+        self._stopping.set()
 
     def renew(self) -> None:
         """Renew every lease whose job makes progress, in one statement."""

@@ -1,0 +1,131 @@
+"""The scheduler's process among ticks that hang or fail."""
+
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from threading import Event
+from time import monotonic
+
+import pytest
+from builders import make_jobs
+from dramatiq import BrokerConnectionError
+from eventually import eventually
+from sqlalchemy import text
+
+from ifood_actors.config import Settings
+from ifood_actors.db import connect, transaction
+from ifood_actors.scheduler.main import Scheduler
+
+pytestmark = pytest.mark.services
+
+HANGING = """
+import sys
+from threading import Event
+from ifood_actors.config import Settings
+from ifood_actors.db import connect
+from ifood_actors.scheduler import main
+
+class Outbox:
+    def enqueue_many(self, messages):
+        print("hanging", flush=True)
+        Event().wait()
+
+url, main.STOP_WITHIN = sys.argv[1], 1
+settings = Settings.model_validate({"database_url": url, "worker_poll_interval_ms": 100})
+main.run(settings, engine=connect(url, application_name="hanging"), outbox=Outbox())
+"""
+
+
+@pytest.fixture
+def settings(database_url):
+    return Settings.model_validate(
+        {
+            "database_url": database_url,
+            "worker_poll_interval_ms": 100,
+            "sales_window": f"daily {datetime.now(UTC):%H}:00-23:59",
+            "timezone": "UTC",
+        }
+    )
+
+
+class Outbox:
+    """Hangs or fails until it is told to work."""
+
+    def __init__(self, *, error=None):
+        self.works = Event()
+        self.sent = []
+        self._error = error
+
+    def enqueue_many(self, messages):
+        if self._error and not self.works.is_set():
+            raise self._error
+        self.works.wait(30)
+        self.sent += messages
+
+
+def planned(engine):
+    with transaction(engine) as tx:
+        return tx.scalar(text("SELECT count(*) FROM ifood_runs WHERE job_type = 'sales'"))
+
+
+def test_a_tick_that_hangs_holds_up_no_other(engine, settings):
+    make_jobs(engine)
+    outbox = Outbox()
+    scheduler = Scheduler(settings, engine=engine, outbox=outbox)
+    scheduler.start()
+    try:
+        eventually(lambda: planned(engine))
+        assert not outbox.sent
+    finally:
+        outbox.works.set()
+        scheduler.stop()
+
+
+def test_a_tick_that_fails_is_tried_again(engine, settings):
+    make_jobs(engine)
+    outbox = Outbox(error=BrokerConnectionError("away"))
+    scheduler = Scheduler(settings, engine=engine, outbox=outbox)
+    scheduler.start(plan=False)
+    try:
+        outbox.works.set()
+        eventually(lambda: outbox.sent)
+    finally:
+        scheduler.stop()
+
+
+def test_postgres_may_go_away_and_come_back_between_ticks_and_in_them(engine, settings):
+    own = connect(settings.require_database_url(), application_name="to be killed")
+    outbox = Outbox()
+    outbox.works.set()
+    scheduler = Scheduler(settings, engine=own, outbox=outbox)
+    scheduler.start(plan=False)
+    try:
+        for _ in range(20):
+            with transaction(engine) as tx:
+                tx.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE application_name = 'to be killed'"
+                    )
+                )
+        make_jobs(engine)
+        eventually(lambda: outbox.sent)
+    finally:
+        scheduler.stop()
+        own.dispose()
+
+
+def test_a_hanging_tick_does_not_keep_a_stopping_scheduler(engine, database_url):
+    make_jobs(engine)
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGING, database_url], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "hanging\n"
+        started = monotonic()
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(20) == 0
+        assert monotonic() - started < 10
