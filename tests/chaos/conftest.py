@@ -34,15 +34,18 @@ def shared_world(
     breakable_rabbit: PrivateRabbit,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
-    name = f"chaos-{secrets.token_hex(4)}"
+    name, password = f"chaos-{secrets.token_hex(4)}", secrets.token_hex(16)
     with psycopg.connect(breakable_postgres.url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-    url = make_url(breakable_postgres.url).set(database=name)
-    database_url = url.render_as_string(hide_password=False)
-    migrations.upgrade(database_url)
+        # No superuser: to those the server grants connections beyond every limit.
+        connection.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'".encode())
+        connection.execute(f'CREATE DATABASE "{name}" OWNER "{name}"'.encode())
+    admin_url = make_url(breakable_postgres.url).set(database=name)
+    database_url = admin_url.set(username=name, password=password)
+    migrations.upgrade(database_url.render_as_string(hide_password=False))
     with world(
         tmp_path_factory.mktemp(name, numbered=False),
-        database_url=database_url,
+        database_url=database_url.render_as_string(hide_password=False),
+        admin_url=admin_url.render_as_string(hide_password=False),
         postgres=breakable_postgres,
         rabbit=breakable_rabbit,
     ) as built:

@@ -6,6 +6,7 @@ RabbitMQ and the simulated iFood. Waits are shortened by settings: a lease of 3 
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -30,7 +31,8 @@ from ifood_actors.simulator import Simulator
 from ifood_actors.simulator import running as simulating
 
 STORES = 24
-TODAY = date(2026, 9, 21)
+TODAY = datetime.now(UTC).date()
+FIRST = TODAY - timedelta(days=10)  # of the scenarios, which go backward; iFood keeps 90 days
 COUNTED = timedelta(seconds=6)  # the simulator's minute: all runs last longer than one
 # What requests RATE apart may be in 6 s, plus the limiter's 2 s of lateness and delivery.
 ALLOWED = int(RATE * (COUNTED.total_seconds() + 2) / 62) + 1
@@ -86,14 +88,25 @@ class World:
             proxy.arm(trigger)
         return trigger
 
-    def plan(self, kind: str = "sales", *, over: timedelta = timedelta(seconds=1)) -> date:
-        """Plan a run of all stores that starts now, for a day that has none yet."""
-        day = TODAY - timedelta(days=len(self.runs))
+    def plan(
+        self,
+        kind: str = "sales",
+        *,
+        over: timedelta = timedelta(seconds=1),
+        planners: int = 1,
+    ) -> None:
+        """Plan a run of all stores, starting now, for a day that has none; all planners at once."""
+        day = FIRST - timedelta(days=len(self.runs))
+        self.runs.append((kind, day))
         now = datetime.now(UTC)
         wanted = planner.request(Opening(kind, day, now, now + over), self.settings)
-        planner.plan(self.engine, wanted, actor="test")
-        self.runs.append((kind, day))
-        return day
+        with ThreadPoolExecutor(planners) as threads:
+            done = [
+                threads.submit(planner.plan, self.engine, wanted, actor="test")
+                for _ in range(planners)
+            ]
+        for each in done:
+            each.result()
 
     def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
         with transaction(self.engine) as tx:
@@ -146,9 +159,14 @@ class World:
 
 @contextmanager
 def world(
-    folder: Path, *, database_url: str, postgres: PrivatePostgres, rabbit: PrivateRabbit
+    folder: Path,
+    *,
+    database_url: str,
+    admin_url: str,
+    postgres: PrivatePostgres,
+    rabbit: PrivateRabbit,
 ) -> Iterator[World]:
-    """Build a world whose processes work, and end it."""
+    """Build a world whose processes work, and end it; the test itself logs in by `admin_url`."""
     with ExitStack() as stack:
         ifood = IfoodSettings(
             merchants=STORES,
@@ -161,7 +179,7 @@ def world(
         simulator = stack.enter_context(simulating(ifood))
         loop = stack.enter_context(network())
         broker_url = stack.enter_context(rabbit.vhost(folder.name))
-        engine = connect(database_url, application_name="chaos", pool_size=5)
+        engine = connect(admin_url, application_name="chaos", pool_size=10)
         stack.callback(engine.dispose)
         register(engine, simulator)
         built = World(

@@ -8,6 +8,7 @@ that the suite notices (`scripts/test mutants`).
 import os
 import signal
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 
 def clock_ahead() -> None:
@@ -23,12 +24,12 @@ def deadly_merchant() -> None:
 
     innocent = IfoodClient.merchant
 
-    def merchant(self, credential, merchant_id, **options):
+    def merchant(self: Any, credential: Any, merchant_id: str, **options: Any) -> Any:
         if merchant_id == os.environ["DEADLY_MERCHANT"]:
             os.kill(os.getpid(), signal.SIGKILL)
         return innocent(self, credential, merchant_id, **options)
 
-    IfoodClient.merchant = merchant
+    setattr(IfoodClient, "merchant", merchant)
 
 
 def short_grace() -> None:
