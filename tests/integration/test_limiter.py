@@ -95,6 +95,16 @@ def test_a_wait_that_is_too_long_reserves_nothing(limiter):
     assert timedelta(seconds=60) < raised.value.after <= interval(1)
 
 
+def test_a_refusal_brings_the_next_slot_no_nearer(limiter):
+    app_id = uuid4()
+    for _ in range(5):  # the sixth is 310 s ahead
+        limiter.reserve(app_id, "merchant", max_wait=LONG)
+
+    for _ in range(2):
+        with pytest.raises(Throttled):
+            limiter.reserve(app_id, "merchant", max_wait=LONG)
+
+
 def test_idle_time_is_not_saved_up(engine, limiter):
     app_id = uuid4()
     limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)

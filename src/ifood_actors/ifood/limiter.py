@@ -43,7 +43,7 @@ WINDOW = timedelta(seconds=60)  # iFood's limits are per minute
 LATENESS = timedelta(seconds=1)  # of a sender that wakes up late; a later one gives its slot up
 DELIVERY = timedelta(seconds=1)  # by which the way to iFood may differ between two requests
 
-LONGEST_WAIT = timedelta(minutes=5)  # no reservation lies further ahead
+LONGEST_WAIT = timedelta(minutes=5)  # no reservation lies further ahead; the next free one may
 PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
 CALM = timedelta(minutes=5)  # after a closure; a 429 that says nothing sooner doubles the pause
 
@@ -148,7 +148,10 @@ class Limiter:
         with self._engine.connect() as connection:
             slot = connection.execute(statements.RESERVE, row | pace).one_or_none()
             if slot is None:
-                bounds = {"longest_wait": LONGEST_WAIT, "longest_closure": LONGEST_CLOSURE}
+                bounds = {
+                    "longest_wait": LONGEST_WAIT + interval(1),
+                    "longest_closure": LONGEST_CLOSURE,
+                }
                 after = connection.execute(statements.REFUSED, row | bounds).scalar_one()
                 raise Throttled(f"no {group} request is free yet", after=max(after, timedelta(0)))
 
