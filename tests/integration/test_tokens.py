@@ -156,6 +156,41 @@ def test_a_refused_token_is_replaced_once(process, central):
     assert len(endpoint.calls) == 2
 
 
+def test_a_token_that_is_refused_while_it_is_being_read_is_not_used_again(process, central):
+    endpoint = TokenEndpoint()
+    first = process(endpoint).token(central)
+    tokens = process(endpoint)
+    read = tokens._stored.token
+
+    def refused_meanwhile(held):
+        token = read(held)
+        tokens._stored.token = read
+        tokens.invalidate(central, token)
+        return token
+
+    tokens._stored.token = refused_meanwhile
+
+    assert tokens.token(central) != first
+    assert tokens.token(central) != first
+
+
+def test_a_token_that_is_refused_just_before_it_is_kept_is_not_used_again(process, central):
+    endpoint = TokenEndpoint()
+    first = process(endpoint).token(central)
+    tokens = process(endpoint)
+    keep = tokens._keep
+
+    def refused_meanwhile(credential, token, fresh_seconds):
+        tokens._keep = keep
+        tokens.invalidate(credential, token)
+        return keep(credential, token, fresh_seconds)
+
+    tokens._keep = refused_meanwhile
+
+    assert tokens.token(central) == first  # this thread learns of it by its own 401
+    assert tokens.token(central) != first
+
+
 def test_an_old_token_lives_on_while_renewal_fails(engine, process, central):
     endpoint = TokenEndpoint()
     process(endpoint).token(central)

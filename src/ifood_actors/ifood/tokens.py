@@ -68,6 +68,7 @@ class Tokens:
         self._request = request
         self._stopping = stopping or Event()
         self._kept: dict[Credential, _Kept] = {}
+        self._refused: dict[Credential, str] = {}  # the last of each, which is never used again
         # What interrupts a job (a shutdown, its time limit) is raised in the job's thread, and
         # must not come between an answer and its saving. So renewals run in threads of their own,
         # which a process that ends waits for.
@@ -83,13 +84,17 @@ class Tokens:
         raises.
         """
         kept = self._kept.get(credential)
-        if kept is not None and time.monotonic() < kept.until:
+        refused = self._refused.get(credential)
+        if kept is not None and time.monotonic() < kept.until and kept.token != refused:
             return kept.token
 
         give_up = time.monotonic() + WAIT_FOR_OTHERS.total_seconds()
         while True:
             held = self._read_usable(credential)
             token = self._stored.token(held)
+            if token is not None and token == self._refused.get(credential):
+                self._stored.forget(held)  # it was read just before that happened
+                continue
             if token is not None and held.fresh_seconds > 0:
                 return self._keep(credential, token, held.fresh_seconds)
             if token is None and held.needs_authorization:
@@ -121,10 +126,8 @@ class Tokens:
 
     def invalidate(self, credential: Credential, token: str) -> None:
         """Forget a token that iFood refused (401), unless it has been replaced since."""
-        kept = self._kept.get(credential)
-        if kept is not None and kept.token == token:
-            self._kept.pop(credential, None)
-
+        # Not by taking it out of what is kept: a thread that has read it already would put it back.
+        self._refused[credential] = token
         held = self._stored.read(credential)
         if held is not None and self._stored.token(held) == token:
             self._stored.forget(held)
