@@ -118,9 +118,10 @@ def test_postgres_may_go_away_and_come_back_between_ticks_and_in_them(engine, se
 
 def test_a_hanging_tick_does_not_keep_a_stopping_scheduler(engine, database_url):
     make_jobs(engine)
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", HANGING, database_url], stdout=subprocess.PIPE, text=True
-    ) as process:
+    )
+    try:
         assert process.stdout
         assert process.stdout.readline() == "hanging\n"
         started = monotonic()
@@ -129,3 +130,6 @@ def test_a_hanging_tick_does_not_keep_a_stopping_scheduler(engine, database_url)
 
         assert process.wait(20) == 0
         assert monotonic() - started < 10
+    finally:
+        process.kill()
+        process.communicate()
