@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ifood_actors.errors import UsageError
-from ifood_actors.planning.pacing import Candidate, DoesNotFit, Pacing, jobs_within, spread
+from ifood_actors.planning.pacing import (
+    Candidate,
+    DoesNotFit,
+    Pacing,
+    batch_size_for,
+    jobs_within,
+    spread,
+)
 
 START = datetime(2026, 3, 2, 11, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -49,7 +56,7 @@ def test_slots_are_equally_spaced_over_the_whole_window(accounts, length):
     assert not slots or slots[0] == START
 
 
-@given(st.integers(1, 200), lengths, st.integers(1, 50))
+@given(st.integers(1, 200), lengths, st.integers(1, 50) | st.just("auto"))
 def test_no_minute_starts_more_jobs_than_the_batch_size(count, length, batch_size):
     pacing = spread(
         numbered(count), START, START + length, batch_size=batch_size, overflow="extend"
@@ -57,18 +64,17 @@ def test_no_minute_starts_more_jobs_than_the_batch_size(count, length, batch_siz
 
     slots = [slot for _, slot in pacing]
 
-    pairs = zip(slots, slots[batch_size:], strict=False)
+    pairs = zip(slots, slots[pacing.batch_size :], strict=False)
     assert all(later - slot >= MINUTE for slot, later in pairs)
     assert slots[-1] < pacing.window_end
 
 
 @given(candidates.filter(bool), lengths, st.data())
 def test_a_removed_account_moves_the_others_by_at_most_one_slot(accounts, length, data):
-    same_priority = [Candidate(candidate.account_id, 0) for candidate in accounts]
-    removed = data.draw(st.sampled_from(same_priority))
-    rest = [candidate for candidate in same_priority if candidate != removed]
+    removed = data.draw(st.sampled_from(accounts))
+    rest = [candidate for candidate in accounts if candidate != removed]
 
-    before, after = dict(auto(same_priority, length)), dict(auto(rest, length))
+    before, after = dict(auto(accounts, length)), dict(auto(rest, length))
 
     width = length / max(1, len(rest))
     assert all(abs(after[one] - before[one]) <= width + MICROSECOND for one in after)
@@ -117,6 +123,28 @@ def test_a_batch_that_cannot_fit_is_refused_with_the_numbers():
         "IFOOD_BATCH_SIZE must be at least 9"
     )
     assert spread(numbered(1000), START, START + 120 * MINUTE, batch_size=9).batch_size == 9
+
+
+@given(st.integers(1, 200), lengths)
+def test_the_batch_that_is_asked_for_is_the_smallest_that_fits(count, length):
+    needed = batch_size_for(count, length=length)
+
+    assert spread(numbered(count), START, START + length, batch_size=needed).batch_size == needed
+    if needed > 1:
+        with pytest.raises(DoesNotFit) as caught:
+            spread(numbered(count), START, START + length, batch_size=needed - 1)
+        assert caught.value.needed == needed
+
+
+@given(st.integers(1, 200), lengths, st.integers(1, 50))
+def test_a_window_is_extended_no_further_than_it_must_be(count, length, batch_size):
+    pacing = spread(
+        numbered(count), START, START + length, batch_size=batch_size, overflow="extend"
+    )
+
+    used = pacing.window_end - START
+    assert jobs_within(used, batch_size=batch_size) >= count
+    assert used == length or jobs_within(used - MICROSECOND, batch_size=batch_size) < count
 
 
 def test_a_window_may_be_extended_at_its_end_instead():
