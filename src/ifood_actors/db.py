@@ -43,6 +43,10 @@ _SOCKET = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
+_CERTIFICATE_ADVICE = (
+    "renew it if it has expired, correct the host, or name its authority by sslrootcert=FILE in "
+    "IFOOD_DATABASE_URL"
+)
 _NOW = text("SELECT clock_timestamp()")
 _PING_AFTER = timedelta(seconds=10)
 # No TCP time-out sees a peer that takes bytes and answers nothing: a frozen server, or a proxy
@@ -147,6 +151,8 @@ def require_reachable(engine: Engine) -> None:
             return
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+        if "certificate" in reason:  # libpq says no more of one that has expired
+            reason += f": {_CERTIFICATE_ADVICE}"
         raise ServiceUnavailable(
             f"Postgres at {address(engine.url)} cannot be reached: {reason}"
         ) from None

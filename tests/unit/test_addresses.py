@@ -1,5 +1,12 @@
 import pika
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from ifood_actors.errors import UsageError
 from ifood_actors.messaging.addresses import connection_parameters
@@ -38,6 +45,49 @@ def test_amqps_verifies_the_certificate():
     assert one.port == 5671
     assert one.ssl_options is not None
     assert one.ssl_options.context.check_hostname
+
+
+def test_a_name_to_check_may_be_given_and_is_else_the_host():
+    (host,) = read("amqps://rabbit")
+    (name,) = read("amqps://10.0.0.7/?server_name_indication=rabbit&heartbeat=5")
+
+    assert host.ssl_options is not None
+    assert name.ssl_options is not None
+    assert (host.ssl_options.server_hostname, name.ssl_options.server_hostname) == ("rabbit",) * 2
+    assert name.heartbeat == 5
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("amqp://me:hunter2@rabbit/?cacertfile=/ca.pem", "its scheme is not amqps"),
+        ("amqps://me:hunter2@rabbit/?verify=verify_none", "always checked"),
+        ("amqps://me:hunter2@rabbit/?ssl_options={'cert_reqs':0}", "ssl_options is not known"),
+        (
+            "amqps://me:hunter2@rabbit/?cacertfile=/hunter2.pem",
+            "cacertfile cannot be used: No",
+        ),
+        (f"amqps://me:hunter2@rabbit/?cacertfile={__file__}", "cacertfile cannot be used: "),
+        (f"amqps://me:hunter2@rabbit/?certfile={__file__}", "certfile or keyfile cannot be used: "),
+    ],
+)
+def test_tls_is_refused_unless_it_checks_the_certificate(url, fault):
+    with pytest.raises(UsageError, match=f"^broker URL 1 of 1: .*{fault}") as refused:
+        read(url)
+
+    assert SECRET not in str(refused.value)
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked(tmp_path):
+    leaf = trustme.CA().issue_cert("client")
+    key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    locked = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase")
+    )
+    (tmp_path / "both.pem").write_bytes(locked + leaf.cert_chain_pems[0].bytes())
+
+    with pytest.raises(UsageError, match="certfile or keyfile cannot be used"):
+        read(f"amqps://rabbit/?certfile={tmp_path}/both.pem")
 
 
 def test_several_urls_are_tried_in_order():

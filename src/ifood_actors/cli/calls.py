@@ -43,7 +43,7 @@ def ifood(engine: Engine, settings: Settings) -> Iterator[Ifood]:
     or cannot be reached, and IfoodActorsError when it refuses the credentials.
     """
     url, limiter = settings.api_base_url, fleet_limiter(engine, settings)
-    with http_client(threads=1) as http:
+    with http_client(threads=1, ca_file=settings.api_ca_file) as http:
         tokens = fleet_tokens(engine, settings, http=http, limiter=limiter)
         asked = Ifood(
             client=IfoodClient(base_url=url, http=http, access=fleet_access(tokens, limiter)),

@@ -1,7 +1,7 @@
 """`ifood-actors doctor`: is everything there that the processes need? One line a check."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +13,8 @@ from ifood_actors.cli.output import count, document, duration, printable, say
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from pika.connection import Parameters
+    from sqlalchemy import URL, Connection
 
     from ifood_actors.config import Settings
     from ifood_actors.ifood import Vault
@@ -91,8 +92,10 @@ def _surviving(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield from findings
     except IfoodActorsError as error:
         away = isinstance(error, ServiceUnavailable)
-        advice = _REACHING[check] if away else None
-        yield Finding(check, "failed", " ".join(str(error).split()), advice, unreachable=away)
+        detail = " ".join(str(error).split())
+        # What is wrong with a certificate tells its remedy itself.
+        advice = _REACHING[check] if away and "certificate" not in detail else None
+        yield Finding(check, "failed", detail, advice, unreachable=away)
 
 
 def _postgres(settings: "Settings") -> Iterator[Finding]:
@@ -110,6 +113,7 @@ def _postgres(settings: "Settings") -> Iterator[Finding]:
             yield Finding("postgres", "failed", detail, "upgrade it to version 14 or newer")
         else:
             yield Finding("postgres", "ok", detail)
+        yield from _postgres_in_clear(engine.url)
         yield _clocks(connection)
         missing = pending(connection)
         if missing:
@@ -120,6 +124,18 @@ def _postgres(settings: "Settings") -> Iterator[Finding]:
         yield from _secrets(connection, settings)
         yield _accounts(connection)
         yield from _authorizations(connection)
+
+
+def _postgres_in_clear(url: "URL") -> Iterator[Finding]:
+    """Without these modes libpq takes any certificate, and by default also none."""
+    from ifood_actors.config.values import is_loopback
+
+    local = not url.host or url.host.startswith("/") or is_loopback(url.host)
+    if local or url.query.get("sslmode") in {"verify-ca", "verify-full"}:
+        return
+    detail = f"{url.host} is reached without proof that it is the right one, perhaps in clear"
+    advice = "add ?sslmode=verify-full&sslrootcert=FILE to IFOOD_DATABASE_URL"
+    yield Finding("postgres tls", "warning", detail, advice)
 
 
 def _clocks(connection: "Connection") -> Finding:
@@ -221,6 +237,7 @@ def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
     broker.probe()
     hosts = ", ".join(f"{node.host}:{node.port}" for node in broker.parameters)
     yield Finding("rabbitmq", "ok", f"reachable at {hosts}")
+    yield from _rabbitmq_in_clear(broker.parameters)
     try:
         broker.declare_all()
     except UsageError as error:
@@ -231,6 +248,16 @@ def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
     yield Finding("queues", "ok", "their arguments are as this version declares them")
 
 
+def _rabbitmq_in_clear(nodes: "Sequence[Parameters]") -> Iterator[Finding]:
+    from ifood_actors.config.values import is_loopback
+
+    plain = [node.host for node in nodes if node.ssl_options is None]
+    if far := [host for host in plain if not is_loopback(host)]:
+        detail = f"{', '.join(far)} is reached in clear, the password as well"
+        advice = "write amqps://...?cacertfile=FILE in IFOOD_BROKER_URL"
+        yield Finding("rabbitmq tls", "warning", detail, advice)
+
+
 def _api(settings: "Settings") -> Iterator[Finding]:
     """Without credentials: any answer at all shows that name, route and certificate are right."""
     from ifood_actors.errors import ServerFault
@@ -238,7 +265,7 @@ def _api(settings: "Settings") -> Iterator[Finding]:
     from ifood_actors.ifood.transport import exchange
 
     url = settings.api_base_url
-    with http_client(threads=1) as http:
+    with http_client(threads=1, ca_file=settings.api_ca_file) as http:
         try:
             answer = exchange(http, http.build_request("GET", url), total=_API_PATIENCE)
         except ServerFault as error:

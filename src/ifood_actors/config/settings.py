@@ -52,6 +52,7 @@ Zone = Annotated[ZoneInfo, BeforeValidator(values.zone)]
 WindowSetting = Annotated[Window, BeforeValidator(values.window)]
 BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
 Host = Annotated[str, BeforeValidator(values.host)]
+AuthoritiesFile = Annotated[str, BeforeValidator(values.authorities_file)]
 BatchSize = Annotated[int | Literal["auto"], BeforeValidator(values.batch_size)]
 Overflow = Annotated[
     Literal["refuse", "extend"], BeforeValidator(values.one_of("refuse", "extend"))
@@ -77,10 +78,16 @@ class Settings(BaseSettings):
     )
 
     database_url: Annotated[DatabaseUrl | None, Unset("embedded Postgres, for `demo` only")] = (
-        Field(None, description="Postgres 14 or newer, as `postgresql://...`")
+        Field(
+            None,
+            description="Postgres 14 or newer, as `postgresql://...`; "
+            "over a network with `?sslmode=verify-full&sslrootcert=FILE`",
+        )
     )
     broker_url: Annotated[BrokerUrl | None, Unset("in-process broker, for `demo` only")] = Field(
-        None, description="RabbitMQ, as `amqp://...` or `amqps://...`; several nodes with `;`"
+        None,
+        description="RabbitMQ, as `amqp://...`, over a network `amqps://...?cacertfile=FILE`; "
+        "several nodes with `;`",
     )
     api_base_url: BaseUrl = Field(
         DEFAULT_API,
@@ -89,6 +96,13 @@ class Settings(BaseSettings):
     )
     api_allow_host: Annotated[Host | None, Unset("none")] = Field(
         None, description="the one host, other than iFood's, that credentials may be sent to"
+    )
+    api_ca_file: Annotated[
+        AuthoritiesFile | None, Unset("the authorities that come with the program")
+    ] = Field(
+        None,
+        description="file of the authorities (PEM) that are trusted for the API instead, such as "
+        "those of a company's proxy",
     )
     encryption_keys: Annotated[FernetKeys | None, Unset("none: no secret is stored")] = Field(
         None, description="Fernet keys that encrypt stored secrets, comma separated, newest first"

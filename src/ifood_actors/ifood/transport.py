@@ -27,6 +27,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024  # after decompression; 100 sales are about 0.
 # 16 KiB of gzip become 16 MiB at most, so that a bomb cannot fill the memory in one step.
 _READ_BYTES = 16 * 1024
 _TEXT_LENGTH = 200
+_CERTIFICATE_ADVICE = "correct the address, or name its authority in IFOOD_API_CA_FILE"
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,20 @@ def one_line(text: str) -> str:
     return " ".join(printable.split())[:_TEXT_LENGTH]
 
 
-def http_client(*, threads: int, transport: httpx.BaseTransport | None = None) -> httpx.Client:
+def http_client(
+    *, threads: int, ca_file: str | None = None, transport: httpx.BaseTransport | None = None
+) -> httpx.Client:
     """
     Make the client that all threads of a process share; they never wait for a connection.
+
+    The authorities in `ca_file` (PEM) are trusted, else those that come with httpx.
 
     It follows no redirect, keeps no cookie (applications share it) and reads neither proxies nor
     passwords from the environment. Close it at the end, or use it in a `with` block.
     """
     limits = httpx.Limits(max_connections=threads, max_keepalive_connections=threads)
     return httpx.Client(
-        transport=transport or _LimitedTransport(limits),
+        transport=transport or _LimitedTransport(limits, ca_file),
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
         headers={
             "User-Agent": f"ifood-actors/{version('ifood-actors')}",
@@ -96,11 +101,20 @@ def exchange(
         finally:
             response.close()
     except httpx.HTTPError as error:
-        reason = one_line(f"{type(error).__name__}: {error}")
-        raise ServerFault(f"{where}: no answer ({reason})") from None
+        raise ServerFault(f"{where}: no answer ({one_line(_reason(error))})") from None
     except _TooMuch as error:
         raise ServerFault(f"{where}: {error}") from None
     return Answer(response.status_code, response.headers, body, tuple(secrets))
+
+
+def _reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            what = cause.verify_message.rstrip(".")
+            return f"the certificate is refused, {what}: {_CERTIFICATE_ADVICE}"
+        cause = cause.__cause__ or cause.__context__
+    return f"{type(error).__name__}: {error}"
 
 
 def _read(response: httpx.Response, deadline: float) -> bytes:
@@ -118,6 +132,10 @@ class _TooMuch(Exception):
     pass
 
 
+def _trusting(ca_file: str | None) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+
+
 class _LimitedTransport(httpx.HTTPTransport):
     """
     httpx's transport on a pool whose sockets know the deadline of the request they serve.
@@ -125,10 +143,10 @@ class _LimitedTransport(httpx.HTTPTransport):
     httpx has no place for a network backend, so the pool that it would make is made here.
     """
 
-    def __init__(self, limits: httpx.Limits) -> None:
+    def __init__(self, limits: httpx.Limits, ca_file: str | None) -> None:
         self._clock = _Clock()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=httpx.create_ssl_context(_trusting(ca_file), trust_env=False),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,

@@ -1,5 +1,6 @@
 """Broker URLs, as pika's connection parameters with time-outs that suit this system."""
 
+import ssl
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 import pika
 
 from ifood_actors.errors import UsageError
+from ifood_actors.messaging import tls
 
 # Nothing waits for ever on a half-open connection. A silent peer is noticed within 30 s, since pika
 # looks every `heartbeat` + 5 seconds whether anything came. A publisher that an alarm blocks, or
@@ -49,7 +51,9 @@ def _parameters(url: str, *, connection_name: str, called: str) -> pika.URLParam
     try:
         parts = urlsplit(url.strip())
         fault = next((text for test, text in _FAULTS if test(parts)), None)
-        parameters = pika.URLParameters(url.strip()) if not fault else None
+        parameters = _read(parts) if not fault else None
+    except UsageError as error:
+        raise UsageError(f"{called}: {error}") from None
     # TypeError: pika unquotes the password of a user who has none.
     except (ValueError, TypeError):
         fault, parameters = "a part of it cannot be read", None
@@ -68,6 +72,14 @@ def _parameters(url: str, *, connection_name: str, called: str) -> pika.URLParam
     return parameters
 
 
+def _read(parts: SplitResult) -> pika.URLParameters:
+    url, given = tls.split(parts)
+    parameters = pika.URLParameters(url)
+    if parts.scheme == "amqps":
+        parameters.ssl_options = tls.options(given, host=parameters.host)
+    return parameters
+
+
 def _misplaced_at(parts: SplitResult) -> bool:
     return "@" in parts.path + parts.query or bool(parts.fragment)
 
@@ -82,9 +94,13 @@ _FAULTS: Final[tuple[tuple[Callable[[SplitResult], bool], str], ...]] = (
 
 def reason(error: BaseException) -> str:
     """Say why a connection failed: pika and Dramatiq wrap the cause up to four times."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused, {error.verify_message.rstrip('.')}: {tls.ADVICE}"
     inner = getattr(error, "exception", None) or next(iter(error.args), None)
     while isinstance(inner, tuple | list) and inner:
         inner = inner[0]
     if isinstance(inner, BaseException):
         return reason(inner)
+    if isinstance(inner, str):  # pika's exceptions print it as a tuple
+        return inner
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

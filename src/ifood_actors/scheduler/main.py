@@ -50,7 +50,7 @@ class Scheduler:
             actor=self._actor,
         )
         self._stopping = Event()
-        self._http = http_client(threads=AT_A_TIME)
+        self._http = http_client(threads=AT_A_TIME, ca_file=settings.api_ca_file)
         # A tick that is late is run once, late; a tick that overruns swallows the next ones.
         self._ticks = BackgroundScheduler(
             timezone=UTC,

@@ -85,7 +85,7 @@ def ifood_client(
     engine: Engine, settings: Settings, *, limiter: Limiter, threads: int
 ) -> IfoodClient:
     """Make the client; raises UsageError when there is no key to read the secrets with."""
-    http = http_client(threads=threads)
+    http = http_client(threads=threads, ca_file=settings.api_ca_file)
     tokens = fleet_tokens(engine, settings, http=http, limiter=limiter)
     return IfoodClient(
         base_url=settings.api_base_url, http=http, access=fleet_access(tokens, limiter)

@@ -1,0 +1,265 @@
+"""TLS on all three legs: the right certificate works, any other is refused in one clear line."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from commands import CommandLine, Outcome
+from eventually import eventually
+from fleet import KEY, MONDAY, register
+from processes import installation
+from sqlalchemy import Engine, text
+from tls import HOST, Certificates, encrypted, make_certificates
+
+from ifood_actors import migrations
+from ifood_actors.db import connect, transaction
+from ifood_actors.embedded.postgres import PrivatePostgres
+from ifood_actors.errors import ServerFault, ServiceUnavailable
+from ifood_actors.ifood import http_client
+from ifood_actors.ifood.transport import exchange
+from ifood_actors.messaging.broker import ladder_broker
+from ifood_actors.simulator import App, Settings, Simulator, running
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def postgres(certificates: Certificates) -> Iterator[Callable[[str], str]]:
+    """Give the URL, without parameters, of a Postgres that shows the named certificate."""
+    try:
+        server = PrivatePostgres(durable=False)
+    except ServiceUnavailable as error:
+        pytest.skip(str(error))
+    with server:
+        migrations.upgrade(server.url)
+
+        def showing(name: str) -> str:
+            leaf = getattr(certificates, name)
+            chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
+            server._folder.write("data/server.crt", chain.decode())
+            server._folder.write("data/server.key", leaf.private_key_pem.bytes().decode())
+            server._folder.write("data/postgresql.auto.conf", "ssl = on\n")
+            server.restart()
+            return server.url
+
+        yield showing
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with running(Settings(merchants=3, today=MONDAY, apps=(App(name="central"),))) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def command(tmp_path: Path, database_url: str, broker_url: str) -> CommandLine:
+    """Run with everything in clear, but for what a test says."""
+    return CommandLine(
+        tmp_path,
+        {
+            "IFOOD_DATABASE_URL": database_url,
+            "IFOOD_BROKER_URL": broker_url,
+            "IFOOD_API_ALLOW_HOST": HOST,
+            "IFOOD_ENCRYPTION_KEYS": KEY,
+        },
+    )
+
+
+def verified(url: str, certificates: Certificates) -> str:
+    return f"{url}?sslmode=verify-full&sslrootcert={certificates.ca_file}"
+
+
+def amqps(broker_url: str, port: int, certificates: Certificates, *others: str) -> str:
+    """Give the URL of the same virtual host behind TLS."""
+    parts = urlsplit(broker_url)
+    query = "&".join((f"cacertfile={certificates.ca_file}", *others))
+    address = f"{parts.username}:{parts.password}@{HOST}:{port}"
+    return f"amqps://{address}{parts.path}?{query}"
+
+
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
+
+
+def assert_one_clear_line(outcome: Outcome, *, where: str, what: str, remedy: str) -> None:
+    [line] = outcome.err.splitlines()
+    assert (outcome.code, outcome.out) == (3, "")
+    assert where in line
+    assert re.search(what, line)
+    assert remedy in line
+
+
+# --- Postgres ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shown", "what"),
+    [
+        ("wrong_host", 'certificate for "other.example" does not match host name "127.0.0.1"'),
+        ("expired", "certificate verify failed: renew it if it has expired"),
+        ("unknown", "certificate verify failed: .* name its authority by sslrootcert"),
+    ],
+)
+def test_a_postgres_with_another_certificate_is_refused(
+    postgres, certificates, command, shown, what
+):
+    url = postgres(shown)
+
+    doctor, scheduler, worker = command.each(
+        [["doctor"], ["scheduler"], ["worker"]], IFOOD_DATABASE_URL=verified(url, certificates)
+    )
+
+    where = f"Postgres at {HOST}:{port_of(url)}/postgres"
+    for process in (scheduler, worker):
+        assert_one_clear_line(process, where=where, what=what, remedy="IFOOD_DATABASE_URL")
+    assert doctor.code == 3
+    assert re.search(f"postgres +failed +{where}.*{what}", doctor.out)
+    assert urlsplit(url).password not in doctor.out + scheduler.err + worker.err
+
+
+def test_a_postgres_whose_authority_is_nowhere_is_refused(postgres, command):
+    url = postgres("right")
+
+    [scheduler] = command.each(
+        [["scheduler"]], IFOOD_DATABASE_URL=f"{url}?sslmode=verify-full&sslrootcert=/nowhere.pem"
+    )
+
+    what = 'root certificate file "/nowhere.pem" does not exist'
+    assert_one_clear_line(scheduler, where=HOST, what=what, remedy="sslrootcert=FILE")
+
+
+# --- RabbitMQ ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shown", "what"),
+    [
+        ("wrong_host", "certificate is refused, IP address mismatch.*: renew it, correct the host"),
+        ("expired", "certificate is refused, certificate has expired: renew it"),
+        ("unknown", "certificate is refused, unable to get local issuer.* by cacertfile=FILE"),
+    ],
+)
+def test_a_rabbitmq_with_another_certificate_is_refused(
+    certificates, command, broker_url, shown, what
+):
+    with encrypted(port_of(broker_url), getattr(certificates, shown)) as port:
+        doctor, scheduler, worker = command.each(
+            [["doctor"], ["scheduler"], ["worker"]],
+            IFOOD_BROKER_URL=amqps(broker_url, port, certificates),
+        )
+
+    where = f"RabbitMQ at {HOST}:{port}"
+    for process in (scheduler, worker):
+        assert_one_clear_line(process, where=where, what=what, remedy="IFOOD_BROKER_URL")
+    assert doctor.code == 3
+    assert re.search(f"rabbitmq +failed +{where}.*{what}", doctor.out)
+    assert urlsplit(broker_url).password not in doctor.out + scheduler.err + worker.err
+
+
+def test_without_its_authority_no_rabbitmq_is_trusted(certificates, broker_url):
+    with encrypted(port_of(broker_url), certificates.right) as port:
+        [url, _] = amqps(broker_url, port, certificates).split("?")
+
+        with pytest.raises(ServiceUnavailable, match="certificate is refused"):
+            ladder_broker(url).probe()
+
+
+def test_a_rabbitmq_may_be_known_by_another_name(certificates, broker_url):
+    with encrypted(port_of(broker_url), certificates.wrong_host) as port:
+        name = "server_name_indication=other.example"
+
+        ladder_broker(amqps(broker_url, port, certificates, name)).probe()
+
+
+def test_a_rabbitmq_that_wants_a_certificate_gets_one(certificates, broker_url, tmp_path):
+    pem = tmp_path / "client.pem"
+    certificates.authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(pem)
+    authority = certificates.authority
+    with encrypted(port_of(broker_url), certificates.right, clients=authority) as port:
+        ladder_broker(amqps(broker_url, port, certificates, f"certfile={pem}")).probe()
+
+        with pytest.raises(ServiceUnavailable, match=f"RabbitMQ at {HOST}:{port} cannot be"):
+            ladder_broker(amqps(broker_url, port, certificates)).probe()
+
+
+# --- iFood ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shown", "what"),
+    [
+        ("wrong_host", "certificate is refused, IP address mismatch.*: correct the address"),
+        ("expired", "certificate is refused, certificate has expired"),
+        ("unknown", "certificate is refused, unable to get local issuer certificate"),
+    ],
+)
+def test_an_ifood_with_another_certificate_is_refused(
+    certificates, command, simulator, shown, what
+):
+    add = ["apps", "add", "central", "--client-id", "c", "--kind", "centralized"]
+    with encrypted(port_of(simulator.url), getattr(certificates, shown)) as port:
+        url = f"https://{HOST}:{port}"
+        _, doctor, discover = command.each(
+            [add, ["doctor"], ["accounts", "discover", "--app", "central"]],
+            IFOOD_API_BASE_URL=url,
+            IFOOD_API_CA_FILE=str(certificates.ca_file),
+            IFOOD_CLIENT_SECRET="hunter2",
+        )
+
+    assert_one_clear_line(discover, where=f"iFood at {url}", what=what, remedy="IFOOD_API_CA_FILE")
+    assert doctor.code == 3
+    assert re.search(f"ifood api +failed +{url}.*{what}.*IFOOD_API_CA_FILE", doctor.out)
+    assert "hunter2" not in doctor.out + discover.err
+
+
+def test_without_its_authority_no_ifood_is_trusted(certificates, simulator):
+    with (
+        encrypted(port_of(simulator.url), certificates.right) as port,
+        http_client(threads=1) as http,
+        pytest.raises(ServerFault, match="certificate is refused"),
+    ):
+        exchange(http, http.build_request("GET", f"https://{HOST}:{port}"))
+
+
+# --- all three --------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(180)
+def test_a_fleet_works_with_all_three_legs_encrypted(
+    postgres, certificates, simulator, broker_url, tmp_path
+):
+    database_url = verified(postgres("right"), certificates)
+    with (
+        encrypted(port_of(broker_url), certificates.right) as broker_port,
+        encrypted(port_of(simulator.url), certificates.right) as api_port,
+    ):
+        installed = installation(
+            tmp_path,
+            simulator,
+            database_url=database_url,
+            broker_url=amqps(broker_url, broker_port, certificates),
+            IFOOD_API_BASE_URL=f"https://{HOST}:{api_port}",
+            IFOOD_API_CA_FILE=str(certificates.ca_file),
+        )
+        engine = connect(database_url, application_name="tests", pool_size=2)
+        register(engine, simulator)
+        installed.run("plan", "sales", "--day", str(MONDAY), "--over", "2s")
+
+        with installed.process("scheduler"), installed.process("worker"):
+            eventually(lambda: succeeded(engine) == 3, within=90)
+        engine.dispose()
+
+
+def succeeded(engine: Engine) -> int:
+    with transaction(engine) as tx:
+        statement = "SELECT count(*) FROM ifood_jobs WHERE status = 'success'"
+        return int(tx.execute(text(statement)).scalar_one())

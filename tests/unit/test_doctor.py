@@ -1,0 +1,52 @@
+"""`doctor` warns of connections over a network that anybody could read or answer."""
+
+import pytest
+from sqlalchemy import make_url
+
+from ifood_actors.cli.doctor import _postgres_in_clear, _rabbitmq_in_clear
+from ifood_actors.messaging.addresses import connection_parameters
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [
+        ("127.0.0.1/ledger", False),
+        ("[::1]/ledger", False),
+        ("localhost:5433/ledger?sslmode=disable", False),
+        ("/ledger?host=/run/postgresql", False),
+        ("db.example/ledger", True),
+        ("192.0.2.7/ledger?sslmode=require", True),
+        ("db.example/ledger?sslmode=prefer", True),
+        ("db.example/ledger?sslmode=verify-ca", False),
+        ("db.example/ledger?sslmode=verify-full&sslrootcert=/ca.pem", False),
+    ],
+)
+def test_a_postgres_elsewhere_has_to_prove_who_it_is(address, warned):
+    at = address if address.startswith("/") else f"me:{SECRET}@{address}"
+    found = list(_postgres_in_clear(make_url(f"postgresql://{at}")))
+
+    assert [finding.verdict for finding in found] == (["warning"] if warned else [])
+    assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("urls", "named"),
+    [
+        ("amqp://me:hunter2@127.0.0.1/", None),
+        ("amqp://me:hunter2@localhost/", None),
+        ("amqps://me:hunter2@rabbit.example/", None),
+        ("amqp://me:hunter2@rabbit.example/", "rabbit.example is reached in clear"),
+        (
+            "amqps://me:hunter2@one/;amqp://me:hunter2@two/;amqp://me:hunter2@three/",
+            "two, three is",
+        ),
+    ],
+)
+def test_a_rabbitmq_elsewhere_has_to_be_encrypted(urls, named):
+    found = list(_rabbitmq_in_clear(connection_parameters(urls, connection_name="test")))
+
+    assert [finding.verdict for finding in found] == (["warning"] if named else [])
+    assert named is None or found[0].detail.startswith(named)
+    assert SECRET not in str(found)
