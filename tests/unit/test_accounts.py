@@ -123,14 +123,23 @@ def test_a_file_that_cannot_be_read_says_why(text, problem):
     assert problem in "\n".join(problems_of(text))
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "'=", "''+"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "'=", "''+"])
 def test_an_export_holds_no_formula(start):
+    formula = f"{start}1+1"
     out = StringIO()
-    write_sheet([Entry(f"{start}1+1", ID, "America/Manaus", -5, active=True, app="north")], out)
+    write_sheet([Entry(formula, formula, "America/Manaus", -5, active=True, app=formula)], out)
 
     _, cells = csv.reader(StringIO(out.getvalue()))
-    assert cells[0] == f"'{start}1+1"
-    assert cells[3] == "-5"
+    assert cells == [f"'{formula}"] * 2 + ["America/Manaus", "-5", "true", f"'{formula}"]
+
+
+def test_no_name_ends_a_row_of_an_export():
+    name = "a\r=1+1\n=1+1,=1+1"
+    out = StringIO()
+    write_sheet([Entry(name, ID)], out)
+
+    _, cells = csv.reader(StringIO(out.getvalue(), newline=""))
+    assert cells[:2] == ["a =1+1\n=1+1,=1+1", ID]
 
 
 @given(

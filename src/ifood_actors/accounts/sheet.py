@@ -240,6 +240,8 @@ def _active(text: str) -> bool:
 
 
 def _guard(text: str) -> str:
+    # A name given by SQL may hold one; the writer would not quote it, and it ends a row.
+    text = text.replace("\r", " ")
     return f"'{text}" if _TO_GUARD.match(text) else text
 
 
