@@ -321,5 +321,5 @@ def test_the_ledger_does_what_its_model_says(engine):
 
     run_state_machine_as_test(
         lambda: LedgerMachine(engine, clock),  # type: ignore[arg-type] # a factory will do
-        settings=settings(max_examples=30, stateful_step_count=40),
+        settings=settings(LedgerMachine.TestCase.settings, max_examples=30, stateful_step_count=40),
     )

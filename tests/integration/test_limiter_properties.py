@@ -201,5 +201,7 @@ def test_the_limiter_keeps_any_limit_and_wastes_little(engine, monkeypatch):
 
     run_state_machine_as_test(
         lambda: LimiterMachine(engine, clock),  # type: ignore[arg-type] # a factory will do
-        settings=settings(max_examples=25, stateful_step_count=25),
+        settings=settings(
+            LimiterMachine.TestCase.settings, max_examples=25, stateful_step_count=25
+        ),
     )
