@@ -1,4 +1,4 @@
-"""scripts/audit.py: a vulnerability fails; what cannot be found out is said and fails nothing."""
+"""scripts/audit: a vulnerability fails; what cannot be found out is said and fails nothing."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-AUDIT = Path(__file__).parents[2] / "scripts" / "audit.py"
+AUDIT = Path(__file__).parents[2] / "scripts" / "audit" / "__main__.py"
 CLEAN = {"name": "httpx", "version": "1.0", "vulns": []}
 SILENT = {"name": "mine", "skip_reason": "not found"}
 VULNERABLE = {

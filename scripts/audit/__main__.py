@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-LOCK = Path(__file__).parents[1] / "uv.lock"
+LOCK = Path(__file__).parents[2] / "uv.lock"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ifood-actors"
 DAY_SECONDS = 24 * 3600
 PATIENCE_SECONDS = 30
