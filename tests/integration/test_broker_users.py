@@ -131,7 +131,7 @@ def test_an_operator_watches_everything_and_looks_at_dead_letters(url, managemen
         got = opened.basic_get(DEAD)
 
     assert isinstance(queues, list)
-    assert len(queues) == len(management.get("/api/queues/ifood"))  # type: ignore[arg-type] # a list
+    assert len(queues) == len(management.get("/api/queues/ifood"))
     assert got == (None, None, None)
 
 
@@ -187,6 +187,15 @@ def test_a_process_has_no_business_in_the_management(url, management, role):
     url(role)
     with pytest.raises(ServiceUnavailable, match=r"[Nn]ot"):
         Management(management.port, user=f"ifood_{role}", password=PASSWORD).get("/api/overview")
+
+
+def test_an_import_again_takes_the_passwords_away(url, management):
+    started(url("worker")).close()
+
+    management.call("POST", "/api/definitions", DEFINITIONS)
+
+    with pytest.raises(ServiceUnavailable, match="ACCESS_REFUSED"):
+        started(url("worker"))
 
 
 @pytest.mark.usefixtures("management")

@@ -109,6 +109,7 @@ def test_a_fleet_works_with_a_login_for_each_process(
     apply_roles(database_url)
     program("migrator").run("db", "upgrade")
     apply_roles(database_url)
+    program("migrator").run("db", "check")
     admin, operator = program("admin"), program("operator")
     for app in simulator.settings.apps:
         add = ("apps", "add", app.name, "--client-id", app.client_id, "--kind", app.kind)
@@ -121,8 +122,8 @@ def test_a_fleet_works_with_a_login_for_each_process(
         admin.run("plan", kind, "--day", str(MONDAY), "--over", "4s")
 
     simulator.add_quirk(Quirk("cut", resource="sales", times=1))
-    asked_to_wait = {"status": 429, "headers": {"Retry-After": "1"}, "times": 1}
-    simulator.add_quirk(Quirk("status", resource="sales", **asked_to_wait))
+    later = {"Retry-After": "1"}
+    simulator.add_quirk(Quirk("status", resource="sales", status=429, headers=later, times=1))
     scheduler, worker = program("scheduler"), program("worker")
     with scheduler.process("scheduler"):
         with worker.process("worker") as killed:
