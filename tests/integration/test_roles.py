@@ -23,6 +23,7 @@ from builders import (
     must_claim,
     row_of,
 )
+from commands import CommandLine
 from distributed import BOOKSHOP, authorize, expire, link, stored
 from eventually import eventually
 from fleet import KEY, MONDAY
@@ -217,6 +218,37 @@ def test_a_scheduler_may_dispatch_hold_probe_and_rescue(as_role, engine):
     assert probe is not None
     assert probe.id in {first.id, second.id}
     assert [row_of(engine, job.id)["status"] for job in (saved, spent)] == ["pending", "failed"]
+
+
+def test_commands_change_what_they_are_for(tmp_path, login, engine):
+    command = CommandLine(
+        tmp_path,
+        {
+            "IFOOD_DATABASE_URL": login("admin"),
+            "IFOOD_ENCRYPTION_KEYS": KEY,
+            "IFOOD_CLIENT_SECRET": "invented",
+        },
+    )
+    add = ["apps", "add", "central", "--client-id", "c", "--kind", "centralized"]
+    app_id = make_app(engine, "central")
+    [job] = make_jobs(engine, app_id=app_id)
+    with transaction(engine) as tx:
+        replaced = "INSERT INTO ifood_authorizations (app_id, name) VALUES (:app_id, 'old')"
+        tx.execute(text(replaced), {"app_id": app_id})
+
+    done = command.each(
+        [
+            ["jobs", "cancel", str(job.id)],
+            ["jobs", "requeue", str(job.id)],
+            ["accounts", "disable", job.merchant_id],
+            ["accounts", "enable", job.merchant_id],
+            ["jobs", "show", str(job.id)],
+            add,
+        ]
+    )
+
+    assert [outcome.code for outcome in done] == [0] * len(done), done
+    assert acts_of(engine, job.id) == ["plan", "cancel", "requeue"]
 
 
 @pytest.mark.parametrize("role", ["scheduler", "worker", "admin"])
