@@ -3,6 +3,7 @@
 import os
 import secrets
 import shlex
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -36,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["together", "alone"],
         help="only the tests that may run beside others, or only those that may not",
     )
+
+
+def pytest_configure() -> None:
+    # Workers of xdist ignore Ctrl-C, and so would every program that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
