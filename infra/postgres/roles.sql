@@ -3,10 +3,11 @@
 --   psql --set ON_ERROR_STOP=1 --dbname postgresql://postgres@host/database --file roles.sql
 --
 -- The database is for this system alone: whoever else uses it loses the schema `public`.
--- Run this file as a superuser: before the first `ifood-actors db upgrade`, which makes the tables, and
--- after each. It may run as often as you like; what a role holds and should not is taken from it.
--- The roles belong to the whole server and get no password here: `\password ifood_worker` in psql
--- gives one. docs/operations.md, "Give each process its own login", has the whole story.
+-- Run this file as a superuser: before the first `ifood-actors db upgrade`, which makes the
+-- tables, and after each. It may run as often as you like; what a role holds and should not is
+-- taken from it. The roles belong to the whole server and get no password here: `\password
+-- ifood_worker` in psql gives one. docs/operations.md, "Give each process its own login", has the
+-- whole story.
 --
 --   ifood_migrator    `db upgrade`: owns all tables and views
 --   ifood_scheduler   `scheduler`: plans, relays, renews tokens; sees no records
