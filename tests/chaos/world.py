@@ -100,13 +100,29 @@ class World:
         self.runs.append((kind, day))
         now = datetime.now(UTC)
         wanted = planner.request(Opening(kind, day, now, now + over), self.settings)
-        with ThreadPoolExecutor(planners) as threads:
+        with ThreadPoolExecutor(planners) as threads, self._no_new_run() as begin:
             done = [
                 threads.submit(planner.plan, self.engine, wanted, actor="test")
                 for _ in range(planners)
             ]
+            eventually(lambda: self._waiting() == planners)
+            begin()
         for each in done:
             each.result()
+
+    @contextmanager
+    def _no_new_run(self) -> Iterator[Callable[[], None]]:
+        """Hold all planners back between their choice of stores and their first row."""
+        with self.engine.connect() as connection, connection.begin() as tx:
+            connection.execute(text("LOCK TABLE ifood_runs IN SHARE MODE"))
+            yield tx.rollback
+
+    def _waiting(self) -> int:
+        [row] = self.rows(
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND datname = current_database() AND application_name = 'chaos'"
+        )
+        return int(row["n"])
 
     def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
         with transaction(self.engine) as tx:
@@ -179,7 +195,7 @@ def world(
         simulator = stack.enter_context(simulating(ifood))
         loop = stack.enter_context(network())
         broker_url = stack.enter_context(rabbit.vhost(folder.name))
-        engine = connect(admin_url, application_name="chaos", pool_size=10)
+        engine = connect(admin_url, application_name="chaos", pool_size=15)
         stack.callback(engine.dispose)
         register(engine, simulator)
         built = World(

@@ -37,3 +37,94 @@ def short_grace() -> None:
     from ifood_actors.scheduler import relay
 
     relay.GRACE = timedelta(seconds=3)
+
+
+def no_confirms() -> None:
+    """Publish without waiting for RabbitMQ's word that it has the message."""
+    from pika.adapters.blocking_connection import BlockingChannel
+
+    setattr(BlockingChannel, "confirm_delivery", lambda _: None)
+
+
+def no_fence() -> None:
+    """Let whoever has once held a job end it."""
+    from sqlalchemy import text
+
+    from ifood_actors.ledger import statements
+
+    for name in ("SUCCEED", "FAIL", "RETRY", "SNOOZE"):
+        guarded = getattr(statements, name).text
+        open_to_all = guarded.replace("AND status = 'running' AND lease_no = :lease_no", "")
+        assert open_to_all != guarded
+        setattr(statements, name, text(open_to_all))
+
+
+def no_unique_key() -> None:
+    """Drop the key that makes a second plan of a job impossible."""
+    from sqlalchemy import text
+
+    from ifood_actors import migrations
+    from ifood_actors.db import connect
+    from ifood_actors.ledger import statements
+
+    key = "(job_type, account_id, merchant_id, job_day)"
+    careless = statements.PLAN.text.replace(f"ON CONFLICT {key} DO NOTHING", "")
+    assert careless != statements.PLAN.text
+    setattr(statements, "PLAN", text(careless))
+    upgrade = migrations.upgrade
+
+    def upgrade_and_drop(url: str) -> None:
+        upgrade(url)
+        engine = connect(url, application_name="patch")
+        with engine.begin() as connection:
+            [name] = connection.execute(
+                text(
+                    "SELECT conname FROM pg_constraint"
+                    " WHERE conrelid = 'ifood_jobs'::regclass AND contype = 'u'"
+                )
+            ).scalars()
+            connection.execute(text(f'ALTER TABLE ifood_jobs DROP CONSTRAINT "{name}"'))
+        engine.dispose()
+
+    setattr(migrations, "upgrade", upgrade_and_drop)
+
+
+def own_limiter() -> None:
+    """Let each process keep the limit for itself alone."""
+    from time import monotonic
+
+    from ifood_actors.ifood.limiter import Limiter, Reservation, interval
+
+    free: dict[object, float] = {}
+
+    def reserve(self: Any, app_id: Any, group: Any, **_: Any) -> Reservation:
+        slot = max(monotonic(), free.get((app_id, group), 0.0))
+        free[app_id, group] = slot + interval(self._rates[group]).total_seconds()
+        return Reservation(app_id, group, not_before=slot, not_after=slot + 1)
+
+    setattr(Limiter, "reserve", reserve)
+
+
+def early_ack() -> None:
+    """Ack a message when it comes, not when its job is settled."""
+    from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
+
+    following: Any = _RabbitmqConsumer.__next__
+    ack: Any = _RabbitmqConsumer.ack
+
+    def take(self: Any) -> Any:
+        message = following(self)
+        if message is not None:
+            ack(self, message)
+        return message
+
+    setattr(_RabbitmqConsumer, "__next__", take)
+    setattr(_RabbitmqConsumer, "ack", lambda *_: None)
+    setattr(_RabbitmqConsumer, "nack", lambda *_: None)
+
+
+def no_redaction() -> None:
+    """Write secrets into the log as they come."""
+    from ifood_actors import logs
+
+    setattr(logs, "_redact_event", lambda _logger, _method, event: event)

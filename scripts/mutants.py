@@ -1,0 +1,62 @@
+"""
+Breaks one promise at a time, in every process, and shows that a test fails for it.
+
+`scripts/test mutants` calls it; it takes about ten minutes. Exit code 1 when a mutant survives.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PATCHES = Path(__file__).parents[1] / "tests" / "patches"
+
+# A patch of tests/patches/patches.py, and the test that must notice it.
+MUTANTS = {
+    "no_confirms": "chaos/test_broker.py::test_what_the_relay_sends_is_swallowed_by_the_network",
+    "no_fence": "chaos/test_workers.py::"
+    "test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes",
+    "no_unique_key": "chaos/test_scheduler.py::"
+    "test_ten_planners_and_two_schedulers_do_everything_once",
+    "own_limiter": "chaos/test_pace.py",
+    "early_ack": "chaos/test_kills.py::test_killed[worker, before it commits the claim]",
+    "no_redaction": "unit/test_logs.py",
+}
+
+
+def main() -> int:
+    """Run each test as it is, which must pass, and then with its patch, which must not."""
+    survived = []
+    for patch, test in MUTANTS.items():
+        sound = _pytest(test)
+        broken = _pytest(test, PYTHONPATH=str(PATCHES), TEST_PATCH=patch)
+        killed = sound.returncode == 0 and re.search(r"^\d+ failed", broken.stdout, re.MULTILINE)
+        print(f"{patch}: {'killed' if killed else 'SURVIVED'} by {test}", flush=True)
+        if killed:
+            print(*_reasons(broken.stdout), sep="\n", flush=True)
+        else:
+            print(sound.stdout[-2000:], broken.stdout[-2000:], broken.stderr[-2000:], sep="\n")
+            survived.append(patch)
+    return 1 if survived else 0
+
+
+def _pytest(test: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    # A patch imports what it changes before pytest could rewrite the asserts in it: none are there.
+    quiet = ["-q", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    return subprocess.run(  # noqa: S603 - the tests named above
+        [sys.executable, "-m", "pytest", *quiet, f"tests/{test}"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _reasons(said: str, *, most: int = 3) -> list[str]:
+    """Give the first lines in which pytest says what was wrong."""
+    return [f"  {line[:160]}" for line in said.splitlines() if line.startswith("E  ")][:most]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
