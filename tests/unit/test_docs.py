@@ -15,6 +15,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 _SCRIPTS = ROOT / "scripts" / "README.md"
 
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -134,6 +135,19 @@ def test_every_script_has_its_line():
     assert scripts - {"README.md"} == listed
 
 
+def test_every_test_that_shows_a_promise_exists():
+    wanted = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", RELIABILITY)
+
+    assert wanted
+    assert [(file, name) for file, name in wanted if name not in _tests(file)] == []
+
+
+def test_every_scenario_of_chaos_is_told():
+    named = set(re.findall(r"\b(test_\w+)\b(?!\.py)", RELIABILITY))
+
+    assert _tests("chaos/test_*.py") - named == set()
+
+
 def test_the_five_statements_of_the_operators_are_the_ones_that_are_proved():
     blocks = re.findall(r"^```sql\n(.*?)^```", OPERATIONS, re.MULTILINE | re.DOTALL)
     statements = [f"{one};" for block in blocks[:2] for one in _words(block).split(";") if one]
@@ -141,6 +155,11 @@ def test_the_five_statements_of_the_operators_are_the_ones_that_are_proved():
 
     assert len(statements) == 5
     assert [statement for statement in statements if statement.strip() not in proofs] == []
+
+
+def _tests(files: str) -> set[str]:
+    text = "\n".join(path.read_text() for path in (ROOT / "tests").glob(files))
+    return set(re.findall(r"^ *def (test_\w+)\(", text, re.MULTILINE))
 
 
 def _words(text: str) -> str:
