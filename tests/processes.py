@@ -88,12 +88,18 @@ class Running:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def _signal(self, signum: signal.Signals) -> None:
-        """Send it to all processes of the session: the children are groups of their own."""
+    def processes(self) -> Iterator[Path]:
+        """Give the folders in /proc of the process and all of its children."""
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(ProcessLookupError):
                 if os.getsid(int(path.name)) == self.process.pid:
-                    os.kill(int(path.name), signum)
+                    yield path
+
+    def _signal(self, signum: signal.Signals) -> None:
+        # The children are groups of their own.
+        for path in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(int(path.name), signum)
 
     def stop(self) -> int:
         """Ask it to end; its exit code."""

@@ -3,13 +3,11 @@
 import secrets
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from chaos.recovery import Recovery
+from chaos.servers import database
 from chaos.world import World, world
-from sqlalchemy import make_url
 
-from ifood_actors import migrations
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 
@@ -34,18 +32,12 @@ def shared_world(
     breakable_rabbit: PrivateRabbit,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
-    name, password = f"chaos-{secrets.token_hex(4)}", secrets.token_hex(16)
-    with psycopg.connect(breakable_postgres.url, autocommit=True) as connection:
-        # No superuser: to those the server grants connections beyond every limit.
-        connection.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'".encode())
-        connection.execute(f'CREATE DATABASE "{name}" OWNER "{name}"'.encode())
-    admin_url = make_url(breakable_postgres.url).set(database=name)
-    database_url = admin_url.set(username=name, password=password)
-    migrations.upgrade(database_url.render_as_string(hide_password=False))
+    name = f"chaos-{secrets.token_hex(4)}"
+    database_url, admin_url = database(breakable_postgres, name)
     with world(
         tmp_path_factory.mktemp(name, numbered=False),
-        database_url=database_url.render_as_string(hide_password=False),
-        admin_url=admin_url.render_as_string(hide_password=False),
+        database_url=database_url,
+        admin_url=admin_url,
         postgres=breakable_postgres,
         rabbit=breakable_rabbit,
     ) as built:

@@ -21,7 +21,6 @@ Leg = Literal["database", "broker", "api"]
 
 PATCHES = Path(__file__).parents[1] / "patches"
 LEASE = timedelta(seconds=3)
-RATE = 1200  # requests a minute
 
 
 @dataclass
@@ -109,6 +108,7 @@ def make_host(
     services: Mapping[Leg, str],
     simulator: Simulator,
     loop: asyncio.AbstractEventLoop,
+    **changes: str,
 ) -> Host:
     """Make a host, not yet started, whose URLs lead through proxies to `services`."""
     proxies: dict[Leg, Proxy] = {}
@@ -126,7 +126,6 @@ def make_host(
         database_url=urls["database"],
         broker_url=urls["broker"],
         IFOOD_API_BASE_URL=urls["api"],
-        IFOOD_RATE_LIMIT_PER_MINUTE=str(RATE),
         IFOOD_LEASE=f"{LEASE.total_seconds():.0f}s",
         IFOOD_BACKOFF_BASE="1s",
         IFOOD_BACKOFF_CAP="1s",
@@ -134,6 +133,7 @@ def make_host(
         IFOOD_WORKER_MAX_CONCURRENCY="4",
         IFOOD_WORKER_MAX_ATTEMPTS="5",
         **_windows_far_away(),
+        **changes,
     )
     host = Host(name, role, installed, proxies)
     proxies["database"].watch(

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import time
 from typing import Any, Literal, NamedTuple
 
-from chaos.hosts import RATE, Host, Leg, Role, make_host
+from chaos.hosts import Host, Leg, Role, make_host
 from chaos.proxy import Direction, Mode, Proxy, Trigger, network
 from eventually import eventually
 from fleet import register
@@ -26,16 +26,16 @@ from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
+from ifood_actors.simulator import FaultRates, Simulator
 from ifood_actors.simulator import Settings as IfoodSettings
-from ifood_actors.simulator import Simulator
 from ifood_actors.simulator import running as simulating
 
 STORES = 24
+RATE = 1200  # requests a minute
+NO_FAULTS = FaultRates()
 TODAY = datetime.now(UTC).date()
 FIRST = TODAY - timedelta(days=10)  # of the scenarios, which go backward; iFood keeps 90 days
 COUNTED = timedelta(seconds=6)  # the simulator's minute: all runs last longer than one
-# What requests RATE apart may be in 6 s, plus the limiter's 2 s of lateness and delivery.
-ALLOWED = int(RATE * (COUNTED.total_seconds() + 2) / 62) + 1
 
 
 class Asked(NamedTuple):
@@ -55,9 +55,15 @@ class World:
     postgres: PrivatePostgres
     rabbit: PrivateRabbit
     settings: Settings
+    rate: int  # requests a minute
     hosts: dict[str, Host] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     runs: list[tuple[str, date]] = field(default_factory=list)
+
+    @property
+    def allowed(self) -> int:
+        """What may be asked for in 6 s, plus the limiter's 2 s of lateness and delivery."""
+        return int(self.rate * (COUNTED.total_seconds() + 2) / 62) + 1
 
     def of(self, role: Role) -> list[Host]:
         return [host for host in self.hosts.values() if host.role == role]
@@ -147,6 +153,11 @@ class World:
     def count(self, *statuses: str) -> int:
         return len(self.jobs(*statuses))
 
+    def progress(self) -> dict[str, int]:
+        """Count the jobs of all runs by status."""
+        rows = self.rows("SELECT status, count(*) AS n FROM ifood_jobs GROUP BY status")
+        return {row["status"]: row["n"] for row in rows}
+
     def idle(self) -> bool:
         return not self.jobs("pending", "running")
 
@@ -181,12 +192,16 @@ def world(
     admin_url: str,
     postgres: PrivatePostgres,
     rabbit: PrivateRabbit,
+    stores: int = STORES,
+    rate: int = RATE,
+    faults: FaultRates = NO_FAULTS,
 ) -> Iterator[World]:
     """Build a world whose processes work, and end it; the test itself logs in by `admin_url`."""
     with ExitStack() as stack:
         ifood = IfoodSettings(
-            merchants=STORES,
+            merchants=stores,
             today=TODAY,
+            faults=faults,
             sales_per_day=2,
             no_plan_share=0,
             financial_per_minute=None,  # `invariants` judges: the fleet would learn a limit
@@ -206,6 +221,7 @@ def world(
             postgres=postgres,
             rabbit=rabbit,
             settings=Settings.model_validate({"sales_deep_days": 0}),
+            rate=rate,
         )
         services: dict[Leg, str] = {
             "database": database_url,
@@ -216,7 +232,13 @@ def world(
         for number, role in enumerate(roles):
             name = f"{role}-{number % 2 + 1}"
             host = make_host(
-                name, role, folder=folder, services=services, simulator=simulator, loop=loop
+                name,
+                role,
+                folder=folder,
+                services=services,
+                simulator=simulator,
+                loop=loop,
+                IFOOD_RATE_LIMIT_PER_MINUTE=str(rate),
             )
             _listen(host, built.asked)
             built.hosts[name] = host

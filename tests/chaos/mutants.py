@@ -10,9 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-PATCHES = Path(__file__).parents[1] / "tests" / "patches"
+TESTS = Path(__file__).parents[1]
+PATCHES = TESTS / "patches"
 
-# A patch of tests/patches/patches.py, and the test that must notice it.
+# A patch of patches.py, and the test that must notice it.
 MUTANTS = {
     "no_confirms": "chaos/test_broker.py::test_what_the_relay_sends_is_swallowed_by_the_network",
     "no_fence": "chaos/test_workers.py::"
@@ -44,8 +45,8 @@ def main() -> int:
 def _pytest(test: str, **environment: str) -> subprocess.CompletedProcess[str]:
     # A patch imports what it changes before pytest could rewrite the asserts in it: none are there.
     quiet = ["-q", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    return subprocess.run(  # noqa: S603 - the tests named above
-        [sys.executable, "-m", "pytest", *quiet, f"tests/{test}"],
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *quiet, f"{TESTS}/{test}"],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
