@@ -238,7 +238,7 @@ class ClosingPeriod(IfoodModel):
 
 
 class ClosingEnvelope(IfoodModel):
-    """Settlements, or anticipations; `balance` is not read: it is 0 at times (section 4)."""
+    """Settlements or anticipations; `balance` is 0 at times (docs/ifood-api.md, section 4)."""
 
     settlements: list[Raw] | None
 
