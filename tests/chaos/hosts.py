@@ -21,6 +21,7 @@ Leg = Literal["database", "broker", "api"]
 
 PATCHES = Path(__file__).parents[1] / "patches"
 LEASE = timedelta(seconds=3)
+ATTEMPTS = 5
 
 
 @dataclass
@@ -131,7 +132,7 @@ def make_host(
         IFOOD_BACKOFF_CAP="1s",
         IFOOD_WORKER_PROCESSES="1",
         IFOOD_WORKER_MAX_CONCURRENCY="4",
-        IFOOD_WORKER_MAX_ATTEMPTS="5",
+        IFOOD_WORKER_MAX_ATTEMPTS=str(ATTEMPTS),
         **_windows_far_away(),
         **changes,
     )

@@ -38,12 +38,13 @@ def test_rabbitmq_goes_down_with_messages_in_its_ladder(chaos, recovery, how):
     check(chaos)
 
 
-def test_all_connections_are_closed_every_second(chaos):
+def test_all_connections_are_closed_every_second(chaos, recovery):
     chaos.plan(over=timedelta(seconds=6))
     for _ in range(6):
         Event().wait(1)
         chaos.cut("broker")
-    chaos.finish()
+    recovery.begin()
+    recovery.until(chaos.idle, figure=BACK)
 
     check(chaos)
 
@@ -116,21 +117,23 @@ def test_what_the_relay_sends_is_swallowed_by_the_network(chaos, recovery):
     check(chaos)
 
 
-def test_a_queue_has_other_arguments(chaos):
+def test_a_queue_has_other_arguments(chaos, recovery):
     host = chaos.of("worker")[0]
     url = host.installed.environment["IFOOD_BROKER_URL"]
     with chaos.rabbit.vhost(f"other-{token_hex(4)}") as other:
         with _channel(chaos, other) as channel:
             channel.queue_declare(QUEUE, durable=True)
         host.installed.environment["IFOOD_BROKER_URL"] = other
+        recovery.begin()
         refused = host.installed.run("worker", code=2)
+        recovery.until(lambda: refused, figure=BACK)
         host.installed.environment["IFOOD_BROKER_URL"] = url
 
     assert QUEUE in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
 
 
-def test_messages_that_nobody_has_sent(chaos):
+def test_messages_that_nobody_has_sent(chaos, recovery):
     before = _dead_letters(chaos)
     chaos.plan(over=timedelta(seconds=2))
     eventually(lambda: _dispatched(chaos) == STORES, within=20)
@@ -152,7 +155,8 @@ def test_messages_that_nobody_has_sent(chaos):
     with _channel(chaos) as channel:
         for body in honest + forged:
             channel.basic_publish("", QUEUE, body)
-    chaos.finish()
+    recovery.begin()
+    recovery.until(chaos.idle, figure=BACK)
 
     check(chaos)
     assert {job["attempts"] for job in chaos.jobs()} == {1}

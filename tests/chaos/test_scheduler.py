@@ -11,28 +11,31 @@ from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import local_day
 
 AWAY = 3  # days
+SOON = 30.0  # seconds for a run that is due
 
 
-def test_ten_planners_and_two_schedulers_do_everything_once(chaos):
+def test_ten_planners_and_two_schedulers_do_everything_once(chaos, recovery):
     chaos.plan(planners=10)
-    chaos.finish()
+    recovery.begin()
+    recovery.until(chaos.idle, figure=SOON)
 
     check(chaos)
     assert {job["attempts"] for job in chaos.jobs()} == {1}
 
 
-def test_a_dispatched_window_runs_to_its_end_without_a_scheduler(chaos):
+def test_a_dispatched_window_runs_to_its_end_without_a_scheduler(chaos, recovery):
     chaos.plan(over=timedelta(seconds=5))
     eventually(lambda: all(job["dispatched_at"] or job["finished_at"] for job in chaos.jobs()))
     for host in chaos.of("scheduler"):
         host.kill()
     assert not chaos.idle()
-    chaos.finish()
+    recovery.begin()
+    recovery.until(chaos.idle, figure=SOON)
 
     check(chaos)
 
 
-def test_schedulers_were_away_for_days_and_over_todays_window(chaos):
+def test_schedulers_were_away_for_days_and_over_todays_window(chaos, recovery):
     """The first day was planned in time; then nobody was there until three hours after today's."""
     changes = _windows_that_opened_three_hours_ago()
     settings = Settings.model_validate(
@@ -61,7 +64,8 @@ def test_schedulers_were_away_for_days_and_over_todays_window(chaos):
         first=missed[0],
     )
     chaos.runs += [("sales", day) for day in missed]
-    eventually(lambda: not _open(chaos), within=60)
+    recovery.begin()
+    recovery.until(lambda: not _open(chaos), figure=2 * SOON)
     for host in chaos.of("scheduler"):
         host.stop()
         for name in changes:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from threading import Event
 from time import time
 
-from chaos.hosts import LEASE, patched
+from chaos.hosts import ATTEMPTS, LEASE, patched
 from chaos.invariants import check
 from chaos.world import STORES
 from eventually import eventually
@@ -89,24 +89,26 @@ def test_a_second_signal_ends_a_worker_at_once(chaos, recovery):
     check(chaos)
 
 
-def test_a_rolling_restart_under_load_costs_no_attempt(chaos):
+def test_a_rolling_restart_under_load_costs_no_attempt(chaos, recovery):
     chaos.plan(over=timedelta(seconds=8))
     for host in chaos.hosts.values():
         eventually(lambda: chaos.count("success") > 0, within=30)
         assert host.stop() == 0
         host.start()
-    chaos.finish()
+    recovery.begin()
+    recovery.until(chaos.idle, figure=TAKEN_OVER)
 
     check(chaos)
     assert _attempts(chaos) == {1}
 
 
-def test_the_clock_of_a_worker_is_an_hour_fast(chaos):
+def test_the_clock_of_a_worker_is_an_hour_fast(chaos, recovery):
     host, other = chaos.of("worker")
     with patched([host], "clock_ahead"):
         begun = time()
         chaos.plan()
-        chaos.finish()
+        recovery.begin()
+        recovery.until(chaos.idle, figure=TAKEN_OVER)
 
         assert chaos.claims(since=begun, host=host) > 0
         assert chaos.claims(since=begun, host=other) > 0
@@ -114,24 +116,26 @@ def test_the_clock_of_a_worker_is_an_hour_fast(chaos):
         assert _attempts(chaos) == {1}
 
 
-def test_a_job_kills_its_process_until_its_attempts_are_used_up(chaos):
+def test_a_job_kills_its_process_until_its_attempts_are_used_up(chaos, recovery):
     victim = chaos.simulator.merchants()[0].id
     with patched(chaos.of("worker"), "deadly_merchant", DEADLY_MERCHANT=victim):
         chaos.plan()
-        chaos.finish(within=90)
+        recovery.begin()
+        recovery.until(chaos.idle, figure=ATTEMPTS * TAKEN_OVER)
 
         check(chaos, ends={"success", "failed"})
         [failed] = chaos.jobs("failed")
         assert failed["merchant_id"] == victim
-        assert (failed["error_code"], failed["attempts"]) == ("lease_expired", 5)
+        assert (failed["error_code"], failed["attempts"]) == ("lease_expired", ATTEMPTS)
 
 
-def test_an_account_is_disabled_in_the_middle_of_the_window(chaos):
+def test_an_account_is_disabled_in_the_middle_of_the_window(chaos, recovery):
     chaos.plan(over=timedelta(seconds=6))
     last = [job["account_id"] for job in chaos.jobs()[-3:]]
     eventually(lambda: chaos.count("success") > 0, within=20)
     chaos.write("UPDATE accounts SET active = false WHERE id = ANY(:ids)", ids=last)
-    chaos.finish()
+    recovery.begin()
+    recovery.until(chaos.idle, figure=TAKEN_OVER)
     chaos.write("UPDATE accounts SET active = true")
 
     assert chaos.count("cancelled") == len(last)
