@@ -8,6 +8,7 @@ cut, a server restarts, Postgres is slow, and iFood has a bad day throughout. In
 
 import argparse
 import secrets
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -120,6 +121,7 @@ class Soak:
 def main() -> int:
     """Soak; exit code 1 when something grew, and an AssertionError when something is wrong."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the ends below
     runs = max(1, round(options.minutes * 60 / RUN_EVERY))
     with ExitStack() as stack:
         postgres = stack.enter_context(PrivatePostgres())
