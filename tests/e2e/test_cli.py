@@ -30,6 +30,7 @@ ON_THE_DATABASE = (
     ("jobs", "show", "1"),
     ("jobs", "requeue", "--failed"),
     ("jobs", "cancel", "--kind", "sales"),
+    ("jobs", "requeue", "--error-group", "1a2b3c4d"),
     ("errors",),
 )
 WRONG = (
@@ -45,6 +46,9 @@ WRONG = (
     ("jobs", "list", "--status", "done"),
     ("jobs", "list", "--limit", "0"),
     ("jobs", "list", "--since", "yesterday"),
+    ("jobs", "requeue", "1a2b", "--error-group", "1a2b3c4d"),
+    ("errors", "--since", "yesterday"),
+    ("errors", "--kind", "salez"),
     ("apps", "add", "north", "--client-id", "c", "--kind", "other"),
     ("apps", "add", "north", "--client-secret", "hunter2"),
     ("accounts", "import", "not-there.csv"),

@@ -1,4 +1,4 @@
-"""`jobs`, `errors`, and requeueing by script, on a real database."""
+"""`jobs`, and requeueing by script, on a real database."""
 
 import os
 import signal
@@ -135,20 +135,6 @@ def test_pending_jobs_are_cancelled_and_can_be_requeued(command, engine):
     assert again.out == "cancelled 0, skipped 1\n"
     assert requeued.out == "requeued 1, skipped 0\n"
     assert status_of(engine, job.id) == "pending"
-
-
-@pytest.mark.services
-def test_errors_are_grouped_most_common_first(command, engine):
-    jobs = make_jobs(engine, 3)
-    for number, job in enumerate(jobs[:2]):
-        fail(engine, job.id, reason=f"GET /sales: 503 after {number} s")
-    fail(engine, jobs[2].id, reason="\x1b[31mred")
-
-    shown, told = command.each([["errors"], ["errors", "--since", "1h", "--json"]])
-
-    assert [group["jobs"] for group in told.document] == [2, 1]
-    assert told.document[0]["message"] == "GET /sales: <n> after <n> s"
-    assert "\x1b" not in shown.out
 
 
 @pytest.mark.services

@@ -9,8 +9,17 @@ from uuid import UUID
 
 import typer
 
-from ifood_actors.cli.options import DryRun, Json, Kind, Since, Status, Yes
-from ifood_actors.cli.output import confirm, count, document, facts, note, say, table
+from ifood_actors.cli.options import (
+    ERRORS_SINCE,
+    DryRun,
+    Json,
+    Kind,
+    KindFilter,
+    Since,
+    Status,
+    Yes,
+)
+from ifood_actors.cli.output import confirm, count, document, duration, facts, note, say, table
 from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,12 +30,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Jobs: find, tell, requeue, cancel.", no_args_is_help=True)
 
-KindFilter = Annotated[
-    Kind | None,
-    typer.Option(
-        "--kind", metavar="KIND", help="settlements_weekly, anticipations_daily or sales."
-    ),
-]
 StatusFilter = Annotated[
     list[Status] | None,
     typer.Option(
@@ -135,6 +138,10 @@ def requeue(
     account: AccountFilter = None,
     since: Since = None,
     error_code: CodeFilter = None,
+    error_group: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Exactly this group of `errors`."),
+    ] = None,
     limit: AtMost = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -143,17 +150,19 @@ def requeue(
     Run jobs anew: those named, or all that match.
 
     Failed jobs, or cancelled ones when they are named or --status says so; attempts count from
-    zero. Jobs that are in another status by then are skipped.
+    zero. Jobs that are in another status by then are skipped. --since is when they were planned;
+    with --error-group it is when they failed, as in `errors`, and the last 24h unless given.
     """
     if failed:
         status = [*(status or []), Status.FAILED]
-    wanted = _Wanted(kind, status, account, since, error_code)
+    wanted = _Wanted(kind, status, account, since, error_code, error_group)
     with _open() as engine:
         job_ids = _choose(engine, ids, wanted, default=Status.FAILED, limit=limit)
+        meant = f"{count(len(job_ids), 'job')}{wanted.scope}"
         if dry_run:
-            say(f"would requeue {count(len(job_ids), 'job')}")
+            say(f"would requeue {meant}")
             return
-        confirm(f"requeue {count(len(job_ids), 'job')}?", yes=yes)
+        confirm(f"requeue {meant}?", yes=yes)
         with _acting(engine) as ledger:
             done = ledger.requeue(job_ids, reason="by hand: jobs requeue")
     say(f"requeued {len(done):,}, skipped {len(job_ids) - len(done):,}")
@@ -191,6 +200,15 @@ class _Wanted:
     account: str | None
     since: timedelta | None
     error_code: str | None
+    error_group: str | None = None
+
+    @property
+    def scope(self) -> str:
+        """Say what is counted, where it is not what the options say by themselves."""
+        if not self.error_group:
+            return ""
+        back = duration(self.since or ERRORS_SINCE)
+        return f" of error group {self.error_group}, failed in the last {back}"
 
     def filter(self, tx: "Connection", *, default: Status | None = None) -> "JobFilter":
         from ifood_actors.accounts import require_known
@@ -199,16 +217,22 @@ class _Wanted:
 
         if self.account:
             require_known(tx, [self.account])
+        now = database_now(tx)
+        earliest = now - self.since if self.since else None
         return JobFilter(
             kind=self.kind,
             statuses=self.statuses or ([default] if default else []),
             account=self.account,
             error_code=self.error_code,
-            since=database_now(tx) - self.since if self.since else None,
+            error_group=self.error_group,
+            since=None if self.error_group else earliest,
+            ended_since=(earliest or now - ERRORS_SINCE) if self.error_group else None,
         )
 
     def __bool__(self) -> bool:
-        return any((self.kind, self.statuses, self.account, self.since, self.error_code))
+        return any(
+            (self.kind, self.statuses, self.account, self.since, self.error_code, self.error_group)
+        )
 
 
 def _choose(
@@ -229,7 +253,10 @@ def _choose(
     with transaction(engine) as tx:
         if named:
             return job_ids(tx, named)
-        return search.find_job_ids(tx, wanted.filter(tx, default=default), limit=limit)
+        found = search.find_job_ids(tx, wanted.filter(tx, default=default), limit=limit)
+    if wanted.error_group and not found:
+        raise UsageError(f"there is no job{wanted.scope}: see `ifood-actors errors`")
+    return found
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+# How far back `errors` looks, and with it `jobs requeue --error-group`.
+ERRORS_SINCE = timedelta(hours=24)
+
 
 class Kind(StrEnum):
     """The kinds, once more: naming them by `messaging` would import dramatiq for `--help`."""
@@ -46,6 +49,12 @@ def day(text: str) -> date:
         raise typer.BadParameter(f"expected a day such as 2026-03-31, not {text!r}") from None
 
 
+KindFilter = Annotated[
+    Kind | None,
+    typer.Option(
+        "--kind", metavar="KIND", help="settlements_weekly, anticipations_daily or sales."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Say what would be done, and change nothing.")

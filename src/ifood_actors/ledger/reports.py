@@ -2,18 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy import Connection
 
 from ifood_actors.ledger.reading import rows_of
 
 _OPEN = "status IN ('pending', 'running')"
-# Numbers, ids and hashes differ from one failure to the next; what is left is the error's kind.
-_NORMALISED = (
-    "regexp_replace(regexp_replace(coalesce(last_error, ''),"
-    " '[0-9a-f]{8}-[0-9a-f-]{27}', '<id>', 'g'), '[0-9]+', '<n>', 'g')"
-)
 
 
 @dataclass(frozen=True)
@@ -52,19 +46,6 @@ class Pace:
     finished_last_minute: int
     requests_last_minute: int
     oldest_due: datetime | None
-
-
-@dataclass(frozen=True)
-class ErrorGroup:
-    """Failed jobs with the same kind, code and normalised message."""
-
-    kind: str
-    error_code: str | None
-    message: str
-    jobs: int
-    first_seen: datetime
-    last_seen: datetime
-    sample_job: UUID
 
 
 def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -> list[RunProgress]:
@@ -107,24 +88,6 @@ def pace(connection: Connection) -> Pace:
         """,
     )
     return Pace(**row[0])
-
-
-def error_groups(connection: Connection, *, since: timedelta, limit: int = 50) -> list[ErrorGroup]:
-    """Group failed jobs by kind, code and normalised message, most common first."""
-    rows = rows_of(
-        connection,
-        f"""
-        SELECT job_type AS kind, error_code, {_NORMALISED} AS message, count(*) AS jobs,
-          min(finished_at) AS first_seen, max(finished_at) AS last_seen,
-          (array_agg(id ORDER BY finished_at DESC))[1] AS sample_job
-        FROM ifood_jobs
-        WHERE status = 'failed' AND finished_at > now() - CAST(:since AS interval)
-        GROUP BY 1, 2, 3 ORDER BY jobs DESC, last_seen DESC LIMIT :limit
-        """,
-        since=since,
-        limit=limit,
-    )
-    return [ErrorGroup(**row) for row in rows]
 
 
 def planned_days(connection: Connection, kind: str, *, since: date) -> dict[date, str]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from ifood_actors.ledger.failures import GROUP_ID
 from ifood_actors.ledger.reading import rows_of
 
 
@@ -45,13 +46,19 @@ class EventRow:
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which jobs; empty fields match all. `account` is a name or a merchant id."""
+    """
+    Which jobs; empty fields match all. `account` is a name or a merchant id.
+
+    `since` is when they were planned, `ended_since` when they ended.
+    """
 
     kind: str | None = None
     statuses: Sequence[str] = ()
     account: str | None = None
     error_code: str | None = None
+    error_group: str | None = None
     since: datetime | None = None
+    ended_since: datetime | None = None
 
     def sql(self) -> tuple[str, dict[str, object]]:
         """Give the condition, on `job` and `account`, and its values."""
@@ -60,14 +67,18 @@ class JobFilter:
             "job.status = ANY(:statuses)": list(self.statuses),
             "(account.name = :account OR account.ifood_merchant_id = :account)": self.account,
             "job.error_code = :error_code": self.error_code,
+            f"{GROUP_ID} = :error_group": self.error_group,
             "job.created_at >= :since": self.since,
+            "job.finished_at >= :ended_since": self.ended_since,
         }
         values = {
             "kind": self.kind,
             "statuses": list(self.statuses),
             "account": self.account,
             "error_code": self.error_code,
+            "error_group": self.error_group,
             "since": self.since,
+            "ended_since": self.ended_since,
         }
         chosen = [condition for condition, value in conditions.items() if value]
         return " AND ".join(chosen) or "true", {k: v for k, v in values.items() if v}
