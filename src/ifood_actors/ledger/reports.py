@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from ifood_actors.ledger.progress import progress_line
 from ifood_actors.ledger.reading import rows_of
 
 _OPEN = "status IN ('pending', 'running')"
@@ -35,8 +36,7 @@ class RunProgress:
     @property
     def progress(self) -> str:
         """The line that operators know, such as `progress: 25% (250/1000)`."""
-        percent = 100 * self.finished // self.planned if self.planned else 100
-        return f"progress: {percent}% ({self.finished}/{self.planned})"
+        return progress_line(self.finished, self.planned)
 
 
 @dataclass(frozen=True)

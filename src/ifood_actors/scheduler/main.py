@@ -20,13 +20,14 @@ from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.orders import KINDS
 from ifood_actors.planning import planner
+from ifood_actors.scheduler.progress import ProgressLog
 from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
 
 log = get_logger(__name__)
 
 # Transactions at the same time: one a tick, and the renewer's.
-POOL_SIZE = 5 + AT_A_TIME
+POOL_SIZE = 6 + AT_A_TIME
 # Seconds; the contract says 30.
 STOP_WITHIN = 25
 
@@ -65,6 +66,7 @@ class Scheduler:
             for kind in KINDS:
                 self._tick(f"plan {kind}", partial(self._plan, kind), every=often)
             self._renew_ahead()
+            self._tick("progress", ProgressLog(self._engine).run, every=often)
         self._ticks.start()
 
     def stop(self) -> None:
