@@ -47,6 +47,9 @@ _CERTIFICATE_ADVICE = (
     "renew it if it has expired, correct the host, or name its authority by sslrootcert=FILE in "
     "IFOOD_DATABASE_URL"
 )
+_OWN_CERTIFICATE_ADVICE = (
+    "name one that it trusts by sslcert=FILE&sslkey=FILE in IFOOD_DATABASE_URL"
+)
 _NOW = text("SELECT clock_timestamp()")
 _PING_AFTER = timedelta(seconds=10)
 # No TCP time-out sees a peer that takes bytes and answers nothing: a frozen server, or a proxy
@@ -151,7 +154,9 @@ def require_reachable(engine: Engine) -> None:
             return
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-        if "certificate" in reason:  # libpq says no more of one that has expired
+        if "client certificate" in reason:
+            reason += f": {_OWN_CERTIFICATE_ADVICE}"
+        elif "certificate" in reason:  # libpq says no more of one that has expired
             reason += f": {_CERTIFICATE_ADVICE}"
         raise ServiceUnavailable(
             f"Postgres at {address(engine.url)} cannot be reached: {reason}"

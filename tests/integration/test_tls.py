@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from tls import HOST, Certificates, encrypted, make_certificates
 
 from ifood_actors import migrations
-from ifood_actors.db import connect, transaction
+from ifood_actors.db import connect, require_reachable, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.errors import ServerFault, ServiceUnavailable
 from ifood_actors.ifood import http_client
@@ -23,6 +23,11 @@ from ifood_actors.messaging.broker import ladder_broker
 from ifood_actors.simulator import App, Settings, Simulator, running
 
 pytestmark = pytest.mark.services
+
+LETS_IN = f"""
+hostssl wary all {HOST}/32 scram-sha-256 clientcert=verify-ca
+host    all  all {HOST}/32 scram-sha-256
+"""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,9 @@ def postgres(certificates: Certificates) -> Iterator[Callable[[str], str]]:
             chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
             server._folder.write("data/server.crt", chain.decode())
             server._folder.write("data/server.key", leaf.private_key_pem.bytes().decode())
-            server._folder.write("data/postgresql.auto.conf", "ssl = on\n")
+            server._folder.write("data/ca.crt", certificates.ca_file.read_text())
+            server._folder.write("data/postgresql.auto.conf", "ssl = on\nssl_ca_file = 'ca.crt'\n")
+            server._folder.write("data/pg_hba.conf", LETS_IN)
             server.restart()
             return server.url
 
@@ -135,6 +142,22 @@ def test_a_postgres_whose_authority_is_nowhere_is_refused(postgres, command):
 
     what = 'root certificate file "/nowhere.pem" does not exist'
     assert_one_clear_line(scheduler, where=HOST, what=what, remedy="sslrootcert=FILE")
+
+
+def test_a_postgres_that_wants_a_certificate_tells_how_to_give_one(
+    postgres, certificates, tmp_path
+):
+    pem = tmp_path / "client.pem"
+    certificates.authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(pem)
+    pem.chmod(0o600)
+    url = verified(postgres("right").removesuffix("/postgres") + "/wary", certificates)
+
+    with pytest.raises(ServiceUnavailable, match=r"client certificate: name .* sslcert=FILE"):
+        require_reachable(connect(url, application_name="tests"))
+
+    url += f"&sslcert={pem}&sslkey={pem}"
+    with pytest.raises(ServiceUnavailable, match='database "wary" does not exist'):  # it is let in
+        require_reachable(connect(url, application_name="tests"))
 
 
 # --- RabbitMQ ---------------------------------------------------------------------------------
