@@ -130,10 +130,12 @@ def _postgres_in_clear(url: "URL") -> Iterator[Finding]:
     """Without these modes libpq takes any certificate, and by default also none."""
     from ifood_actors.config.values import is_loopback
 
-    local = not url.host or url.host.startswith("/") or is_loopback(url.host)
-    if local or url.query.get("sslmode") in {"verify-ca", "verify-full"}:
+    _, given = url.get_dialect()().create_connect_args(url)  # a host may stand in the query too
+    hosts = str(given.get("hostaddr") or given.get("host", "")).split(",")
+    far = [host for host in hosts if host and not host.startswith("/") and not is_loopback(host)]
+    if not far or given.get("sslmode") in {"verify-ca", "verify-full"}:
         return
-    detail = f"{url.host} is reached without proof that it is the right one, perhaps in clear"
+    detail = f"{', '.join(far)}: no proof that it is the right Postgres, perhaps in clear"
     advice = "add ?sslmode=verify-full&sslrootcert=FILE to IFOOD_DATABASE_URL"
     yield Finding("postgres tls", "warning", detail, advice)
 
