@@ -68,6 +68,8 @@ def test_a_name_to_check_may_be_given_and_is_else_the_host():
             "cacertfile cannot be used: No",
         ),
         (f"amqps://me:hunter2@rabbit/?cacertfile={__file__}", "cacertfile cannot be used: "),
+        ("amqps://me:hunter2@rabbit/?cacertfile=", "cacertfile is empty"),
+        ("amqps://me:hunter2@rabbit/?keyfile=/hunter2.pem", "a keyfile, but no certfile"),
         (f"amqps://me:hunter2@rabbit/?certfile={__file__}", "certfile or keyfile cannot be used: "),
     ],
 )

@@ -35,6 +35,10 @@ def split(parts: SplitResult) -> tuple[str, dict[str, str]]:
         raise UsageError("it has parameters of TLS, but its scheme is not amqps")
     if given.get("verify", "verify_peer") != "verify_peer":
         raise UsageError("the certificate is always checked: verify can be verify_peer only")
+    if blank := next((name for name, value in given.items() if not value.strip()), None):
+        raise UsageError(f"its {blank} is empty")
+    if "keyfile" in given and "certfile" not in given:
+        raise UsageError("it has a keyfile, but no certfile")
     return parts._replace(query=urlencode(others)).geturl(), given
 
 
