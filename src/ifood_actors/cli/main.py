@@ -20,6 +20,7 @@ from ifood_actors.cli import (
     processes,
     simulator,
     status,
+    web,
 )
 from ifood_actors.errors import IfoodActorsError
 
@@ -42,6 +43,7 @@ app.add_typer(accounts.app, name="accounts")
 app.command("plan")(plan.plan)
 app.command("scheduler")(processes.scheduler)
 app.command("worker")(processes.worker)
+app.command("web")(web.web)
 app.command("status")(status.status)
 app.add_typer(jobs.app, name="jobs")
 app.command("errors")(errors.errors)

@@ -1,7 +1,12 @@
 """Settings from `IFOOD_` variables: the only place of the project that reads the environment."""
 
 from ifood_actors.config.listing import SettingRow, describe, markdown
-from ifood_actors.config.reading import child_environment, load, read_client_secret
+from ifood_actors.config.reading import (
+    child_environment,
+    count_together,
+    load,
+    read_client_secret,
+)
 from ifood_actors.config.settings import Settings
 from ifood_actors.config.values import WEEKDAYS, Window, format_duration, mask_url, parse_duration
 
@@ -11,6 +16,7 @@ __all__ = [
     "Settings",
     "Window",
     "child_environment",
+    "count_together",
     "describe",
     "format_duration",
     "load",

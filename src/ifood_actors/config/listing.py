@@ -12,6 +12,11 @@ from ifood_actors.config.reading import SECRETS, variable
 from ifood_actors.config.settings import Origin, Settings, Unset
 from ifood_actors.config.values import format_duration, mask_url
 
+# Secrets of which no part may be shown: what stands between them, and what they are.
+_COUNTED = {
+    "encryption_keys": (",", "key(s)"),
+    "web_users": (";", "user(s)"),
+}
 APPS_ADD_ONLY = "the secret that `ifood-actors apps add` stores; read by that command only"
 
 
@@ -63,16 +68,21 @@ def _default(field: FieldInfo) -> str:
 
 def _show(value: object, *, field: str = "") -> str:
     match value:
-        case SecretStr() if field == "encryption_keys":
-            return f"{value.get_secret_value().count(',') + 1} key(s), hidden"
         case SecretStr():
-            return mask_url(value.get_secret_value())
+            return _masked(value.get_secret_value(), field=field)
         case timedelta():
             return format_duration(value)
         case ZoneInfo():
             return value.key
         case _:
             return str(value)
+
+
+def _masked(secret: str, *, field: str) -> str:
+    if field not in _COUNTED:
+        return mask_url(secret)
+    separator, items = _COUNTED[field]
+    return f"{secret.count(separator) + 1} {items}, hidden"
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> list[str]:
@@ -87,7 +97,6 @@ _PAGE = """\
 
 Settings are environment variables, or lines `NAME=value` of a file `.env` in the current folder.
 The environment wins, and an empty variable counts as not given.
-Only an empty `IFOOD_API_CA_FILE` is an error: it would trust many authorities instead of one.
 An unknown `IFOOD_` variable is an error that names the nearest known one.
 
 Durations are written as `45s`, `10m`, `4h`, `2d` or `1h30m`.

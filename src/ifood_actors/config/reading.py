@@ -17,9 +17,8 @@ from ifood_actors.errors import UsageError
 
 DOT_ENV = Path(".env")
 CLIENT_SECRET = "client_secret"  # noqa: S105 - a name; used by `apps add`, and kept in no Settings
-SECRETS = ("database_url", "broker_url", "encryption_keys", CLIENT_SECRET)
+SECRETS = ("database_url", "broker_url", "encryption_keys", "web_users", CLIENT_SECRET)
 UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
-NEVER_EMPTY = ("api_ca_file",)  # who wants one authority must not get hundreds by a slip
 LONGEST_QUOTE = 60
 
 
@@ -83,6 +82,11 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def count_together(folder: str) -> None:
+    """Tell prometheus_client where to count; it reads the environment when it is imported."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+
+
 def _collect(
     environ: Mapping[str, str] | None, env_file: Path | None
 ) -> tuple[dict[str, Given], list[str]]:
@@ -91,11 +95,10 @@ def _collect(
     dotenv, problems = _read_dotenv(env_file)
     variables = {name: Given(value, ".env") for name, value in dotenv.items()}
     variables |= {name: Given(value, "environment") for name, value in environment.items()}
-    never_empty = {variable(name) for name in NEVER_EMPTY}
     variables = {
         name: item
         for name, item in variables.items()
-        if name.upper().startswith(PREFIX) and (item.value.strip() or name in never_empty)
+        if name.upper().startswith(PREFIX) and item.value.strip()
     }
 
     fields = {variable(name): name for name in (*Settings.model_fields, CLIENT_SECRET)}

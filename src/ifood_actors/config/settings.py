@@ -48,6 +48,7 @@ def _whole(low: int, high: int) -> BeforeValidator:
 DatabaseUrl = Annotated[SecretStr, _secret(values.database_url)]
 BrokerUrl = Annotated[SecretStr, _secret(values.broker_url)]
 FernetKeys = Annotated[SecretStr, _secret(values.fernet_keys)]
+WebUsers = Annotated[SecretStr, _secret(values.web_users)]
 Zone = Annotated[ZoneInfo, BeforeValidator(values.zone)]
 WindowSetting = Annotated[Window, BeforeValidator(values.window)]
 BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
@@ -179,6 +180,24 @@ class Settings(BaseSettings):
         timedelta(seconds=60),
         description="a running job whose lease is not renewed for so long is taken over",
     )
+    web_users: Annotated[
+        WebUsers | None, Unset("none: `web` listens on loopback, and only reads")
+    ] = Field(
+        None,
+        description="who may sign in, as `name:role:hash` of a password, several with `;`; "
+        "a role is `viewer` or `operator`",
+    )
+    metrics_port: Annotated[Annotated[int, _whole(1, 65535)] | None, Unset("none: not served")] = (
+        Field(None, description="where a worker host serves what its processes count")
+    )
+    metrics_host: Host = Field(
+        "127.0.0.1", description="the address that it listens on for that; it asks for no password"
+    )
+    metrics_dir: Annotated[str | None, Unset("none: needed with `IFOOD_METRICS_PORT`")] = Field(
+        None,
+        description="folder, of this host alone, in which its processes count together; "
+        "it is made if it is missing",
+    )
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning` or `error`")
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
@@ -211,6 +230,10 @@ class Settings(BaseSettings):
             problems.append(
                 f"{PREFIX}WORKER_PROCESSES: expected at most {PREFIX}WORKER_MAX_CONCURRENCY, "
                 f"which is {self.worker_max_concurrency}: each process runs at least one job"
+            )
+        if self.metrics_port is not None and self.metrics_dir is None:
+            problems.append(
+                f"{PREFIX}METRICS_PORT: needs {PREFIX}METRICS_DIR, a folder of this host alone"
             )
         if problems:
             raise ValueError("\n".join(problems))

@@ -189,8 +189,6 @@ def authorities_file(value: object) -> str:
     import ssl  # noqa: PLC0415 - 20 ms of every command's start, for a setting that few have
 
     path = str(value).strip()
-    if not path:  # OpenSSL would take the machine's authorities
-        raise ValueError("expected a PEM file of certificates")
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:  # not there, not readable; an SSLError for what is no certificate
@@ -212,6 +210,16 @@ def fernet_keys(text: str) -> str:
             which = f"number {number} of {len(keys)} is no such key"
             raise ValueError(f"expected Fernet keys separated by commas, newest first; {which}")
     return ",".join(keys)
+
+
+def web_users(text: str) -> str:
+    """Check each `name:role:hash` that `;` separates; the hash is whatever follows."""
+    users = [user.strip() for user in text.split(";")]
+    if not all(re.fullmatch(r"[^\s:;]+:(viewer|operator):[^\s;]+", user) for user in users):
+        raise ValueError(
+            "expected name:role:hash, several separated by ; with a role of viewer or operator"
+        )
+    return ";".join(users)
 
 
 def mask_url(text: str) -> str:

@@ -1,0 +1,53 @@
+"""`web`: the process that answers over HTTP."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ifood_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from ifood_actors.config import Settings
+
+# One asks for readiness, one for the gauges; pages will want more.
+_POOL_SIZE = 4
+
+
+def web(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+) -> None:
+    """
+    Serve /healthz, /readyz and /metrics.
+
+    Starts also while Postgres or RabbitMQ is away: /readyz says which.
+    """
+    from ifood_actors.cli.extras import require_web
+
+    require_web()
+    from ifood_actors import config, logs
+    from ifood_actors import web as process
+    from ifood_actors.cli.ladder import ladder
+    from ifood_actors.db import connect
+
+    settings = config.load()
+    _require_loopback(host, settings)
+    url = settings.require_database_url()
+    broker = ladder(settings, name="web")
+    logs.configure(settings.log_level)
+    engine = connect(url, application_name="ifood-actors web", pool_size=_POOL_SIZE)
+    try:
+        process.serve(settings, engine=engine, probe_broker=broker.probe, host=host, port=port)
+    finally:
+        broker.close()
+        engine.dispose()
+
+
+def _require_loopback(host: str, settings: "Settings") -> None:
+    from ifood_actors.config.values import is_loopback
+
+    if settings.web_users is None and not is_loopback(host):
+        raise UsageError(
+            f"--host {host}: without IFOOD_WEB_USERS it listens on loopback only, as 127.0.0.1"
+        )

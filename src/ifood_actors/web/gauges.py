@@ -1,0 +1,208 @@
+"""
+The gauges that are read from the ledger: what each is called, what it means, and its statement.
+
+A statement gives one row for each set of labels; its other columns are the gauges, by their names.
+Each reads by an index that keeps it quick however old the ledger is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ifood_actors.config import Settings
+from ifood_actors.ifood.closures import BREAKS_AFTER
+from ifood_actors.ledger import JobStatus
+from ifood_actors.planning.cadence import DAY
+from ifood_actors.planning.planner import cadences
+
+# An idle refresh token is renewed on its third day of seven; one that is older has a trouble.
+REFRESH_SOON = timedelta(hours=36)
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """Gauges that are read together, at most every `every`; their `meanings` by name."""
+
+    labels: tuple[str, ...]
+    meanings: Mapping[str, str]
+    statement: str
+    every: timedelta = timedelta(0)
+
+
+_SELDOM = timedelta(minutes=1)
+
+JOBS = Gauges(
+    labels=("kind", "status"),
+    meanings={"ifood_jobs": "Jobs by kind and status; of success, only those of the last 7 days."},
+    statement="""
+        SELECT wanted.kind, wanted.status, coalesce(found.jobs, 0) AS ifood_jobs
+        FROM (
+          SELECT kind, status FROM unnest(CAST(:kinds AS text[])) AS kind
+          CROSS JOIN unnest(CAST(:statuses AS text[])) AS status
+        ) AS wanted
+        LEFT JOIN (
+          SELECT job_type, status, count(*) AS jobs FROM ifood_jobs
+          WHERE job_type = ANY(:kinds) AND status IN ('pending', 'running', 'failed', 'cancelled')
+          GROUP BY 1, 2
+          UNION ALL
+          SELECT job_type, status, count(*) FROM ifood_jobs
+          WHERE job_type = ANY(:kinds) AND status = 'success'
+            AND scheduled_for > now() - INTERVAL '7 days'
+          GROUP BY 1, 2
+        ) AS found(kind, status, jobs) USING (kind, status)
+    """,
+)
+# The age counts from the slot: one that began anew with each attempt would hide a stuck job.
+DUE = Gauges(
+    labels=("kind",),
+    meanings={
+        "ifood_oldest_due_seconds": "Time since the earliest slot of a pending job that is due.",
+        "ifood_run_behind_jobs": "Jobs whose slot has passed and that have not ended.",
+    },
+    statement="""
+        SELECT kind, count(job.id) AS ifood_run_behind_jobs,
+          coalesce(extract(epoch FROM now() - min(job.scheduled_for) FILTER (
+            WHERE job.status = 'pending' AND coalesce(job.next_retry_at <= now(), true)
+          )), 0) AS ifood_oldest_due_seconds
+        FROM unnest(CAST(:kinds AS text[])) AS kind
+        LEFT JOIN ifood_jobs AS job ON job.job_type = kind
+          AND job.status IN ('pending', 'running') AND job.scheduled_for <= now()
+        GROUP BY kind
+    """,
+)
+RUNS = Gauges(
+    labels=("kind",),
+    meanings={
+        "ifood_run_planned": "Jobs of the kind's latest run.",
+        "ifood_run_done": "Those of them that have ended, however they did.",
+    },
+    statement="""
+        SELECT run.job_type AS kind, run.planned AS ifood_run_planned, (
+          SELECT count(*) FROM ifood_jobs AS job
+          WHERE job.run_id = run.id AND job.status IN ('success', 'failed', 'cancelled')
+        ) AS ifood_run_done
+        FROM (
+          SELECT DISTINCT ON (job_type) id, job_type, planned FROM ifood_runs
+          WHERE job_type = ANY(:kinds) AND window_start <= now()
+          ORDER BY job_type, window_start DESC
+        ) AS run
+    """,
+)
+BREAKERS = Gauges(
+    labels=("app",),
+    meanings={"ifood_breaker_open": "1 while iFood fails and only probes are sent."},
+    statement="""
+        SELECT app.name AS app,
+          coalesce(max((used.failures >= :breaks_after)::int), 0) AS ifood_breaker_open
+        FROM ifood_apps AS app LEFT JOIN ifood_limits AS used ON used.app_id = app.id
+        GROUP BY app.name
+    """,
+)
+LIMITERS = Gauges(
+    labels=("app", "group"),
+    meanings={"ifood_limiter_ahead_seconds": "How far ahead requests are reserved."},
+    statement="""
+        SELECT app.name AS app, used.endpoint_group AS group,
+          greatest(extract(epoch FROM used.next_free_at - now()), 0) AS ifood_limiter_ahead_seconds
+        FROM ifood_limits AS used JOIN ifood_apps AS app ON app.id = used.app_id
+    """,
+)
+ACCOUNTS = Gauges(
+    every=_SELDOM,
+    labels=("state",),
+    meanings={"ifood_accounts": "Accounts: active or inactive."},
+    statement="""
+        SELECT state, count(account.id) AS ifood_accounts
+        FROM unnest(ARRAY['active', 'inactive']) AS state
+        LEFT JOIN accounts AS account ON account.active = (state = 'active')
+        GROUP BY state
+    """,
+)
+STALE = Gauges(
+    every=_SELDOM,
+    labels=("kind",),
+    meanings={
+        "ifood_accounts_stale": "Active accounts without a success for longer than from one window "
+        "to the next and a day."
+    },
+    statement="""
+        SELECT kind, count(account.id) AS ifood_accounts_stale
+        FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
+        LEFT JOIN accounts AS account ON account.active
+          AND account.created_at < now() - feed.patience
+          AND NOT EXISTS (
+            SELECT FROM ifood_jobs AS job
+            WHERE job.job_type = feed.kind AND job.account_id = account.id
+              AND job.job_day >= (now() - feed.patience)::date - 2
+              AND job.status = 'success' AND job.finished_at > now() - feed.patience)
+        GROUP BY kind
+    """,
+)
+AUTHORIZATIONS = Gauges(
+    every=_SELDOM,
+    labels=("state",),
+    meanings={
+        "ifood_authorizations": "Authorizations: ok, expiring (the refresh token, within 36 hours) "
+        "or refused."
+    },
+    statement="""
+        SELECT state, count(held.id) AS ifood_authorizations
+        FROM unnest(ARRAY['ok', 'expiring', 'refused']) AS state
+        LEFT JOIN (
+          SELECT each.id, CASE
+            WHEN each.needs_authorization_since IS NOT NULL OR each.refused_at >= app.updated_at
+              THEN 'refused'
+            WHEN each.refresh_expires_at < now() + :refresh_soon THEN 'expiring'
+            ELSE 'ok' END AS state
+          FROM ifood_authorizations AS each JOIN ifood_apps AS app ON app.id = each.app_id
+        ) AS held USING (state)
+        GROUP BY state
+    """,
+)
+HISTORY = Gauges(
+    every=_SELDOM,
+    labels=(),
+    meanings={"ifood_history_bytes": "Size of the history on disk, its indexes included."},
+    statement="""
+        SELECT sum(pg_total_relation_size(relid)) AS ifood_history_bytes FROM (
+          SELECT relid FROM pg_partition_tree('ifood_job_events')
+          UNION SELECT CAST('ifood_job_events' AS regclass)
+        ) AS part
+    """,
+)
+# As the statement that operators know; the slot is there for the index.
+LAST_DAY = Gauges(
+    every=_SELDOM,
+    labels=("kind",),
+    meanings={
+        "ifood_jobs_24h": "Jobs that were planned in the last 24 hours.",
+        "ifood_job_failures_24h": "Those of them that have failed.",
+    },
+    statement="""
+        SELECT kind, count(job.id) AS ifood_jobs_24h,
+          count(job.id) FILTER (WHERE job.status = 'failed') AS ifood_job_failures_24h
+        FROM unnest(CAST(:kinds AS text[])) AS kind
+        LEFT JOIN ifood_jobs AS job ON job.job_type = kind AND job.status = ANY(:statuses)
+          AND job.scheduled_for > now() - INTERVAL '48 hours'
+          AND job.created_at > now() - INTERVAL '24 hours'
+        GROUP BY kind
+    """,
+)
+
+ALL = (
+    *(JOBS, DUE, RUNS, BREAKERS, LIMITERS),
+    *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY),
+)
+
+
+def values(settings: Settings) -> dict[str, object]:
+    """Give what the statements bind."""
+    windows = {kind: cadence.window for kind, cadence in cadences(settings).items()}
+    distances = [DAY if window.weekday is None else 7 * DAY for window in windows.values()]
+    return {
+        "kinds": list(windows),
+        "statuses": [status.value for status in JobStatus],
+        "patience": [distance + DAY for distance in distances],
+        "breaks_after": BREAKS_AFTER,
+        "refresh_soon": REFRESH_SOON,
+    }

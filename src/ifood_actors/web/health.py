@@ -1,0 +1,38 @@
+"""Whether the services answer that everything needs. Names only: why is for the log."""
+
+from collections.abc import Callable
+
+from ifood_actors.logs import get_logger
+from ifood_actors.web.questions import Question
+
+log = get_logger(__name__)
+
+LIMIT_SECONDS = 3.0
+_HOLDS_FOR = 1.0  # seconds
+OK = "ok"
+
+
+class Check:
+    """One service, asked whether it answers."""
+
+    def __init__(self, service: str, ask: Callable[[], object]) -> None:
+        self.service = service
+        self._question = Question(ask, holds_for=_HOLDS_FOR)
+        self._said = OK
+
+    async def verdict(self) -> str:
+        """Give `ok`, or in a few words what is wrong; a change is logged, with the reason."""
+        try:
+            await self._question.answer(within=LIMIT_SECONDS)
+        except TimeoutError as error:
+            return self._say(f"no answer within {LIMIT_SECONDS:.0f} s", error)
+        except Exception as error:  # noqa: BLE001 - each of them means the same
+            return self._say("cannot be reached", error)
+        return self._say(OK)
+
+    def _say(self, verdict: str, error: Exception | None = None) -> str:
+        if verdict != self._said:
+            reason = next(iter(str(error or "").strip().splitlines()), "")
+            log.warning("readiness.changed", service=self.service, verdict=verdict, reason=reason)
+        self._said = verdict
+        return verdict

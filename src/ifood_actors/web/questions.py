@@ -1,0 +1,45 @@
+"""Asking a service that may hang, from an event loop that may not."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from time import monotonic
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Question(Generic[T]):
+    """
+    Something that a service is asked, however many want to know.
+
+    One thread asks at a time, and its answer, or its error, holds for a while. So a service that
+    hangs costs this process one thread, and nobody from outside can make this process a burden to
+    the service. The thread is a daemon: it holds up no end.
+    """
+
+    def __init__(self, ask: Callable[[], T], *, holds_for: float) -> None:
+        """`holds_for` is in seconds."""
+        self._ask = ask
+        self._holds_for = holds_for
+        self._asked: Future[T] | None = None
+        self._holds_until = 0.0
+
+    async def answer(self, *, within: float) -> T:
+        """Raise TimeoutError after `within` seconds, and whatever the asking raises."""
+        asked = self._asked
+        if asked is None or (asked.done() and monotonic() > self._holds_until):
+            asked = self._asked = Future()
+            Thread(target=self._settle, args=(asked,), name="question", daemon=True).start()
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(asked)), within)
+
+    def _settle(self, asked: Future[T]) -> None:
+        try:
+            answer = self._ask()
+        except Exception as error:  # noqa: BLE001 - whoever waits for the answer gets it
+            self._holds_until = monotonic() + self._holds_for
+            asked.set_exception(error)
+        else:
+            self._holds_until = monotonic() + self._holds_for
+            asked.set_result(answer)
