@@ -74,6 +74,16 @@ def login(database_url: str) -> Iterator[Login]:
 
 
 @pytest.fixture
+def stranger(database_url: str) -> Iterator[str]:
+    """Give the URL of a user who may do what PUBLIC may, in a database without roles.sql."""
+    name, password = f"stranger_{secrets.token_hex(4)}", secrets.token_hex(8)
+    execute(database_url, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+    url = make_url(database_url).set(username=name, password=password)
+    yield url.render_as_string(hide_password=False)
+    execute(database_url, f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
+
+
+@pytest.fixture
 def as_role(login: Login) -> Iterator[Callable[[str], Engine]]:
     with ExitStack() as stack:
 
@@ -379,6 +389,15 @@ def test_nobody_borrows_the_trigger_to_forge_history(login, database_url):
         "CREATE TRIGGER forge BEFORE INSERT ON mine.jobs FOR EACH ROW "
         "EXECUTE FUNCTION ifood_notice_manual_change()",
     )
+
+
+def test_not_even_without_these_roles_is_the_trigger_borrowed(stranger):
+    with pytest.raises(InsufficientPrivilege, match="function ifood_notice_manual_change"):
+        execute(
+            stranger,
+            "CREATE TEMPORARY TABLE jobs (id int); CREATE TRIGGER forge BEFORE INSERT ON jobs "
+            "FOR EACH ROW EXECUTE FUNCTION ifood_notice_manual_change()",
+        )
 
 
 def test_even_the_owner_cannot_change_history_by_mistake(login, engine):

@@ -44,6 +44,8 @@ BEGIN
   RETURN NEW;
 END $$;
 
+REVOKE EXECUTE ON FUNCTION ifood_notice_manual_change() FROM PUBLIC;
+
 CREATE TRIGGER notice_manual_change BEFORE UPDATE ON ifood_jobs FOR EACH ROW
 WHEN (NEW.event_no = OLD.event_no AND (
   NEW.status IS DISTINCT FROM OLD.status
