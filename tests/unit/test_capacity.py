@@ -1,21 +1,36 @@
+import inspect
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from timetable import play
 
-from ifood_actors.planning.capacity import Demand, Resource, Supply, estimate
+from ifood_actors.ifood.limiter import Limiter, interval
+from ifood_actors.planning.capacity import (
+    PATIENCE,
+    Demand,
+    Load,
+    Resource,
+    Supply,
+    estimate,
+    estimate_among,
+)
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 
-A_THOUSAND = Demand(accounts=1000, requests_per_job=2, latency=timedelta(seconds=1))
+A_THOUSAND = Demand(accounts=1000, requests_per_job=2, latency=SECOND)
 MONDAY = Supply(window=4 * HOUR, batch_size="auto", rate_limit_per_minute=180, concurrency=20)
 
 LONGER_OR_FASTER = (
-    "the window must last at least 1,112 minutes, or, if iFood allows so much, "
-    "IFOOD_RATE_LIMIT_PER_MINUTE must be at least 834"
+    "the window must last at least 1,149 minutes, or, if iFood allows so much, "
+    "IFOOD_RATE_LIMIT_PER_MINUTE must be at least 862"
+)
+MORE_WORKERS = (
+    "IFOOD_WORKER_MAX_CONCURRENCY must be at least 9 on each host, or there must be 2 hosts"
 )
 
 demands = st.builds(
@@ -23,6 +38,7 @@ demands = st.builds(
     accounts=st.integers(0, 200_000),
     requests_per_job=st.floats(0.1, 50),
     latency=st.timedeltas(timedelta(milliseconds=10), timedelta(seconds=60)),
+    attempts=st.floats(1, 3),
 )
 supplies = st.builds(
     Supply,
@@ -30,7 +46,31 @@ supplies = st.builds(
     batch_size=st.just("auto") | st.integers(1, 10_000),
     rate_limit_per_minute=st.integers(1, 10_000),
     concurrency=st.integers(1, 1000),
+    hosts=st.integers(1, 20),
+    busiest_share=st.floats(0.1, 1),
 )
+
+
+@st.composite
+def days(draw: st.DrawFn) -> list[Load]:
+    """Draw up to three runs of one fleet that overlap, or nearly do."""
+    latency = draw(st.sampled_from([timedelta(seconds=s) for s in (0.05, 0.5, 1, 3)]))
+    limit, threads = draw(st.sampled_from([30, 180, 3000])), draw(st.sampled_from([1, 4, 20]))
+    loads = []
+    for number in range(draw(st.integers(1, 3))):
+        demand = Demand(
+            accounts=draw(st.integers(1, 60)),
+            requests_per_job=draw(st.sampled_from([1, 2, 5, 10])),
+            latency=latency,
+        )
+        supply = Supply(
+            window=draw(st.sampled_from([1, 5, 20, 60])) * MINUTE,
+            batch_size=draw(st.sampled_from(["auto", 5, 50])),
+            rate_limit_per_minute=limit,
+            concurrency=threads,
+        )
+        loads.append(Load(str(number), draw(st.integers(0, 30)) * MINUTE, demand, supply))
+    return loads
 
 
 def test_a_thousand_accounts_fit_a_monday():
@@ -39,7 +79,7 @@ def test_a_thousand_accounts_fit_a_monday():
     assert verdict.fits
     assert verdict.batch_size == 5
     assert verdict.bottleneck is Resource.PACING
-    assert verdict.spans[Resource.RATE_LIMIT] == 2000 / 180 * MINUTE
+    assert verdict.spans[Resource.RATE_LIMIT] == 2000 * interval(180)
     assert verdict.spans[Resource.CONCURRENCY] == timedelta(seconds=100)
     assert 4 * HOUR - MINUTE < verdict.ends_after <= 4 * HOUR
     assert verdict.advice == ()
@@ -64,7 +104,7 @@ def test_a_thousand_accounts_fit_a_monday():
             replace(A_THOUSAND, latency=timedelta(seconds=60)),
             replace(MONDAY, concurrency=8),
             Resource.CONCURRENCY,
-            "IFOOD_WORKER_MAX_CONCURRENCY must be at least 9 over all worker hosts together",
+            MORE_WORKERS,
         ),
     ],
 )
@@ -88,8 +128,77 @@ def test_a_run_ends_no_earlier_than_any_resource_allows_and_one_job_after_its_la
         assert verdict.ends_after >= min(
             slowest, supply.window * (demand.accounts - 1) / demand.accounts
         )
-        assert verdict.ends_after <= max(slowest, supply.window) + demand.job_length
+        one_more = verdict.spans[Resource.RATE_LIMIT] + verdict.spans[Resource.CONCURRENCY]
+        assert verdict.ends_after <= (
+            max(slowest, supply.window) + one_more / demand.accounts + demand.job_length
+        )
     assert verdict.fits == (slowest <= supply.window) == (not verdict.advice)
+
+
+@settings(max_examples=50)
+@given(days())
+def test_the_formulas_agree_with_runs_played_event_by_event(loads):
+    supply = loads[0].supply
+    ends = play(loads, request_every=supply.request_every, threads=supply.concurrency)
+
+    foretold = [load.start + estimate_among(load, loads).ends_after for load in loads]
+
+    # One job of each run: the formulas take work for a fluid. Who shares the workers with others
+    # gets its last answers up to a round of all of them later.
+    requests = max(load.demand.requests_per_job for load in loads) * len(loads)
+    of_one = requests * (loads[0].demand.latency + supply.request_every)
+    of_a_round = requests * (loads[0].demand.latency + supply.concurrency * supply.request_every)
+    assert abs(max(ends) - max(foretold)) <= of_one
+    for end, told in zip(ends, foretold, strict=True):
+        assert abs(end - told) <= of_a_round
+
+
+@given(demands, supplies)
+def test_what_is_needed_is_enough_and_nothing_less_is(demand, supply):
+    needed = estimate(demand, supply).needed
+    enough = replace(
+        supply,
+        batch_size=needed[Resource.PACING],
+        rate_limit_per_minute=needed[Resource.RATE_LIMIT],
+        concurrency=needed[Resource.CONCURRENCY],
+    )
+
+    spans = estimate(demand, enough).spans
+
+    rounding = (2 * demand.requests + 1) * timedelta(microseconds=1)
+    assert max(spans.values()) <= supply.window + rounding
+    for field, resource in (
+        ("batch_size", Resource.PACING),
+        ("rate_limit_per_minute", Resource.RATE_LIMIT),
+        ("concurrency", Resource.CONCURRENCY),
+    ):
+        if needed[resource] > 1:
+            less = replace(enough, **{field: needed[resource] - 1})
+            assert estimate(demand, less).spans[resource] > supply.window - rounding
+
+
+def test_a_neighbour_that_takes_the_limit_makes_a_run_late():
+    sales = Load("sales", 0 * HOUR, replace(A_THOUSAND, requests_per_job=20), MONDAY)
+    beside = Load("settlements_weekly", 3 * HOUR, replace(A_THOUSAND, requests_per_job=20), MONDAY)
+    apart = replace(beside, start=5 * HOUR)
+    hurried = replace(beside, supply=replace(MONDAY, window=2 * HOUR))
+
+    assert estimate(hurried.demand, hurried.supply).fits
+    assert estimate_among(apart, [sales, apart]).fits
+    assert not estimate_among(hurried, [sales, hurried]).fits
+    assert estimate_among(beside, [sales, beside]).ends_after > 4 * HOUR - MINUTE
+
+
+@given(demands, supplies)
+def test_who_comes_later_takes_nothing_from_a_run_that_fits(demand, supply):
+    run = Load("first", timedelta(), demand, supply)
+    later = Load("later", run.length, demand, supply)
+
+    alone = estimate(demand, supply)
+    both = estimate_among(run, [run, later])
+
+    assert both.ends_after == alone.ends_after
+    assert not alone.fits or both.spans == alone.spans
 
 
 @given(demands, supplies)
@@ -97,6 +206,21 @@ def test_with_a_batch_size_of_auto_the_pace_always_fits(demand, supply):
     verdict = estimate(demand, replace(supply, batch_size="auto"))
 
     assert verdict.spans[Resource.PACING] <= supply.window
+
+
+def test_an_attempt_costs_its_requests_and_hosts_and_applications_share_them():
+    twice = estimate(replace(A_THOUSAND, attempts=2), MONDAY)
+    halves = estimate(A_THOUSAND, replace(MONDAY, busiest_share=0.5, hosts=2))
+
+    assert twice.spans[Resource.RATE_LIMIT] == 4000 * interval(180)
+    assert twice.spans[Resource.CONCURRENCY] == timedelta(seconds=200)
+    assert halves.spans[Resource.RATE_LIMIT] == 1000 * interval(180)
+    assert halves.spans[Resource.CONCURRENCY] == timedelta(seconds=50)
+
+
+def test_a_job_waits_for_the_limiter_as_long_as_it_is_said_to():
+    assert inspect.signature(Limiter.acquire).parameters["max_wait"].default == PATIENCE
+    assert MONDAY.most_concurrency == 87
 
 
 def test_no_accounts_take_no_time():

@@ -21,6 +21,10 @@ _SWITCH = text("""
     UPDATE accounts SET active = :active, updated_at = now()
     WHERE id = ANY(:ids) AND active <> :active
 """)
+_BUSIEST_SHARE = text("""
+    SELECT coalesce(max(accounts) / sum(accounts), 1)::float8
+    FROM (SELECT count(*) AS accounts FROM accounts WHERE active GROUP BY app_id) AS app
+""")
 _COUNT_ACTIVE = text("SELECT count(*) FROM accounts WHERE active")
 _LIST = text("""
     SELECT account.name, account.ifood_merchant_id, account.timezone, account.priority,
@@ -160,6 +164,12 @@ def count_active(connection: Connection, only: Sequence[str] | None = None) -> i
     if disabled:
         raise UsageError(f"disabled: {_quoted(disabled)}; see `ifood-actors accounts enable`")
     return len(found)
+
+
+def busiest_share(connection: Connection) -> float:
+    """Give the share of the active accounts that the application with most of them has."""
+    share: float = connection.execute(_BUSIEST_SHARE).scalar_one()
+    return share
 
 
 def require_known(connection: Connection, names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 from ifood_actors.cli import (
     accounts,
     apps,
+    capacity,
     config,
     db,
     demo,
@@ -41,6 +42,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(apps.app, name="apps")
 app.add_typer(accounts.app, name="accounts")
 app.command("plan")(plan.plan)
+app.command("capacity")(capacity.capacity)
 app.command("scheduler")(processes.scheduler)
 app.command("worker")(processes.worker)
 app.command("web")(web.web)

@@ -14,20 +14,28 @@ from ifood_actors import logs
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.demo import queues, screen
-from ifood_actors.demo.report import KindReport, draw_up
+from ifood_actors.demo.report import KindReport, Report, draw_up
 from ifood_actors.demo.scale import Scale, latest_monday, openings, scale, window_length
 from ifood_actors.demo.screen import Look
 from ifood_actors.demo.stage import BrokerKind, Stage, stage
 from ifood_actors.ledger.reports import open_runs
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import local_day
-from ifood_actors.planning.capacity import Capacity, Demand, Supply, estimate
+from ifood_actors.planning.capacity import (
+    Capacity,
+    Demand,
+    Load,
+    Supply,
+    estimate,
+    estimate_among,
+)
+from ifood_actors.planning.forecast import ASSUMED_LATENCY
 from ifood_actors.scheduler.main import Scheduler
 
 # Retries and snoozes may end after the window; a job that has not ended by then is a fault.
 _PATIENCE = timedelta(minutes=2)
-# Of one request; nobody has published a figure, so a cautious guess.
-_REAL_LATENCY = timedelta(seconds=1)
+# Of one request to the simulator, which does not wait.
+_LATENCY = timedelta(milliseconds=20)
 _LOOK_SECONDS = 0.5
 _PLAIN_WIDTH = 120
 _LINE_SECONDS = 5.0
@@ -68,6 +76,7 @@ def run(options: Options, console: Console) -> int:
         report = draw_up(parts, monday=monday, seconds=monotonic() - started)
 
     screen.show(report, seen, console)
+    console.print(screen.comparison(_predicted(report, parts, scaled), report))
     for kind in report.kinds:
         console.print(screen.forecast(kind, _real_day(kind, real, monday=monday)))
     for problem in report.problems:
@@ -115,12 +124,32 @@ def _requests(parts: Stage) -> int:
     return sum(group["total"] for group in stats["groups"] if group["group"] == "financial")
 
 
+def _predicted(report: Report, parts: Stage, scaled: Scale) -> timedelta:
+    """Tell, by the formulas of `ifood-actors capacity`, when the last of these runs had to end."""
+    supply = Supply(
+        window=scaled.length,
+        batch_size=parts.settings.batch_size,
+        rate_limit_per_minute=parts.settings.rate_limit_per_minute,
+        concurrency=parts.settings.worker_max_concurrency,
+    )
+    loads = [
+        Load(
+            kind.kind,
+            timedelta(),
+            Demand(kind.planned, kind.requests / kind.planned, latency=_LATENCY),
+            supply,
+        )
+        for kind in report.kinds
+    ]
+    return max(estimate_among(load, loads).ends_after for load in loads)
+
+
 def _real_day(kind: KindReport, real: Settings, *, monday: date) -> Capacity:
     """Tell what this run would take at iFood's real pace, with the default settings."""
     demand = Demand(
         accounts=kind.planned,
         requests_per_job=kind.requests / kind.planned,
-        latency=_REAL_LATENCY,
+        latency=ASSUMED_LATENCY,
     )
     supply = Supply(
         window=window_length(kind.kind, real, monday=monday),

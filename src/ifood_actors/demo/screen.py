@@ -83,6 +83,15 @@ def forecast(kind: KindReport, day: Capacity) -> str:
     )
 
 
+def comparison(predicted: timedelta, report: Report) -> str:
+    """Say how well the formulas of `ifood-actors capacity` foretold it."""
+    more = report.seconds / predicted.total_seconds() - 1
+    return (
+        f"predicted by the formulas of `capacity`: {predicted.total_seconds():.1f} s, "
+        f"measured: {report.seconds:.1f} s ({more:+.0%})"
+    )
+
+
 def line(run: RunProgress) -> str:
     """Say the same without a terminal."""
     lateness = f"late p50 {_seconds(run.lateness_p50)} p95 {_seconds(run.lateness_p95)}"

@@ -20,10 +20,7 @@ from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import Anticipation as AnticipationItem
-from ifood_actors.planning.cadence import Period
-
-# More than 31 days are answered by an empty list instead of an error.
-_MAX_DAYS = 30
+from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS, Period
 
 _IDENTITY = (
     "calculation_start",
@@ -85,7 +82,7 @@ def fetch(
     """
     items: dict[tuple[Any, ...], Row] = {}
     for rows in closing_blocks(
-        api, "anticipations", period, block_days=_MAX_DAYS, model=AnticipationItem
+        api, "anticipations", period, block_days=ANTICIPATIONS_BLOCK_DAYS, model=AnticipationItem
     ):
         # Counted anew in each block: an item that two blocks bring is one, not a twin.
         twins: Counter[tuple[Any, ...]] = Counter()

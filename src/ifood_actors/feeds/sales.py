@@ -23,10 +23,8 @@ from ifood_actors.feeds.records import MONEY, Fetched, Record, Row, columns_of
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import Sale as SaleItem
 from ifood_actors.ifood.schemas import SalesPage, envelopes, parse
-from ifood_actors.planning.cadence import Period
+from ifood_actors.planning.cadence import SALES_BLOCK_DAYS, Period
 
-# Documented are 90 days; production refuses more than 7 or 8.
-_MAX_DAYS = 7
 # 20,000 sales in a week: no store has them, an endless list does.
 _MAX_PAGES = 200
 
@@ -79,7 +77,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     sales: dict[str, Row] = {}
     complete = True
     read = partial(_read, api, timezone=timezone)
-    for reading in read_blocks(read, period, largest=_MAX_DAYS, smallest=1):
+    for reading in read_blocks(read, period, largest=SALES_BLOCK_DAYS, smallest=1):
         sales |= reading.sales
         complete &= reading.complete
     bags = [row.get("sale_gross_value_bag", Decimal(0)) for row in sales.values()]
@@ -133,7 +131,7 @@ def _read_pages(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Read
             return _Reading(sales, complete=stood_still and number >= announced)
         if announced > _MAX_PAGES:
             break
-    raise SchemaBroken(f"sales: more than {_MAX_PAGES} pages in {_MAX_DAYS} days")
+    raise SchemaBroken(f"sales: more than {_MAX_PAGES} pages in {SALES_BLOCK_DAYS} days")
 
 
 def _pages(api: MerchantApi, block: Period, number: int) -> list[SalesPage]:

@@ -22,8 +22,11 @@ ON_TIME = timedelta(minutes=1)
 # How far back a scheduler catches up; every feed's pull overlaps more than the rest of a month.
 CATCH_UP_LIMIT = timedelta(days=35)
 
-# iFood answers spans of more than about 31 days with an empty list; this one keeps weeks whole.
+# iFood answers spans of more than about 31 days with an empty list; 28 keep weeks whole.
 SETTLEMENTS_BLOCK_DAYS = 28
+ANTICIPATIONS_BLOCK_DAYS = 30
+# Documented are 90 days; production refuses more than 7 or 8.
+SALES_BLOCK_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)

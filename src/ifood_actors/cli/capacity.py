@@ -1,0 +1,139 @@
+"""`ifood-actors capacity`: does each run fit its window, and what would have to change."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ifood_actors.cli.capacity_screen import (
+    SIZES,
+    Answer,
+    advice,
+    longest_waits,
+    show,
+    usable,
+)
+from ifood_actors.cli.options import Json, Kind
+from ifood_actors.cli.output import document, note
+
+if TYPE_CHECKING:
+    from ifood_actors.config import Settings
+    from ifood_actors.planning.forecast import Fleet, Forecast, Week
+
+_ASSUMED_ACCOUNTS = 1_000
+
+
+def capacity(
+    *,
+    accounts: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000_000, help="How many; else those that are active, or 1,000."),
+    ] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Show this kind only.")] = None,
+    hosts: Annotated[int, typer.Option(min=1, max=1_000, help="How many run workers.")] = 1,
+    latency: Annotated[
+        float | None, typer.Option(min=0.001, max=60, help="Seconds a request takes; else 1.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """
+    Say whether each run fits its window, when it ends, and what would have to change.
+
+    With IFOOD_DATABASE_URL, requests and attempts of a job are those of the latest runs; without,
+    they are assumed.
+    """
+    from ifood_actors import config
+    from ifood_actors.planning.forecast import ASSUMED_LATENCY
+
+    settings = config.load()
+    length = timedelta(seconds=latency) if latency else ASSUMED_LATENCY
+    fleet = _fleet(settings, accounts=accounts, hosts=hosts, latency=length)
+    answer = _answer(settings, fleet, kind=kind)
+    if json:
+        document(_facts(answer))
+        return
+    show(answer)
+
+
+def _fleet(
+    settings: "Settings", *, accounts: int | None, hosts: int, latency: timedelta
+) -> "Fleet":
+    from ifood_actors.planning.forecast import BLOCK_DAYS, Fleet
+
+    if settings.database_url is None:
+        note("IFOOD_DATABASE_URL is not set: without a history, requests are assumed")
+        return Fleet(accounts or _ASSUMED_ACCOUNTS, hosts=hosts, latency=latency)
+
+    from ifood_actors.accounts import busiest_share, count_active
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.db import transaction
+    from ifood_actors.ledger.workload import workloads
+
+    with open_database(settings) as engine, transaction(engine) as tx:
+        return Fleet(
+            accounts=accounts or count_active(tx),
+            hosts=hosts,
+            latency=latency,
+            busiest_share=busiest_share(tx),
+            measured=workloads(tx, BLOCK_DAYS),
+        )
+
+
+def _answer(settings: "Settings", fleet: "Fleet", *, kind: str | None) -> Answer:
+    from dataclasses import replace
+
+    from ifood_actors.planning.forecast import forecast
+
+    growth = {size: forecast(settings, replace(fleet, accounts=size)) for size in SIZES}
+    return Answer(settings, fleet, forecast(settings, fleet), growth, kind)
+
+
+def _facts(answer: Answer) -> dict[str, object]:
+    settings, fleet = answer.settings, answer.fleet
+    return {
+        "accounts": fleet.accounts,
+        "hosts": fleet.hosts,
+        "concurrency": settings.worker_processes * settings.worker_threads,
+        "latency_seconds": fleet.latency,
+        "rate_limit_per_minute": settings.rate_limit_per_minute,
+        "usable_per_minute": round(usable(settings.rate_limit_per_minute), 3),
+        "busiest_share": round(fleet.busiest_share, 4),
+        "longest_waits_seconds": longest_waits(settings),
+        **_week_facts(answer, answer.week),
+        "sizes": [
+            {"accounts": size, **_week_facts(answer, week)} for size, week in answer.growth.items()
+        ],
+    }
+
+
+def _week_facts(answer: Answer, week: "Week") -> dict[str, object]:
+    return {
+        "use_of_the_week": round(week.use, 4),
+        "fits": all(one.verdict.fits for one in answer.of(week)),
+        "runs": [_run_facts(answer, one, week) for one in answer.of(week)],
+    }
+
+
+def _run_facts(answer: Answer, one: "Forecast", week: "Week") -> dict[str, object]:
+    from ifood_actors.config import WEEKDAYS
+
+    verdict, measured = one.verdict, answer.fleet.measured.get(one.kind)
+    return {
+        "kind": one.kind,
+        "days": [WEEKDAYS[day] for day in one.weekdays],
+        "window": str(one.window),
+        "period_days": one.period_days,
+        "requests_per_job": round(one.load.demand.requests_per_job, 3),
+        "attempts": round(one.load.demand.attempts, 3),
+        "measured_jobs": measured.jobs if measured else 0,
+        "batch_size": verdict.batch_size,
+        "fits": verdict.fits,
+        "fits_alone": one.fits_alone,
+        "beside": one.beside,
+        "bottleneck": verdict.bottleneck,
+        "ends_after_seconds": verdict.ends_after if week.use <= 1 else None,
+        "own_seconds": one.load.spans,
+        "use": {resource: round(use, 4) for resource, use in one.uses.items()},
+        "needed": verdict.needed,
+        "advice": list(advice(answer, one)),
+    }
