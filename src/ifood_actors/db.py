@@ -1,15 +1,17 @@
 """Connections to Postgres: one engine a process, short transactions, a limit on every wait."""
 
-import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import takewhile
 from random import uniform
 from threading import Event
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg
+import structlog
 from psycopg import errors
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
@@ -20,9 +22,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, Operat
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlmodel import SQLModel
 
-from ifood_actors.errors import ServiceUnavailable, UsageError
+from ifood_actors.errors import ServiceUnavailable, UsageError, causes
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -51,11 +53,13 @@ _OWN_CERTIFICATE_ADVICE = (
     "name one that it trusts by sslcert=FILE&sslkey=FILE in IFOOD_DATABASE_URL"
 )
 _NOW = text("SELECT clock_timestamp()")
+_FOR_LONG = text("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0")
 _PING_AFTER = timedelta(seconds=10)
 # No TCP time-out sees a peer that takes bytes and answers nothing: a frozen server, or a proxy
 # before a dead one. A little longer than the server lets a statement take.
 _ANSWER_SECONDS = 65.0
-_WAKE_SECONDS = 0.1  # psycopg's own: how soon a waiting thread sees an interrupt
+_LONG = timedelta(minutes=15)
+_WAKE_SECONDS = 0.1  # psycopg's own
 # No statement of this system needs longer; a longer wait is a fault that the ledger heals.
 _SESSION = {
     "timezone": "UTC",
@@ -112,13 +116,37 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def patient(connection: Connection, *, within: timedelta) -> Iterator[None]:
+    """Let each answer of Postgres take up to `within`, instead of 65 s."""
+    link = cast("_Impatient", connection.connection.driver_connection)
+    link.answer_seconds = within.total_seconds()
+    try:
+        yield
+    finally:
+        link.answer_seconds = _ANSWER_SECONDS
+
+
+@contextmanager
+def long_reading(engine: Engine) -> Iterator[Connection]:
+    """
+    Open a transaction that only reads, for one statement over very many rows.
+
+    The statement may take as long as its reader does; Postgres may be silent for 15 minutes, as
+    while it sorts.
+    """
+    with engine.begin() as connection, patient(connection, within=_LONG):
+        connection.execute(_FOR_LONG)
+        yield connection
+
+
 def repeated(engine: Engine, work: Callable[[Connection], T]) -> T:
     """
     Do `work` in a transaction; do it again, up to three times, after a fault that passes.
 
     Such are a serialization failure, a deadlock, a server that shuts down, starts, only reads
     since a fail-over or takes no more connections, and a connection that is lost. Anything else is
-    raised at once, also a statement that took its full time; so is the last fault.
+    raised at once, also what took its full time; so is the last fault.
 
     A connection that is lost in the commit leaves open whether the commit took place, so `work`
     must be such that a second time does no harm. The ledger's acts are: each is guarded by the
@@ -128,16 +156,16 @@ def repeated(engine: Engine, work: Callable[[Connection], T]) -> T:
     a second batch of the relay finds other jobs, and a message that was sent twice has a
     `dispatch_no` that is claimed once.
     """
-    pauses = iter(PAUSES)
+    pauses, handled = iter(PAUSES), sys.exception()
     while True:
         try:
             with transaction(engine) as tx:
                 return work(tx)
         except DBAPIError as error:
             pause = next(pauses, None)
-            if pause is None or not _passes(error):
+            if pause is None or not _passes(error, handled=handled):
                 raise
-            log.warning("transaction.repeated: %s", type(error.orig).__name__)
+            log.warning("transaction.repeated", fault=type(error.orig).__name__)
         Event().wait(pause * uniform(0.5, 1.5))  # noqa: S311 - spreads, guards nothing
 
 
@@ -171,23 +199,31 @@ def address(url: URL) -> str:
 class _Impatient(psycopg.Connection[Any]):
     """A connection that is closed when no answer comes; psycopg would wait for ever."""
 
+    answer_seconds = _ANSWER_SECONDS
+
     def wait(
         self, gen: PQGen[T], interval: float = _WAKE_SECONDS, timeout: float | None = None
     ) -> T:
         try:
-            return super().wait(gen, interval, timeout or _ANSWER_SECONDS)
-        except psycopg.OperationalError:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.close()
-            raise
+            return super().wait(gen, interval, timeout or self.answer_seconds)
+        except psycopg.OperationalError as error:
+            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.close()
+            raise _Silent(str(error)) from None
 
 
-def _passes(error: DBAPIError) -> bool:
-    link: BaseException | None = error
-    while link is not None:
-        if not isinstance(link, Exception):
+class _Silent(psycopg.OperationalError):
+    """Postgres took a query and answered nothing in time."""
+
+
+def _passes(error: DBAPIError, *, handled: BaseException | None) -> bool:
+    """Tell whether another try may succeed; `handled` is what the caller deals with already."""
+    for cause in takewhile(lambda cause: cause is not handled, causes(error)):
+        if not isinstance(cause, Exception):
             return False  # an interrupt broke it: whoever sent it wants an end
-        link = link.__cause__ or link.__context__
+        if isinstance(cause, _Silent):
+            return False
     # A connection that cannot be made has no code.
     nameless = isinstance(error, OperationalError) and not getattr(error.orig, "sqlstate", None)
     return error.connection_invalidated or nameless or isinstance(error.orig, _PASSING)

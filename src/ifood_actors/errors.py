@@ -6,8 +6,17 @@ Two families: errors that end a command (they carry an exit code), and errors th
 logged, stored and shown.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import ClassVar
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an exception, what it came from, what that came from, and so on."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
 
 
 class IfoodActorsError(Exception):

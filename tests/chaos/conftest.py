@@ -48,6 +48,8 @@ def shared_world(
 def chaos(shared_world: World) -> World:
     """Lend the world, whole again whatever the scenario before has left."""
     shared_world.heal()
+    for host in shared_world.hosts.values():
+        host.wait_until_ready()
     return shared_world
 
 

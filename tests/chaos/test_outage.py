@@ -1,7 +1,6 @@
 """iFood fails for two hours: who asks meanwhile, what it costs the jobs, and how they come back."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from threading import Event
 from time import time
 
@@ -28,6 +27,7 @@ JOBS = 240
 THREADS = 3
 LIMIT = 300
 BATCH = 40  # jobs, which the relay publishes over eight connections side by side, in any order
+GAPS = 4  # between probes, judged together
 MINUTE = timedelta(seconds=6)  # in which the limit is counted; all jobs last longer than one
 
 
@@ -118,10 +118,11 @@ def _give_every_third_job_high_priority(struck) -> None:
 
 def _at_most_one_a_minute(probes: list[float]) -> None:
     seconds = PROBE_EVERY.total_seconds()
-    gaps = [later - earlier for earlier, later in pairwise(probes)]
 
-    # The way to the simulator takes milliseconds, which here are seconds.
-    assert min(gaps) > 0.8 * seconds
+    # The way to the simulator takes milliseconds, which here are seconds, and not always as many:
+    # so several gaps are judged together.
+    spans = [later - earlier for earlier, later in zip(probes, probes[GAPS:], strict=False)]
+    assert min(spans) > (GAPS - 1) * seconds
     assert len(probes) <= OUTAGE.total_seconds() / seconds + 1
     assert len(probes) > 0.3 * OUTAGE.total_seconds() / seconds  # it does look
 

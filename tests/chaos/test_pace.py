@@ -68,7 +68,7 @@ def test_no_minute_holds_more_than_the_limit_and_a_busy_fleet_uses_it_up(engine,
             name: fleets.enter_context(pulling(errands[name], processes=number))
             for name, number in FLEETS.items()
         }
-        eventually(lambda: all(len(_seen(ifood, app).at) > 20 for app in apps.values()), within=60)
+        eventually(lambda: all(len(_seen(ifood, app).at) > 20 for app in apps.values()), within=120)
         since = max(_seen(ifood, app).at[20] for app in apps.values())
 
         Event().wait(WATCHED.total_seconds() / 2)

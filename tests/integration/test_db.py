@@ -52,7 +52,7 @@ def test_an_unreachable_server_is_named_without_its_password():
 def test_a_server_that_answers_nothing_is_given_up_and_its_connection_dropped(
     database_url, monkeypatch
 ):
-    monkeypatch.setattr(db, "_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(db._Impatient, "answer_seconds", 0.3)
     engine = connect(database_url, application_name="impatient")
     former = backend(engine)
     started = monotonic()

@@ -1,10 +1,11 @@
 """One delivery from claim to settled, on real services, for everything that iFood may answer."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 
 import pytest
 import simplejson
+from dramatiq.middleware import Shutdown
 from eventually import eventually
 from fleet import MONDAY, fleet
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
 from ifood_actors.simulator import Quirk, Settings, running
+from ifood_actors.worker import execute
 
 KINDS = {
     "sales": ("sales", "ifood_sales", "sale_gross_value_bag"),
@@ -155,6 +157,45 @@ def test_a_stopping_worker_gives_its_jobs_back_uncharged(start):
 
         assert (job["status"], job["attempts"]) == ("pending", 0)
         assert fleet.acts(job["id"]) == ["plan", "claim", "snooze"]
+
+
+def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, monkeypatch):
+    """The commit takes place, its answer is lost, and the claim is done again."""
+    repeated = execute.repeated
+
+    def unheard(engine, work):
+        if work.__name__ == "claim":
+            repeated(engine, work)
+        return repeated(engine, work)
+
+    monkeypatch.setattr(execute, "repeated", unheard)
+    with start() as fleet, fleet.working():
+        [job] = fleet.run("sales")
+
+        assert (job["status"], job["attempts"]) == ("success", 1)
+
+
+def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, monkeypatch):
+    """The interrupt comes in the commit, which takes place, or fails."""
+    repeated, told = execute.repeated, []
+
+    def interrupted(engine, work):
+        if work.__name__ != "claim" or len(told) == 2:
+            return repeated(engine, work)
+        told.append(work)
+        if len(told) == 1:
+            with suppress(ZeroDivisionError):
+                repeated(engine, lambda tx: (work(tx), 1 / 0))  # rolled back
+        else:
+            repeated(engine, work)
+        raise Shutdown
+
+    monkeypatch.setattr(execute, "repeated", interrupted)
+    with start() as fleet, fleet.working():
+        [job] = fleet.run("sales", within=20)
+
+        assert (job["status"], job["attempts"]) == ("success", 1)
+        assert fleet.acts(job["id"]) == ["plan", "claim", "snooze", "claim", "succeed"]
 
 
 def _asked_for_sales(fleet):

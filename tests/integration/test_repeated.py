@@ -232,3 +232,18 @@ class TestCommitsWhoseAnswerIsLost:
 
         assert len(sent) == 1
         assert acts_of(engine, job.id) == ["plan", "dispatch"]
+
+
+@pytest.mark.usefixtures("counters")
+def test_what_an_interrupt_left_to_settle_is_repeated_too(engine):
+    """Dramatiq's after-hooks run while the interrupt is being handled; it broke nothing here."""
+
+    def not_serializable(tx):
+        tx.execute(text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"))
+
+    work = Work(not_serializable)
+    try:
+        raise KeyboardInterrupt  # noqa: TRY301 - it is what is being handled
+    except KeyboardInterrupt:
+        assert repeated(engine, work) == "done"
+    assert work.attempts == 2

@@ -191,6 +191,17 @@ def test_a_token_that_is_refused_just_before_it_is_kept_is_not_used_again(proces
     assert tokens.token(central) != first
 
 
+def test_a_token_that_ifood_gives_again_is_used_again(process, central):
+    endpoint = TokenEndpoint()
+    tokens = process(endpoint)
+    token = tokens.token(central)
+    tokens.invalidate(central, token)
+    endpoint.calls.clear()  # so that the next call is the first again
+
+    assert [tokens.token(central) for _ in range(3)] == [token] * 3
+    assert len(endpoint.calls) == 1
+
+
 def test_an_old_token_lives_on_while_renewal_fails(engine, process, central):
     endpoint = TokenEndpoint()
     process(endpoint).token(central)

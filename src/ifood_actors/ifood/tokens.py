@@ -165,6 +165,8 @@ class Tokens:
             copy_context().run, self._ask, held, lock, credentials, refresh_token
         )
         grant: Grant = asking.result()
+        if grant.access_token == self._refused.get(credential):
+            del self._refused[credential]  # iFood gives it again, so it is good again
         return self._keep(credential, grant.access_token, fresh_for(grant.lifetime).total_seconds())
 
     def _refresh_token(self, held: Held, lock: Lock) -> str | None:

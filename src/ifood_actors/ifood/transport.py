@@ -17,7 +17,7 @@ from importlib.metadata import version
 import httpcore
 import httpx
 
-from ifood_actors.errors import ServerFault
+from ifood_actors.errors import ServerFault, causes
 
 TOTAL = timedelta(seconds=60)  # one request, from the connection to the last byte
 CONNECT_SECONDS = 5.0
@@ -108,12 +108,10 @@ def exchange(
 
 
 def _reason(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             what = cause.verify_message.rstrip(".")
             return f"the certificate is refused, {what}: {_CERTIFICATE_ADVICE}"
-        cause = cause.__cause__ or cause.__context__
     return f"{type(error).__name__}: {error}"
 
 

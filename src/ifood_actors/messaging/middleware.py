@@ -5,8 +5,6 @@ Dramatiq swallows exceptions of hooks, and then runs the actor all the same. So 
 hold depends on a hook: whatever fails in here leaves a job whose `wake_at` brings it back.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from random import random
@@ -23,7 +21,7 @@ from dramatiq.middleware import (
     TimeLimitExceeded,
 )
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors import metrics
@@ -35,6 +33,7 @@ from ifood_actors.errors import (
     ServerFault,
     Throttled,
     TimeLimitReached,
+    causes,
 )
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ledger import ClaimedJob, Ledger
@@ -54,15 +53,17 @@ CLAIM_AGAIN_MS = 10_000
 _claim: ContextVar[ClaimedJob | None] = ContextVar("claim", default=None)
 
 
-@contextmanager
-def in_work(job: ClaimedJob) -> Iterator[None]:
-    """Name the claimed job to the retry middleware, which runs after the actor has ended."""
+def note_claim(job: ClaimedJob | None) -> None:
+    """
+    Name the job that this delivery claims to the retry middleware, which runs after the actor.
+
+    Before the commit: an interrupt may come right after it. None: there is nothing to settle.
+    """
     _claim.set(job)
-    structlog.contextvars.bind_contextvars(
-        account_id=str(job.account_id), merchant_id=job.merchant_id, attempt=job.attempts
-    )
-    yield
-    _claim.set(None)  # not in a finally: a claim that is still set has to be settled
+    if job is not None:
+        structlog.contextvars.bind_contextvars(
+            account_id=str(job.account_id), merchant_id=job.merchant_id, attempt=job.attempts
+        )
 
 
 class Prefetch(Middleware):
@@ -169,13 +170,18 @@ class LedgerRetry(Middleware):
             return
         error = classify(exception)
         job = _claim.get()
-        if job is not None:
-            self._settle(job, error)
-        elif isinstance(error, DatabaseFault):
-            # The claim found no database. The same order again, soon: the relay's grace is longer.
-            broker.enqueue(message.copy(options={}), delay=CLAIM_AGAIN_MS)
+        settled = False
+        try:
+            settled = job is not None and self._settle(job, error)
+        finally:
+            # The claim found no database, or was interrupted. The same order again, soon: the
+            # relay's grace is longer, and a copy that nobody needs does no harm.
+            if not settled and isinstance(error, DatabaseFault | Throttled):
+                after = CLAIM_AGAIN_MS if isinstance(error, DatabaseFault) else None
+                broker.enqueue(message.copy(options={}), delay=after)
 
-    def _settle(self, job: ClaimedJob, error: JobError) -> None:
+    def _settle(self, job: ClaimedJob, error: JobError) -> bool:
+        """Write down what becomes of the job; False when it is not ours, or not claimed at all."""
         if isinstance(error, ServerFault):
             error = self._blame(job, error)
         decision = decide(
@@ -196,18 +202,21 @@ class LedgerRetry(Middleware):
                     ledger.snooze(job, after=after, reason=reason)
                 case Fail(code):
                     ledger.fail(job, error_code=code, reason=reason)
-                case LetGo():
-                    pass
 
         try:
-            repeated(self._engine, settle)
+            if not isinstance(decision, LetGo):
+                repeated(self._engine, settle)
         except LeaseLost as lost:
             decision, reason = LetGo(), str(lost)
         log.warning(_EVENTS[type(decision)], error_code=error.code, reason=reason)
+        return not isinstance(decision, LetGo)
 
     def _blame(self, job: ClaimedJob, error: ServerFault) -> JobError:
         """Tell the breaker; what fails while it is open is charged to nobody."""
-        closed_for = job.app_id and self._limiter.failed(job.app_id, "financial")
+        try:
+            closed_for = job.app_id and self._limiter.failed(job.app_id, "financial")
+        except SQLAlchemyError:
+            return error  # to settle the job matters more, and is tried more than once
         return Throttled(str(error), after=closed_for) if closed_for else error
 
 
@@ -227,7 +236,8 @@ def classify(exception: BaseException) -> JobError:
     an unknown exception may hold anything, so only its type gets into the ledger; the log has the
     traceback.
     """
-    match _interrupt_behind(exception) or exception:
+    interrupts = (one for one in causes(exception) if isinstance(one, Shutdown | TimeLimitExceeded))
+    match next(interrupts, exception):
         case JobError() as error:
             return error
         case Shutdown():
@@ -238,15 +248,6 @@ def classify(exception: BaseException) -> JobError:
             return DatabaseFault(f"Postgres: {type(exception).__name__}")
         case _:
             return JobError(f"unexpected {type(exception).__name__}, see the worker's log")
-
-
-def _interrupt_behind(exception: BaseException) -> BaseException | None:
-    link: BaseException | None = exception
-    while link is not None:
-        if isinstance(link, Shutdown | TimeLimitExceeded):
-            return link
-        link = link.__cause__ or link.__context__
-    return None
 
 
 def middleware(

@@ -1,10 +1,11 @@
 """The schema's history, shipped with the package: `upgrade` applies what is pending."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from ifood_actors.db import connect
+from ifood_actors.db import connect, patient
 from ifood_actors.errors import UsageError
 
 # Files are named by their revision, so that a worker need not load Alembic to know the latest.
@@ -14,6 +15,7 @@ REVISIONS = sorted(
 
 # Any number will do, so long as only migrations of this project take it.
 _ADVISORY_LOCK = 7_305_001
+_LONGEST = timedelta(days=1)  # for one statement, on the largest of tables
 
 
 def upgrade(url: str) -> list[str]:
@@ -28,7 +30,7 @@ def upgrade(url: str) -> list[str]:
 
     engine = connect(url, application_name="ifood-actors migrate")
     try:
-        with engine.begin() as connection:
+        with engine.begin() as connection, patient(connection, within=_LONGEST):
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             waiting = pending(connection)

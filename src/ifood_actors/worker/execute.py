@@ -13,7 +13,7 @@ from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Credential, IfoodClient
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.logs import get_logger
-from ifood_actors.messaging.middleware import in_work
+from ifood_actors.messaging.middleware import note_claim
 from ifood_actors.messaging.orders import Order
 from ifood_actors.planning.cadence import Period
 from ifood_actors.worker.leases import Leases
@@ -31,9 +31,16 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
     """
     started = monotonic()
 
+    claimed: ClaimedJob | None = None
+
     def claim(tx: Connection) -> ClaimedJob | None:
+        nonlocal claimed
         ledger = Ledger(tx, actor=leases.actor)
-        return ledger.claim(order.job_id, order.dispatch_no, lease=leases.length)
+        # When this is a repetition, the commit may have taken place, and only its answer was lost.
+        if claimed is None or not ledger.renew([claimed], lease=leases.length):
+            claimed = ledger.claim(order.job_id, order.dispatch_no, lease=leases.length)
+            note_claim(claimed)
+        return claimed
 
     job = repeated(engine, claim)
     if job is None:
@@ -41,7 +48,7 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
         return
 
     feed = FEEDS[job.kind]
-    with in_work(job), leases.hold(job) as lease:
+    with leases.hold(job) as lease:
         api = client.merchant(_credential(job), job.merchant_id, on_progress=lease.progress)
         period = Period(job.period_start, job.period_end)
         fetched = feed.fetch(api, period, timezone=ZoneInfo(job.timezone))
@@ -62,6 +69,7 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
 
         lease.progress()
         result = repeated(engine, store)
+        note_claim(None)
     log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result)
 
 

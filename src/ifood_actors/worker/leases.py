@@ -7,7 +7,7 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost, Throttled, TimeLimitReached
@@ -90,19 +90,21 @@ class Leases:
     def renew(self) -> None:
         """Renew every lease whose job makes progress, in one statement."""
         with self._lock:
-            alive = {lease.job.id: lease for lease in self._held if not lease.stalled()}
+            alive = [lease for lease in self._held if not lease.lost and not lease.stalled()]
         if not alive:
             return
+        # A job that was lost may have been claimed again by this very process.
+        latest = {lease.job.id: lease for lease in sorted(alive, key=lambda one: one.job.lease_no)}
         with transaction(self._engine) as tx:
-            jobs = [lease.job for lease in alive.values()]
+            jobs = [lease.job for lease in latest.values()]
             renewed = Ledger(tx, actor=self.actor).renew(jobs, lease=self.length)
-        for job_id in alive.keys() - renewed:
-            alive[job_id].lost = True
+        for lease in alive:
+            lease.lost = lease.job.id not in renewed or lease is not latest[lease.job.id]
 
     def _renew_for_ever(self) -> None:
         never = Event()
         while not never.wait(self.length.total_seconds() / _RENEWALS_PER_LEASE):
             try:
                 self.renew()
-            except DBAPIError as error:
-                log.warning("leases.not_renewed", error=str(error.orig))
+            except SQLAlchemyError as error:  # also a pool that has no connection to give
+                log.warning("leases.not_renewed", error=str(getattr(error, "orig", error)))
