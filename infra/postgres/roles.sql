@@ -4,10 +4,10 @@
 --
 -- The database is for this system alone: whoever else uses it loses the schema `public`.
 -- Run this file as a superuser: before the first `ifood-actors db upgrade`, which makes the
--- tables, and after each. It may run as often as you like; what a role holds and should not is
--- taken from it. The roles belong to the whole server and get no password here: `\password
--- ifood_worker` in psql gives one. docs/operations.md, "Give each process its own login", has the
--- whole story.
+-- tables, and after each. It may run as often as you like; what a role holds and should not on the
+-- database, its schemas and tables is taken from it. The roles belong to the whole server and get
+-- no password here: `\password ifood_worker` in psql gives one. docs/operations.md, "Give each
+-- process its own login", has the whole story.
 --
 --   ifood_migrator    `db upgrade`: owns all tables and views
 --   ifood_scheduler   `scheduler`: plans, relays, renews tokens; sees no records
@@ -29,6 +29,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
       EXECUTE format('CREATE ROLE %I LOGIN', name);
     END IF;
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM %I', current_database(), name);
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name);
   END LOOP;
   -- Nobody else makes tables, not even temporary ones.
@@ -38,7 +39,8 @@ END $$;
 
 CREATE SCHEMA IF NOT EXISTS reporting;
 ALTER SCHEMA reporting OWNER TO ifood_migrator;
-REVOKE ALL ON SCHEMA public, reporting FROM PUBLIC;
+REVOKE ALL ON SCHEMA public, reporting FROM PUBLIC, ifood_scheduler, ifood_worker, ifood_web,
+  ifood_operator, ifood_admin, ifood_reader;
 GRANT USAGE, CREATE ON SCHEMA public TO ifood_migrator;
 GRANT USAGE ON SCHEMA public
   TO ifood_scheduler, ifood_worker, ifood_web, ifood_operator, ifood_admin;

@@ -313,6 +313,24 @@ def test_the_file_may_be_run_again_and_takes_back_what_is_not_in_it(login, datab
     refused(login("reader"), "SELECT name FROM accounts")
     refused(login("reader"), "UPDATE accounts SET name = 'x'")
     refused(login("reader"), "DELETE FROM accounts")
+    execute(database_url, "GRANT SELECT ON accounts TO ifood_reader")
+    refused(login("reader"), "SELECT name FROM accounts")  # of the schema it has nothing either
+
+
+def test_rights_to_make_things_are_taken_back_too(login, database_url):
+    name = make_url(database_url).database
+    execute(database_url, f'GRANT ALL ON DATABASE "{name}" TO ifood_reader')
+    execute(database_url, "GRANT ALL ON SCHEMA public, reporting TO ifood_reader")
+    making = ("TEMPORARY TABLE mine", "TABLE public.mine", "TABLE reporting.mine")
+    for what in making:
+        execute(login("reader"), f"CREATE {what} (id int)")
+    execute(login("reader"), "CREATE SCHEMA mine; DROP TABLE public.mine, reporting.mine")
+
+    apply_roles(database_url)
+
+    for what in making:
+        refused(login("reader"), f"CREATE {what} (id int)")
+    refused(login("reader"), "CREATE SCHEMA mine_too")
 
 
 # --- what must not ----------------------------------------------------------------------------
