@@ -32,6 +32,7 @@ ON_THE_DATABASE = (
     ("jobs", "cancel", "--kind", "sales"),
     ("jobs", "requeue", "--error-group", "1a2b3c4d"),
     ("errors",),
+    ("export", "sales", "--from", "2026-03-01", "--to", "2026-03-31"),
 )
 WRONG = (
     (),
@@ -49,6 +50,9 @@ WRONG = (
     ("jobs", "requeue", "1a2b", "--error-group", "1a2b3c4d"),
     ("errors", "--since", "yesterday"),
     ("errors", "--kind", "salez"),
+    ("export", "sales"),
+    ("export", "sales", "--from", "2026-03-31", "--to", "2026-03-01"),
+    ("export", "sales", "--from", "2026-03-01", "--to", "2026-03-31", "--format", "ods"),
     ("apps", "add", "north", "--client-id", "c", "--kind", "other"),
     ("apps", "add", "north", "--client-secret", "hunter2"),
     ("accounts", "import", "not-there.csv"),

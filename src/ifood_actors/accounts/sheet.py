@@ -32,8 +32,10 @@ _TRUE = frozenset({"true", "yes", "1", "sim", "s", "verdadeiro", ""})
 _FALSE = frozenset({"false", "no", "0", "não", "nao", "n", "falso"})
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# An apostrophe that stands before one of these is doubled as well: it would be taken for a guard.
-_TO_GUARD = re.compile(r"'*[=+\-@\t\r]")
+# How a text begins that must be guarded, for Python and for Postgres. An apostrophe that stands
+# before one of these is doubled as well: it would be taken for a guard.
+FORMULA = r"'*[=+\-@\t\r]"
+_TO_GUARD = re.compile(FORMULA)
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -18,17 +19,19 @@ from ifood_actors.migrations import require_current
 
 @contextmanager
 def open_database(
-    settings: Settings, *, migrated: bool = True, pool_size: int = 2
+    settings: Settings, *, name: str = "cli", migrated: bool = True, pool_size: int = 2
 ) -> Iterator[Engine]:
     """
-    Give an engine for the length of one command.
+    Give an engine for the length of one command, which Postgres lists as `ifood-actors NAME`.
 
     Raises UsageError without a URL, and unless all migrations were applied (which `migrated` False
     does not ask for); ServiceUnavailable when Postgres does not answer, now or in the block.
     """
     logs.configure("debug" if settings.log_level == "debug" else "warning")
     engine = connect(
-        settings.require_database_url(), application_name="ifood-actors cli", pool_size=pool_size
+        settings.require_database_url(),
+        application_name=f"ifood-actors {name}",
+        pool_size=pool_size,
     )
     try:
         require_reachable(engine)
@@ -36,7 +39,7 @@ def open_database(
             with engine.connect() as connection:
                 require_current(connection)
         yield engine
-    except DBAPIError as error:
+    except (DBAPIError, psycopg.Error) as error:  # the latter of a COPY
         raise _named(error, engine) from error
     finally:
         engine.dispose()
@@ -51,9 +54,13 @@ def operator() -> str:
     return f"cli {user}@{socket.gethostname()}"
 
 
-def _named(error: DBAPIError, engine: Engine) -> IfoodActorsError:
-    reason = next(iter(str(error.orig).strip().splitlines()), type(error).__name__)
+def _named(error: DBAPIError | psycopg.Error, engine: Engine) -> IfoodActorsError:
+    if isinstance(error, DBAPIError):
+        cause, gone = error.orig, error.connection_invalidated
+    else:
+        cause, gone = error, isinstance(error, psycopg.OperationalError)
+    reason = next(iter(str(cause).strip().splitlines()), type(error).__name__)
     where = f"Postgres at {address(engine.url)}"
-    if error.connection_invalidated:
+    if gone:
         return ServiceUnavailable(f"{where} went away: {reason}")
     return IfoodActorsError(f"{where} refused: {reason}")

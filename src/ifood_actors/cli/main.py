@@ -16,6 +16,7 @@ from ifood_actors.cli import (
     demo,
     doctor,
     errors,
+    export,
     jobs,
     plan,
     processes,
@@ -49,6 +50,7 @@ app.command("web")(web.web)
 app.command("status")(status.status)
 app.add_typer(jobs.app, name="jobs")
 app.command("errors")(errors.errors)
+app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("simulator")(simulator.simulator)
 
