@@ -1,5 +1,6 @@
 """`ifood-actors worker` among real signals: what it starts again, what it stops, what it leaves."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from ifood_actors.db import transaction
 from ifood_actors.simulator import Quirk, Settings, running
 
 MERCHANTS = 40
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @contextmanager
@@ -29,6 +31,7 @@ def supervised(script, *, folder):
             cwd=folder,
             stdout=log,
             stderr=log,
+            preexec_fn=_adopt,  # noqa: PLW1509 - it starts no thread and takes no lock
         )
     try:
         yield process
@@ -36,6 +39,12 @@ def supervised(script, *, folder):
         if process.poll() is None:
             process.kill()
         process.wait(10)
+
+
+def _adopt():
+    """Become the parent of orphans, as process 1 of a container is (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def starts(folder):
@@ -54,6 +63,16 @@ def test_what_ends_is_started_again_after_doubling_pauses(tmp_path):
     assert log.count("worker.ended") >= 2
     assert '"again_in_seconds": 1.0' in log
     assert '"again_in_seconds": 2.0' in log
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are given to process 1")
+def test_orphans_are_reaped(tmp_path):
+    orphan = "(sleep 60 & echo $! >> orphans)"
+    with supervised(f"{orphan}; echo >> starts; exit 3", folder=tmp_path):
+        eventually(lambda: starts(tmp_path) == 3, within=30)
+
+        first = (tmp_path / "orphans").read_text().split()[0]
+        assert _state(first) == ""
 
 
 def test_a_wrong_configuration_is_not_tried_again(tmp_path):

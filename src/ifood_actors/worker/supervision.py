@@ -71,7 +71,9 @@ class Supervisor:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # not reaped: its id stays taken
         _kill_group(child)  # what a killed command left behind
         self._child = None
-        return child.wait()
+        code = child.wait()
+        _reap_inherited()
+        return code
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         if self._child is None:
@@ -99,6 +101,13 @@ def _die_with(parent: int) -> None:
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
     with suppress(OSError):  # some systems refuse when only a zombie is left in it
         os.killpg(child.pid, signal.SIGKILL)
+
+
+def _reap_inherited() -> None:
+    """As process 1 of a container, this one is given whoever has lost its parent."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 @contextmanager
