@@ -40,7 +40,7 @@ def test_every_relative_link_leads_somewhere(page):
 def test_a_line_of_prose_holds_one_sentence(page):
     prose = _FENCED.sub("", page.read_text()).splitlines()
 
-    several = [line for line in prose if re.match(r"[A-Z].*\w{3}\. [A-Z]", line)]
+    several = [line for line in prose if re.match(r"[A-Z`].*\w{3}\. [A-Z]", line)]
 
     assert not several
 
@@ -140,6 +140,21 @@ def test_every_test_that_shows_a_promise_exists():
 
     assert wanted
     assert [(file, name) for file, name in wanted if name not in _tests(file)] == []
+
+
+def test_every_test_that_a_table_of_faults_names_exists():
+    _, *parts = re.split(r"^\*\*\w+\*\*, `(chaos/test_\w+\.py)`", RELIABILITY, flags=re.MULTILINE)
+    tables = dict(zip(parts[::2], parts[1::2], strict=True))
+    wanted = [(file, name) for file in tables for name in re.findall(r"`(test_\w+)`", tables[file])]
+
+    assert len(tables) == 3
+    assert [(file, name) for file, name in wanted if name not in _tests(file)] == []
+
+
+def test_every_file_of_tests_that_the_promises_name_exists():
+    files = set(re.findall(r"`(\w+/(?:test_)?\w+\.py)\b", RELIABILITY))
+
+    assert [file for file in files if not (ROOT / "tests" / file).exists()] == []
 
 
 def test_every_scenario_of_chaos_is_told():
