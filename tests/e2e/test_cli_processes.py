@@ -11,8 +11,10 @@ import pytest
 from commands import NOWHERE_BROKER, CommandLine
 from cryptography.fernet import Fernet
 from eventually import eventually
+from sqlalchemy import Engine, text
 
 from ifood_actors import simulator as fake
+from ifood_actors.db import transaction
 from ifood_actors.messaging.broker import ladder_broker
 
 pytestmark = pytest.mark.services
@@ -58,7 +60,7 @@ def stopped(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int
     return process.returncode
 
 
-def test_from_an_empty_database_to_stored_records(command, tmp_path):
+def test_from_an_empty_database_to_stored_records(command, tmp_path, engine):
     with running(command, "simulator", "--port", "0", "--accounts", "3") as simulator:
         assert simulator.stdout
         url = simulator.stdout.readline().strip()
@@ -86,9 +88,16 @@ def test_from_an_empty_database_to_stored_records(command, tmp_path):
                 return [run["success"] for run in counts] == [3]
 
             eventually(done, within=60)
+            assert sessions(engine) >= {"ifood-actors scheduler", "ifood-actors worker"}
             assert stopped(worker) == 0
             assert stopped(scheduler, signal.SIGINT) == 0
         assert stopped(simulator) == 0
+
+
+def sessions(engine: Engine) -> set[str]:
+    with transaction(engine) as tx:
+        named = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
+        return set(tx.execute(text(named)).scalars())
 
 
 def test_the_simulator_says_how_to_use_it_and_refuses_a_port_that_is_taken(command):

@@ -17,7 +17,7 @@ def scheduler() -> None:
 
     settings = config.load()
     settings.require_broker_url()
-    with open_database(settings, pool_size=POOL_SIZE) as engine:
+    with open_database(settings, name="scheduler", pool_size=POOL_SIZE) as engine:
         logs.configure(settings.log_level)
         broker = ladder(settings, name="scheduler")
         try:
@@ -41,7 +41,7 @@ def worker() -> None:
     settings = config.load()
     settings.require_broker_url()
     settings.require_encryption_keys()
-    with open_database(settings):
+    with open_database(settings, name="worker"):
         broker = ladder(settings, name="worker")
         try:
             broker.declare_all()
