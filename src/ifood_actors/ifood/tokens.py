@@ -71,7 +71,8 @@ class Tokens:
         self._refused: dict[Credential, str] = {}  # the last of each, which is never used again
         # What interrupts a job (a shutdown, its time limit) is raised in the job's thread, and
         # must not come between an answer and its saving. So renewals run in threads of their own,
-        # which a process that ends waits for.
+        # which a process that ends waits for until it is killed: a scheduler 25 s after its signal,
+        # a worker 29 s. A renewal that takes longer keeps its lock, which ends by itself.
         self._sheltered = ThreadPoolExecutor(_MOST_RENEWALS, thread_name_prefix="tokens")
 
     def token(self, credential: Credential) -> str:
