@@ -39,7 +39,7 @@ ASSUMED_REQUESTS_PER_BLOCK: Final = {"settlements_weekly": 1, "anticipations_dai
 ASSUMED_LATENCY: Final = timedelta(seconds=1)
 
 # The last job of a window ends a moment after it, which is no reason to speak of sharing.
-_NOTICED = timedelta(minutes=1)
+_NOTICED = 0.01  # of the window
 _SOME_MONDAY = date(2026, 1, 5)
 
 
@@ -166,10 +166,11 @@ def _forecast(load: Load, verdicts: Mapping[Load, Capacity], settings: Settings)
         other: (other.start, other.start + verdict.ends_after)
         for other, verdict in verdicts.items()
     }
+    noticed = load.supply.window * _NOTICED
     beside = {
         other.kind
         for other in verdicts
-        if other != load and _overlap(busy[load], busy[other]) > _NOTICED
+        if other != load and _overlap(busy[load], busy[other]) > noticed
     }
     return Forecast(
         load=load,
