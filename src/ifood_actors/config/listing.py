@@ -97,6 +97,7 @@ _PAGE = """\
 
 Settings are environment variables, or lines `NAME=value` of a file `.env` in the current folder.
 The environment wins, and an empty variable counts as not given.
+Only an empty `IFOOD_API_CA_FILE` is an error: it would trust many authorities instead of one.
 An unknown `IFOOD_` variable is an error that names the nearest known one.
 
 Durations are written as `45s`, `10m`, `4h`, `2d` or `1h30m`.

@@ -19,6 +19,7 @@ DOT_ENV = Path(".env")
 CLIENT_SECRET = "client_secret"  # noqa: S105 - a name; used by `apps add`, and kept in no Settings
 SECRETS = ("database_url", "broker_url", "encryption_keys", "web_users", CLIENT_SECRET)
 UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
+NEVER_EMPTY = ("api_ca_file",)  # who wants one authority must not get hundreds by a slip
 LONGEST_QUOTE = 60
 
 
@@ -95,10 +96,11 @@ def _collect(
     dotenv, problems = _read_dotenv(env_file)
     variables = {name: Given(value, ".env") for name, value in dotenv.items()}
     variables |= {name: Given(value, "environment") for name, value in environment.items()}
+    never_empty = {variable(name) for name in NEVER_EMPTY}
     variables = {
         name: item
         for name, item in variables.items()
-        if name.upper().startswith(PREFIX) and item.value.strip()
+        if name.upper().startswith(PREFIX) and (item.value.strip() or name in never_empty)
     }
 
     fields = {variable(name): name for name in (*Settings.model_fields, CLIENT_SECRET)}

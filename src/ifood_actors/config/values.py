@@ -189,6 +189,8 @@ def authorities_file(value: object) -> str:
     import ssl  # noqa: PLC0415 - 20 ms of every command's start, for a setting that few have
 
     path = str(value).strip()
+    if not path:  # OpenSSL would take the machine's authorities
+        raise ValueError("expected a PEM file of certificates")
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:  # not there, not readable; an SSLError for what is no certificate
