@@ -84,8 +84,8 @@ BEGIN
 
   -- Of credentials, only the names and dates are for everybody who reads.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
-    ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions
-    TO ifood_web, ifood_operator, ifood_admin;
+    ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions, ifood_alerts,
+    ifood_schedulers TO ifood_web, ifood_operator, ifood_admin;
   GRANT SELECT (id, name, client_id, kind, created_at, updated_at) ON ifood_apps
     TO ifood_web, ifood_operator;
   GRANT SELECT (id, app_id, name, expires_at, renew_at, renewed_at, refresh_expires_at,
@@ -95,14 +95,17 @@ BEGIN
   -- A person's repair. The trigger does the rest, and writes it into the history.
   GRANT UPDATE (status, scheduled_for, attempts, next_retry_at) ON ifood_jobs TO ifood_operator;
 
-  -- Plan, relay, rescue, renew. RETURNING job_id wants to read it.
+  -- Plan, relay, rescue, renew. RETURNING job_id wants to read it, and the alerts the rest.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_apps TO ifood_scheduler;
   GRANT INSERT ON ifood_runs, ifood_jobs, ifood_job_events TO ifood_scheduler;
-  GRANT SELECT (job_id) ON ifood_job_events TO ifood_scheduler;
+  GRANT SELECT (job_id, at, act, reason, detail) ON ifood_job_events TO ifood_scheduler;
   GRANT UPDATE (planned, complete, window_end) ON ifood_runs TO ifood_scheduler;
   GRANT UPDATE (status, attempts, dispatch_no, dispatched_at, wake_at, locked_at, locked_by,
     lease_expires_at, next_retry_at, finished_at, last_error, error_code, event_no, updated_at)
     ON ifood_jobs TO ifood_scheduler;
+
+  -- Watch, and remember what was told.
+  GRANT SELECT, INSERT, UPDATE ON ifood_alerts, ifood_schedulers TO ifood_scheduler;
 
   -- Claim, renew the lease, store, end.
   GRANT SELECT ON alembic_version, accounts, ifood_jobs, ifood_apps TO ifood_worker;

@@ -28,6 +28,8 @@ DEEPEST = 6  # levels of nested values; what lies deeper is shown as text
 QUIET = {
     # Seven lines, with tracebacks, for each refused connection; the error that is raised says it.
     "pika": logging.CRITICAL,
+    # It may log what it sends, and to whom; whether it arrived, our own line says.
+    "apprise": logging.CRITICAL,
     # A warning for every tick that is swallowed because the one before still runs.
     "apscheduler": logging.ERROR,
     "sqlalchemy": logging.WARNING,

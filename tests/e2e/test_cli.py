@@ -9,7 +9,7 @@ from commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine
 
 KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
 HEAVY = ("dramatiq", "sqlmodel", "sqlalchemy", "httpx", "pydantic", "rich", "structlog")
-GROUPS = ("db", "apps", "accounts", "jobs")
+GROUPS = ("db", "apps", "accounts", "jobs", "alerts")
 ON_THE_DATABASE = (
     ("db", "upgrade"),
     ("db", "check"),
@@ -32,6 +32,7 @@ ON_THE_DATABASE = (
     ("jobs", "cancel", "--kind", "sales"),
     ("jobs", "requeue", "--error-group", "1a2b3c4d"),
     ("errors",),
+    ("alerts", "check"),
     ("export", "sales", "--from", "2026-03-01", "--to", "2026-03-31"),
 )
 WRONG = (
@@ -60,6 +61,8 @@ WRONG = (
     ("status", "--watch", "--json"),
     ("simulator", "--port", "99999"),
     ("demo", "--accounts", "0"),
+    ("alerts",),
+    ("alerts", "check", "--since", "1h"),
     ("config", "--nonsense"),
 )
 

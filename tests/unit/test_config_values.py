@@ -5,7 +5,14 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.config import Window, format_duration, load, mask_url, parse_duration
+from ifood_actors.config import (
+    Window,
+    describe,
+    format_duration,
+    load,
+    mask_url,
+    parse_duration,
+)
 from ifood_actors.errors import UsageError
 
 SECRET = "hunter2"
@@ -36,6 +43,9 @@ def problem(name: str, value: str) -> str:
         ("SALES_WINDOW", "daily 25:00-26:00", "a window"),
         ("SALES_WINDOW", "daily 03:00-03:00", "differs from its start"),
         ("WORKER_MAX_ATTEMPTS", "1.5", "a whole number from 1 to 100"),
+        ("ALERT_PENDING_MAX", "-1", "a whole number from 0"),
+        ("ALERT_FAILURE_RATE", "0.05", "a percentage from 0% to 100%"),
+        ("ALERT_FAILURE_RATE", "101%", "a percentage from 0% to 100%"),
         ("RATE_LIMIT_OAUTH_PER_MINUTE", "21", "from 1 to 20"),
         ("API_ALLOW_HOST", "https://host/", "the name of a host"),
         ("API_CA_FILE", "/nowhere/ca.pem", "a PEM file of certificates (No such file"),
@@ -129,3 +139,15 @@ def test_a_written_duration_reads_back(duration):
 def test_windows_are_read(text, window):
     assert Window.parse(text) == window
     assert Window.parse(str(window)) == window
+
+
+@pytest.mark.parametrize("between", [" ", ",", ", ", ";", "\n"])
+def test_alert_urls_are_told_apart_also_by_what_may_stand_in_one(between):
+    urls = ["mailto://me:hunter2@host?to=a@b,c@d", "slack://a/b/c;d"]
+
+    settings = load({"IFOOD_ALERT_URLS": between.join(urls)}, None)
+
+    assert settings.reveal_alert_urls() == urls
+    assert [row.value_masked for row in describe(settings) if row.name == "IFOOD_ALERT_URLS"] == [
+        "2 address(es), hidden"
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ifood_actors import config
+from ifood_actors.alerts import RULES
 from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus
 
 ROOT = Path(__file__).parents[2]
@@ -170,6 +171,26 @@ def test_the_five_statements_of_the_operators_are_the_ones_that_are_proved():
 
     assert len(statements) == 5
     assert [statement for statement in statements if statement.strip() not in proofs] == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_every_alert_has_its_heading_and_says_what_to_do(rule):
+    headings = re.findall(r"^### (.+)$", OPERATIONS, re.MULTILINE)
+    text = OPERATIONS.split(f"### {rule.heading}\n")[1].split("\n##")[0]
+    row = (
+        rf"^\| \[`{rule.name}`\]\({re.escape(rule.manual.removeprefix('docs/operations.md'))}\) \|"
+    )
+
+    assert headings.count(rule.heading) == 1
+    assert re.findall(r"^\* ([A-Z][a-z ]+):", text, re.MULTILINE) == [
+        "What it means",
+        "How to check",
+        "What to do",
+        "What not to do",
+    ]
+    [times] = re.findall(rf"{row}[^|]+\|(.+)\|$", OPERATIONS, re.MULTILINE)
+    waits = [config.format_duration(span) if span else "at once" for span in (rule.wait, rule.calm)]
+    assert [cell.strip() for cell in times.split("|")] == waits
 
 
 def _tests(files: str) -> set[str]:

@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 from ifood_actors.cli import (
     accounts,
+    alerts,
     apps,
     capacity,
     config,
@@ -50,6 +51,7 @@ app.command("web")(web.web)
 app.command("status")(status.status)
 app.add_typer(jobs.app, name="jobs")
 app.command("errors")(errors.errors)
+app.add_typer(alerts.app, name="alerts")
 app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("simulator")(simulator.simulator)

@@ -15,6 +15,7 @@ from ifood_actors.config.values import format_duration, mask_url
 # Secrets of which no part may be shown: what stands between them, and what they are.
 _COUNTED = {
     "encryption_keys": (",", "key(s)"),
+    "alert_urls": (" ", "address(es)"),
     "web_users": (";", "user(s)"),
 }
 APPS_ADD_ONLY = "the secret that `ifood-actors apps add` stores; read by that command only"

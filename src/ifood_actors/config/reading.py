@@ -17,7 +17,14 @@ from ifood_actors.errors import UsageError
 
 DOT_ENV = Path(".env")
 CLIENT_SECRET = "client_secret"  # noqa: S105 - a name; used by `apps add`, and kept in no Settings
-SECRETS = ("database_url", "broker_url", "encryption_keys", "web_users", CLIENT_SECRET)
+SECRETS = (
+    "database_url",
+    "broker_url",
+    "encryption_keys",
+    "alert_urls",
+    "web_users",
+    CLIENT_SECRET,
+)
 UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
 NEVER_EMPTY = ("api_ca_file",)  # who wants one authority must not get hundreds by a slip
 LONGEST_QUOTE = 60

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Secret
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ifood_actors.config import values
-from ifood_actors.config.values import Window
+from ifood_actors.config.values import Share, Window
 from ifood_actors.errors import UsageError
 
 PREFIX = "IFOOD_"
@@ -47,6 +47,7 @@ def _whole(low: int, high: int) -> BeforeValidator:
 
 DatabaseUrl = Annotated[SecretStr, _secret(values.database_url)]
 BrokerUrl = Annotated[SecretStr, _secret(values.broker_url)]
+AlertUrls = Annotated[SecretStr, _secret(values.alert_urls)]
 FernetKeys = Annotated[SecretStr, _secret(values.fernet_keys)]
 WebUsers = Annotated[SecretStr, _secret(values.web_users)]
 Zone = Annotated[ZoneInfo, BeforeValidator(values.zone)]
@@ -54,6 +55,7 @@ WindowSetting = Annotated[Window, BeforeValidator(values.window)]
 BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
 Host = Annotated[str, BeforeValidator(values.host)]
 AuthoritiesFile = Annotated[str, BeforeValidator(values.authorities_file)]
+ShareSetting = Annotated[Share, BeforeValidator(values.share)]
 BatchSize = Annotated[int | Literal["auto"], BeforeValidator(values.batch_size)]
 Overflow = Annotated[
     Literal["refuse", "extend"], BeforeValidator(values.one_of("refuse", "extend"))
@@ -198,6 +200,21 @@ class Settings(BaseSettings):
         description="folder, of this host alone, in which its processes count together; "
         "it is made if it is missing",
     )
+    alert_urls: Annotated[AlertUrls | None, Unset("none: alerts are logged only")] = Field(
+        None,
+        description="where alerts go: [Apprise](https://github.com/caronc/apprise) URLs, spaces "
+        "or commas between them",
+    )
+    alert_pending_max: Annotated[int, _whole(0, 100_000_000)] = Field(
+        500, description="more pending jobs than that, while one is late, are an alert"
+    )
+    alert_failed_max: Annotated[int, _whole(0, 100_000_000)] = Field(
+        50, description="more failed jobs of the last 24 hours than that are an alert"
+    )
+    alert_failure_rate: ShareSetting = Field(
+        Share.parse("5%"),
+        description="a larger share of failed jobs in the last 24 hours is an alert, by kind",
+    )
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning` or `error`")
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
@@ -257,6 +274,9 @@ class Settings(BaseSettings):
         """Reveal the URLs of the nodes, `;` between them, or raise `UsageError`."""
         example = "amqp://user:password@host:5672/vhost"
         return _reveal(self.broker_url, "BROKER_URL", f"give {example}")
+
+    def reveal_alert_urls(self) -> list[str]:
+        return self.alert_urls.get_secret_value().split() if self.alert_urls else []
 
     def require_encryption_keys(self) -> tuple[str, ...]:
         """Reveal the Fernet keys, newest first, or raise `UsageError`."""

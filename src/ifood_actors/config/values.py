@@ -19,6 +19,10 @@ FERNET_KEY_BYTES = 32
 
 _DURATION = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,7})s)?")
 _WINDOW = re.compile(r"([a-z]+) +([0-9]{2}):([0-9]{2}) *- *([0-9]{2}):([0-9]{2})")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%")
+# What separates URLs may also stand in one.
+_BETWEEN_URLS = re.compile(r"[\s,;]+(?=[A-Za-z][\w+.-]*://)")
+_APPRISE_URL = re.compile(r"[A-Za-z][\w+.-]*://\S+")
 _PASSWORD_IN_QUERY = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 
 
@@ -62,6 +66,24 @@ class Window:
     def __str__(self) -> str:
         day = "daily" if self.weekday is None else WEEKDAYS[self.weekday]
         return f"{day} {self.start:%H:%M}-{self.end:%H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole, from 0 to 1, written in percent."""
+
+    of_one: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Share":
+        """Read `5%` or `0.5%`; the sign is needed, since 0.5 could mean either."""
+        match = _PERCENT.fullmatch(text.strip())
+        if match is None or not 0 <= float(match[1]) <= 100:  # noqa: PLR2004 - percent
+            raise ValueError("expected a percentage from 0% to 100%, such as 5%")
+        return cls(float(match[1]) / 100)
+
+    def __str__(self) -> str:
+        return f"{100 * self.of_one:g}%"
 
 
 def parse_duration(text: str) -> timedelta:
@@ -135,6 +157,20 @@ def batch_size(value: object) -> int | str:
 
 def window(value: object) -> Window:
     return value if isinstance(value, Window) else Window.parse(str(value))
+
+
+def share(value: object) -> Share:
+    return value if isinstance(value, Share) else Share.parse(str(value))
+
+
+def alert_urls(text: str) -> str:
+    """Check that each looks like a URL; which ones Apprise knows, it says at the start."""
+    urls = _BETWEEN_URLS.split(text.strip())
+    for number, url in enumerate(urls, start=1):
+        if not _APPRISE_URL.fullmatch(url):
+            which = f"number {number} of {len(urls)} is none"
+            raise ValueError(f"expected Apprise URLs separated by spaces or commas; {which}")
+    return " ".join(urls)
 
 
 def zone(value: object) -> ZoneInfo:

@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
@@ -14,12 +14,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ifood_actors.alerts import RULES, Notifier, Rule, Watch
 from ifood_actors.config import Settings
 from ifood_actors.errors import IfoodActorsError
 from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.orders import KINDS
 from ifood_actors.planning import planner
+from ifood_actors.scheduler import heartbeat
 from ifood_actors.scheduler.progress import ProgressLog
 from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
@@ -27,19 +29,29 @@ from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
 log = get_logger(__name__)
 
 # Transactions at the same time: one a tick, and the renewer's.
-POOL_SIZE = 6 + AT_A_TIME
+POOL_SIZE = 8 + AT_A_TIME
+_WATCH_EVERY_LOOKS = 6  # of the relay
+_WATCH_AT_LEAST_EVERY = timedelta(minutes=1)  # which is also the default
 # Seconds; the contract says 30.
 STOP_WITHIN = 25
 
 
 class Scheduler:
     """
-    Three ticks: plan what has opened, relay what is due, renew tokens before they are needed.
+    Plans what has opened, relays what is due, renews tokens ahead, and watches over all of it.
 
     Several schedulers do no harm.
     """
 
-    def __init__(self, settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        engine: Engine,
+        outbox: Outbox,
+        rules: Sequence[Rule] = RULES,
+    ) -> None:
+        """Raise UsageError for an address in `IFOOD_ALERT_URLS` that nothing can be sent to."""
         self._settings = settings
         self._engine = engine
         self._actor = f"{planner.SCHEDULER} {socket.gethostname()}:{os.getpid()}"
@@ -50,6 +62,9 @@ class Scheduler:
             max_attempts=settings.worker_max_attempts,
             actor=self._actor,
         )
+        notifier = Notifier(settings.reveal_alert_urls())
+        self._watch = Watch(engine, settings, notifier=notifier, rules=rules)
+        self._beating = False
         self._stopping = Event()
         self._http = http_client(threads=AT_A_TIME, ca_file=settings.api_ca_file)
         # A tick that is late is run once, late; a tick that overruns swallows the next ones.
@@ -67,6 +82,7 @@ class Scheduler:
                 self._tick(f"plan {kind}", partial(self._plan, kind), every=often)
             self._renew_ahead()
             self._tick("progress", ProgressLog(self._engine).run, every=often)
+            self._keep_watch(every=min(_WATCH_EVERY_LOOKS * often, _WATCH_AT_LEAST_EVERY))
         self._ticks.start()
 
     def stop(self) -> None:
@@ -74,6 +90,8 @@ class Scheduler:
         self._stopping.set()
         self._ticks.shutdown()
         self._http.close()
+        if self._beating:
+            _surviving(partial(heartbeat.end, self._engine), name="heartbeat")()
 
     def _tick(self, name: str, tick: Callable[[], object], *, every: timedelta) -> None:
         self._ticks.add_job(
@@ -91,6 +109,14 @@ class Scheduler:
         tokens = fleet_tokens(self._engine, self._settings, http=self._http, limiter=limiter)
         renewer = Renewer(self._engine, self._settings, tokens=tokens)
         self._tick("tokens", renewer.run, every=EVERY)
+
+    def _keep_watch(self, *, every: timedelta) -> None:
+        self._beating = True
+        beat = partial(heartbeat.beat, self._engine)
+        # Before the first look, which would find a host that was silent until now.
+        _surviving(beat, name="heartbeat")()
+        self._tick("heartbeat", beat, every=heartbeat.EVERY)
+        self._tick("alerts", self._watch.run, every=every)
 
     def _plan(self, kind: str) -> None:
         now = datetime.now(UTC)

@@ -1,0 +1,143 @@
+"""
+What fires, since when, and who was told: the table `ifood_alerts`, the same for all schedulers.
+
+Several schedulers write it at once without harm: each looks for itself, and a notice belongs to
+the one that could lock its row.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from ifood_actors.alerts.rules import Finding, Rule
+
+# Longer than any delivery takes; whoever dies within it leaves the notice to the others.
+LOCK: Final = timedelta(minutes=2)
+# An address that takes nothing for so long is wrong, and what it would be told is old.
+GIVE_UP_AFTER: Final = timedelta(days=1)
+
+# A row that had ended begins anew. What is written late by a slow scheduler is no later sight.
+_SEE = text("""
+    INSERT INTO ifood_alerts AS alert (name, subject, firing_since, last_seen, details)
+    VALUES (:name, :subject, :at, :at,
+      jsonb_build_object('text', CAST(:text AS text), 'number', CAST(:number AS text),
+        'limit', CAST(:limit AS text)))
+    ON CONFLICT (name, subject) DO UPDATE SET
+      firing_since = CASE WHEN alert.resolved_at IS NULL THEN alert.firing_since
+        ELSE excluded.firing_since END,
+      owed_to = CASE WHEN alert.resolved_at IS NULL THEN alert.owed_to ELSE '{}' END,
+      last_seen = greatest(alert.last_seen, excluded.last_seen),
+      resolved_at = NULL, details = excluded.details
+    WHERE alert.resolved_at IS NULL OR alert.resolved_at < excluded.last_seen
+""")
+_TOLD = "coalesce(notified_at >= firing_since, false)"
+# One that nobody was told of has nothing to wait for.
+_END = text(f"""
+    UPDATE ifood_alerts AS alert SET resolved_at = :at
+    FROM unnest(CAST(:names AS text[]), CAST(:calms AS interval[])) AS rule(name, calm)
+    WHERE alert.name = rule.name AND resolved_at IS NULL AND last_seen < :at
+      AND (NOT {_TOLD} OR last_seen < :at - calm)
+    RETURNING alert.name, subject, {_TOLD} AS told
+""")
+_TAKE = text(f"""
+    WITH owed AS (
+      SELECT alert.name, subject, owed_to <> '{{}}' AND CASE WHEN resolved_at IS NULL THEN {_TOLD}
+          ELSE notified_at >= resolved_at END AS again
+      FROM ifood_alerts AS alert
+      JOIN unnest(CAST(:names AS text[]), CAST(:waits AS interval[])) AS rule(name, wait)
+        ON alert.name = rule.name
+      WHERE (locked_until IS NULL OR locked_until < clock_timestamp())
+        AND coalesce(resolved_at, last_seen) > clock_timestamp() - :give_up AND (
+          resolved_at IS NULL AND NOT {_TOLD} AND last_seen - firing_since >= wait
+          OR resolved_at IS NOT NULL AND {_TOLD} AND notified_at < resolved_at
+          OR owed_to <> '{{}}' AND notified_at > clock_timestamp() - :give_up)
+      ORDER BY alert.name, subject FOR UPDATE OF alert SKIP LOCKED)
+    UPDATE ifood_alerts AS alert SET locked_until = clock_timestamp() + :lock
+    FROM owed WHERE alert.name = owed.name AND alert.subject = owed.subject
+    RETURNING alert.name, alert.subject, firing_since, resolved_at, details,
+      CASE WHEN again THEN owed_to END AS owed_to
+""")
+# Only if it is still the same alert; if not, the lock ends by itself.
+_TELL = text("""
+    UPDATE ifood_alerts SET locked_until = NULL,
+      notified_at = CASE WHEN :told THEN clock_timestamp() ELSE notified_at END,
+      owed_to = CASE WHEN :told THEN CAST(:owed_to AS text[]) ELSE owed_to END
+    WHERE name = :name AND subject = :subject AND firing_since = :firing_since
+      AND resolved_at IS NOT DISTINCT FROM CAST(:resolved_at AS timestamptz)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """
+    One start, or with `resolved_at` one end, that this scheduler has to deliver.
+
+    `owed_to` names the addresses that did not take it before; None is all of them.
+    """
+
+    name: str
+    subject: str
+    firing_since: datetime
+    resolved_at: datetime | None
+    details: dict[str, Any]
+    owed_to: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An alert that is over; `told` says whether its start was."""
+
+    name: str
+    subject: str
+    told: bool
+
+
+def see(
+    tx: Connection, findings: Iterable[Finding], *, answered: Sequence[Rule], at: datetime
+) -> list[Ended]:
+    """
+    Remember what fires at `at`, and give what has ended.
+
+    Rules that are not among `answered` could not be asked: theirs stay as they are.
+    """
+    # In one order, so that two schedulers wait for each other and do not deadlock.
+    for finding in sorted(findings, key=lambda each: (each.name, each.subject)):
+        values = {
+            "name": finding.name,
+            "subject": finding.subject,
+            "text": finding.text,
+            "number": finding.number,
+            "limit": finding.limit,
+        }
+        tx.execute(_SEE, {**values, "at": at})
+    calms = {"names": [r.name for r in answered], "calms": [r.calm for r in answered]}
+    return [Ended(**row) for row in tx.execute(_END, {**calms, "at": at}).mappings()]
+
+
+def take(tx: Connection, rules: Sequence[Rule]) -> list[Notice]:
+    """Take the notices that are owed and that no other scheduler delivers; for two minutes."""
+    waits = {"names": [r.name for r in rules], "waits": [r.wait for r in rules]}
+    rows = tx.execute(_TAKE, {**waits, "lock": LOCK, "give_up": GIVE_UP_AFTER}).mappings()
+    return [_notice(dict(row)) for row in rows]
+
+
+def tell(
+    tx: Connection, notices: Iterable[Notice], *, owed_to: Collection[str], told: bool
+) -> None:
+    """Note that the notices were delivered, but for `owed_to`; if not `told`, to nobody."""
+    for notice in notices:
+        values = {
+            "name": notice.name,
+            "subject": notice.subject,
+            "firing_since": notice.firing_since,
+            "resolved_at": notice.resolved_at,
+        }
+        tx.execute(_TELL, {**values, "owed_to": list(owed_to), "told": told})
+
+
+def _notice(row: dict[str, Any]) -> Notice:
+    owed_to = row.pop("owed_to")
+    return Notice(**row, owed_to=None if owed_to is None else tuple(owed_to))

@@ -1,0 +1,47 @@
+"""The tables of `alerts/`: what fires and who was told, and the schedulers' signs of life."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, Column, DateTime, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
+
+
+def _instant(*, nullable: bool = True) -> Column[datetime]:
+    return Column(DateTime(timezone=True), nullable=nullable)
+
+
+class Alert(SQLModel, table=True):
+    """
+    One rule and what it fires about; the row of the last time stays, and is used again.
+
+    The start has been told once `notified_at` is not before `firing_since`, the end once it is not
+    before `resolved_at`.
+    """
+
+    __tablename__ = "ifood_alerts"
+
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    subject: str = Field(sa_column=Column(Text, primary_key=True))
+    firing_since: datetime = Field(sa_column=_instant(nullable=False))
+    last_seen: datetime = Field(sa_column=_instant(nullable=False))
+    notified_at: datetime | None = Field(default=None, sa_column=_instant())
+    resolved_at: datetime | None = Field(default=None, sa_column=_instant())
+    details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    # Until then one scheduler delivers a notice, and no other does.
+    locked_until: datetime | None = Field(default=None, sa_column=_instant())
+    # Fingerprints of the addresses that did not take the latest notice, although others did.
+    owed_to: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default="{}"))
+
+
+class SchedulerHost(SQLModel, table=True):
+    """When a scheduler of this host was last alive; `stopped_at` says that it was told to end."""
+
+    __tablename__ = "ifood_schedulers"
+
+    host: str = Field(sa_column=Column(Text, primary_key=True))
+    seen_at: datetime = Field(sa_column=_instant(nullable=False))
+    stopped_at: datetime | None = Field(default=None, sa_column=_instant())

@@ -1,0 +1,171 @@
+"""
+What the rules ask: one small question each, to Postgres or to RabbitMQ.
+
+A question gives rows `subject, value` and whatever else the rule's text shows. Each reads by an
+index, or a table of few rows: they are asked every minute.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from ifood_actors.alerts.rules import ALL, Reading
+from ifood_actors.config import Settings
+from ifood_actors.ledger import JobStatus
+from ifood_actors.messaging.orders import KINDS, queue_name
+from ifood_actors.messaging.queues import QueueState
+from ifood_actors.messaging.topology import UNROUTABLE, dead_letter_name
+from ifood_actors.planning.cadence import DAY
+from ifood_actors.planning.planner import cadences
+
+# The slot of a job that is due: an age that begins anew with each attempt would hide a stuck one.
+_DUE_SLOT = (
+    "scheduled_for) FILTER (WHERE scheduled_for <= now() AND coalesce(next_retry_at <= now(), true)"
+)
+# As the statement that operators know; the slot is there for the index.
+_OF_A_DAY = """
+    FROM ifood_jobs WHERE job_type = ANY(:kinds) AND status = ANY(:statuses)
+      AND scheduled_for > now() - INTERVAL '48 hours'
+      AND created_at > now() - INTERVAL '24 hours'
+"""
+
+SQL: Final = {
+    # A run that has just been planned has more pending jobs than any limit, and nothing is wrong.
+    "JobsPending": f"""
+        SELECT '{ALL}' AS subject, count(*) AS value FROM ifood_jobs
+        WHERE job_type = ANY(:kinds) AND status = 'pending'
+        HAVING min({_DUE_SLOT}) < now() - INTERVAL '1 minute'
+    """,
+    "JobsFailed": f"""
+        SELECT '{ALL}' AS subject, count(*) FILTER (WHERE status = 'failed') AS value {_OF_A_DAY}
+    """,
+    "FailureRate": f"""
+        SELECT job_type AS subject, count(*) FILTER (WHERE status = 'failed') AS failed,
+          count(*) AS jobs,
+          count(*) FILTER (WHERE status = 'failed')::float8 / count(*) AS value
+        {_OF_A_DAY} GROUP BY job_type
+    """,
+    # Of 20 jobs or fewer, the ones that run or wait for another attempt are already a share.
+    "RunBehind": f"""
+        SELECT job_type AS subject, behind, behind::float8 / greatest(jobs, 1) AS value FROM (
+          SELECT job_type, count(*) AS behind FROM ifood_jobs
+          WHERE job_type = ANY(:kinds) AND status IN ('pending', 'running')
+            AND scheduled_for <= now()
+          GROUP BY job_type HAVING count(*) > 20) AS late
+        LEFT JOIN (SELECT job_type, count(*) AS jobs {_OF_A_DAY} GROUP BY job_type) AS day
+          USING (job_type)
+    """,
+    "JobOverdue": f"""
+        SELECT job_type AS subject,
+          extract(epoch FROM now() - min({_DUE_SLOT}))::float8 AS value
+        FROM ifood_jobs WHERE job_type = ANY(:kinds) AND status = 'pending'
+        GROUP BY job_type HAVING min({_DUE_SLOT}) IS NOT NULL
+    """,
+    # A host that is gone for good is forgotten after a day; no host at all counts as one.
+    "SchedulerSilent": f"""
+        SELECT host AS subject, extract(epoch FROM now() - seen_at)::float8 AS value
+        FROM ifood_schedulers WHERE stopped_at IS NULL AND seen_at > now() - INTERVAL '1 day'
+        UNION ALL
+        SELECT '{ALL}', coalesce(extract(epoch FROM now() - max(seen_at))::float8, 86400)
+        FROM ifood_schedulers
+    """,
+    "AuthorizationExpiring": """
+        SELECT app.name || ', ' || held.name AS subject,
+          extract(epoch FROM held.refresh_expires_at - now())::float8 AS value
+        FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
+        WHERE held.refresh_expires_at IS NOT NULL AND held.needs_authorization_since IS NULL
+        ORDER BY value LIMIT 100
+    """,
+    "AuthorizationRefused": """
+        SELECT app.name || ', ' || held.name AS subject,
+          extract(epoch FROM now() - coalesce(held.needs_authorization_since, held.refused_at)
+            )::float8 AS value,
+          coalesce(held.refused_reason, 'the owner has to authorize anew') AS reason
+        FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
+        WHERE held.needs_authorization_since IS NOT NULL OR held.refused_at >= app.updated_at
+        ORDER BY value DESC LIMIT 100
+    """,
+    # Of fewer than 20 requests, one 429 would already be a share.
+    "Throttled": f"""
+        SELECT '{ALL}' AS subject, throttled / (throttled + answered)::float8 AS value FROM (
+          SELECT count(*) FILTER (WHERE act = 'snooze' AND reason LIKE '429 %') AS throttled,
+            coalesce(sum((detail ->> 'requests')::int) FILTER (WHERE act = 'succeed'), 0)
+              AS answered
+          FROM ifood_job_events WHERE at > now() - INTERVAL '15 minutes') AS requests
+        WHERE throttled + answered >= 20
+    """,
+    "BreakerOpen": """
+        SELECT app.name AS subject, max(held.failures) AS value
+        FROM ifood_limits AS held JOIN ifood_apps AS app ON app.id = held.app_id GROUP BY app.name
+    """,
+    "AccountsStale": """
+        SELECT kind AS subject, count(*) AS value,
+          array_to_string((array_agg(account.name ORDER BY account.name))[1:3], ', ') AS accounts
+        FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
+        JOIN accounts AS account
+          ON account.active AND account.created_at < now() - feed.patience
+        WHERE NOT EXISTS (
+          SELECT FROM ifood_jobs AS job WHERE job.job_type = feed.kind
+            AND job.account_id = account.id
+            AND job.job_day >= (now() - feed.patience)::date - 2
+            AND job.status = 'success' AND job.finished_at > now() - feed.patience)
+        GROUP BY kind
+    """,
+    "HistoryLarge": f"""
+        SELECT '{ALL}' AS subject, sum(pg_total_relation_size(relid)) AS value FROM (
+          SELECT relid FROM pg_partition_tree('ifood_job_events')
+          UNION SELECT CAST('ifood_job_events' AS regclass)
+        ) AS part
+    """,
+}
+ON_THE_BROKER: Final = ("NoWorker", "DeadLetters", "UnroutableOrders")
+
+
+def ask_postgres(connection: Connection, name: str, settings: Settings) -> list[Reading]:
+    """Ask the question of the rule `name`."""
+    statement = text(SQL[name])
+    bound = {key: value for key, value in _values(settings).items() if f":{key}" in SQL[name]}
+    return [_reading(dict(row)) for row in connection.execute(statement, bound).mappings()]
+
+
+def queue_names() -> list[str]:
+    """Name the queues that the rules look at."""
+    work = [queue_name(kind) for kind in KINDS]
+    return [*work, *map(dead_letter_name, work), UNROUTABLE]
+
+
+def ask_queues(queues: Sequence[QueueState], name: str) -> list[Reading]:
+    """Answer the question of the rule `name` from what RabbitMQ said of `queue_names`."""
+    match name:
+        case "NoWorker":
+            work = {queue_name(kind) for kind in KINDS}
+            return [
+                Reading(queue.name, queue.consumers, {"ready": f"{queue.ready:,}"})
+                for queue in queues
+                if queue.name in work
+            ]
+        case "DeadLetters":
+            return _ready(queue for queue in queues if queue.name.endswith(dead_letter_name("")))
+        case _:
+            return _ready(queue for queue in queues if queue.name == UNROUTABLE)
+
+
+def _ready(queues: Iterable[QueueState]) -> list[Reading]:
+    return [Reading(queue.name, queue.ready) for queue in queues]
+
+
+def _reading(row: dict[str, object]) -> Reading:
+    subject, value = str(row.pop("subject")), row.pop("value")
+    return Reading(subject, float(str(value)), row)
+
+
+def _values(settings: Settings) -> dict[str, object]:
+    windows = {kind: cadence.window for kind, cadence in cadences(settings).items()}
+    distances = [DAY if window.weekday is None else 7 * DAY for window in windows.values()]
+    return {
+        "kinds": list(windows),
+        "statuses": [status.value for status in JobStatus],
+        # As long as it is from one window to the next, and a day to repair what failed.
+        "patience": [distance + DAY for distance in distances],
+    }

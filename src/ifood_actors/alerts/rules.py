@@ -1,0 +1,232 @@
+"""
+The alert rules as data, and their pure evaluation; `questions.py` asks for the numbers.
+
+infra/prometheus/rules.yml holds the same conditions, and docs/operations.md what to do about each.
+"""
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Literal
+
+from ifood_actors.config import Settings, format_duration
+from ifood_actors.ifood.closures import BREAKS_AFTER
+
+Unit = Literal["count", "seconds", "share", "bytes"]
+
+ALL: Final = "all"  # the subject of what is not one kind's, queue's or application's
+MANUAL: Final = "docs/operations.md"
+
+_BEHIND_SHARE = 0.10
+_OVERDUE = timedelta(minutes=30)
+_SILENT = timedelta(minutes=2)
+_REFRESH_SOON = timedelta(hours=36)  # an idle refresh token of 168 h is renewed on its third day
+_THROTTLED_SHARE = 0.10
+_HISTORY_BYTES = 20 * 2**30
+_SHORT, _LONG = timedelta(minutes=5), timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One number about one subject; `facts` are further columns that a text may show."""
+
+    subject: str
+    value: float
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    A number, a limit, and how long it takes until somebody is told.
+
+    `says` is the text, with `{number}`, `{subject}` and the names of facts in it. The start is told
+    once the rule has fired for `wait`, the end once it has not for `calm`: a value that flaps is
+    one alert. `heading` is the one in docs/operations.md.
+    """
+
+    name: str
+    heading: str
+    says: str
+    limit: Callable[[Settings], float]
+    unit: Unit = "count"
+    fires: Callable[[float, float], bool] = operator.gt
+    wait: timedelta = timedelta()
+    calm: timedelta = _SHORT
+
+    @property
+    def manual(self) -> str:
+        """Where the heading is: `docs/operations.md#too-many-pending-jobs`."""
+        words = "".join(c for c in self.heading.lower() if c.isalnum() or c in " -_")
+        return f"{MANUAL}#{words.replace(' ', '-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fires, and about what; `number` and `limit` are texts with their unit."""
+
+    name: str
+    subject: str
+    text: str
+    number: str
+    limit: str
+    manual: str
+
+
+def evaluate(rule: Rule, readings: Iterable[Reading], settings: Settings) -> list[Finding]:
+    """Give what fires now, however long it has."""
+    limit = rule.limit(settings)
+    return [
+        _finding(rule, reading, limit) for reading in readings if rule.fires(reading.value, limit)
+    ]
+
+
+def _finding(rule: Rule, reading: Reading, limit: float) -> Finding:
+    number = _shown(reading.value, rule.unit)
+    return Finding(
+        name=rule.name,
+        subject=reading.subject,
+        text=rule.says.format(number=number, subject=reading.subject, **reading.facts),
+        number=number,
+        limit=_shown(limit, rule.unit),
+        manual=rule.manual,
+    )
+
+
+def _shown(value: float, unit: Unit) -> str:
+    match unit:
+        case "count":
+            return f"{value:,.0f}"
+        case "seconds":
+            return format_duration(timedelta(seconds=max(value, 0)))
+        case "share":
+            return f"{100 * value:.3g}%"
+        case "bytes":
+            return f"{value / 2**30:,.1f} GiB"
+
+
+def _at(limit: float) -> Callable[[Settings], float]:
+    return lambda _: limit
+
+
+RULES: Final = (
+    Rule(
+        "JobsPending",
+        "Too many pending jobs",
+        "{number} jobs are pending, and the first of them should have started",
+        lambda settings: settings.alert_pending_max,
+        wait=_SHORT,
+    ),
+    Rule(
+        "JobsFailed",
+        "Too many failed jobs",
+        "{number} jobs of the last 24 hours have failed",
+        lambda settings: settings.alert_failed_max,
+        calm=_LONG,
+    ),
+    Rule(
+        "FailureRate",
+        "High failure rate",
+        "{number} of the jobs of the last 24 hours have failed: {failed} of {jobs}",
+        lambda settings: settings.alert_failure_rate.of_one,
+        unit="share",
+        wait=_SHORT,
+        calm=_LONG,
+    ),
+    Rule(
+        "RunBehind",
+        "A run is behind its schedule",
+        "{behind} jobs should have started and have not ended: {number} of those of a day",
+        _at(_BEHIND_SHARE),
+        unit="share",
+        wait=timedelta(minutes=15),
+    ),
+    Rule(
+        "JobOverdue",
+        "A job is overdue",
+        "the slot of a pending job passed {number} ago",
+        _at(_OVERDUE.total_seconds()),
+        unit="seconds",
+        wait=_SHORT,
+    ),
+    Rule(
+        "SchedulerSilent",
+        "A scheduler is silent",
+        "no sign of life for {number}",
+        _at(_SILENT.total_seconds()),
+        unit="seconds",
+    ),
+    Rule(
+        "NoWorker",
+        "No worker on a queue",
+        "{number} workers take orders, {ready} orders wait",
+        _at(1),
+        fires=operator.lt,
+        wait=timedelta(minutes=2),
+        calm=timedelta(minutes=1),
+    ),
+    Rule(
+        "DeadLetters",
+        "Dead letters",
+        "{number} messages could not be taken by any worker",
+        _at(0),
+    ),
+    Rule(
+        "UnroutableOrders",
+        "Unroutable orders",
+        "{number} orders left the delay ladder and found no queue",
+        _at(0),
+    ),
+    Rule(
+        "AuthorizationExpiring",
+        "An authorization is about to end",
+        "its refresh token ends in {number}, and nobody could renew it",
+        _at(_REFRESH_SOON.total_seconds()),
+        unit="seconds",
+        fires=operator.lt,
+        wait=_SHORT,
+    ),
+    Rule(
+        "AuthorizationRefused",
+        "iFood refuses an authorization",
+        "iFood has refused it for {number}: {reason}",
+        _at(0),
+        unit="seconds",
+        fires=operator.ge,
+        calm=timedelta(minutes=1),
+    ),
+    Rule(
+        "Throttled",
+        "iFood throttles",
+        "{number} of the requests of the last 15 minutes were answered by 429",
+        _at(_THROTTLED_SHARE),
+        unit="share",
+        wait=_SHORT,
+        calm=_LONG,
+    ),
+    Rule(
+        "BreakerOpen",
+        "iFood is away",
+        "the breaker is open since {number} deliveries in a row have failed at iFood",
+        _at(BREAKS_AFTER),
+        fires=operator.ge,
+    ),
+    Rule(
+        "AccountsStale",
+        "Accounts without fresh data",
+        "{number} active accounts have no fresh data, such as {accounts}",
+        _at(0),
+        wait=timedelta(minutes=30),
+        calm=_LONG,
+    ),
+    Rule(
+        "HistoryLarge",
+        "The history is large",
+        "the table of the history takes {number}",
+        _at(_HISTORY_BYTES),
+        unit="bytes",
+        wait=_SHORT,
+        calm=_LONG,
+    ),
+)

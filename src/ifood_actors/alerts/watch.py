@@ -1,0 +1,131 @@
+"""One look at everything that has a rule, and one round of a scheduler: look, remember, tell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy import Connection, Engine
+
+from ifood_actors.alerts import memory
+from ifood_actors.alerts.memory import Ended, Notice
+from ifood_actors.alerts.notices import Notifier, body_of, title_of
+from ifood_actors.alerts.questions import ON_THE_BROKER, ask_postgres, ask_queues, queue_names
+from ifood_actors.alerts.rules import RULES, Finding, Rule, evaluate
+from ifood_actors.config import Settings
+from ifood_actors.db import database_now, repeated, transaction
+from ifood_actors.errors import ServiceUnavailable
+from ifood_actors.logs import get_logger
+from ifood_actors.messaging.queues import QueueState, queue_states
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What fires now, and the rules that could be asked."""
+
+    findings: list[Finding]
+    answered: list[Rule]
+
+
+def look(
+    tx: Connection,
+    queues: Sequence[QueueState] | None,
+    settings: Settings,
+    *,
+    rules: Sequence[Rule] = RULES,
+) -> Look:
+    """Evaluate the rules once; without `queues` those that ask RabbitMQ are left out."""
+    answered = [rule for rule in rules if queues is not None or rule.name not in ON_THE_BROKER]
+    findings = []
+    for rule in answered:
+        on_the_broker = queues is not None and rule.name in ON_THE_BROKER
+        readings = (
+            ask_queues(queues or (), rule.name)
+            if on_the_broker
+            else ask_postgres(tx, rule.name, settings)
+        )
+        findings += evaluate(rule, readings, settings)
+    return Look(findings, answered)
+
+
+def look_at_queues(settings: Settings) -> list[QueueState]:
+    """Ask RabbitMQ. Raises ServiceUnavailable, and UsageError without a URL."""
+    return queue_states(settings.require_broker_url(), queue_names())
+
+
+class Watch:
+    """The tick that watches; several of them, on any number of hosts, tell everything once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        notifier: Notifier,
+        rules: Sequence[Rule] = RULES,
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._notifier = notifier
+        self._rules = rules
+
+    def run(self) -> None:
+        """Look, remember what was seen, deliver what is owed."""
+        queues = self._queues()
+
+        def remember(tx: Connection) -> list[Ended]:
+            at = database_now(tx)
+            seen = look(tx, queues, self._settings, rules=self._rules)
+            return memory.see(tx, seen.findings, answered=seen.answered, at=at)
+
+        for ended in repeated(self._engine, remember):
+            log.info("alert.ended", alert=ended.name, subject=ended.subject, told=ended.told)
+        self._tell()
+
+    def _queues(self) -> list[QueueState] | None:
+        if self._settings.broker_url is None:  # the demo's, in this process
+            return None
+        try:
+            return look_at_queues(self._settings)
+        except ServiceUnavailable as error:
+            log.warning("alerts.queues_unknown", reason=str(error))
+            return None
+
+    def _tell(self) -> None:
+        """Deliver with no transaction open; one message for all that a rule has to say."""
+        with transaction(self._engine) as tx:
+            owed = memory.take(tx, self._rules)
+        rules = {rule.name: rule for rule in self._rules}
+        for (name, _, _), group in groupby(sorted(owed, key=_together), key=_together):
+            self._deliver(rules[name], list(group))
+
+    def _deliver(self, rule: Rule, notices: list[Notice]) -> None:
+        resolved = notices[0].resolved_at is not None
+        before = notices[0].owed_to
+        to = self._notifier.addresses if before is None else before
+        for notice in notices if before is None else ():
+            _log(notice)
+        failed = self._notifier.deliver(
+            title_of(rule, notices),
+            body_of(rule, notices, zone=self._settings.timezone),
+            resolved=resolved,
+            to=to,
+        )
+        if failed:
+            log.warning("alerts.not_delivered", alert=rule.name, addresses=len(failed))
+        told = not failed or len(failed) < len(to)
+        with transaction(self._engine) as tx:
+            memory.tell(tx, notices, owed_to=failed, told=told)
+
+
+def _together(notice: Notice) -> tuple[str, bool, tuple[str, ...]]:
+    return notice.name, notice.resolved_at is not None, notice.owed_to or ()
+
+
+def _log(notice: Notice) -> None:
+    facts = {"alert": notice.name, "subject": notice.subject, **notice.details}
+    if notice.resolved_at:
+        log.info("alert.resolved", **facts)
+    else:
+        log.error("alert.firing", **facts)

@@ -1,0 +1,29 @@
+"""The scheduler's sign of life: one row for each host, which the alerts of the others look at."""
+
+import socket
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Engine, text
+
+from ifood_actors.db import transaction
+
+EVERY: Final = timedelta(seconds=15)  # silence is an alert after two minutes
+
+_BEAT = text("""
+    INSERT INTO ifood_schedulers (host, seen_at) VALUES (:host, clock_timestamp())
+    ON CONFLICT (host) DO UPDATE SET seen_at = excluded.seen_at, stopped_at = NULL
+""")
+_END = text("UPDATE ifood_schedulers SET stopped_at = clock_timestamp() WHERE host = :host")
+
+
+def beat(engine: Engine) -> None:
+    """Be alive. Schedulers of one host share a row: while one lives, the host is not silent."""
+    with transaction(engine) as tx:
+        tx.execute(_BEAT, {"host": socket.gethostname()})
+
+
+def end(engine: Engine) -> None:
+    """Be gone on purpose."""
+    with transaction(engine) as tx:
+        tx.execute(_END, {"host": socket.gethostname()})

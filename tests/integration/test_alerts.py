@@ -1,0 +1,460 @@
+"""Every alert fires and resolves, through Apprise to a real webhook, once, from two schedulers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pika
+import pytest
+from builders import make_accounts, make_app, make_jobs
+from eventually import eventually
+from sqlalchemy import Engine, text
+from webhook import Webhook, webhook
+
+from ifood_actors.alerts import RULES, Notifier, Watch
+from ifood_actors.config import Settings
+from ifood_actors.db import connect, transaction
+from ifood_actors.messaging import topology
+from ifood_actors.messaging.broker import LadderBroker, ladder_broker
+from ifood_actors.messaging.orders import KINDS, queue_name
+from ifood_actors.scheduler.main import Scheduler
+
+pytestmark = pytest.mark.services
+
+WORK = [queue_name(kind) for kind in KINDS]
+HEADINGS = {rule.name: rule.heading for rule in RULES}
+# As they are, but at once; the length of the waits has tests of its own.
+QUICK = tuple(replace(rule, wait=timedelta(), calm=timedelta()) for rule in RULES)
+
+
+@dataclass(frozen=True)
+class World:
+    engine: Engine
+    broker: LadderBroker
+    broker_url: str
+    app: Any
+
+    def sql(self, statement: str, **values: object) -> None:
+        with transaction(self.engine) as tx:
+            # Nothing is a person's repair here: no trigger wakes or forbids anything.
+            tx.execute(text("SET LOCAL session_replication_role = replica"))
+            tx.execute(text(statement), values)
+
+    def channel(self) -> Any:
+        return pika.BlockingConnection(pika.URLParameters(self.broker_url)).channel()
+
+    def publish(self, queue: str) -> None:
+        self.broker.channel.basic_publish("", queue, b"a message")
+
+    def purge(self, queue: str) -> None:
+        self.broker.channel.queue_purge(queue)
+
+
+class Quiet:
+    """An outbox that says yes: what is dispatched is no concern of these tests."""
+
+    def enqueue_many(self, messages):
+        list(messages)
+
+
+@pytest.fixture
+def settings(database_url, broker_url):
+    return Settings.model_validate(
+        {
+            "database_url": database_url,
+            "broker_url": broker_url,
+            "worker_poll_interval_ms": 100,
+            "alert_pending_max": 5,
+            "alert_failed_max": 5,
+        }
+    )
+
+
+@pytest.fixture
+def world(engine, broker_url) -> Iterator[World]:
+    broker = ladder_broker(broker_url, middleware=[])
+    for queue in WORK:
+        broker.declare_queue(queue)
+    broker.declare_all()
+    yield World(engine, broker, broker_url, make_app(engine))
+    broker.close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    with webhook() as hook:
+        yield hook
+
+
+class Counted:
+    """A watch that counts how often it has looked and told."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self.rounds = 0
+
+    def run(self) -> None:
+        self._watch.run()
+        self.rounds += 1
+
+
+@contextmanager
+def schedulers(settings: Settings, *, rules=QUICK) -> Iterator[Callable[[], None]]:
+    """Two, each with connections of its own, as on two hosts; gives what waits for two rounds."""
+    engines = [connect(settings.require_database_url(), application_name="two") for _ in range(2)]
+    running = [Scheduler(settings, engine=own, outbox=Quiet(), rules=rules) for own in engines]
+    watches = [Counted(each._watch) for each in running]
+    for each, watch in zip(running, watches, strict=True):
+        each._watch = watch  # type: ignore[assignment] # it runs as the one behind it
+        each.start()
+
+    def two_rounds() -> None:
+        wanted = [watch.rounds + 2 for watch in watches]
+        done = list(zip(watches, wanted, strict=True))
+        eventually(lambda: all(watch.rounds >= rounds for watch, rounds in done), within=20)
+
+    try:
+        yield two_rounds
+    finally:
+        for each in running:
+            each.stop()
+        for own in engines:
+            own.dispose()
+
+
+def jobs(world: World, *, count: int, status: str, slot: str = "0 s", **columns: str) -> None:
+    make_jobs(world.engine, count)
+    changes = "".join(f", {name} = {value}" for name, value in columns.items())
+    wake = "wake_at" if status in {"pending", "running"} else "NULL"
+    world.sql(
+        f"UPDATE ifood_jobs SET status = '{status}', wake_at = {wake},"
+        f" scheduled_for = now() - INTERVAL '{slot}'{changes}"
+    )
+
+
+def no_jobs(world: World) -> None:
+    world.sql("DELETE FROM ifood_jobs")
+
+
+def workers(world: World) -> Callable[[], None]:
+    """Consume from every work queue; gives what ends it."""
+    channel = world.channel()
+    for queue in WORK:
+        channel.basic_consume(queue, lambda *_: None)
+
+    def close() -> None:
+        channel.connection.close()
+
+    return close
+
+
+def limits(world: World, failures: int) -> None:
+    world.sql(
+        "INSERT INTO ifood_limits (app_id, endpoint_group, next_free_at, failures)"
+        " VALUES (:app, 'financial', now(), :failures)"
+        " ON CONFLICT (app_id, endpoint_group) DO UPDATE SET failures = :failures",
+        app=world.app,
+        failures=failures,
+    )
+
+
+def authorization(world: World, **columns: str) -> None:
+    names, values = ", ".join(columns), ", ".join(columns.values())
+    world.sql(
+        f"INSERT INTO ifood_authorizations (app_id, name, {names})"
+        f" VALUES (:app, 'Maria', {values})",
+        app=world.app,
+    )
+
+
+def throttled(world: World) -> None:
+    world.sql(
+        "INSERT INTO ifood_job_events"
+        " (job_id, event_no, at, act, to_status, attempt, actor, reason)"
+        " SELECT gen_random_uuid(), 1, now(), 'snooze', 'pending', 1, 'w', '429 Too many requests'"
+        " FROM generate_series(1, 30)"
+    )
+
+
+def much_history(world: World) -> None:
+    world.sql(
+        "INSERT INTO ifood_job_events (job_id, event_no, at, act, to_status, attempt, actor)"
+        " SELECT gen_random_uuid(), 1, now(), 'plan', 'pending', 1, 'w'"
+        " FROM generate_series(1, 20000)"
+    )
+
+
+def stale_account(world: World) -> None:
+    make_accounts(world.engine)
+    world.sql("UPDATE accounts SET created_at = now() - INTERVAL '30 days'")
+
+
+def silent(world: World) -> None:
+    world.sql(
+        "INSERT INTO ifood_schedulers (host, seen_at)"
+        " VALUES ('another-host', now() - INTERVAL '5 minutes')"
+    )
+
+
+# Each: what makes it fire, what ends it, the subject, and the number and limit that people read.
+CASES = {
+    "JobsPending": (
+        lambda w: jobs(w, count=6, status="pending", slot="2 min"),
+        no_jobs,
+        ("all", "6 jobs are pending", "limit 5"),
+    ),
+    "JobsFailed": (
+        lambda w: jobs(w, count=6, status="failed"),
+        no_jobs,
+        ("all", "6 jobs of the last 24 hours have failed", "limit 5"),
+    ),
+    "FailureRate": (
+        lambda w: jobs(w, count=4, status="failed"),
+        lambda w: w.sql("UPDATE ifood_jobs SET status = 'success'"),
+        ("sales", "100% of the jobs", "limit 5%"),
+    ),
+    "RunBehind": (
+        lambda w: jobs(w, count=21, status="running", locked_at="now()"),
+        no_jobs,
+        ("sales", "21 jobs should have started and have not ended: 100%", "limit 10%"),
+    ),
+    "JobOverdue": (
+        lambda w: jobs(w, count=1, status="pending", slot="40 min"),
+        no_jobs,
+        ("sales", "passed 40m", "limit 30m"),
+    ),
+    "SchedulerSilent": (
+        silent,
+        lambda w: w.sql("UPDATE ifood_schedulers SET seen_at = now()"),
+        ("another-host", "no sign of life for 5m", "limit 2m"),
+    ),
+    "DeadLetters": (
+        lambda w: w.publish("ifood.sales.XQ"),
+        lambda w: w.purge("ifood.sales.XQ"),
+        ("ifood.sales.XQ", "1 messages", "limit 0"),
+    ),
+    "UnroutableOrders": (
+        lambda w: w.publish(topology.UNROUTABLE),
+        lambda w: w.purge(topology.UNROUTABLE),
+        (topology.UNROUTABLE, "1 orders", "limit 0"),
+    ),
+    "AuthorizationExpiring": (
+        lambda w: authorization(w, refresh_expires_at="now() + INTERVAL '10 h 30 s'"),
+        lambda w: w.sql(
+            "UPDATE ifood_authorizations SET refresh_expires_at = now() + interval '7d'"
+        ),
+        ("app, Maria", "ends in 10h", "limit 1d12h"),
+    ),
+    "AuthorizationRefused": (
+        lambda w: authorization(w, needs_authorization_since="now() - INTERVAL '2 h'"),
+        lambda w: w.sql("UPDATE ifood_authorizations SET needs_authorization_since = NULL"),
+        ("app, Maria", "the owner has to authorize anew", "limit 0"),
+    ),
+    "Throttled": (
+        throttled,
+        lambda w: w.sql("UPDATE ifood_job_events SET at = now() - INTERVAL '1 h'"),
+        ("all", "100% of the requests", "limit 10%"),
+    ),
+    "BreakerOpen": (
+        lambda w: limits(w, 12),
+        lambda w: limits(w, 0),
+        ("app", "12 deliveries in a row", "limit 10"),
+    ),
+    "AccountsStale": (
+        stale_account,
+        lambda w: w.sql("UPDATE accounts SET active = false"),
+        ("sales", "1 active accounts have no fresh data, such as Cantina", "limit 0"),
+    ),
+    "HistoryLarge": (
+        much_history,
+        lambda w: w.sql("TRUNCATE ifood_job_events"),
+        ("all", "the table of the history takes 0.0 GiB", "limit 0.0 GiB"),
+    ),
+}
+
+
+def test_every_rule_has_its_case():
+    assert {*CASES, "NoWorker"} == {rule.name for rule in RULES}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_alert_is_told_once_when_it_starts_and_once_when_it_ends(world, settings, hook, name):
+    start, end, expected = CASES[name]
+    settings = settings.model_copy(update={"alert_urls": Settings(alert_urls=hook.url).alert_urls})
+    quick = [replace(r, limit=lambda _: 1e6) if r.name == "HistoryLarge" else r for r in QUICK]
+    closing = workers(world)
+    start(world)
+
+    with schedulers(settings, rules=quick) as two_rounds:
+        eventually(lambda: hook.about(HEADINGS[name]), within=20)
+        two_rounds()
+        end(world)
+        eventually(lambda: "end" in hook.about(HEADINGS[name]), within=20)
+        two_rounds()
+    closing()
+
+    assert hook.about(HEADINGS[name]) == ["start", "end"]
+    first, last = (each for each in hook.received if HEADINGS[name] in each["title"])
+    assert all(f"{name} " in each["message"] for each in (first, last))
+    for words in (*expected, "since 2", "docs/operations.md#"):
+        assert words in first["message"]
+    assert " until 2" in last["message"]
+
+
+def test_a_queue_without_a_worker_is_told_once_and_its_end_too(world, settings, hook):
+    settings = settings.model_copy(update={"alert_urls": Settings(alert_urls=hook.url).alert_urls})
+
+    with schedulers(settings) as two_rounds:
+        eventually(lambda: hook.about(HEADINGS["NoWorker"]), within=20)
+        two_rounds()
+        closing = workers(world)
+        eventually(lambda: "end" in hook.about(HEADINGS["NoWorker"]), within=20)
+    closing()
+
+    assert hook.about(HEADINGS["NoWorker"]) == ["start", "end"]
+    message = hook.received[0]["message"]
+    assert all(f"NoWorker {queue}: 0 workers" in message for queue in WORK)
+
+
+# --- waiting, flapping, failing ---------------------------------------------------------------
+
+
+@pytest.fixture
+def watch(engine, settings, hook) -> Callable[..., Watch]:
+    def watch(*, wait: int = 0, calm: int = 0, urls: list[str] | None = None) -> Watch:
+        rule = next(rule for rule in RULES if rule.name == "BreakerOpen")
+        rule = replace(rule, wait=timedelta(minutes=wait), calm=timedelta(minutes=calm))
+        notifier = Notifier([hook.url] if urls is None else urls)
+        return Watch(
+            engine,
+            settings.model_copy(update={"broker_url": None}),
+            notifier=notifier,
+            rules=[rule],
+        )
+
+    return watch
+
+
+@pytest.fixture
+def app_alone(engine) -> World:
+    return World(engine, None, "", make_app(engine))  # type: ignore[arg-type] # asks no broker
+
+
+def pass_by(world: World, minutes: int) -> None:
+    world.sql(
+        "UPDATE ifood_alerts SET firing_since = firing_since - :by, last_seen = last_seen - :by,"
+        " notified_at = notified_at - :by, resolved_at = resolved_at - :by,"
+        " locked_until = locked_until - :by",
+        by=timedelta(minutes=minutes),
+    )
+
+
+def test_what_is_over_before_its_wait_is_told_to_nobody(app_alone, watch, hook):
+    waiting = watch(wait=5)
+    for failures in (10, 0, 10, 0):
+        limits(app_alone, failures)
+        waiting.run()
+        pass_by(app_alone, 3)
+
+    assert hook.received == []
+
+
+def test_what_lasts_longer_than_its_wait_is_told(app_alone, watch, hook):
+    waiting = watch(wait=5)
+    limits(app_alone, 10)
+    waiting.run()
+    assert hook.received == []
+    pass_by(app_alone, 6)
+
+    waiting.run()
+    waiting.run()
+
+    assert hook.about("iFood is away") == ["start"]
+
+
+def test_a_value_that_flaps_is_one_alert(app_alone, watch, hook):
+    calm = watch(calm=5)
+    for failures in (10, 0, 10, 0, 10, 0):
+        limits(app_alone, failures)
+        calm.run()
+        pass_by(app_alone, 3)
+    assert hook.about("iFood is away") == ["start"]
+    pass_by(app_alone, 3)
+
+    calm.run()
+    calm.run()
+
+    assert hook.about("iFood is away") == ["start", "end"]
+
+
+def test_what_starts_again_after_its_end_is_told_again(app_alone, watch, hook):
+    each_time = watch()
+    for failures in (10, 0, 10, 0):
+        limits(app_alone, failures)
+        each_time.run()
+
+    assert hook.about("iFood is away") == ["start", "end", "start", "end"]
+
+
+def test_a_delivery_that_fails_is_tried_again_until_it_succeeds(app_alone, watch, hook):
+    limits(app_alone, 10)
+    hook.refusing.set()
+    watch().run()
+    watch().run()
+    assert hook.attempts == 2
+    hook.refusing.clear()
+
+    watch().run()
+    watch().run()
+
+    assert hook.about("iFood is away") == ["start"]
+
+
+def test_only_the_address_that_refused_is_tried_again(app_alone, watch, hook):
+    limits(app_alone, 10)
+    with webhook() as other:
+        both = watch(urls=[hook.url, other.url])
+        hook.refusing.set()
+        both.run()
+        hook.refusing.clear()
+
+        both.run()
+        both.run()
+
+        assert hook.about("iFood is away") == other.about("iFood is away") == ["start"]
+        limits(app_alone, 0)
+        both.run()
+        assert hook.about("iFood is away") == other.about("iFood is away") == ["start", "end"]
+
+
+def test_a_scheduler_that_dies_while_it_delivers_leaves_the_notice_to_the_others(
+    app_alone, watch, hook
+):
+    limits(app_alone, 10)
+    dying = watch()
+    dying._deliver = lambda *_: (_ for _ in ()).throw(SystemExit)  # as a kill would
+    with pytest.raises(SystemExit):
+        dying.run()
+    watch().run()
+    assert hook.received == []
+    pass_by(app_alone, 3)
+
+    watch().run()
+
+    assert hook.about("iFood is away") == ["start"]
+
+
+def test_a_broker_that_is_away_ends_no_alert(world, settings, hook):
+    settings = settings.model_copy(update={"alert_urls": Settings(alert_urls=hook.url).alert_urls})
+    notifier = Notifier([hook.url])
+    [rule] = [rule for rule in QUICK if rule.name == "DeadLetters"]
+    world.publish("ifood.sales.XQ")
+    Watch(world.engine, settings, notifier=notifier, rules=[rule]).run()
+    away = Settings(broker_url="amqp://guest:guest@127.0.0.1:1/").broker_url
+
+    gone = settings.model_copy(update={"broker_url": away})
+    Watch(world.engine, gone, notifier=notifier, rules=[rule]).run()
+
+    assert hook.about("Dead letters") == ["start"]

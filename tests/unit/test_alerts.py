@@ -1,0 +1,137 @@
+"""The rules: when they fire, what they say, and that Prometheus has the same ones."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ifood_actors.alerts import RULES, Notifier
+from ifood_actors.alerts.questions import ON_THE_BROKER, SQL, ask_queues
+from ifood_actors.alerts.rules import Reading, Rule, evaluate
+from ifood_actors.config import Settings, parse_duration
+from ifood_actors.errors import UsageError
+from ifood_actors.messaging.queues import QueueState
+
+INFRA = Path(__file__).parents[2] / "infra" / "prometheus"
+PROMETHEUS = {
+    each["alert"]: each
+    for group in yaml.safe_load((INFRA / "rules.yml").read_text())["groups"]
+    for each in group["rules"]
+}
+FACTS = {"failed": 6, "jobs": 9, "behind": 7, "ready": "3", "reason": "revoked", "accounts": "A"}
+by_name = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+
+
+def named(name: str) -> Rule:
+    return next(rule for rule in RULES if rule.name == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "quiet", "firing"),
+    [
+        ("JobsPending", 500, 501),
+        ("JobsFailed", 50, 51),
+        ("FailureRate", 0.05, 0.051),
+        ("RunBehind", 0.1, 0.11),
+        ("JobOverdue", 1800, 1801),
+        ("SchedulerSilent", 120, 121),
+        ("NoWorker", 1, 0),
+        ("DeadLetters", 0, 1),
+        ("UnroutableOrders", 0, 1),
+        ("AuthorizationExpiring", 36 * 3600, 36 * 3600 - 1),
+        ("Throttled", 0.1, 0.11),
+        ("BreakerOpen", 9, 10),
+        ("AccountsStale", 0, 1),
+        ("HistoryLarge", 20 * 2**30, 20 * 2**30 + 1),
+    ],
+)
+def test_a_rule_fires_just_beyond_its_limit(name, quiet, firing):
+    readings = [Reading("quiet", quiet, FACTS), Reading("firing", firing, FACTS)]
+
+    found = evaluate(named(name), readings, Settings())
+
+    assert [finding.subject for finding in found] == ["firing"]
+
+
+def test_an_authorization_that_is_refused_fires_at_once():
+    [found] = evaluate(named("AuthorizationRefused"), [Reading("a, b", 0, FACTS)], Settings())
+
+    assert found.text == "iFood has refused it for 0: revoked"
+
+
+def test_limits_are_those_of_the_settings():
+    settings = Settings.model_validate(
+        {"alert_pending_max": 3, "alert_failed_max": 4, "alert_failure_rate": "12.5%"}
+    )
+
+    assert [rule.limit(settings) for rule in RULES[:3]] == [3, 4, 0.125]
+
+
+def test_a_finding_tells_number_limit_and_where_to_read_on():
+    [found] = evaluate(named("FailureRate"), [Reading("sales", 6 / 9, FACTS)], Settings())
+
+    assert found.text == "66.7% of the jobs of the last 24 hours have failed: 6 of 9"
+    assert (found.number, found.limit) == ("66.7%", "5%")
+    assert found.manual == "docs/operations.md#high-failure-rate"
+
+
+@by_name
+def test_every_rule_has_exactly_one_question(rule):
+    assert (rule.name in SQL) != (rule.name in ON_THE_BROKER)
+
+
+def test_each_question_to_the_broker_looks_at_its_own_queues():
+    names = ("ifood.sales", "ifood.sales.XQ", "delay.v1.unroutable")
+    queues = [QueueState(name, ready=number, consumers=0) for number, name in enumerate(names, 5)]
+
+    asked = {
+        name: [(r.subject, r.value) for r in ask_queues(queues, name)] for name in ON_THE_BROKER
+    }
+
+    assert asked == {
+        "NoWorker": [("ifood.sales", 0)],
+        "DeadLetters": [("ifood.sales.XQ", 6)],
+        "UnroutableOrders": [("delay.v1.unroutable", 7)],
+    }
+
+
+def test_an_address_that_apprise_does_not_know_is_named_by_its_number_only():
+    with pytest.raises(UsageError) as error:
+        Notifier(["json://127.0.0.1/a", "nonsense://hunter2@host"])
+
+    assert str(error.value) == "IFOOD_ALERT_URLS: Apprise does not know what number 2 is"
+
+
+# --- Prometheus -------------------------------------------------------------------------------
+
+
+def test_prometheus_has_the_same_rules():
+    assert list(PROMETHEUS) == [rule.name for rule in RULES]
+
+
+@by_name
+def test_prometheus_waits_as_long(rule):
+    theirs = PROMETHEUS[rule.name]
+
+    assert parse_duration(theirs.get("for", "0")) == rule.wait
+    assert parse_duration(theirs.get("keep_firing_for", "0")) == rule.calm
+
+
+@by_name
+def test_prometheus_has_the_same_limit(rule):
+    limit = rule.limit(Settings())
+    # What is a number of a state there is a number of seconds or failures here.
+    limit = {"AuthorizationExpiring": 0, "BreakerOpen": 0}.get(rule.name, limit)
+
+    assert re.search(rf"[<>] {limit:.12g}$", PROMETHEUS[rule.name]["expr"], re.MULTILINE)
+
+
+@by_name
+def test_prometheus_leads_to_the_same_heading_and_tests_the_alert(rule):
+    tests = yaml.safe_load((INFRA / "rules.test.yml").read_text())["tests"]
+    [case] = [each for each in tests if each["name"] == rule.name]
+
+    assert PROMETHEUS[rule.name]["annotations"]["runbook"] == rule.manual
+    looks = [bool(look["exp_alerts"]) for look in case["alert_rule_test"]]
+    assert (looks[0], any(looks), looks[-1]) == (False, True, False)
