@@ -156,6 +156,7 @@ def requeue(
     if failed:
         status = [*(status or []), Status.FAILED]
     wanted = _Wanted(kind, status, account, since, error_code, error_group)
+    _require_choice(ids, wanted)
     with _open() as engine:
         job_ids = _choose(engine, ids, wanted, default=Status.FAILED, limit=limit)
         meant = f"{count(len(job_ids), 'job')}{wanted.scope}"
@@ -182,6 +183,7 @@ def cancel(
 ) -> None:
     """Take pending jobs out: those named, or all that match."""
     wanted = _Wanted(kind, None, account, since, error_code)
+    _require_choice(ids, wanted)
     with _open() as engine:
         job_ids = _choose(engine, ids, wanted, default=Status.PENDING, limit=limit)
         if dry_run:
@@ -235,6 +237,12 @@ class _Wanted:
         )
 
 
+def _require_choice(named: Sequence[str] | None, wanted: _Wanted) -> None:
+    """Raise UsageError unless it is clear which jobs; an empty command line never means all."""
+    if bool(named) == bool(wanted):
+        raise UsageError("name jobs, or give filters such as --kind and --since; one of the two")
+
+
 def _choose(
     engine: "Engine",
     named: Sequence[str] | None,
@@ -243,13 +251,11 @@ def _choose(
     default: Status,
     limit: int | None,
 ) -> list[UUID]:
-    """Find the jobs that are meant; an empty command line never means all of them."""
+    """Find the jobs that are meant."""
     from ifood_actors.cli.lookup import job_ids
     from ifood_actors.db import transaction
     from ifood_actors.ledger import search
 
-    if bool(named) == bool(wanted):
-        raise UsageError("name jobs, or give filters such as --kind and --since; one of the two")
     with transaction(engine) as tx:
         if named:
             return job_ids(tx, named)
