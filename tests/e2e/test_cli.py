@@ -34,6 +34,7 @@ ON_THE_DATABASE = (
     ("errors",),
     ("alerts", "check"),
     ("export", "sales", "--from", "2026-03-01", "--to", "2026-03-31"),
+    ("report",),
 )
 WRONG = (
     (),
@@ -52,6 +53,7 @@ WRONG = (
     ("errors", "--since", "yesterday"),
     ("errors", "--kind", "salez"),
     ("export", "sales"),
+    ("report", "--day", "yesterday"),
     ("export", "sales", "--from", "2026-03-31", "--to", "2026-03-01"),
     ("export", "sales", "--from", "2026-03-01", "--to", "2026-03-31", "--format", "ods"),
     ("apps", "add", "north", "--client-id", "c", "--kind", "other"),

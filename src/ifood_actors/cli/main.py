@@ -21,6 +21,7 @@ from ifood_actors.cli import (
     jobs,
     plan,
     processes,
+    report,
     simulator,
     status,
     web,
@@ -52,6 +53,7 @@ app.command("status")(status.status)
 app.add_typer(jobs.app, name="jobs")
 app.command("errors")(errors.errors)
 app.add_typer(alerts.app, name="alerts")
+app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("simulator")(simulator.simulator)

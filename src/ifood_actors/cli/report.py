@@ -1,0 +1,90 @@
+"""`ifood-actors report`: what the runs of a day delivered."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+from ifood_actors.cli.options import Day, Json, Kind
+from ifood_actors.cli.output import document, note, say, table
+
+if TYPE_CHECKING:
+    from ifood_actors.ledger.days import Delivered
+
+N = TypeVar("N", int, Decimal)
+
+_WEEK = timedelta(days=7)
+_COUNTS = ("planned", "success", "failed", "cancelled", "open", "rows", "new", "changed")
+_COLUMNS = (*_COUNTS, "amount", "requests", "retries")
+_TIMES = ("duration", "job_p50", "job_p95", "lateness_p50", "lateness_p95")
+
+
+def report(*, day: Day = None, json: Json = False) -> None:
+    """
+    Tell what the runs of a day delivered, beside the same weekday before.
+
+    Today's unless given, by kind: jobs by outcome, rows that were read, new or changed, the amount
+    in BRL (payouts, anticipated payouts, or gross value of bags), requests, retries, how long the
+    run and its jobs took, and how late they started.
+    """
+    from ifood_actors import config
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.db import database_now, transaction
+    from ifood_actors.ledger.days import delivered
+    from ifood_actors.planning.cadence import local_day
+
+    settings = config.load()
+    with open_database(settings) as engine, transaction(engine) as tx:
+        job_day = day or local_day(database_now(tx), zone=settings.timezone)
+        found, before = (delivered(tx, one, kinds=Kind) for one in (job_day, job_day - _WEEK))
+    if json:
+        document(_facts(job_day, found, before))
+        return
+    for columns in (_COLUMNS, _TIMES):
+        names = ("kind", "day", *(name.replace("_", " ") for name in columns))
+        rows = [
+            (one.kind, one.job_day, *(getattr(one, column) for column in columns))
+            for kind in found
+            for one in (found[kind], before.get(kind))
+            if one
+        ]
+        table(names, rows, zone=settings.timezone)
+        say()
+    for line in _comparisons(found, before):
+        say(line)
+    if not found:
+        note(f"no run on {job_day}")
+
+
+def _facts(
+    day: date, found: "Mapping[str, Delivered]", before: "Mapping[str, Delivered]"
+) -> dict[str, object]:
+    return {
+        "day": day,
+        "compared_with": day - _WEEK,
+        "kinds": [
+            {**_named(one), "before": _named(before[kind]) if kind in before else None}
+            for kind, one in found.items()
+        ],
+    }
+
+
+def _named(one: "Delivered") -> dict[str, object]:
+    """Give the facts of a kind; lengths of time say that they are seconds."""
+    return {f"{name}_seconds" if name in _TIMES else name: it for name, it in asdict(one).items()}
+
+
+def _comparisons(
+    found: "Mapping[str, Delivered]", before: "Mapping[str, Delivered]"
+) -> Iterator[str]:
+    for kind, now in found.items():
+        if then := before.get(kind):
+            yield (
+                f"{kind}, against {then.job_day}: rows {_change(now.rows, then.rows)}, "
+                f"amount {_change(now.amount, then.amount)}, failed {now.failed - then.failed:+,}"
+            )
+
+
+def _change(now: N, then: N) -> str:
+    return f"{100 * (now - then) / abs(then):+.1f} %" if then else f"{now:,} (was 0)"
