@@ -10,7 +10,7 @@ from eventually import eventually
 from fleet import MONDAY, fleet
 from sqlalchemy import text
 
-from ifood_actors.db import transaction
+from ifood_actors.db import repeated, transaction
 from ifood_actors.ledger import Ledger
 from ifood_actors.simulator import Quirk, Settings, running
 from ifood_actors.worker import execute
@@ -161,7 +161,6 @@ def test_a_stopping_worker_gives_its_jobs_back_uncharged(start):
 
 def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, monkeypatch):
     """The commit takes place, its answer is lost, and the claim is done again."""
-    repeated = execute.repeated
 
     def unheard(engine, work):
         if work.__name__ == "claim":
@@ -177,7 +176,7 @@ def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, monke
 
 def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, monkeypatch):
     """The interrupt comes in the commit, which takes place, or fails."""
-    repeated, told = execute.repeated, []
+    told: list[object] = []
 
     def interrupted(engine, work):
         if work.__name__ != "claim" or len(told) == 2:
