@@ -17,6 +17,7 @@ class Webhook:
     received: list[dict[str, Any]] = field(default_factory=list)
     attempts: int = 0
     refusing: Event = field(default_factory=Event)
+    slowness: float = 0.0  # seconds
 
     @property
     def url(self) -> str:
@@ -38,6 +39,7 @@ def webhook() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             hook.attempts += 1
+            Event().wait(hook.slowness)
             refused = hook.refusing.is_set()
             if not refused:
                 hook.received.append(json.loads(body))

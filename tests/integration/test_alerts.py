@@ -284,6 +284,7 @@ def test_an_alert_is_told_once_when_it_starts_and_once_when_it_ends(world, setti
     start, end, expected = CASES[name]
     settings = settings.model_copy(update={"alert_urls": Settings(alert_urls=hook.url).alert_urls})
     quick = [replace(r, limit=lambda _: 1e6) if r.name == "HistoryLarge" else r for r in QUICK]
+    hook.slowness = 1  # longer than the other scheduler takes to look again
     closing = workers(world)
     start(world)
 

@@ -148,6 +148,7 @@ def test_a_fleet_works_with_a_login_for_each_process(
     assert "failed" not in worker.run("doctor").stdout
     for command in (["status"], ["jobs", "list"], ["errors"], ["accounts", "list"]):
         operator.run(*command)
+    assert "NoWorker" in operator.run("alerts", "check", code=1).stdout
     admin.run("jobs", "requeue", "--failed")
     admin.run("apps", "tokens")
 
