@@ -39,6 +39,7 @@ def web(folder, settings, *arguments, within=20):
         started = eventually(
             lambda: re.search(r'"url": "(http://[^"]+)"', installed.logs()), within=within
         )
+        assert started
         with httpx.Client(base_url=started[1], timeout=20, trust_env=False) as http:
             yield running, http
 

@@ -24,6 +24,7 @@ JOB = ClaimedJob(
     period_end=DAY,
     attempts=1,
     lease_no=1,
+    late=timedelta(0),
 )
 
 

@@ -37,6 +37,7 @@ def worker() -> None:
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
+    from ifood_actors.worker import exposition
 
     settings = config.load()
     settings.require_broker_url()
@@ -47,6 +48,7 @@ def worker() -> None:
             broker.declare_all()
         finally:
             broker.close()
+    exposition.start_afresh(settings)
     supervisor = [sys.executable, "-m", "ifood_actors.worker.supervision"]
     command = [*supervisor, sys.executable, "-m", "dramatiq", "ifood_actors.worker"]
     options = {

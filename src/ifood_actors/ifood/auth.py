@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, SchemaBroken
 from ifood_actors.ifood.answers import error_text, parse, raise_for_ifood
-from ifood_actors.ifood.transport import Answer, exchange
+from ifood_actors.ifood.transport import Answer, counted_exchange
 
 PATH = "/authentication/v1.0/oauth/token"
 USER_CODE_PATH = "/authentication/v1.0/oauth/userCode"
@@ -161,7 +161,8 @@ def _token(
 def _post(path: str, form: dict[str, str], *, http: httpx.Client, base_url: str) -> Answer:
     request = http.build_request("POST", f"{base_url.rstrip('/')}{path}", data=form)
     public = {"grantType", "clientId"}
-    return exchange(http, request, secrets=[form[name] for name in form.keys() - public])
+    secrets = [form[name] for name in form.keys() - public]
+    return counted_exchange(http, request, endpoint="oauth", secrets=secrets)
 
 
 def _raise_for_oauth(answer: Answer) -> None:

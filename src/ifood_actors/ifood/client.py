@@ -21,7 +21,7 @@ from ifood_actors.ifood.authorizations import Credential
 from ifood_actors.ifood.closures import EndpointGroup
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tokens import Tokens
-from ifood_actors.ifood.transport import Answer, exchange
+from ifood_actors.ifood.transport import Answer, counted_exchange
 
 Resource = Literal["sales", "settlements", "anticipations"]
 
@@ -178,7 +178,7 @@ class _Calls:
         # Nothing slow may stand between the slot and the request.
         self.access.pace(self.app_id, self.group, self.on_progress)
         self.requests += 1
-        answer = exchange(self.http, request, secrets=[token])
+        answer = counted_exchange(self.http, request, endpoint=self.group, secrets=[token])
 
         self.access.heed(self.app_id, self.group, answer)
         raise_for_ifood(answer)

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine, TextClause
 
+from ifood_actors import metrics
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import limit_statements as statements
 from ifood_actors.ifood.answers import (
@@ -121,11 +122,14 @@ class Limiter:
 
         Raises Throttled when the instant would be more than `max_wait` ahead.
         """
-        give_up = time.monotonic() + max_wait.total_seconds()
+        asked_at = time.monotonic()
+        give_up = asked_at + max_wait.total_seconds()
         while True:
             left = timedelta(seconds=max(0.0, give_up - time.monotonic()))
             reservation = self.reserve(app_id, group, max_wait=left)
             if self.wait_for(reservation, on_progress=on_progress):
+                waited = time.monotonic() - asked_at
+                metrics.LIMITER_WAITS.labels(endpoint=group).observe(waited)
                 return
 
     def reserve(self, app_id: UUID, group: EndpointGroup, *, max_wait: timedelta) -> Reservation:

@@ -248,6 +248,7 @@ def _claimed(row: Row[Any]) -> ClaimedJob:
         period_end=row.period_end,
         attempts=row.attempts + 1,
         lease_no=row.lease_no + 1,
+        late=row.late,
     )
 
 

@@ -88,6 +88,14 @@ RUNS = Gauges(
         ) AS run
     """,
 )
+HEARTBEAT = Gauges(
+    labels=(),
+    meanings={"ifood_scheduler_heartbeat_timestamp_seconds": "Last sign of life of any scheduler."},
+    statement="""
+        SELECT extract(epoch FROM max(seen_at)) AS ifood_scheduler_heartbeat_timestamp_seconds
+        FROM ifood_schedulers
+    """,
+)
 BREAKERS = Gauges(
     labels=("app",),
     meanings={"ifood_breaker_open": "1 while iFood fails and only probes are sent."},
@@ -190,7 +198,7 @@ LAST_DAY = Gauges(
 )
 
 ALL = (
-    *(JOBS, DUE, RUNS, BREAKERS, LIMITERS),
+    *(JOBS, DUE, RUNS, HEARTBEAT, BREAKERS, LIMITERS),
     *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY),
 )
 

@@ -2,10 +2,16 @@
 Runs jobs. `dramatiq ifood_actors.worker` starts here: this is its composition root.
 
 execute (the story of one delivery) · leases · actors · composition (builds it all) ·
-supervision (starts the command again)
+supervision (starts the command again) · exposition (serves what all processes count)
 """
 
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dramatiq import Broker
+
+    from ifood_actors.config import Settings
 
 
 def compose() -> None:
@@ -17,38 +23,47 @@ def compose() -> None:
     import dramatiq  # noqa: PLC0415 - only a worker process pays for these imports
 
     from ifood_actors import config, logs  # noqa: PLC0415 - the same
-    from ifood_actors.db import connect, require_reachable  # noqa: PLC0415 - the same
     from ifood_actors.errors import IfoodActorsError  # noqa: PLC0415 - the same
-    from ifood_actors.messaging.broker import ladder_broker  # noqa: PLC0415 - the same
-    from ifood_actors.migrations import require_current  # noqa: PLC0415 - the same
-    from ifood_actors.worker.composition import assemble  # noqa: PLC0415 - the same
+    from ifood_actors.worker import exposition  # noqa: PLC0415 - the same
 
     _end_with_the_command()
     try:
         settings = config.load()
         logs.configure(settings.log_level)
-        threads = settings.worker_threads
-        engine = connect(
-            settings.require_database_url(),
-            application_name="ifood-actors worker",
-            pool_size=threads + 2,
-        )
-        require_reachable(engine)
-        with engine.connect() as connection:
-            require_current(connection)
-        url = settings.require_broker_url()
-        broker = assemble(
-            settings,
-            engine=engine,
-            make_broker=lambda chain: ladder_broker(
-                url, middleware=chain, connection_name="ifood-actors worker"
-            ),
-        )
-        broker.declare_all()
+        exposition.join(settings)
+        broker = _broker(settings)
+        exposition.serve(settings)
     except IfoodActorsError as error:
         print(f"ifood-actors worker: {error}", file=sys.stderr)  # noqa: T201 - the one clear line
         raise SystemExit(error.exit_code) from None
     dramatiq.set_broker(broker)
+
+
+def _broker(settings: "Settings") -> "Broker":
+    """Make the broker, which RabbitMQ knows, with everything behind it."""
+    from ifood_actors.db import connect, require_reachable  # noqa: PLC0415 - as above
+    from ifood_actors.messaging.broker import ladder_broker  # noqa: PLC0415 - the same
+    from ifood_actors.migrations import require_current  # noqa: PLC0415 - the same
+    from ifood_actors.worker.composition import assemble  # noqa: PLC0415 - the same
+
+    engine = connect(
+        settings.require_database_url(),
+        application_name="ifood-actors worker",
+        pool_size=settings.worker_threads + 2,
+    )
+    require_reachable(engine)
+    with engine.connect() as connection:
+        require_current(connection)
+    url = settings.require_broker_url()
+    broker = assemble(
+        settings,
+        engine=engine,
+        make_broker=lambda chain: ladder_broker(
+            url, middleware=chain, connection_name="ifood-actors worker"
+        ),
+    )
+    broker.declare_all()
+    return broker
 
 
 def _end_with_the_command() -> None:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
+from ifood_actors import metrics
 from ifood_actors.db import database_now, repeated
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
@@ -46,6 +47,8 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
     if job is None:
         log.info("job.passed_over")
         return
+    if job.lease_no == 1:
+        metrics.LATENESS.labels(kind=job.kind).observe(job.late.total_seconds())
 
     feed = FEEDS[job.kind]
     with leases.hold(job) as lease:
