@@ -15,6 +15,7 @@ class Sizes:
     probes: int
     limiter_seconds: int
     memory: int
+    exported: int
 
 
 FULL = Sizes(
@@ -26,6 +27,7 @@ FULL = Sizes(
     probes=500,
     limiter_seconds=62,  # a whole window of iFood's, so that "in any 60 s" means something
     memory=100_000,
+    exported=200_000,
 )
 # For `all`: what memory does is visible after fewer jobs, and a hundred thousand take minutes.
 ALL = replace(FULL, memory=30_000)
@@ -38,4 +40,5 @@ QUICK = Sizes(
     probes=80,
     limiter_seconds=6,
     memory=2_000,
+    exported=20_000,
 )
