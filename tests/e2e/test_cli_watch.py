@@ -1,0 +1,79 @@
+"""`status --watch`: a live screen on a terminal, plain lines on a pipe."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from builders import dispatch, make_jobs, must_claim
+from commands import PROGRAM, CommandLine
+
+from ifood_actors.db import transaction
+from ifood_actors.ledger import Ledger
+
+pytestmark = pytest.mark.services
+
+WATCH = ("status", "--watch", "--interval", "0.2")
+HALF, WHOLE = "progress: 50% (1/2)", "progress: 100% (2/2)"
+
+
+@pytest.fixture
+def command(tmp_path: Path, database_url: str) -> CommandLine:
+    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+
+
+def succeed(engine, job):
+    dispatch(engine, job.id)
+    with transaction(engine) as tx:
+        Ledger(tx, actor="worker").succeed(must_claim(engine, job.id), result={})
+
+
+def test_on_a_pipe_each_look_is_a_plain_line_until_it_is_stopped(command, engine):
+    first, second = make_jobs(engine, 2)
+    succeed(engine, first)
+    process = command.start(*WATCH)
+    assert process.stdout
+
+    before = process.stdout.readline()
+    succeed(engine, second)
+    after = next(line for line in process.stdout if WHOLE in line)
+    process.send_signal(signal.SIGTERM)
+    rest, said = process.communicate(timeout=30)
+
+    assert HALF in before
+    assert "\x1b" not in before + after + rest
+    assert (process.returncode, said) == (0, "")
+
+
+def test_on_a_terminal_the_screen_is_drawn_anew_until_it_is_stopped(command, engine):
+    first, second = make_jobs(engine, 2)
+    succeed(engine, first)
+    person, terminal = os.openpty()
+    process = subprocess.Popen(
+        [PROGRAM, *WATCH],
+        env=command.environment({"TERM": "xterm", "COLUMNS": "160", "LINES": "40"}),
+        cwd=command.folder,
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(terminal)
+
+    screen = read_until(person, HALF)
+    succeed(engine, second)
+    screen += read_until(person, WHOLE)
+    process.send_signal(signal.SIGTERM)
+    read_until(person, "\x1b[?25h")  # the cursor is shown again
+
+    assert process.wait(30) == 0
+    assert "\x1b[?25l" in screen
+    assert "late p50" in screen
+    os.close(person)
+
+
+def read_until(person: int, text: str) -> str:
+    """Read what the terminal shows; the test's own time-out ends a wait for ever."""
+    shown = ""
+    while text not in shown:
+        shown += os.read(person, 10_000).decode(errors="replace")
+    return shown
