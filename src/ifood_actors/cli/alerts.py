@@ -45,8 +45,6 @@ def _look(settings: "Settings") -> "list[Finding]":
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
 
-    settings.require_database_url()
-    settings.require_broker_url()
     with open_database(settings) as engine:
         queues = look_at_queues(settings)
         with transaction(engine) as tx:
