@@ -6,6 +6,7 @@ import signal
 import socket
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import monotonic
 
 import httpx
@@ -21,6 +22,7 @@ from ifood_actors.ledger import Ledger
 
 pytestmark = pytest.mark.services
 
+METRICS = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is what must be refused, and what users allow
 USERS = "maria:operator:scrypt$invented"
 
@@ -156,7 +158,12 @@ def test_what_it_measures_is_what_the_ledger_holds(tmp_path, settings, engine):
     assert of(samples, "ifood_job_failures_24h", kind="sales") == 1
     assert of(samples, "ifood_authorizations", state="refused") == 0
     assert of(samples, "ifood_history_bytes") > 8192
-    assert {types[name] for name in types if name.startswith("ifood_")} == {"gauge"}
+    gauges = {name for name in types if name.startswith("ifood_")}
+    assert {types[name] for name in gauges} == {"gauge"}
+    documented = re.findall(
+        r"^\| `(ifood_\w+)`", METRICS.partition("## From each worker")[0], re.MULTILINE
+    )
+    assert gauges == set(documented)
     assert not {label for _, *labels in samples for label, _ in labels} & {"account", "job"}
 
 

@@ -135,6 +135,10 @@ def test_an_operator_watches_everything_and_looks_at_dead_letters(url, managemen
     assert got == (None, None, None)
 
 
+def test_the_web_process_sees_that_rabbitmq_answers(url):
+    ladder_broker(url("web"), middleware=[]).probe()
+
+
 @contextmanager
 def channel(url: str) -> Iterator[BlockingChannel]:
     connection = pika.BlockingConnection(pika.URLParameters(url))
@@ -163,7 +167,9 @@ REFUSED: list[tuple[tuple[str, ...], Callable[[BlockingChannel], object]]] = [
     (("operator",), lambda channel: channel.queue_delete(QUEUE)),
     (("operator",), lambda channel: publish(channel, "", QUEUE)),
     (("operator",), lambda channel: publish(channel, "delay.v1.level-00", f"0.{QUEUE}")),
-    (("operator",), lambda channel: channel.queue_declare("mine")),
+    (("operator", "web"), lambda channel: channel.queue_declare("mine")),
+    (("web",), lambda channel: channel.basic_get(DEAD)),
+    (("web",), lambda channel: publish(channel, "", QUEUE)),
 ]
 
 

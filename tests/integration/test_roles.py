@@ -32,12 +32,14 @@ from processes import Installation, installation
 from psycopg.errors import InsufficientPrivilege, UndefinedTable
 from sqlalchemy import Engine, make_url, text
 
+from ifood_actors import config
 from ifood_actors.db import connect, transaction
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Limiter, Vault, http_client
 from ifood_actors.ifood.transport import Answer
 from ifood_actors.ledger import Ledger
 from ifood_actors.simulator import App, Quirk, Settings, Simulator, running
+from ifood_actors.web.collector import LedgerGauges
 
 pytestmark = pytest.mark.services
 
@@ -291,6 +293,15 @@ def test_a_person_repairs_with_the_five_statements_and_the_history_names_them(lo
         due = Ledger(tx, actor="relay").due(limit=10)
     assert tuple(last) == ("manual", "ifood_operator")
     assert [each.id for each in due] == [job.id]
+
+
+def test_the_web_process_reads_all_its_gauges(as_role, engine):
+    make_jobs(engine, 2, app_id=make_app(engine))
+
+    read = LedgerGauges(as_role("web"), config.Settings()).read()
+
+    up = {family.name: family.samples[0].value for family in read if "up" in family.name}
+    assert up == {"ifood_ledger_up": 1}
 
 
 def test_reports_read_every_view(login, engine):
