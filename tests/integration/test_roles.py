@@ -148,7 +148,9 @@ def test_a_fleet_works_with_a_login_for_each_process(
     assert stored(engine, credential, "expires_at > now()")
     assert "denied" not in scheduler.logs() + worker.logs()
     assert "failed" not in worker.run("doctor").stdout
-    for command in (["status"], ["jobs", "list"], ["errors"], ["accounts", "list"]):
+    march = ["--from", "2026-03-01", "--to", "2026-03-31"]
+    reading = (["status"], ["jobs", "list"], ["errors"], ["report"], ["export", "sales", *march])
+    for command in (*reading, ["accounts", "list"]):
         operator.run(*command)
     assert "NoWorker" in operator.run("alerts", "check", code=1).stdout
     admin.run("jobs", "requeue", "--failed")
