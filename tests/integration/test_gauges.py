@@ -1,0 +1,97 @@
+"""Gauges of the ledger that fail, take too long, or are about accounts and authorizations."""
+
+from dataclasses import replace
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+from builders import make_accounts, make_app, make_jobs
+from sqlalchemy import text
+
+from ifood_actors.config import Settings
+from ifood_actors.db import transaction
+from ifood_actors.ifood.closures import BREAKS_AFTER
+from ifood_actors.web import gauges
+from ifood_actors.web.collector import LEDGER_UP, LedgerGauges
+
+pytestmark = pytest.mark.services
+
+
+def read(engine, *wanted):
+    families = LedgerGauges(engine, Settings(), wanted=wanted).read()
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize("statement", ["SELECT nothing", "SELECT pg_sleep(60)"])
+def test_a_statement_that_fails_or_takes_too_long_is_left_out_alone(engine, statement):
+    make_jobs(engine, 2)
+    started = monotonic()
+
+    found = read(engine, replace(gauges.HISTORY, statement=statement), gauges.JOBS)
+
+    assert monotonic() - started < 10
+    assert found[LEDGER_UP,] == 0
+    assert found["ifood_jobs", "sales", "pending"] == 2
+    assert ("ifood_history_bytes",) not in found
+
+
+def test_what_is_read_seldom_is_kept_and_what_is_read_often_is_not(engine):
+    reader = LedgerGauges(engine, Settings(), wanted=(gauges.ACCOUNTS, gauges.JOBS))
+    reader.read()
+    make_jobs(engine, 3)
+
+    accounts, jobs, _ = reader.read()
+
+    assert sum(sample.value for sample in accounts.samples) == 0
+    assert sum(sample.value for sample in jobs.samples) == 3
+
+
+def test_accounts_are_stale_without_a_success_for_a_window_and_a_day(engine):
+    old, _ = make_accounts(engine, 1), make_accounts(engine, 1)
+    execute(
+        engine,
+        "UPDATE accounts SET created_at = now() - INTERVAL '3 days' WHERE id = :id",
+        id=old[0],
+    )
+
+    found = read(engine, gauges.STALE)
+
+    assert found["ifood_accounts_stale", "sales"] == 1
+    assert found["ifood_accounts_stale", "settlements_weekly"] == 0
+
+
+def test_authorizations_and_breakers_tell_their_state(engine):
+    app_id = make_app(engine, "central")
+    for name, ends in (("fine", 100), ("ending", 10), ("gone", 100)):
+        execute(
+            engine,
+            "INSERT INTO ifood_authorizations (app_id, name, refresh_expires_at,"
+            " needs_authorization_since) VALUES (:app, :name, now() + :ends,"
+            " CASE WHEN :name = 'gone' THEN now() END)",
+            app=app_id,
+            name=name,
+            ends=timedelta(hours=ends),
+        )
+    execute(
+        engine,
+        "INSERT INTO ifood_limits (app_id, endpoint_group, next_free_at, failures)"
+        " VALUES (:app, 'financial', now() + INTERVAL '30 s', :failures)",
+        app=app_id,
+        failures=BREAKS_AFTER,
+    )
+
+    found = read(engine, gauges.AUTHORIZATIONS, gauges.BREAKERS, gauges.LIMITERS)
+
+    states = [found["ifood_authorizations", state] for state in ("ok", "expiring", "refused")]
+    assert states == [1, 1, 1]
+    assert found["ifood_breaker_open", "central"] == 1
+    assert 20 < found["ifood_limiter_ahead_seconds", "central", "financial"] <= 30
+
+
+def execute(engine, statement, **values):
+    with transaction(engine) as tx:
+        tx.execute(text(statement), values)
