@@ -25,7 +25,7 @@ QUEUE = "ifood.sales"
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_rabbitmq_goes_down_with_messages_in_its_ladder(chaos, recovery, how):
-    chaos.plan(over=timedelta(seconds=12))
+    chaos.plan(over=timedelta(seconds=9))
     eventually(lambda: _dispatched(chaos) == STORES, within=20)
     (chaos.rabbit.kill if how == "killed" else chaos.rabbit.stop)()
 
