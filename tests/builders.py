@@ -11,6 +11,7 @@ from ifood_actors.db import transaction
 from ifood_actors.ledger import ClaimedJob, Ledger, NewJob, NewRun
 
 DAY = date(2026, 9, 21)
+AT_ONCE = timedelta(0)
 LEASE = timedelta(seconds=60)
 GRACE = timedelta(minutes=5)
 HORIZON = timedelta(hours=4)

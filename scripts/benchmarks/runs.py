@@ -42,6 +42,7 @@ def relay(on: Stage) -> Relay:
         on.engine,
         on.broker,
         horizon=on.settings.dispatch_horizon,
+        apart=on.settings.lease / 4,
         max_attempts=on.settings.worker_max_attempts,
         actor="bench",
     )

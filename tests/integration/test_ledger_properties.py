@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from builders import GRACE, HORIZON, LEASE, claim, make_app, make_jobs
+from builders import AT_ONCE, GRACE, HORIZON, LEASE, claim, make_app, make_jobs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -123,7 +123,14 @@ class LedgerMachine(RuleBasedStateMachine):
                 job.end(Act.RESCUE, JobStatus.FAILED)
                 failed += 1
 
-        relay = Relay(self.engine, self, horizon=HORIZON, max_attempts=MAX_ATTEMPTS, actor="relay")
+        relay = Relay(
+            self.engine,
+            self,
+            horizon=HORIZON,
+            apart=AT_ONCE,
+            max_attempts=MAX_ATTEMPTS,
+            actor="relay",
+        )
         assert relay.run() == Round(len(dispatched), held, rescued, failed)
         assert sorted(self.sent[before:]) == sorted(dispatched)
 

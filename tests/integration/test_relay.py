@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import (
+    AT_ONCE,
     GRACE,
     HORIZON,
     LEASE,
@@ -42,7 +43,7 @@ def broker(broker_url):
 
 @pytest.fixture
 def relay(engine, broker):
-    return Relay(engine, broker, horizon=HORIZON, max_attempts=3, actor="relay")
+    return Relay(engine, broker, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay")
 
 
 class Noted:
@@ -139,6 +140,28 @@ def test_a_job_that_kills_its_workers_ends_failed_after_its_attempts(engine, rel
     assert acts_of(engine, job.id)[-1] == "rescue"
 
 
+def test_jobs_of_a_dead_worker_start_apart_and_further_apart_each_time(engine, broker):
+    """One of them may have killed it, and would take the same others along again."""
+    apart = timedelta(minutes=1)
+    relay = Relay(engine, broker, horizon=HORIZON, apart=apart, max_attempts=3, actor="relay")
+    spans = []
+    for attempts in (1, 2):
+        jobs = [claimed_job(engine) for _ in range(20)]
+        for job in jobs:
+            backdate(engine, job.id, wake_at=LEASE)
+        with transaction(engine) as tx:
+            tx.execute(text("UPDATE ifood_jobs SET attempts = :n"), {"n": attempts})
+        relay.run()
+        with transaction(engine) as tx:
+            due = text("SELECT next_retry_at - updated_at FROM ifood_jobs WHERE id = ANY(:ids)")
+            waits = list(tx.execute(due, {"ids": [job.id for job in jobs]}).scalars())
+        assert all(timedelta(0) <= wait <= apart * 2 ** (attempts - 1) for wait in waits)
+        spans.append(max(waits) - min(waits))
+
+    assert spans[0] > apart / 2
+    assert spans[1] > apart
+
+
 @pytest.fixture
 def limiter(engine):
     return Limiter(engine, rates={"financial": 6000})
@@ -199,7 +222,7 @@ def test_high_priority_leaves_before_low_and_the_oldest_slot_first(engine, outbo
         for minutes, priority in [(5, 0), (1, 9), (60, 0), (30, 9), (20, 0)]
     }
 
-    Relay(engine, outbox, horizon=HORIZON, max_attempts=3, actor="relay").run()
+    Relay(engine, outbox, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay").run()
 
     names = {str(id_): name for name, id_ in jobs.items()}
     assert [names[id_] for id_ in outbox.sent] == [(9, 30), (9, 1), (0, 60), (0, 20), (0, 5)]
@@ -240,7 +263,7 @@ def test_an_unreachable_broker_leaves_every_job_as_it_was(engine):
     nowhere = ladder_broker("amqp://127.0.0.1:1/")
 
     with pytest.raises(ConnectionClosed):
-        Relay(engine, nowhere, horizon=HORIZON, max_attempts=3, actor="relay").run()
+        Relay(engine, nowhere, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay").run()
 
     nowhere.close()
     assert {row_of(engine, job.id)["dispatched_at"] for job in jobs} == {None}

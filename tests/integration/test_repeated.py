@@ -4,7 +4,7 @@ import signal
 from threading import Event, Thread
 
 import pytest
-from builders import HORIZON, LEASE, acts_of, claimed_job, dispatch, make_jobs, row_of
+from builders import AT_ONCE, HORIZON, LEASE, acts_of, claimed_job, dispatch, make_jobs, row_of
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -228,7 +228,7 @@ class TestCommitsWhoseAnswerIsLost:
                 sent.extend(messages)
 
         self.left = 1
-        Relay(engine, Outbox(), horizon=HORIZON, max_attempts=3, actor="relay").run()
+        Relay(engine, Outbox(), horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay").run()
 
         assert len(sent) == 1
         assert acts_of(engine, job.id) == ["plan", "dispatch"]

@@ -171,9 +171,16 @@ class Ledger:
         """Leave jobs whose time is beyond the horizon until they come within it."""
         self._connection.execute(statements.HOLD, {"ids": list(job_ids), "horizon": horizon})
 
-    def rescue(self, job_ids: Sequence[UUID], *, reason: str) -> None:
-        """Give jobs whose lease ended back to the relay."""
-        self._do(statements.RESCUE, Act.RESCUE, ids=list(job_ids), reason=reason)
+    def rescue(
+        self, job_ids: Sequence[UUID], *, reason: str, apart: timedelta = timedelta(0)
+    ) -> None:
+        """
+        Give jobs whose lease ended back to the relay, each to start within `apart` of now.
+
+        The time is drawn, and doubles with each attempt: one of them may have killed their worker,
+        and must not take the others along again.
+        """
+        self._do(statements.RESCUE, Act.RESCUE, ids=list(job_ids), reason=reason, apart=apart)
 
     def rescue_as_failed(self, job_ids: Sequence[UUID], *, reason: str) -> None:
         """End jobs whose lease ended in their last attempt, such as one that kills its worker."""

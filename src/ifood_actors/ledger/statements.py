@@ -121,8 +121,12 @@ HOLD = text("""
     WHERE id = ANY(:ids)
 """)
 RESCUE = _act(
-    f"{_WAITING}, next_retry_at = NULL, wake_at = statement_timestamp(),"
-    " last_error = :reason, error_code = 'lease_expired'",
+    f"""
+    {_WAITING}, wake_at = statement_timestamp(),
+    next_retry_at = CASE WHEN CAST(:apart AS interval) > interval '0'
+      THEN statement_timestamp() + CAST(:apart AS interval) * random() * power(2, attempts - 1) END,
+    last_error = :reason, error_code = 'lease_expired'
+    """,
     where="id = ANY(:ids) AND status = 'running'",
 )
 RESCUE_FAILED = _act(

@@ -59,6 +59,7 @@ class Scheduler:
             engine,
             outbox,
             horizon=settings.dispatch_horizon,
+            apart=settings.lease / 4,  # with the lease and a tick, claimed again within 90 s
             max_attempts=settings.worker_max_attempts,
             actor=self._actor,
         )

@@ -29,6 +29,7 @@ log = get_logger(__name__)
 # One transaction: long enough to be fast, short enough that a worker whose message overtakes the
 # commit waits for less than half a second.
 BATCH = 250
+_LEASE_ENDED = "its worker died or froze: the lease ended"
 # How late a message may be before it is taken for lost, and sent again.
 GRACE = timedelta(minutes=5)
 
@@ -66,11 +67,20 @@ class Relay:
     """Moves due jobs; any number of them may run, on any number of hosts."""
 
     def __init__(
-        self, engine: Engine, outbox: Outbox, *, horizon: timedelta, max_attempts: int, actor: str
+        self,
+        engine: Engine,
+        outbox: Outbox,
+        *,
+        horizon: timedelta,
+        apart: timedelta,
+        max_attempts: int,
+        actor: str,
     ) -> None:
+        """Rescued jobs start within `apart`, twice as long each time: see `Ledger.rescue`."""
         self._engine = engine
         self._outbox = outbox
         self._horizon = horizon
+        self._apart = apart
         self._max_attempts = max_attempts
         self._actor = actor
 
@@ -114,7 +124,7 @@ class Relay:
             self._outbox.enqueue_many((_order(job), _delay_ms(job)) for job in near)
             ledger.dispatch(_ids(near), grace=GRACE)
             ledger.hold(_ids(far), horizon=self._horizon)
-            ledger.rescue(_ids(saved), reason="its worker died or froze: the lease ended")
+            ledger.rescue(_ids(saved), reason=_LEASE_ENDED, apart=self._apart)
             ledger.rescue_as_failed(_ids(spent), reason="the lease ended in the last attempt")
             return Round(len(near), len(far), len(saved), len(spent))
 
