@@ -130,8 +130,11 @@ def run(settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
 
     A tick that hangs is left behind after 25 s: what it has not committed, the next one finds.
     """
-    # Not an Event: a handler may interrupt the very thread that holds the Event's lock.
+    # Not an Event, whose lock the interrupted thread may hold. Written by the signal itself: its
+    # handler runs only later, and not at all while a wait goes on that had just begun.
     told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
     stopping = False
 
     def stop(signum: int, _frame: object) -> None:
@@ -139,7 +142,6 @@ def run(settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
         if stopping:
             os._exit(128 + signum)
         stopping = True
-        os.write(tell, b"!")
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, stop)
@@ -147,7 +149,8 @@ def run(settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
     scheduler = Scheduler(settings, engine=engine, outbox=outbox)
     scheduler.start()
     log.info("scheduler.started", poll_seconds=settings.poll_interval.total_seconds())
-    os.read(told, 1)
+    while not stopping:
+        os.read(told, 1)
     signal.alarm(STOP_WITHIN)
     scheduler.stop()
     log.info("scheduler.stopped")

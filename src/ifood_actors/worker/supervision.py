@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from threading import Event
+from select import select
 from time import monotonic
 from types import FrameType
 
@@ -35,6 +35,7 @@ class Supervisor:
         self._command = command
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        self._told = -1
 
     def run(self) -> int:
         """
@@ -43,6 +44,12 @@ class Supervisor:
         TERM and INT are passed on once, as TERM, and the command's exit code is the answer. A
         second signal, or 29 s without an end, kills the whole group.
         """
+        # Written by the signals themselves: a handler does not run when one comes just as a wait
+        # begins.
+        self._told, tell = os.pipe()
+        os.set_blocking(tell, False)
+        signal.set_wakeup_fd(tell)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # it is to be written, too
         for signum in _TOLD:
             signal.signal(signum, self._stop)
         signal.signal(signal.SIGALRM, self._kill)
@@ -55,7 +62,7 @@ class Supervisor:
             if monotonic() - started > HEALTHY_AFTER:
                 pause = FIRST_PAUSE
             _say("worker.ended", code=code, again_in_seconds=pause)
-            Event().wait(pause)
+            self._rest(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _run_once(self) -> int:
@@ -68,12 +75,20 @@ class Supervisor:
                 process_group=0,  # a terminal's Ctrl-C must reach the workers once, by way of us
                 preexec_fn=lambda: _die_with(supervisor),  # noqa: PLW1509 - there is one thread
             )
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # not reaped: its id stays taken
+        # Not reaped: its id stays taken.
+        while not os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            os.read(self._told, 1)
         _kill_group(child)  # what a killed command left behind
         self._child = None
         code = child.wait()
         _reap_inherited()
         return code
+
+    def _rest(self, seconds: float) -> None:
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0:
+            if select([self._told], [], [], left)[0]:
+                os.read(self._told, 1)
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         if self._child is None:
