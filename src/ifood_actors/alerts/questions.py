@@ -13,11 +13,11 @@ from sqlalchemy import Connection, text
 from ifood_actors.alerts.rules import ALL, Reading
 from ifood_actors.config import Settings
 from ifood_actors.ledger import JobStatus
+from ifood_actors.ledger.conditions import HISTORY_BYTES, IS_STALE
 from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.messaging.queues import QueueState
 from ifood_actors.messaging.topology import UNROUTABLE, dead_letter_name
-from ifood_actors.planning.cadence import DAY
-from ifood_actors.planning.planner import cadences
+from ifood_actors.planning.planner import patience
 
 # The slot of a job that is due: an age that begins anew with each attempt would hide a stuck one.
 _DUE_SLOT = (
@@ -99,25 +99,14 @@ SQL: Final = {
         SELECT app.name AS subject, max(held.failures) AS value
         FROM ifood_limits AS held JOIN ifood_apps AS app ON app.id = held.app_id GROUP BY app.name
     """,
-    "AccountsStale": """
+    "AccountsStale": f"""
         SELECT kind AS subject, count(*) AS value,
           array_to_string((array_agg(account.name ORDER BY account.name))[1:3], ', ') AS accounts
         FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
-        JOIN accounts AS account
-          ON account.active AND account.created_at < now() - feed.patience
-        WHERE NOT EXISTS (
-          SELECT FROM ifood_jobs AS job WHERE job.job_type = feed.kind
-            AND job.account_id = account.id
-            AND job.job_day >= (now() - feed.patience)::date - 2
-            AND job.status = 'success' AND job.finished_at > now() - feed.patience)
+        JOIN accounts AS account ON {IS_STALE}
         GROUP BY kind
     """,
-    "HistoryLarge": f"""
-        SELECT '{ALL}' AS subject, sum(pg_total_relation_size(relid)) AS value FROM (
-          SELECT relid FROM pg_partition_tree('ifood_job_events')
-          UNION SELECT CAST('ifood_job_events' AS regclass)
-        ) AS part
-    """,
+    "HistoryLarge": f"SELECT '{ALL}' AS subject, {HISTORY_BYTES} AS value",
 }
 ON_THE_BROKER: Final = ("NoWorker", "DeadLetters", "UnroutableOrders")
 
@@ -161,11 +150,9 @@ def _reading(row: dict[str, object]) -> Reading:
 
 
 def _values(settings: Settings) -> dict[str, object]:
-    windows = {kind: cadence.window for kind, cadence in cadences(settings).items()}
-    distances = [DAY if window.weekday is None else 7 * DAY for window in windows.values()]
+    allowed = patience(settings)
     return {
-        "kinds": list(windows),
+        "kinds": list(allowed),
         "statuses": [status.value for status in JobStatus],
-        # As long as it is from one window to the next, and a day to repair what failed.
-        "patience": [distance + DAY for distance in distances],
+        "patience": list(allowed.values()),
     }

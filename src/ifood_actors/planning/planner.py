@@ -15,6 +15,7 @@ from ifood_actors.ledger.reports import planned_days
 from ifood_actors.logs import get_logger
 from ifood_actors.planning.cadence import (
     CATCH_UP_LIMIT,
+    DAY,
     Cadence,
     Opening,
     Period,
@@ -76,6 +77,18 @@ def cadences(settings: Settings) -> dict[str, Cadence]:
         "sales": settings.sales_window,
     }
     return {kind: Cadence(kind, window) for kind, window in windows.items()}
+
+
+def patience(settings: Settings) -> dict[str, timedelta]:
+    """
+    Give for each kind how old an account's last success may be.
+
+    As long as it is from one window to the next, and a day to repair what failed.
+    """
+    windows = {kind: cadence.window for kind, cadence in cadences(settings).items()}
+    return {
+        kind: (DAY if window.weekday is None else 7 * DAY) + DAY for kind, window in windows.items()
+    }
 
 
 def period_of(kind: str, job_day: date, settings: Settings) -> Period:

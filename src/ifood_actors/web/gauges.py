@@ -12,8 +12,8 @@ from datetime import timedelta
 from ifood_actors.config import Settings
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
-from ifood_actors.planning.cadence import DAY
-from ifood_actors.planning.planner import cadences
+from ifood_actors.ledger.conditions import HISTORY_BYTES, IS_STALE
+from ifood_actors.planning.planner import patience
 
 # An idle refresh token is renewed on its third day of seven; one that is older has a trouble.
 REFRESH_SOON = timedelta(hours=36)
@@ -133,16 +133,10 @@ STALE = Gauges(
         "ifood_accounts_stale": "Active accounts without a success for longer than from one window "
         "to the next and a day."
     },
-    statement="""
+    statement=f"""
         SELECT kind, count(account.id) AS ifood_accounts_stale
         FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
-        LEFT JOIN accounts AS account ON account.active
-          AND account.created_at < now() - feed.patience
-          AND NOT EXISTS (
-            SELECT FROM ifood_jobs AS job
-            WHERE job.job_type = feed.kind AND job.account_id = account.id
-              AND job.job_day >= (now() - feed.patience)::date - 2
-              AND job.status = 'success' AND job.finished_at > now() - feed.patience)
+        LEFT JOIN accounts AS account ON {IS_STALE}
         GROUP BY kind
     """,
 )
@@ -171,12 +165,7 @@ HISTORY = Gauges(
     every=_SELDOM,
     labels=(),
     meanings={"ifood_history_bytes": "Size of the history on disk, its indexes included."},
-    statement="""
-        SELECT sum(pg_total_relation_size(relid)) AS ifood_history_bytes FROM (
-          SELECT relid FROM pg_partition_tree('ifood_job_events')
-          UNION SELECT CAST('ifood_job_events' AS regclass)
-        ) AS part
-    """,
+    statement=f"SELECT {HISTORY_BYTES} AS ifood_history_bytes",
 )
 # As the statement that operators know; the slot is there for the index.
 LAST_DAY = Gauges(
@@ -205,12 +194,11 @@ ALL = (
 
 def values(settings: Settings) -> dict[str, object]:
     """Give what the statements bind."""
-    windows = {kind: cadence.window for kind, cadence in cadences(settings).items()}
-    distances = [DAY if window.weekday is None else 7 * DAY for window in windows.values()]
+    allowed = patience(settings)
     return {
-        "kinds": list(windows),
+        "kinds": list(allowed),
         "statuses": [status.value for status in JobStatus],
-        "patience": [distance + DAY for distance in distances],
+        "patience": list(allowed.values()),
         "breaks_after": BREAKS_AFTER,
         "refresh_soon": REFRESH_SOON,
     }

@@ -1,0 +1,19 @@
+"""Conditions of more than one reader: an alert and the gauge of the same name must agree."""
+
+from typing import Final
+
+# Of an `account` and a `feed(kind, patience)`: no success for longer than the patience.
+IS_STALE: Final = """
+    account.active AND account.created_at < now() - feed.patience AND NOT EXISTS (
+      SELECT FROM ifood_jobs AS job
+      WHERE job.job_type = feed.kind AND job.account_id = account.id
+        AND job.job_day >= (now() - feed.patience)::date - 2
+        AND job.status = 'success' AND job.finished_at > now() - feed.patience)
+"""
+
+HISTORY_BYTES: Final = """
+    (SELECT sum(pg_total_relation_size(relid)) FROM (
+      SELECT relid FROM pg_partition_tree('ifood_job_events')
+      UNION SELECT CAST('ifood_job_events' AS regclass)
+    ) AS part)
+"""
