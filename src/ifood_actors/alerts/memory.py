@@ -1,8 +1,8 @@
 """
 What fires, since when, and who was told: the table `ifood_alerts`, the same for all schedulers.
 
-Several schedulers write it at once without harm: each looks for itself, and a notice belongs to
-the one that could lock its row.
+Several schedulers write it without harm, one after the other: each looks for itself, and all that
+is owed belongs to the one that takes it first, so that it becomes one message a rule.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,6 +19,7 @@ LOCK: Final = timedelta(minutes=2)
 # An address that takes nothing for so long is wrong, and what it would be told is old.
 GIVE_UP_AFTER: Final = timedelta(days=1)
 
+_IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended('ifood_alerts', 0))")
 # A row that had ended begins anew. What is written late by a slow scheduler is no later sight.
 _SEE = text("""
     INSERT INTO ifood_alerts AS alert (name, subject, firing_since, last_seen, details)
@@ -54,7 +55,7 @@ _TAKE = text(f"""
           resolved_at IS NULL AND NOT {_TOLD} AND last_seen - firing_since >= wait
           OR resolved_at IS NOT NULL AND {_TOLD} AND notified_at < resolved_at
           OR owed_to <> '{{}}' AND notified_at > clock_timestamp() - :give_up)
-      ORDER BY alert.name, subject FOR UPDATE OF alert SKIP LOCKED)
+      ORDER BY alert.name, subject)
     UPDATE ifood_alerts AS alert SET locked_until = clock_timestamp() + :lock
     FROM owed WHERE alert.name = owed.name AND alert.subject = owed.subject
     RETURNING alert.name, alert.subject, firing_since, resolved_at, details,
@@ -103,8 +104,8 @@ def see(
 
     Rules that are not among `answered` could not be asked: theirs stay as they are.
     """
-    # In one order, so that two schedulers wait for each other and do not deadlock.
-    for finding in sorted(findings, key=lambda each: (each.name, each.subject)):
+    tx.execute(_IN_TURN)
+    for finding in findings:
         values = {
             "name": finding.name,
             "subject": finding.subject,
@@ -119,6 +120,7 @@ def see(
 
 def take(tx: Connection, rules: Sequence[Rule]) -> list[Notice]:
     """Take the notices that are owed and that no other scheduler delivers; for two minutes."""
+    tx.execute(_IN_TURN)
     waits = {"names": [r.name for r in rules], "waits": [r.wait for r in rules]}
     rows = tx.execute(_TAKE, {**waits, "lock": LOCK, "give_up": GIVE_UP_AFTER}).mappings()
     return [_notice(dict(row)) for row in rows]
