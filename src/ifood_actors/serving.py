@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -22,9 +23,20 @@ class Server(uvicorn.Server):
     loop: asyncio.AbstractEventLoop
 
     def __init__(
-        self, app: ASGIApp, *, keep_alive: int, log_level: str, ready: Callable[[], object]
+        self,
+        app: ASGIApp,
+        *,
+        keep_alive: int,
+        log_level: str,
+        ready: Callable[[], object],
+        certificate: Path | None = None,
+        key: Path | None = None,
     ) -> None:
-        """`ready` is called once connections are accepted; idle ones are kept `keep_alive` s."""
+        """
+        `ready` is called once connections are accepted; idle ones are kept `keep_alive` s.
+
+        With a `certificate` they are encrypted; without a `key`, that is in the same file.
+        """
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -38,6 +50,8 @@ class Server(uvicorn.Server):
             log_level=log_level,
             timeout_keep_alive=keep_alive,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
         )
         super().__init__(config)
         self._ready = ready
@@ -86,9 +100,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, scheme: str = "http") -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _unusable(host: str, port: int, error: OSError) -> UsageError:

@@ -2,12 +2,14 @@
 
 import json
 import signal
+import ssl
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import CommandLine
+from tls import make_certificates
 
 from ifood_actors.simulator.merchants import merchant_id
 
@@ -49,7 +51,31 @@ def test_the_switches_reach_the_simulated_world(command):
     assert "2 owners" in hints
 
 
+def test_with_a_certificate_it_speaks_https_and_says_whom_to_trust(command, tmp_path):
+    certificates = make_certificates(tmp_path)
+    certificates.right.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    process = command.start("simulator", "--port", "0", "--certificate", "both.pem")
+    try:
+        assert process.stdout
+        assert process.stderr
+        url = process.stdout.readline().strip()
+        hints = "".join(process.stderr.readline() for _ in range(4))
+        state = fetch(f"{url}/_simulator/state", cafile=str(certificates.ca_file))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=35)
+    finally:
+        process.kill()
+
+    assert process.returncode == 0
+    assert url.startswith("https://127.0.0.1:")
+    assert state["merchants"] == 100
+    assert f"IFOOD_API_BASE_URL={url} IFOOD_API_ALLOW_HOST=127.0.0.1" in hints
+    assert "IFOOD_API_CA_FILE=both.pem" in hints
+
+
 WRONG = [
+    ("--host 0.0.0.0", "--host 0.0.0.0: without --certificate it listens on loopback only"),
+    ("--certificate nowhere.pem", "--certificate nowhere.pem: No such file"),
     ("--quirk nonsense", "--quirk nonsense: quirk: Input should be"),
     ("--quirk status,status=99", "status 99 is not in 100..599"),
     ("--quirk cut,tymes=1", "--quirk cut,tymes=1: tymes: "),
@@ -77,6 +103,7 @@ def test_a_switch_that_cannot_be_is_refused_in_one_line(command):
         assert complaint in outcome.err, words
 
 
-def fetch(url: str) -> Any:
-    with urllib.request.urlopen(url) as answer:  # noqa: S310 - http to loopback
+def fetch(url: str, *, cafile: str | None = None) -> Any:
+    trusting = ssl.create_default_context(cafile=cafile)
+    with urllib.request.urlopen(url, context=trusting) as answer:  # noqa: S310 - to loopback
         return json.load(answer)

@@ -3,7 +3,9 @@
 import sys
 from datetime import date, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
+from urllib.parse import urlsplit
 
 import typer
 
@@ -30,7 +32,14 @@ class RetryAfter(StrEnum):
 
 def simulator(
     *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Speak https, with this one (PEM).")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its key, unless in the same file.")
+    ] = None,
     accounts: Annotated[int, typer.Option(min=1, help="How many restaurants.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1,
     today: Annotated[
@@ -103,6 +112,7 @@ def simulator(
 
     quirks = [_read("--quirk", fake.quirk_of, text) for text in quirk or ()]
     limits = _read("--limit", fake.limits_of, limit or [])
+    _require_loopback(host, certificate)
     if distributed > accounts:
         raise UsageError(f"--distributed {distributed}: there are only {accounts} restaurants")
     usual = fake.Settings()
@@ -122,7 +132,25 @@ def simulator(
         spread_seconds=_seconds(spread, usual.spread_seconds),
         revoked_share=revoked,
     )
-    fake.serve(settings, port=port, quirks=quirks, ready=lambda url: _introduce(url, settings))
+    fake.serve(
+        settings,
+        host,
+        port,
+        certificate=certificate,
+        key=key,
+        quirks=quirks,
+        ready=lambda url: _introduce(url, settings, certificate),
+    )
+
+
+def _require_loopback(host: str, certificate: Path | None) -> None:
+    """Refuse what `IFOOD_API_BASE_URL` would refuse as well."""
+    from ifood_actors.config.values import is_loopback
+
+    if certificate is None and not is_loopback(host):
+        raise UsageError(
+            f"--host {host}: without --certificate it listens on loopback only, as 127.0.0.1"
+        )
 
 
 def _fault_rates(text: str | None, *, rough: bool) -> "FaultRates":
@@ -147,18 +175,22 @@ def _read(option: str, parse: "Callable[[Words], T]", words: Words) -> T:
         raise UsageError(f"{option} {given}: {error}") from None
 
 
-def _introduce(url: str, settings: "Settings") -> None:
+def _introduce(url: str, settings: "Settings", certificate: Path | None) -> None:
     """Say where it is, and how to pull from it."""
     app = settings.apps[0]
+    trusted = f" IFOOD_API_CA_FILE={certificate}" if certificate else ""
+    trusting = f" --cacert {certificate}" if certificate else ""
     say(url)
     sys.stdout.flush()
     note(f"simulated iFood with {settings.merchants:,} restaurants; to pull from it:")
-    note(f"  export IFOOD_API_BASE_URL={url} IFOOD_API_ALLOW_HOST=127.0.0.1")
+    note(
+        f"  export IFOOD_API_BASE_URL={url} IFOOD_API_ALLOW_HOST={urlsplit(url).hostname}{trusted}"
+    )
     note(
         f"  echo {app.client_secret} | ifood-actors apps add {app.name} "
         f"--client-id {app.client_id} --kind {app.kind}"
     )
-    note(f"  curl -s {url}/_simulator/accounts.csv | ifood-actors accounts import -")
+    note(f"  curl -s{trusting} {url}/_simulator/accounts.csv | ifood-actors accounts import -")
     if app.kind == "distributed":
         note(f"  ifood-actors apps authorize {app.name}   # once for each of {app.owners} owners")
     note("Ctrl-C ends it")

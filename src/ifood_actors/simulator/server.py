@@ -1,7 +1,9 @@
 """The simulator as a server: in the foreground, or from a thread for the length of a block."""
 
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 
 from ifood_actors.errors import UsageError
@@ -22,22 +24,30 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     *,
+    certificate: Path | None = None,
+    key: Path | None = None,
     quirks: Iterable[Quirk] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """
     Serve in the foreground until TERM or INT; a second signal stops at once.
 
-    `quirks` are on from the start. `ready` is called with the URL once connections are accepted;
-    port 0 takes a free one. Raises UsageError when the address cannot be listened on, or a quirk
-    is for an unknown merchant. Main thread only.
+    With a `certificate` (PEM) it speaks https; the `key` may be in the same file. `quirks` are on
+    from the start. `ready` is called with the URL once connections are accepted; port 0 takes a
+    free one. Raises UsageError when the address cannot be listened on, the certificate not be
+    used, or a quirk is for an unknown merchant. Main thread only.
     """
     try:
         simulation = Simulation(settings, quirks)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if certificate:
+        _require_usable(certificate, key)
     listener = listen(host, port)
-    server = _server(simulation, ready=lambda: ready and ready(url_of(listener)))
+    url = url_of(listener, scheme="https" if certificate else "http")
+    server = _server(
+        simulation, ready=lambda: ready and ready(url), certificate=certificate, key=key
+    )
     server.run_until_told(listener)
 
 
@@ -60,10 +70,25 @@ def running(settings: Settings) -> Iterator[Simulator]:
         listener.close()
 
 
-def _server(simulation: Simulation, *, ready: Callable[[], object]) -> Server:
+def _require_usable(certificate: Path, key: Path | None) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except OSError as error:  # not there, not readable; an SSLError for what does not fit
+        raise UsageError(f"--certificate {certificate}: {error.strerror}") from None
+
+
+def _server(
+    simulation: Simulation,
+    *,
+    ready: Callable[[], object],
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> Server:
     return Server(
         create_app(simulation),
         keep_alive=_IDLE_SECONDS,
         log_level="critical",  # cut answers are meant, and no error
         ready=ready,
+        certificate=certificate,
+        key=key,
     )
