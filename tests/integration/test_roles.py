@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -28,6 +27,7 @@ from distributed import BOOKSHOP, authorize, expire, link, stored
 from eventually import eventually
 from fleet import KEY, MONDAY
 from integration.test_ledger_by_hand import MONITORING, REPAIR
+from logins import Login, apply_roles, execute, logins
 from processes import Installation, installation
 from psycopg.errors import InsufficientPrivilege, UndefinedTable
 from sqlalchemy import Engine, make_url, text
@@ -43,36 +43,11 @@ from ifood_actors.web.collector import LedgerGauges
 
 pytestmark = pytest.mark.services
 
-ROLES_SQL = Path(__file__).parents[2] / "infra" / "postgres" / "roles.sql"
-ROLES = ("migrator", "scheduler", "worker", "web", "operator", "admin", "reader")
-Login = Callable[[str], str]
-
-
-def execute(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement.encode())
-
-
-def apply_roles(url: str) -> None:
-    execute(url, ROLES_SQL.read_text())
-
 
 @pytest.fixture
 def login(database_url: str) -> Iterator[Login]:
-    """Give the URL with which a role logs in to a database that a superuser has migrated."""
-    apply_roles(database_url)
-    password = secrets.token_hex(8)
-    for role in ROLES:
-        execute(database_url, f"ALTER ROLE ifood_{role} PASSWORD '{password}'")
-
-    def login(role: str) -> str:
-        url = make_url(database_url).set(username=f"ifood_{role}", password=password)
-        return url.render_as_string(hide_password=False)
-
-    yield login
-    names = ", ".join(f"ifood_{role}" for role in ROLES)
-    execute(database_url, f"DROP OWNED BY {names} CASCADE")
-    execute(database_url, f"DROP ROLE {names}")
+    with logins(database_url) as login:
+        yield login
 
 
 @pytest.fixture
