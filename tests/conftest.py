@@ -92,6 +92,13 @@ def database_url(postgres_server: RunningPostgres, database_template: str) -> It
 
 
 @pytest.fixture
+def empty_database_url(postgres_server: RunningPostgres) -> Iterator[str]:
+    """Lend a database of one's own with nothing in it."""
+    with _database(postgres_server.url) as url:
+        yield url
+
+
+@pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     engine = connect(database_url, application_name="tests", pool_size=20)
     yield engine
