@@ -85,20 +85,23 @@ def connect(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
     """
     Make the engine for one process; nothing is connected yet.
 
-    `pool_size` is the number of threads that may hold a transaction at the same time.
+    `pool_size` is the number of threads that may hold a transaction at the same time. What the URL
+    says in its query has precedence over this module's time-outs.
 
     Raises UsageError when `url` is no Postgres URL; the text does not repeat it.
     """
+    target = _psycopg(url)
+    session = [f"-c {name}={value}" for name, value in _SESSION.items()]
     engine = create_engine(
-        _psycopg(url),
+        target,
         pool_size=pool_size,
         max_overflow=2,
         pool_timeout=30,
         hide_parameters=True,
         connect_args={
-            **_SOCKET,
+            **{name: value for name, value in _SOCKET.items() if name not in target.query},
             "application_name": application_name,
-            "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+            "options": " ".join([*session, str(target.query.get("options", ""))]),
         },
     )
     _ping_after_idling(engine)

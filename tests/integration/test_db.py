@@ -4,7 +4,7 @@ from datetime import timedelta
 from time import monotonic
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
 from ifood_actors import db
@@ -39,6 +39,25 @@ def test_a_connection_in_steady_use_is_the_same_one(database_url):
 
     assert backend(engine) == backend(engine)
     engine.dispose()
+
+
+def test_the_url_overrules_the_time_outs(database_url):
+    url = make_url(database_url).update_query_dict(
+        {"tcp_user_timeout": "4321", "options": "-c lock_timeout=7s"}
+    )
+    engine = connect(url.render_as_string(hide_password=False), application_name="patient")
+
+    with engine.connect() as connection:
+        shown = [
+            connection.scalar(text(f"SHOW {name}"))
+            for name in ("lock_timeout", "statement_timeout")
+        ]
+        driver = connection.connection.driver_connection
+        assert driver
+        socket = driver.info.get_parameters()
+    engine.dispose()
+    assert shown == ["7s", "1min"]
+    assert (socket["tcp_user_timeout"], socket["keepalives_idle"]) == ("4321", "10")
 
 
 def test_an_unreachable_server_is_named_without_its_password():
