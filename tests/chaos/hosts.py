@@ -21,6 +21,20 @@ Leg = Literal["database", "broker", "api"]
 
 PATCHES = Path(__file__).parents[1] / "patches"
 LEASE = timedelta(seconds=3)
+# A third of those that processes have by default.
+_TIME_OUTS: dict[Leg, dict[str, str]] = {
+    "database": {
+        "keepalives_idle": "4",
+        "keepalives_interval": "2",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "10000",
+    },
+    "broker": {
+        "heartbeat": "3",
+        "tcp_options": "{'TCP_KEEPIDLE': 3, 'TCP_KEEPINTVL': 2, 'TCP_KEEPCNT': 3,"
+        " 'TCP_USER_TIMEOUT': 7000}",
+    },
+}
 ATTEMPTS = 5
 
 
@@ -87,7 +101,7 @@ def patched(hosts: Iterable[Host], patch: str, **environment: str) -> Iterator[N
     changes = {"PYTHONPATH": str(PATCHES), "TEST_PATCH": patch, **environment}
     hosts = list(hosts)
     for host in hosts:
-        host.stop()
+        host.kill()
         host.installed.environment.update(changes)
         host.start()
     for host in hosts:
@@ -118,6 +132,7 @@ def make_host(
         address = make_url(url)
         proxies[leg] = Proxy(name, host=str(address.host), port=int(address.port or 0), loop=loop)
         through = address.set(host="127.0.0.1", port=proxies[leg].port)
+        through = through.update_query_dict(_TIME_OUTS.get(leg, {}))
         urls[leg] = through.render_as_string(hide_password=False)
     home = folder / name
     home.mkdir()

@@ -20,7 +20,7 @@ MUTANTS = {
     "test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes",
     "no_unique_key": "chaos/test_scheduler.py::"
     "test_ten_planners_and_two_schedulers_do_everything_once",
-    "own_limiter": "chaos/test_pace.py",
+    "own_limiter": "integration/test_pace.py",
     "early_ack": "chaos/test_kills.py::test_killed[worker, before it commits the claim]",
     "no_redaction": "unit/test_logs.py",
 }

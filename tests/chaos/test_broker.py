@@ -39,8 +39,8 @@ def test_rabbitmq_goes_down_with_messages_in_its_ladder(chaos, recovery, how):
 
 
 def test_all_connections_are_closed_every_second(chaos, recovery):
-    chaos.plan(over=timedelta(seconds=6))
-    for _ in range(6):
+    chaos.plan(over=timedelta(seconds=4))
+    for _ in range(4):
         Event().wait(1)
         chaos.cut("broker")
     recovery.begin()
@@ -51,7 +51,7 @@ def test_all_connections_are_closed_every_second(chaos, recovery):
 
 def test_all_queues_are_purged(chaos, recovery):
     with patched(chaos.of("scheduler"), "short_grace"):
-        chaos.plan(over=timedelta(seconds=8))
+        chaos.plan(over=timedelta(seconds=5))
         eventually(lambda: _dispatched(chaos) == STORES, within=20)
         with _channel(chaos) as channel:
             for name in (QUEUE, *map(topology.level_name, range(topology.LEVELS))):
@@ -73,7 +73,7 @@ def test_an_alarm_blocks_whoever_publishes(chaos, recovery, limit, alarming, usu
     chaos.rabbit.ctl(limit, alarming)
     try:
         chaos.plan()
-        Event().wait(3)
+        Event().wait(2)
         assert _dispatched(chaos) == 0
     finally:
         chaos.rabbit.ctl(limit, usual)
@@ -85,10 +85,10 @@ def test_an_alarm_blocks_whoever_publishes(chaos, recovery, limit, alarming, usu
 
 
 def test_connections_are_refused(chaos, recovery):
-    chaos.plan(over=timedelta(seconds=6))
+    chaos.plan(over=timedelta(seconds=4))
     chaos.set(Mode.REFUSE, "broker")
     chaos.cut("broker")
-    Event().wait(4)
+    Event().wait(3)
     done = chaos.count("success")
 
     chaos.set(Mode.PASS, "broker")
@@ -106,7 +106,7 @@ def test_what_the_relay_sends_is_swallowed_by_the_network(chaos, recovery):
     chaos.finish()
     chaos.set(Mode.SWALLOW, "broker", "scheduler")
     chaos.plan()
-    Event().wait(3)
+    Event().wait(2)
     assert _dispatched(chaos) == 0
 
     chaos.cut("broker", "scheduler")

@@ -20,7 +20,7 @@ from ifood_actors.simulator import Quirk, Settings, running
 
 pytestmark = pytest.mark.services
 
-FASTER = 240  # so two hours are half a minute
+FASTER = 300  # so two hours are 24 s
 OUTAGE = timedelta(hours=2) / FASTER
 PROBE_EVERY = limiter.PROBE_EVERY / FASTER
 JOBS = 240

@@ -38,8 +38,8 @@ def test_postgres_goes_down_under_load(chaos, recovery, how):
 
 
 def test_backends_are_killed_twice_a_second(chaos, recovery):
-    chaos.plan(over=timedelta(seconds=5))
-    for _ in range(10):
+    chaos.plan(over=timedelta(seconds=4))
+    for _ in range(8):
         Event().wait(0.5)
         _terminate(chaos)
     recovery.begin()

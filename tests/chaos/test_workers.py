@@ -130,7 +130,7 @@ def test_a_job_kills_its_process_until_its_attempts_are_used_up(chaos, recovery)
 
 
 def test_an_account_is_disabled_in_the_middle_of_the_window(chaos, recovery):
-    chaos.plan(over=timedelta(seconds=6))
+    chaos.plan(over=timedelta(seconds=4))
     last = [job["account_id"] for job in chaos.jobs()[-3:]]
     eventually(lambda: chaos.count("success") > 0, within=20)
     chaos.write("UPDATE accounts SET active = false WHERE id = ANY(:ids)", ids=last)

@@ -16,7 +16,7 @@ from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
 from ifood_actors.simulator import Settings, running
 from ifood_actors.simulator.settings import App
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.alone]
 
 MINUTE = timedelta(seconds=12)
 LIMIT = 120  # in a minute of 12 s; as fast as 600 in one of 60 s
