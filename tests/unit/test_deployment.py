@@ -1,0 +1,201 @@
+"""compose.yaml, the image and the units: what they call exists, and what they may is little."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+from typer.core import TyperGroup
+
+from ifood_actors import config
+from ifood_actors.alerts import RULES
+from ifood_actors.cli.main import app
+from ifood_actors.embedded import docker
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+COMPOSE = docker.COMPOSE_FILE.read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
+OURS = {name: each for name, each in SERVICES.items() if each["image"] == "ifood-actors"}
+UNITS = sorted(INFRA.glob("systemd/*.service"))
+PROMETHEUS = yaml.safe_load((INFRA / "prometheus/prometheus.yml").read_text())
+
+_VARIABLE = re.compile(r"\$\{(\w+)(:[-+?])?([^}]*)\}")
+every_service = pytest.mark.parametrize("name", SERVICES)
+every_unit = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+
+
+def commands() -> dict[str, list[str]]:
+    """Give the words of each command that containers and units start, by who does."""
+    found = {}
+    for name, service in OURS.items():
+        given = service["command"]
+        text = given if isinstance(given, str) else shlex.join(given)
+        text = _VARIABLE.sub(lambda match: match[3], text)  # with what `:+` adds
+        inside = re.search(r"\bexec ifood-actors ([^;']+)", text)
+        found[name] = shlex.split(inside[1] if inside else text)
+    for unit in UNITS:
+        [line] = re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE)
+        program, *words = shlex.split(line)
+        assert program == "/opt/ifood-actors/bin/ifood-actors"
+        found[unit.stem] = words
+    return found
+
+
+def hardening(unit: Path) -> list[str]:
+    """Give the lines after the blank one in `[Service]`, without remarks."""
+    block = unit.read_text().split("KillMode=mixed\n")[1]
+    return [line for line in block.splitlines() if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("words", commands().values(), ids=list(commands()))
+def test_every_command_that_is_started_exists_with_its_options(words):
+    command = typer.main.get_command(app)
+    while isinstance(command, TyperGroup):
+        command = command.commands[words.pop(0)]
+
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_every_process_has_its_container_and_its_unit():
+    started = {words[0] for words in commands().values()}
+
+    assert started == {"db", "scheduler", "worker", "web", "simulator"}
+    assert {unit.stem for unit in UNITS} == {
+        f"ifood-actors-{process}" for process in ("scheduler", "worker", "web")
+    }
+
+
+def test_every_setting_that_is_given_exists():
+    known = set(re.findall(r"`(IFOOD_\w+)`", config.markdown()))
+    files = [docker.COMPOSE_FILE, *INFRA.glob("docker/*"), *INFRA.glob("systemd/*")]
+    given = {
+        (path.name, name)
+        for path in files
+        for name in re.findall(r"\bIFOOD_[A-Z_]*[A-Z]\b", path.read_text())
+    }
+
+    assert {name for _, name in given} >= {"IFOOD_DATABASE_URL", "IFOOD_METRICS_DIR"}
+    assert {(path, name) for path, name in given if name not in known} == set()
+
+
+# --- compose.yaml -----------------------------------------------------------------------------
+
+
+@every_service
+def test_a_container_can_change_nothing_but_its_volumes(name):
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.keys() & {"cap_add", "privileged", "pid", "devices"}
+    assert service.get("network_mode") != "host"
+
+
+@every_service
+def test_a_container_starts_again_or_is_waited_for(name):
+    waited = {
+        on
+        for each in SERVICES.values()
+        for on, how in each.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+
+    assert SERVICES[name]["restart"] == ("no" if name in waited else "unless-stopped")
+
+
+@every_service
+def test_a_port_is_open_on_loopback_only(name):
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@every_service
+def test_an_image_of_others_has_a_version(name):
+    image, _, tag = SERVICES[name]["image"].partition(":")
+
+    assert image == "ifood-actors" or re.match(r"v?\d", tag)
+
+
+@every_service
+def test_what_a_container_is_given_from_the_project_is_there(name):
+    mounted = [each.split(":")[0] for each in SERVICES[name].get("volumes", [])]
+
+    assert [path for path in mounted if path.startswith(".") and not (ROOT / path).exists()] == []
+
+
+def test_a_password_has_no_default_and_the_two_servers_need_nothing_else():
+    found = _VARIABLE.findall(COMPOSE)
+
+    required = {name for name, mark, _ in found if mark == ":?"}
+    assert required == {"POSTGRES_PASSWORD", "RABBITMQ_PASSWORD"}
+    assert [name for name, mark, _ in found if "PASSWORD" in name and mark != ":?"] == []
+    assert not any("PASSWORD" in text for _, mark, text in found if mark != ":?")
+    assert all(
+        not each.get("env_file") or each["env_file"] == [{"path": ".env", "required": False}]
+        for each in SERVICES.values()
+    )
+
+
+@pytest.mark.parametrize("name", ["web", "gauges", "migrate"])
+def test_what_only_looks_gets_no_secret(name):
+    given = SERVICES[name]["environment"]
+
+    assert (given["IFOOD_ENCRYPTION_KEYS"], given["IFOOD_ALERT_URLS"]) == ("", "")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_of_ours_is_given_the_time_to_stop(name):
+    assert OURS[name]["stop_grace_period"] == "35s"
+
+
+def test_prometheus_asks_containers_that_there_are():
+    jobs = {job["job_name"]: job for job in PROMETHEUS["scrape_configs"]}
+    [workers] = jobs["ifood-workers"]["dns_sd_configs"]
+    hosts = {
+        target.split(":")[0]
+        for job in jobs.values()
+        for each in job.get("static_configs", [])
+        for target in each["targets"]
+    }
+
+    assert hosts - {"127.0.0.1"} <= SERVICES.keys()
+    assert workers["names"] == ["worker"]
+    assert str(workers["port"]) == SERVICES["worker"]["environment"]["IFOOD_METRICS_PORT"]
+    assert SERVICES["gauges"]["network_mode"] == "service:prometheus"
+
+
+def test_alertmanager_silences_alerts_that_there_are():
+    settings = yaml.safe_load((INFRA / "alertmanager/alertmanager.yml").read_text())
+    named = {
+        name
+        for rule in settings["inhibit_rules"]
+        for matcher in rule["source_matchers"] + rule["target_matchers"]
+        for name in re.findall(r"\b[A-Z]\w+", matcher)
+    }
+
+    assert named
+    assert named <= {rule.name for rule in RULES}
+
+
+# --- systemd ----------------------------------------------------------------------------------
+
+
+@every_unit
+def test_every_unit_may_do_as_little_as_the_others(unit):
+    assert hardening(unit) == hardening(UNITS[0])
+
+
+@every_unit
+def test_a_unit_waits_for_services_but_not_for_a_correction(unit):
+    lines = unit.read_text().splitlines()
+
+    assert "User=ifood-actors" in lines
+    assert "Restart=always" in lines
+    assert "RestartPreventExitStatus=2" in lines
+    assert "StartLimitIntervalSec=0" in lines
+    assert "TimeoutStopSec=35" in lines
