@@ -169,6 +169,15 @@ def test_prometheus_asks_containers_that_there_are():
     assert SERVICES["gauges"]["network_mode"] == "service:prometheus"
 
 
+def test_every_alert_of_prometheus_alone_leads_to_its_heading():
+    rules = yaml.safe_load((INFRA / "prometheus/targets.yml").read_text())["groups"][0]["rules"]
+    headings = re.findall(r"^### (.+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    leads = {f"docs/operations.md#{each.lower().replace(' ', '-')}" for each in headings}
+
+    assert rules
+    assert {rule["annotations"]["runbook"] for rule in rules} <= leads
+
+
 def test_alertmanager_silences_alerts_that_there_are():
     settings = yaml.safe_load((INFRA / "alertmanager/alertmanager.yml").read_text())
     named = {
@@ -195,6 +204,8 @@ def test_a_unit_waits_for_services_but_not_for_a_correction(unit):
     lines = unit.read_text().splitlines()
 
     assert "User=ifood-actors" in lines
+    assert "EnvironmentFile=/etc/ifood-actors/environment" in lines
+    assert f"EnvironmentFile=-/etc/ifood-actors/{unit.stem.rpartition('-')[2]}" in lines
     assert "Restart=always" in lines
     assert "RestartPreventExitStatus=2" in lines
     assert "StartLimitIntervalSec=0" in lines
