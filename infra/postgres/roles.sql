@@ -104,6 +104,11 @@ BEGIN
     lease_expires_at, next_retry_at, finished_at, last_error, error_code, event_no, updated_at)
     ON ifood_jobs TO ifood_scheduler;
 
+  -- Forget what is old. No right on records: a function empties `raw`.
+  GRANT SELECT (id), DELETE ON ifood_job_events TO ifood_scheduler;
+  GRANT SELECT (id, valid_to), DELETE ON ifood_record_versions TO ifood_scheduler;
+  GRANT EXECUTE ON FUNCTION ifood_forget_raw TO ifood_scheduler;
+
   -- Watch, and remember what was told.
   GRANT SELECT, INSERT, UPDATE ON ifood_alerts, ifood_schedulers TO ifood_scheduler;
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from builders import acts_of, backdate, claim, claimed_job, dispatch, make_jobs, row_of
+from builders import DAY, acts_of, backdate, claim, claimed_job, dispatch, make_jobs, row_of
 from sqlalchemy import text
 
 from ifood_actors.db import transaction
@@ -118,19 +118,30 @@ def test_a_slot_moved_by_hand_is_dispatched_anew(engine):
     assert claim(engine, job.id) is None
 
 
-def test_a_job_inserted_by_hand_is_planned(engine):
+def insert_of(job, *, day="2020-01-01"):
+    return f"""INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for,
+      period_start, period_end)
+    SELECT 'sales', '{job.account_id}', '{job.merchant_id}', '{day}', now(), '2019-12-25',
+      '2019-12-31'"""
+
+
+def test_a_job_inserted_by_hand_is_planned_and_shows_in_the_history(engine):
     [job] = make_jobs(engine)
 
-    by_hand(
-        engine,
-        f"""INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for,
-              period_start, period_end)
-            SELECT 'sales', '{job.account_id}', '{job.merchant_id}', '2020-01-01', now(),
-              '2019-12-25', '2019-12-31'""",
-    )
+    [(inserted,)] = by_hand(engine, f"{insert_of(job)} RETURNING id")
 
+    assert acts_of(engine, inserted) == ["manual"]
+    assert row_of(engine, inserted)["event_no"] == 1
     with transaction(engine) as tx:
         assert len(Ledger(tx, actor="relay").due(limit=10)) == 2
+
+
+def test_a_job_that_conflicts_leaves_nothing_in_the_history(engine):
+    [job] = make_jobs(engine)
+
+    by_hand(engine, f"{insert_of(job, day=DAY)} ON CONFLICT DO NOTHING")
+
+    assert by_hand(engine, "SELECT job_id, act FROM ifood_job_events") == [(job.id, "plan")]
 
 
 def test_the_ledgers_own_acts_are_not_taken_for_manual(engine):

@@ -303,3 +303,17 @@ def test_two_pulls_of_one_store_at_once_lose_no_version(store):
     assert sorted([row.current_status, *versions]) == ["0", "1", "2", "3"]
     assert sum(stored.new for stored in outcomes) == 1
     assert sum(stored.changed for stored in outcomes) == 3
+
+
+def test_an_item_that_comes_again_after_its_raw_was_forgotten_has_not_changed(store):
+    store.sales(a_sale())
+    with transaction(store.engine) as tx:
+        tx.execute(text("UPDATE ifood_sales SET raw = NULL"))
+
+    stored = store.sales(a_sale(shortId=4821), now=TUESDAY)
+
+    [row] = store.rows("ifood_sales")
+    assert (stored.changed, stored.unchanged) == (0, 1)
+    assert (row.changed_at, row.short_id) == (MONDAY, "4821")
+    assert row.raw["shortId"] == 4821
+    assert store.rows("ifood_record_versions") == []

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from threading import Event
 
 import httpx
 import psycopg
@@ -29,7 +30,7 @@ from fleet import KEY, MONDAY
 from integration.test_ledger_by_hand import MONITORING, REPAIR
 from logins import Login, apply_roles, execute, logins
 from processes import Installation, installation
-from psycopg.errors import InsufficientPrivilege, UndefinedTable
+from psycopg.errors import InsufficientPrivilege, UndefinedFunction, UndefinedTable
 from sqlalchemy import Engine, make_url, text
 
 from ifood_actors import config
@@ -38,6 +39,7 @@ from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Limiter, Vault, http_client
 from ifood_actors.ifood.transport import Answer
 from ifood_actors.ledger import Ledger
+from ifood_actors.scheduler.retention import Retention
 from ifood_actors.simulator import App, Quirk, Settings, Simulator, running
 from ifood_actors.web.collector import LedgerGauges
 
@@ -325,12 +327,15 @@ def test_rights_to_make_things_are_taken_back_too(login, database_url):
 # --- what must not ----------------------------------------------------------------------------
 
 EVERYBODY = ("scheduler", "worker", "web", "operator", "admin", "reader")
+NOT_FORGETTING = tuple(role for role in EVERYBODY if role != "scheduler")
 NO_SECRETS = ("web", "operator", "reader")
 ONE_EVENT = """INSERT INTO ifood_job_events (job_id, event_no, at, act, to_status, attempt, actor)
 VALUES (gen_random_uuid(), 1, now(), 'succeed', 'success', 1, 'forged')"""
 FORBIDDEN = [
     (EVERYBODY, "UPDATE ifood_job_events SET actor = 'x'"),
-    (EVERYBODY, "DELETE FROM ifood_job_events"),
+    (NOT_FORGETTING, "DELETE FROM ifood_job_events"),
+    (NOT_FORGETTING, "DELETE FROM ifood_record_versions"),
+    (NOT_FORGETTING, "SELECT ifood_forget_raw('ifood_sales', '2020-01-01', 0, 1)"),
     (EVERYBODY, "TRUNCATE ifood_job_events"),
     (EVERYBODY, "DELETE FROM ifood_jobs"),
     (EVERYBODY, "DELETE FROM ifood_sales"),
@@ -356,6 +361,8 @@ FORBIDDEN = [
     (("worker", "scheduler"), "UPDATE ifood_apps SET client_id = 'mine'"),
     (("worker", "scheduler"), "DELETE FROM ifood_authorizations"),
     (("scheduler",), "SELECT * FROM ifood_sales"),
+    (("scheduler",), "UPDATE ifood_sales SET raw = NULL"),
+    (("scheduler",), "SELECT raw FROM ifood_record_versions"),
     (("scheduler",), "UPDATE ifood_jobs SET result = '{}'"),
     (("scheduler",), "UPDATE ifood_jobs SET lease_no = 1"),
     (("operator",), "UPDATE ifood_jobs SET event_no = 1"),
@@ -366,7 +373,7 @@ FORBIDDEN = [
 
 def refused(url: str, statement: str) -> None:
     # What lies in a schema that a role may not use does not even exist for it.
-    with pytest.raises((InsufficientPrivilege, UndefinedTable)):
+    with pytest.raises((InsufficientPrivilege, UndefinedTable, UndefinedFunction)):
         execute(url, statement)
 
 
@@ -391,11 +398,26 @@ def test_nobody_borrows_the_trigger_to_forge_history(login, database_url):
     execute(database_url, "CREATE SCHEMA mine; GRANT ALL ON SCHEMA mine TO ifood_operator")
     execute(login("operator"), "CREATE TABLE mine.jobs (LIKE ifood_jobs)")
 
-    refused(
-        login("operator"),
-        "CREATE TRIGGER forge BEFORE INSERT ON mine.jobs FOR EACH ROW "
-        "EXECUTE FUNCTION ifood_notice_manual_change()",
-    )
+    for function in ("ifood_notice_manual_change", "ifood_notice_manual_insert"):
+        refused(
+            login("operator"),
+            "CREATE TRIGGER forge BEFORE INSERT ON mine.jobs FOR EACH ROW "
+            f"EXECUTE FUNCTION {function}()",
+        )
+
+
+def test_the_scheduler_forgets_what_is_old_and_nothing_else(login, engine):
+    claimed_job(engine)
+    settings = config.Settings.model_validate({"keep_versions": "90d", "keep_raw": "90d"})
+    scheduler = connect(login("scheduler"), application_name="forgetting")
+
+    Retention(scheduler, settings, stopping=Event()).run()
+    scheduler.dispose()
+
+    with pytest.raises(psycopg.errors.RaiseException, match="append-only, until 90 days"):
+        execute(login("scheduler"), "DELETE FROM ifood_job_events")
+    with pytest.raises(psycopg.errors.RaiseException, match="90 days at least"):
+        execute(login("scheduler"), "SELECT ifood_forget_raw('ifood_sales', now(), 0, 1)")
 
 
 def test_not_even_without_these_roles_is_the_trigger_borrowed(stranger):

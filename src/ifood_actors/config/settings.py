@@ -1,16 +1,35 @@
 """Every setting, with its default, its bounds and its meaning; docs/configuration.md shows them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ifood_actors.config import values
+from ifood_actors.config.types import (
+    DAY,
+    AlertUrls,
+    AuthoritiesFile,
+    BaseUrl,
+    BatchSize,
+    BrokerUrl,
+    DatabaseUrl,
+    FernetKeys,
+    Host,
+    Kept,
+    LogLevel,
+    Overflow,
+    ShareSetting,
+    WebUsers,
+    Weekday,
+    WindowSetting,
+    Zone,
+    duration,
+    whole,
+)
 from ifood_actors.config.values import Share, Window
 from ifood_actors.errors import UsageError
 
@@ -31,41 +50,6 @@ class Unset:
     """What a setting without a value means, in the words of the documentation."""
 
     meaning: str
-
-
-def _secret(read: Callable[[str], str]) -> AfterValidator:
-    return AfterValidator(lambda secret: SecretStr(read(secret.get_secret_value())))
-
-
-def _duration(low: str, high: timedelta) -> BeforeValidator:
-    return BeforeValidator(values.duration(values.parse_duration(low), high))
-
-
-def _whole(low: int, high: int) -> BeforeValidator:
-    return BeforeValidator(values.whole(low, high))
-
-
-DatabaseUrl = Annotated[SecretStr, _secret(values.database_url)]
-BrokerUrl = Annotated[SecretStr, _secret(values.broker_url)]
-AlertUrls = Annotated[SecretStr, _secret(values.alert_urls)]
-FernetKeys = Annotated[SecretStr, _secret(values.fernet_keys)]
-WebUsers = Annotated[SecretStr, _secret(values.web_users)]
-Zone = Annotated[ZoneInfo, BeforeValidator(values.zone)]
-WindowSetting = Annotated[Window, BeforeValidator(values.window)]
-BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
-Host = Annotated[str, BeforeValidator(values.host)]
-AuthoritiesFile = Annotated[str, BeforeValidator(values.authorities_file)]
-ShareSetting = Annotated[Share, BeforeValidator(values.share)]
-BatchSize = Annotated[int | Literal["auto"], BeforeValidator(values.batch_size)]
-Overflow = Annotated[
-    Literal["refuse", "extend"], BeforeValidator(values.one_of("refuse", "extend"))
-]
-LogLevel = Annotated[
-    Literal["debug", "info", "warning", "error"],
-    BeforeValidator(values.one_of("debug", "info", "warning", "error")),
-]
-Weekday = Annotated[str, BeforeValidator(values.one_of(*values.WEEKDAYS))]
-DAY = timedelta(days=1)
 
 
 class Settings(BaseSettings):
@@ -122,16 +106,16 @@ class Settings(BaseSettings):
     sales_window: WindowSetting = Field(
         Window.parse("daily 03:00-06:00"), description="when `sales` runs"
     )
-    settlements_weeks: Annotated[int, _whole(1, 53)] = Field(
+    settlements_weeks: Annotated[int, whole(1, 53)] = Field(
         8, description="closed weeks, Monday to Sunday, that a settlements job reads again"
     )
-    anticipations_days: Annotated[int, _whole(1, 366)] = Field(
+    anticipations_days: Annotated[int, whole(1, 366)] = Field(
         30, description="days before `job_day` that an anticipations job reads"
     )
-    sales_days: Annotated[int, _whole(1, 90)] = Field(
+    sales_days: Annotated[int, whole(1, 90)] = Field(
         7, description="days before `job_day` that a sales job reads; iFood keeps 90"
     )
-    sales_deep_days: Annotated[int, _whole(0, 90)] = Field(
+    sales_deep_days: Annotated[int, whole(0, 90)] = Field(
         35,
         description="days that it reads once a week instead, for late refunds and late sales; "
         "0 is never",
@@ -147,38 +131,38 @@ class Settings(BaseSettings):
         description="what to do when the batch size does not fit every account into the window: "
         "`refuse` to plan, or `extend` the window",
     )
-    worker_max_concurrency: Annotated[int, _whole(1, 1000)] = Field(
+    worker_max_concurrency: Annotated[int, whole(1, 1000)] = Field(
         20, description="jobs running at the same time per worker host, over all its processes"
     )
-    worker_processes: Annotated[int, _whole(1, 64)] = Field(
+    worker_processes: Annotated[int, whole(1, 64)] = Field(
         2, description="processes that share the concurrency of a worker host"
     )
-    worker_poll_interval_ms: Annotated[int, _whole(100, 600_000)] = Field(
+    worker_poll_interval_ms: Annotated[int, whole(100, 600_000)] = Field(
         10_000,
         description="milliseconds between two looks of the scheduler for jobs to relay "
         "and leases to rescue",
     )
-    worker_max_attempts: Annotated[int, _whole(1, 100)] = Field(
+    worker_max_attempts: Annotated[int, whole(1, 100)] = Field(
         3, description="attempts before a job is `failed`"
     )
-    backoff_base: Annotated[timedelta, _duration("1s", DAY)] = Field(
+    backoff_base: Annotated[timedelta, duration("1s", DAY)] = Field(
         timedelta(minutes=5), description="wait before the second attempt; doubles with each"
     )
-    backoff_cap: Annotated[timedelta, _duration("1s", 7 * DAY)] = Field(
+    backoff_cap: Annotated[timedelta, duration("1s", 7 * DAY)] = Field(
         timedelta(minutes=60), description="longest wait between two attempts"
     )
-    rate_limit_per_minute: Annotated[int, _whole(1, 100_000)] = Field(
+    rate_limit_per_minute: Annotated[int, whole(1, 100_000)] = Field(
         180,
         description="requests per minute of the whole fleet, per application and endpoint group",
     )
-    rate_limit_oauth_per_minute: Annotated[int, _whole(1, OAUTH_PER_MINUTE)] = Field(
+    rate_limit_oauth_per_minute: Annotated[int, whole(1, OAUTH_PER_MINUTE)] = Field(
         15, description="token requests per minute of the whole fleet; iFood allows 20"
     )
-    dispatch_horizon: Annotated[timedelta, _duration("0", LADDER_REACH)] = Field(
+    dispatch_horizon: Annotated[timedelta, duration("0", LADDER_REACH)] = Field(
         timedelta(hours=4),
         description="how far ahead of its slot a job is handed to RabbitMQ; 0 is when due",
     )
-    lease: Annotated[timedelta, _duration("1s", timedelta(hours=1))] = Field(
+    lease: Annotated[timedelta, duration("1s", timedelta(hours=1))] = Field(
         timedelta(seconds=60),
         description="a running job whose lease is not renewed for so long is taken over",
     )
@@ -189,7 +173,7 @@ class Settings(BaseSettings):
         description="who may sign in, as `name:role:hash` of a password, several with `;`; "
         "a role is `viewer` or `operator`",
     )
-    metrics_port: Annotated[Annotated[int, _whole(1, 65535)] | None, Unset("none: not served")] = (
+    metrics_port: Annotated[Annotated[int, whole(1, 65535)] | None, Unset("none: not served")] = (
         Field(None, description="where a worker host serves what its processes count")
     )
     metrics_host: Host = Field(
@@ -205,15 +189,27 @@ class Settings(BaseSettings):
         description="where alerts go: [Apprise](https://github.com/caronc/apprise) URLs, spaces "
         "or commas between them",
     )
-    alert_pending_max: Annotated[int, _whole(0, 100_000_000)] = Field(
+    alert_pending_max: Annotated[int, whole(0, 100_000_000)] = Field(
         500, description="more pending jobs than that, while one is late, are an alert"
     )
-    alert_failed_max: Annotated[int, _whole(0, 100_000_000)] = Field(
+    alert_failed_max: Annotated[int, whole(0, 100_000_000)] = Field(
         50, description="more failed jobs of the last 24 hours than that are an alert"
     )
     alert_failure_rate: ShareSetting = Field(
         Share.parse("5%"),
         description="a larger share of failed jobs in the last 24 hours is an alert, by kind",
+    )
+    keep_history: Kept = Field(
+        timedelta(days=400),
+        description="how long after a job's end its history is kept; the job itself stays",
+    )
+    keep_versions: Annotated[Kept | None, Unset("for ever")] = Field(
+        None, description="how long former versions of records are kept after they were replaced"
+    )
+    keep_raw: Annotated[Kept | None, Unset("for ever")] = Field(
+        None,
+        description="how long a record keeps its `raw`, which holds personal data, after it was "
+        "last seen; its columns stay",
     )
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning` or `error`")
 

@@ -1,7 +1,8 @@
 """
 The rows that are kept of what was fetched: their common columns, and their former versions.
 
-Each item is kept whole in `raw`, beside the typed columns that reports and exports read.
+Each item is kept whole in `raw`, beside the typed columns that reports and exports read, for as
+long as `IFOOD_KEEP_RAW` says.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ class Record(SQLModel):
 
     `covered_from` to `covered_to` are the days that a pull must have read in full to say that
     the row is gone. `job_id` is the job that wrote the row last, if only its `last_seen_at`; it
-    is no foreign key, because jobs are pruned and records stay.
+    is no foreign key, so that records can stay without their jobs.
     """
 
     natural_key: ClassVar[tuple[str, ...]]
@@ -45,7 +46,7 @@ class Record(SQLModel):
     missing_since: datetime | None = Field(sa_type=DateTime(timezone=True))
     covered_from: date = Field(sa_type=Date)
     covered_to: date = Field(sa_type=Date)
-    raw: Raw = Field(sa_type=JSONB)
+    raw: Raw | None = Field(sa_type=JSONB)
 
 
 class RecordVersion(SQLModel, table=True):

@@ -117,7 +117,8 @@ def _upsert_statement(table: type[Record]) -> TextClause:
     Write one batch in one statement.
 
     Its parts share one snapshot: `former` are the rows as they were before `written`. Every
-    column follows the item, also when `raw` is the same: an upgrade may read more out of it.
+    column follows the item, also when `raw` is the same: an upgrade may read more out of it. With a
+    former `raw` that is no longer kept, nothing can be said to have changed.
     """
     name = str(table.__tablename__)
     columns = [c for c in SQLModel.metadata.tables[name].columns if c.name not in _OWN]
@@ -133,8 +134,8 @@ def _upsert_statement(table: type[Record]) -> TextClause:
           ON CONFLICT ({", ".join(table.natural_key)}) DO UPDATE SET {changes},
             account_id = excluded.account_id, job_id = excluded.job_id,
             last_seen_at = excluded.last_seen_at, missing_since = NULL,
-            changed_at = CASE WHEN record.raw = excluded.raw THEN record.changed_at
-              ELSE excluded.changed_at END
+            changed_at = CASE WHEN record.raw <> excluded.raw THEN excluded.changed_at
+              ELSE record.changed_at END
           RETURNING id, raw),
         compared AS (
           SELECT written.id, former.id IS NULL AS is_new, former.raw <> written.raw AS is_changed,

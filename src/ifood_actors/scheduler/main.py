@@ -21,7 +21,7 @@ from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.orders import KINDS
 from ifood_actors.planning import planner
-from ifood_actors.scheduler import heartbeat
+from ifood_actors.scheduler import heartbeat, retention
 from ifood_actors.scheduler.progress import ProgressLog
 from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
@@ -83,6 +83,8 @@ class Scheduler:
                 self._tick(f"plan {kind}", partial(self._plan, kind), every=often)
             self._renew_ahead()
             self._tick("progress", ProgressLog(self._engine).run, every=often)
+            old = retention.Retention(self._engine, self._settings, stopping=self._stopping)
+            self._tick("retention", old.run, every=retention.EVERY)
             self._keep_watch(every=min(_WATCH_EVERY_LOOKS * often, _WATCH_AT_LEAST_EVERY))
         self._ticks.start()
 

@@ -1,0 +1,49 @@
+"""The types of settings: how the text of each is read, and within which bounds."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from ifood_actors.config import values
+from ifood_actors.config.values import Share, Window
+
+DAY = timedelta(days=1)
+
+
+def _secret(read: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda secret: SecretStr(read(secret.get_secret_value())))
+
+
+def duration(low: str, high: timedelta) -> BeforeValidator:
+    return BeforeValidator(values.duration(values.parse_duration(low), high))
+
+
+def whole(low: int, high: int) -> BeforeValidator:
+    return BeforeValidator(values.whole(low, high))
+
+
+DatabaseUrl = Annotated[SecretStr, _secret(values.database_url)]
+BrokerUrl = Annotated[SecretStr, _secret(values.broker_url)]
+AlertUrls = Annotated[SecretStr, _secret(values.alert_urls)]
+FernetKeys = Annotated[SecretStr, _secret(values.fernet_keys)]
+WebUsers = Annotated[SecretStr, _secret(values.web_users)]
+Zone = Annotated[ZoneInfo, BeforeValidator(values.zone)]
+WindowSetting = Annotated[Window, BeforeValidator(values.window)]
+BaseUrl = Annotated[str, BeforeValidator(values.base_url)]
+Host = Annotated[str, BeforeValidator(values.host)]
+AuthoritiesFile = Annotated[str, BeforeValidator(values.authorities_file)]
+ShareSetting = Annotated[Share, BeforeValidator(values.share)]
+BatchSize = Annotated[int | Literal["auto"], BeforeValidator(values.batch_size)]
+Overflow = Annotated[
+    Literal["refuse", "extend"], BeforeValidator(values.one_of("refuse", "extend"))
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    BeforeValidator(values.one_of("debug", "info", "warning", "error")),
+]
+Weekday = Annotated[str, BeforeValidator(values.one_of(*values.WEEKDAYS))]
+# At least what no pull reads again by itself, and a trigger lets go of.
+Kept = Annotated[timedelta, duration("90d", 9999 * DAY)]

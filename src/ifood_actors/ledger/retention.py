@@ -1,0 +1,49 @@
+"""Forgetting what is old, a batch at a time, so that nobody waits long for a lock."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+BATCH = 5000  # rows that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """
+    What a batch did: it looked at rows up to the id `up_to`, and `forgotten` is a number of rows.
+
+    `more` is False when the rows behind are too young.
+    """
+
+    up_to: int
+    forgotten: int
+    more: bool
+
+
+# Whole histories only. The lock keeps a job from being requeued meanwhile; a job that somebody
+# holds is left for the next time. Ids rise with time, or nearly so.
+_HISTORY = text("""
+    WITH seen AS (
+      SELECT id, job_id, at FROM ifood_job_events WHERE id > :after ORDER BY id LIMIT :batch),
+    old AS (
+      SELECT id FROM ifood_jobs WHERE id IN (SELECT job_id FROM seen WHERE at < :before)
+        AND finished_at < :before
+      FOR UPDATE SKIP LOCKED),
+    gone AS (
+      DELETE FROM ifood_job_events AS event USING old WHERE event.job_id = old.id RETURNING 1)
+    SELECT coalesce(max(id), 0) AS up_to, (SELECT count(*) FROM gone) AS forgotten,
+      coalesce(max(at) < :before, false) AS more
+    FROM seen
+""")
+
+
+def forget_history(connection: Connection, /, *, before: datetime, after: int) -> Swept:
+    """
+    Delete the histories of jobs that ended before an instant; the jobs themselves stay.
+
+    Looks at the first rows whose id is larger than `after`. A trigger refuses an instant that is
+    less than 90 days ago.
+    """
+    values = {"before": before, "after": after, "batch": BATCH}
+    return Swept(**connection.execute(_HISTORY, values).mappings().one())

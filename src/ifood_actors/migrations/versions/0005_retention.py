@@ -1,0 +1,62 @@
+"""What is old may go: the history of jobs that ended long ago, and `raw` of records."""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+# Whoever deletes, the owner included: neither what is recent, nor of a job that has not ended.
+KEPT_FOR_90_DAYS = """
+CREATE FUNCTION ifood_refuse_forgetting() RETURNS trigger LANGUAGE plpgsql
+SET search_path = public, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM ifood_jobs WHERE id = OLD.job_id
+      AND finished_at < statement_timestamp() - INTERVAL '90 days') THEN
+    RAISE EXCEPTION 'the history of jobs is append-only, until 90 days after their end';
+  END IF;
+  RETURN OLD;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION ifood_refuse_forgetting() FROM PUBLIC;
+
+DROP TRIGGER append_only ON ifood_job_events;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON ifood_job_events
+FOR EACH STATEMENT EXECUTE FUNCTION ifood_refuse_change();
+
+CREATE TRIGGER kept_for_90_days BEFORE DELETE ON ifood_job_events
+FOR EACH ROW EXECUTE FUNCTION ifood_refuse_forgetting();
+"""
+
+# With its owner's rights: whoever forgets need not be able to read what it forgets.
+FORGET_RAW = """
+CREATE FUNCTION ifood_forget_raw(record_table regclass, before timestamptz, after bigint,
+  batch integer) RETURNS TABLE (up_to bigint, forgotten bigint, more boolean) LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF record_table NOT IN ('ifood_settlements'::regclass, 'ifood_anticipations'::regclass,
+      'ifood_sales'::regclass) OR before > statement_timestamp() - INTERVAL '90 days' THEN
+    RAISE EXCEPTION 'raw is kept for 90 days at least, and only records have it';
+  END IF;
+  RETURN QUERY EXECUTE format($sql$
+    WITH seen AS (SELECT id, first_seen_at FROM %1$s WHERE id > $1 ORDER BY id LIMIT $2),
+    emptied AS (
+      UPDATE %1$s AS record SET raw = NULL FROM seen
+      WHERE record.id = seen.id AND last_seen_at < $3 AND raw IS NOT NULL RETURNING 1)
+    SELECT coalesce(max(id), 0), (SELECT count(*) FROM emptied),
+      coalesce(max(first_seen_at) < $3, false)
+    FROM seen
+  $sql$, record_table) USING after, batch, before;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION ifood_forget_raw FROM PUBLIC;
+"""
+
+
+def upgrade() -> None:
+    op.execute(KEPT_FOR_90_DAYS)
+    op.execute(FORGET_RAW)
+    for table in ("ifood_settlements", "ifood_anticipations", "ifood_sales"):
+        op.alter_column(table, "raw", nullable=True)

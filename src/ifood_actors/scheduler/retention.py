@@ -1,0 +1,62 @@
+"""What is kept for how long: once a day, what is older goes."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from threading import Event
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, Engine
+
+from ifood_actors.config import Settings
+from ifood_actors.db import database_now, transaction
+from ifood_actors.feeds import FEEDS
+from ifood_actors.feeds.retention import forget_raw, forget_versions
+from ifood_actors.ledger.retention import Swept, forget_history
+from ifood_actors.logs import get_logger
+
+log = get_logger(__name__)
+
+EVERY: Final = timedelta(days=1)
+_PAUSE: Final = timedelta(milliseconds=100)  # after each batch, for everybody else
+
+
+class _Forget(Protocol):
+    def __call__(self, connection: Connection, /, *, before: datetime, after: int) -> Swept: ...
+
+
+class Retention:
+    """Forgets what the settings keep no longer; several schedulers look twice, without harm."""
+
+    def __init__(self, engine: Engine, settings: Settings, *, stopping: Event) -> None:
+        self._engine = engine
+        self._stopping = stopping
+        raw: dict[str, _Forget] = {
+            f"raw of {feed.table.__tablename__}": partial(forget_raw, feed.table)
+            for feed in FEEDS.values()
+        }
+        self._kept: list[tuple[timedelta | None, dict[str, _Forget]]] = [
+            (settings.keep_history, {"history": forget_history}),
+            (settings.keep_versions, {"versions": forget_versions}),
+            (settings.keep_raw, raw),
+        ]
+
+    def run(self) -> None:
+        """Go through all of it, in short transactions; end early when told to stop."""
+        with transaction(self._engine) as tx:
+            now = database_now(tx)
+        for age, acts in self._kept:
+            if age:
+                for what, forget in acts.items():
+                    self._sweep(what, forget, before=now - age)
+
+    def _sweep(self, what: str, forget: _Forget, *, before: datetime) -> None:
+        after = forgotten = 0
+        more = True
+        while more and not self._stopping.is_set():
+            with transaction(self._engine) as tx:
+                swept = forget(tx, before=before, after=after)
+            after, more = swept.up_to, swept.more
+            forgotten += swept.forgotten
+            self._stopping.wait(_PAUSE.total_seconds())
+        if forgotten:
+            log.info("retention.forgotten", what=what, rows=forgotten, before=before)
