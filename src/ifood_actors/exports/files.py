@@ -17,10 +17,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Until then it stands beside it under a name of its own; an exception removes it. Raises
     UsageError when it cannot be made, IfoodActorsError when it cannot be written.
     """
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is no file")  # such as a folder, or /dev/null
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no file")  # such as a folder, or /dev/null
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
         out = unfinished.open("wb")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
