@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ifood_actors import logs
 from ifood_actors.errors import IfoodActorsError
-from scripts.benchmarks import export, jobs, lateness, limiter, memory, plan, relay
+from scripts.benchmarks import export, jobs, lateness, limiter, memory, plan, relay, startup
 from scripts.benchmarks.machine import CORES
 from scripts.benchmarks.report import Figure, show
 from scripts.benchmarks.sizes import ALL, FULL, QUICK, Sizes
@@ -26,6 +26,7 @@ _MEASURE: dict[str, Callable[[Services, Sizes], list[Figure]]] = {
     "limiter": limiter.measure,
     "memory": memory.measure,
     "export": export.measure,
+    "startup": startup.measure,
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of jobs, and seconds."""
+    """Numbers of jobs, of seconds, and of starts of the program."""
 
     planned: int
     relayed: int
@@ -16,6 +16,7 @@ class Sizes:
     limiter_seconds: int
     memory: int
     exported: int
+    starts: int
 
 
 FULL = Sizes(
@@ -28,6 +29,7 @@ FULL = Sizes(
     limiter_seconds=62,  # a whole window of iFood's, so that "in any 60 s" means something
     memory=100_000,
     exported=200_000,
+    starts=21,
 )
 # For `all`: what memory does is visible after fewer jobs, and a hundred thousand take minutes.
 ALL = replace(FULL, memory=30_000)
@@ -41,4 +43,5 @@ QUICK = Sizes(
     limiter_seconds=6,
     memory=2_000,
     exported=20_000,
+    starts=5,
 )
