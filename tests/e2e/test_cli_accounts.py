@@ -229,7 +229,11 @@ def test_an_api_that_cannot_be_reached_is_3(command):
         "IFOOD_CLIENT_SECRET": "hunter2",
     }
 
-    _, answer = command.each([ADD, ["accounts", "discover", "--app", "north"]])
+    discover = ["accounts", "discover", "--app", "north"]
+
+    _, answer, too_soon = command.each([ADD, discover, discover])
 
     assert (answer.code, answer.out) == (3, "")
     assert answer.err.startswith("ifood-actors: iFood at http://127.0.0.1:1")
+    assert too_soon.code == 1
+    assert "is not asked now" in too_soon.err

@@ -113,6 +113,15 @@ def test_an_owner_authorizes_stores_and_their_accounts_are_linked(
     assert linked == 2
 
 
+def test_what_an_owner_gave_is_told_to_a_program(command, ifood, stores):
+    done = authorize(command, ifood, stores[:1], "--label", "Maria", "--json")
+
+    told = done.document
+    [unknown] = told.pop("without_account")
+    assert told == {"application": "bookshop", "authorization": "Maria", "accounts": []}
+    assert unknown["merchant_id"] == stores[0]
+
+
 def test_what_an_owner_gave_is_listed_with_its_life_and_without_its_tokens(command, ifood, stores):
     authorize(command, ifood, stores, "--label", "Maria")
     command("accounts", "discover", "--app", "bookshop")

@@ -2,14 +2,15 @@
 
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ifood_actors.cli.options import DryRun, Json
-from ifood_actors.cli.output import count, document, note, say, table
+from ifood_actors.cli.options import MOST, DryRun, Json
+from ifood_actors.cli.output import count, document, note, outcome, table
 from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="`-` is stdin.")],
     *,
     dry_run: DryRun = False,
+    json: Json = False,
 ) -> None:
     """
     Import a CSV file: all of it, or nothing.
@@ -52,7 +54,7 @@ def import_(
         except BadSheet as error:
             problems = "\n".join(f"{file}, {problem}" for problem in error.problems)
             raise UsageError(f"{problems}\nnothing was imported") from None
-    _report(done, dry_run=dry_run)
+    _report(done, dry_run=dry_run, json=json)
 
 
 @app.command()
@@ -77,7 +79,7 @@ def list_(
         bool | None, typer.Option("--active/--inactive", help="Only those that are so.")
     ] = None,
     app_name: AppName = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 100,
     json: Json = False,
 ) -> None:
     """List accounts by name."""
@@ -93,19 +95,19 @@ def list_(
 
 
 @app.command()
-def enable(names: Names, *, dry_run: DryRun = False) -> None:
+def enable(names: Names, *, dry_run: DryRun = False, json: Json = False) -> None:
     """Let accounts take part in the runs planned from now on."""
-    _switch(names, active=True, dry_run=dry_run)
+    _switch(names, active=True, dry_run=dry_run, json=json)
 
 
 @app.command()
-def disable(names: Names, *, dry_run: DryRun = False) -> None:
+def disable(names: Names, *, dry_run: DryRun = False, json: Json = False) -> None:
     """
     Plan no more jobs for accounts.
 
     Jobs that are waiting are cancelled when their turn comes.
     """
-    _switch(names, active=False, dry_run=dry_run)
+    _switch(names, active=False, dry_run=dry_run, json=json)
 
 
 @app.command()
@@ -116,6 +118,7 @@ def discover(
     ],
     inactive: Annotated[bool, typer.Option("--inactive", help="Add them disabled.")] = False,
     dry_run: DryRun = False,
+    json: Json = False,
 ) -> None:
     """
     Add the stores that an application may read.
@@ -136,10 +139,10 @@ def discover(
             done = add_discovered(tx, names.items(), app=app_name, active=not inactive)
             for credential, stores in found:
                 link_accounts(tx, [store.id for store in stores], credential)
-    _report(done, dry_run=dry_run)
+    _report(done, dry_run=dry_run, json=json)
 
 
-def _switch(names: list[str], *, active: bool, dry_run: bool) -> None:
+def _switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> None:
     from ifood_actors import config
     from ifood_actors.accounts import set_active
     from ifood_actors.cli.database import open_database
@@ -148,7 +151,11 @@ def _switch(names: list[str], *, active: bool, dry_run: bool) -> None:
         done = set_active(tx, names, active=active)
     word = "enabled" if active else "disabled"
     verb = f"would have {word}" if dry_run else word
-    say(f"{verb} {count(done.changed, 'account')}, {done.unchanged:,} already {word}")
+    outcome(
+        f"{verb} {count(done.changed, 'account')}, {done.unchanged:,} already {word}",
+        {"dry_run": dry_run, word: done.changed, f"already_{word}": done.unchanged},
+        json=json,
+    )
 
 
 @contextmanager
@@ -168,10 +175,13 @@ def _listed(
     from ifood_actors import config
     from ifood_actors.accounts import list_accounts
     from ifood_actors.cli.database import open_database
+    from ifood_actors.cli.lookup import require_application
     from ifood_actors.db import transaction
 
     settings = config.load()
     with open_database(settings) as engine, transaction(engine) as tx:
+        if app_name is not None:
+            require_application(tx, app_name)
         return list_accounts(tx, active=active, app=app_name, limit=limit), settings
 
 
@@ -184,11 +194,13 @@ def _read(file: Path) -> bytes:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
 
 
-def _report(done: "Imported", *, dry_run: bool) -> None:
+def _report(done: "Imported", *, dry_run: bool, json: bool) -> None:
     prefix = "would be: " if dry_run else ""
-    say(
+    outcome(
         f"{prefix}{done.inserted:,} inserted, {done.updated:,} updated, "
-        f"{done.unchanged:,} unchanged"
+        f"{done.unchanged:,} unchanged",
+        {"dry_run": dry_run, **asdict(done)},
+        json=json,
     )
     if done.assumed_app:
         note(f"application {done.assumed_app} was used: there is no other, and no column app")

@@ -9,7 +9,7 @@ import typer
 
 from ifood_actors.cli.authorize import authorize
 from ifood_actors.cli.options import DryRun, Json, Yes
-from ifood_actors.cli.output import confirm, document, note, say, table
+from ifood_actors.cli.output import confirm, document, note, outcome, table
 from ifood_actors.cli.tokens import tokens
 from ifood_actors.errors import UsageError
 
@@ -32,10 +32,11 @@ def add(
     kind: Annotated[str, typer.Option(help="`centralized` or `distributed`.")],
     client_secret_file: Annotated[
         Path | None,
-        typer.Option(help="Where the secret stands."),
+        typer.Option(exists=True, dir_okay=False, help="Where the secret stands."),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """
     Store an application, or its new credentials.
@@ -59,16 +60,18 @@ def add(
         with transaction(engine) as tx:
             known = name in application_names(tx)
         secret = _client_secret(client_secret_file)
-        act = "replace the credentials of" if known else "add"
+        facts = {"dry_run": dry_run, "application": name, "replaced": known}
         if dry_run:
-            say(f"would {act} application {name}")
+            act = "replace the credentials of" if known else "add"
+            outcome(f"would {act} application {name}", facts, json=json)
             return
         if known:
             confirm(f"replace the credentials of application {name}?", yes=yes)
         credentials = Credentials(client_id, secret.get_secret_value())
         with transaction(engine) as tx:
             register_app(tx, vault, name=name, kind=AppKind(kind), credentials=credentials)
-    say(f"application {name}: {'credentials replaced' if known else 'added'}")
+    done = "credentials replaced" if known else "added"
+    outcome(f"application {name}: {done}", facts, json=json)
 
 
 @app.command("list")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ifood_actors.cli.output import count, duration, note, printable, say
+from ifood_actors.cli.options import Json
+from ifood_actors.cli.output import count, document, duration, note, printable, say
 from ifood_actors.errors import JobError, UsageError
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from ifood_actors.accounts import Linked
     from ifood_actors.cli.calls import Ifood
     from ifood_actors.ifood import Credential, MerchantSummary
     from ifood_actors.ifood.auth import UserCode
@@ -30,6 +32,7 @@ def authorize(
             "one that exists is replaced. Without it, the code's name."
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
     """
     Walk an owner through the authorization of one or several stores.
@@ -47,12 +50,28 @@ def authorize(
     settings = config.load()
     with open_database(settings) as engine, ifood(engine, settings) as asked:
         started = asked.authorizer.start(name)
+        called = label or started.code
         _invite(started)
-        credential = asked.authorizer.finish(
-            name, _owners_code(), user_code=started, label=label or started.code
+        credential = asked.authorizer.finish(name, _owners_code(), user_code=started, label=called)
+        if not json:  # at once: it is stored, whatever comes of what follows
+            say(f"application {name}: authorization {called} stored")
+        stores = _stores(asked, credential)
+        linked = _link(engine, credential, stores)
+    unknown = [store for store in stores if store.id in linked.unknown]
+    if json:
+        lacking = [{"merchant_id": store.id, "name": store.name} for store in unknown]
+        document(
+            {
+                "application": name,
+                "authorization": called,
+                "accounts": linked.accounts,
+                "without_account": lacking,
+            }
         )
-        say(f"application {name}: authorization {label or started.code} stored")
-        _link(engine, credential, _stores(asked, credential), app=name)
+    elif stores:
+        _tell(linked.accounts, unknown)
+    if unknown:
+        note(f"add them with `ifood-actors accounts discover --app {name}`")
 
 
 def _invite(started: "UserCode") -> None:
@@ -80,22 +99,21 @@ def _stores(asked: "Ifood", credential: "Credential") -> "list[MerchantSummary]"
 
 
 def _link(
-    engine: "Engine", credential: "Credential", stores: "Sequence[MerchantSummary]", *, app: str
-) -> None:
+    engine: "Engine", credential: "Credential", stores: "Sequence[MerchantSummary]"
+) -> "Linked":
+    from ifood_actors.accounts import Linked
     from ifood_actors.cli.stores import link_accounts
     from ifood_actors.db import transaction
 
     with transaction(engine) as tx:
-        linked = link_accounts(tx, [store.id for store in stores], credential)
-    if linked is None or not stores:
-        return
-    accounts = ", ".join(map(printable, linked.accounts))
-    say(f"{count(len(linked.accounts), 'account')} linked{accounts and ': '}{accounts}")
-    names = {store.id: store.name for store in stores}
-    for merchant_id in linked.unknown:
-        say(f"no account yet: {printable(merchant_id)}  {printable(names[merchant_id])}")
-    if linked.unknown:
-        note(f"add them with `ifood-actors accounts discover --app {app}`")
+        return link_accounts(tx, [store.id for store in stores], credential) or Linked([], [])
+
+
+def _tell(accounts: "Sequence[str]", unknown: "Sequence[MerchantSummary]") -> None:
+    names = ", ".join(map(printable, accounts))
+    say(f"{count(len(accounts), 'account')} linked{names and ': '}{names}")
+    for store in unknown:
+        say(f"no account yet: {printable(store.id)}  {printable(store.name)}")
 
 
 def _is_plain(label: str) -> bool:

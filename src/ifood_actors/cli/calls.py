@@ -12,6 +12,7 @@ from ifood_actors.errors import (
     IfoodActorsError,
     ServerFault,
     ServiceUnavailable,
+    Throttled,
 )
 from ifood_actors.ifood import (
     Authorizer,
@@ -60,5 +61,9 @@ def ifood(engine: Engine, settings: Settings) -> Iterator[Ifood]:
             yield asked
         except ServerFault as error:
             raise ServiceUnavailable(f"iFood at {url}: {error}") from None
+        except Throttled as error:  # also for some seconds after iFood has failed
+            raise IfoodActorsError(
+                f"iFood at {url} is not asked now: {error}; try again in a few seconds"
+            ) from None
         except CredentialsRefused as error:
             raise IfoodActorsError(f"iFood at {url} refused: {error}") from None

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from ifood_actors import logs
 from ifood_actors.config import Settings
 from ifood_actors.db import address, connect, require_reachable
-from ifood_actors.errors import IfoodActorsError, ServiceUnavailable
+from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
 from ifood_actors.migrations import require_current
 
 
@@ -60,6 +60,8 @@ def _named(error: DBAPIError | psycopg.Error, engine: Engine) -> IfoodActorsErro
     else:
         cause, gone = error, isinstance(error, psycopg.OperationalError)
     reason = next(iter(str(cause).strip().splitlines()), type(error).__name__)
+    if isinstance(cause, psycopg.ProgrammingError) and cause.sqlstate is None:  # libpq's, of a URL
+        return UsageError(f"IFOOD_DATABASE_URL: {reason}")
     where = f"Postgres at {address(engine.url)}"
     if gone:
         return ServiceUnavailable(f"{where} went away: {reason}")

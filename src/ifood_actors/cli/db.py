@@ -3,25 +3,28 @@
 import typer
 
 from ifood_actors.cli.options import DryRun, Json
-from ifood_actors.cli.output import count, document, say
+from ifood_actors.cli.output import count, document, outcome, say
 
 app = typer.Typer(help="The schema: migrate it, compare it with the code.", no_args_is_help=True)
 
 
 @app.command()
-def upgrade(*, dry_run: DryRun = False) -> None:
+def upgrade(*, dry_run: DryRun = False, json: Json = False) -> None:
     """Apply the migrations that the database lacks."""
     from ifood_actors import config, migrations
     from ifood_actors.cli.database import open_database
 
     settings = config.load()
-    with open_database(settings, migrated=False) as engine, engine.connect() as connection:
-        waiting = migrations.pending(connection)
-    if dry_run:
-        say(f"would apply {count(len(waiting), 'migration')}: {', '.join(waiting) or '-'}")
-        return
-    applied = migrations.upgrade(settings.require_database_url())
-    say(f"applied {', '.join(applied)}" if applied else "the database is up to date")
+    with open_database(settings, migrated=False) as engine:
+        with engine.connect() as connection:
+            waiting = migrations.pending(connection)
+        if dry_run:
+            would = f"would apply {count(len(waiting), 'migration')}: {', '.join(waiting) or '-'}"
+            outcome(would, {"dry_run": True, "applied": waiting}, json=json)
+            return
+        applied = migrations.upgrade(settings.require_database_url())
+    done = f"applied {', '.join(applied)}" if applied else "the database is up to date"
+    outcome(done, {"dry_run": False, "applied": applied}, json=json)
 
 
 @app.command()

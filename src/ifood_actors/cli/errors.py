@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ifood_actors.cli.options import ERRORS_SINCE, Json, KindFilter, Since
+from ifood_actors.cli.options import ERRORS_SINCE, MOST, Json, KindFilter, Since
 from ifood_actors.cli.output import document, duration, note, table
 
 
@@ -12,7 +12,7 @@ def errors(
     *,
     since: Since = None,
     kind: KindFilter = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many groups.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many groups.")] = 50,
     json: Json = False,
 ) -> None:
     """

@@ -2,31 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import typer
 
-from ifood_actors.cli.options import (
-    ERRORS_SINCE,
-    DryRun,
-    Json,
-    Kind,
-    KindFilter,
-    Since,
-    Status,
-    Yes,
-)
-from ifood_actors.cli.output import confirm, count, document, duration, facts, note, say, table
-from ifood_actors.errors import UsageError
+from ifood_actors.cli.choice import Wanted, choose, require_choice
+from ifood_actors.cli.options import MOST, DryRun, Json, KindFilter, Since, Status, Yes, given
+from ifood_actors.cli.output import confirm, count, document, facts, note, outcome, say, table
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
-
-    from ifood_actors.ledger import Ledger
-    from ifood_actors.ledger.search import JobFilter
+    from sqlalchemy import Engine
 
 app = typer.Typer(help="Jobs: find, tell, requeue, cancel.", no_args_is_help=True)
 
@@ -41,19 +27,25 @@ StatusFilter = Annotated[
 AccountFilter = Annotated[
     str | None,
     typer.Option(
-        "--account", metavar="NAME", help="Only of this account: a name or a merchant id."
+        "--account",
+        parser=given,
+        metavar="NAME",
+        help="Only of this account: a name or a merchant id.",
     ),
 ]
 CodeFilter = Annotated[
-    str | None, typer.Option("--error-code", metavar="CODE", help="Only with this error.")
+    str | None,
+    typer.Option("--error-code", parser=given, metavar="CODE", help="Only with this error."),
 ]
 Ids = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="Ids, or beginnings that fit one job each."),
 ]
 AtMost = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most so many, oldest first.")
+    int | None, typer.Option("--limit", min=1, max=MOST, help="At most so many, oldest first.")
 ]
+
+_PAST = {"requeue": "requeued", "cancel": "cancelled"}
 
 
 @app.command("list")
@@ -64,7 +56,7 @@ def list_(
     account: AccountFilter = None,
     since: Since = None,
     error_code: CodeFilter = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 50,
     json: Json = False,
 ) -> None:
     """List jobs, latest planned first."""
@@ -75,7 +67,7 @@ def list_(
 
     settings = config.load()
     with open_database(settings) as engine, transaction(engine) as tx:
-        wanted = _Wanted(kind, status, account, since, error_code)
+        wanted = Wanted(kind, status, account, since, error_code)
         rows = search.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
     if json:
         document(rows[:limit])
@@ -140,11 +132,12 @@ def requeue(
     error_code: CodeFilter = None,
     error_group: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Exactly this group of `errors`."),
+        typer.Option(parser=given, metavar="ID", help="Exactly this group of `errors`."),
     ] = None,
     limit: AtMost = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """
     Run jobs anew: those named, or all that match.
@@ -155,18 +148,11 @@ def requeue(
     """
     if failed:
         status = [*(status or []), Status.FAILED]
-    wanted = _Wanted(kind, status, account, since, error_code, error_group)
-    _require_choice(ids, wanted)
+    wanted = Wanted(kind, status, account, since, error_code, error_group)
+    require_choice(ids, wanted)
     with _open() as engine:
-        job_ids = _choose(engine, ids, wanted, default=Status.FAILED, limit=limit)
-        meant = f"{count(len(job_ids), 'job')}{wanted.scope}"
-        if dry_run:
-            say(f"would requeue {meant}")
-            return
-        confirm(f"requeue {meant}?", yes=yes)
-        with _acting(engine) as ledger:
-            done = ledger.requeue(job_ids, reason="by hand: jobs requeue")
-    say(f"requeued {len(done):,}, skipped {len(job_ids) - len(done):,}")
+        job_ids = choose(engine, ids, wanted, default=Status.FAILED, limit=limit)
+        _act(engine, "requeue", job_ids, scope=wanted.scope, dry_run=dry_run, yes=yes, json=json)
 
 
 @app.command()
@@ -180,89 +166,14 @@ def cancel(
     limit: AtMost = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Take pending jobs out: those named, or all that match."""
-    wanted = _Wanted(kind, None, account, since, error_code)
-    _require_choice(ids, wanted)
+    wanted = Wanted(kind, None, account, since, error_code)
+    require_choice(ids, wanted)
     with _open() as engine:
-        job_ids = _choose(engine, ids, wanted, default=Status.PENDING, limit=limit)
-        if dry_run:
-            say(f"would cancel {count(len(job_ids), 'job')}")
-            return
-        confirm(f"cancel {count(len(job_ids), 'job')}?", yes=yes)
-        with _acting(engine) as ledger:
-            done = ledger.cancel(job_ids, reason="by hand: jobs cancel")
-    say(f"cancelled {len(done):,}, skipped {len(job_ids) - len(done):,}")
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    kind: Kind | None
-    statuses: Sequence[Status] | None
-    account: str | None
-    since: timedelta | None
-    error_code: str | None
-    error_group: str | None = None
-
-    @property
-    def scope(self) -> str:
-        """Say what is counted, where it is not what the options say by themselves."""
-        if not self.error_group:
-            return ""
-        back = duration(self.since or ERRORS_SINCE)
-        return f" of error group {self.error_group}, failed in the last {back}"
-
-    def filter(self, tx: "Connection", *, default: Status | None = None) -> "JobFilter":
-        from ifood_actors.accounts import require_known
-        from ifood_actors.db import database_now
-        from ifood_actors.ledger.search import JobFilter
-
-        if self.account:
-            require_known(tx, [self.account])
-        now = database_now(tx)
-        earliest = now - self.since if self.since else None
-        return JobFilter(
-            kind=self.kind,
-            statuses=self.statuses or ([default] if default else []),
-            account=self.account,
-            error_code=self.error_code,
-            error_group=self.error_group,
-            since=None if self.error_group else earliest,
-            ended_since=(earliest or now - ERRORS_SINCE) if self.error_group else None,
-        )
-
-    def __bool__(self) -> bool:
-        return any(
-            (self.kind, self.statuses, self.account, self.since, self.error_code, self.error_group)
-        )
-
-
-def _require_choice(named: Sequence[str] | None, wanted: _Wanted) -> None:
-    """Raise UsageError unless it is clear which jobs; an empty command line never means all."""
-    if bool(named) == bool(wanted):
-        raise UsageError("name jobs, or give filters such as --kind and --since; one of the two")
-
-
-def _choose(
-    engine: "Engine",
-    named: Sequence[str] | None,
-    wanted: _Wanted,
-    *,
-    default: Status,
-    limit: int | None,
-) -> list[UUID]:
-    """Find the jobs that are meant."""
-    from ifood_actors.cli.lookup import job_ids
-    from ifood_actors.db import transaction
-    from ifood_actors.ledger import search
-
-    with transaction(engine) as tx:
-        if named:
-            return job_ids(tx, named)
-        found = search.find_job_ids(tx, wanted.filter(tx, default=default), limit=limit)
-    if wanted.error_group and not found:
-        raise UsageError(f"there is no job{wanted.scope}: see `ifood-actors errors`")
-    return found
+        job_ids = choose(engine, ids, wanted, default=Status.PENDING, limit=limit)
+        _act(engine, "cancel", job_ids, dry_run=dry_run, yes=yes, json=json)
 
 
 @contextmanager
@@ -274,11 +185,31 @@ def _open() -> "Iterator[Engine]":
         yield engine
 
 
-@contextmanager
-def _acting(engine: "Engine") -> "Iterator[Ledger]":
+def _act(
+    engine: "Engine",
+    verb: Literal["requeue", "cancel"],
+    job_ids: Sequence[UUID],
+    *,
+    scope: str = "",
+    dry_run: bool,
+    yes: bool,
+    json: bool,
+) -> None:
+    """Have the ledger do it once it is wanted, and say honestly to how many."""
     from ifood_actors.cli.database import operator
     from ifood_actors.db import transaction
     from ifood_actors.ledger import Ledger
 
+    meant, past = f"{count(len(job_ids), 'job')}{scope}", _PAST[verb]
+    if dry_run:
+        would = {"dry_run": True, past: len(job_ids), "skipped": 0}
+        outcome(f"would {verb} {meant}", would, json=json)
+        return
+    confirm(f"{verb} {meant}?", yes=yes)
     with transaction(engine) as tx:
-        yield Ledger(tx, actor=operator())
+        ledger = Ledger(tx, actor=operator())
+        act = ledger.requeue if verb == "requeue" else ledger.cancel
+        done = len(act(job_ids, reason=f"by hand: jobs {verb}"))
+    skipped = len(job_ids) - done
+    told = {"dry_run": False, past: done, "skipped": skipped}
+    outcome(f"{past} {done:,}, skipped {skipped:,}", told, json=json)

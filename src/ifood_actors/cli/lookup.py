@@ -1,4 +1,4 @@
-"""Jobs by what a person types: an id, or the beginning of one."""
+"""What a person names: jobs by an id or the beginning of one, applications by their name."""
 
 import re
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from ifood_actors.accounts import application_names
 from ifood_actors.errors import UsageError
 
 _HEX = re.compile(r"[0-9a-f-]{1,36}")
@@ -28,6 +29,12 @@ def job_ids(connection: Connection, beginnings: Iterable[str]) -> list[UUID]:
     if problems:
         raise UsageError("\n".join(problems))
     return list(found)
+
+
+def require_application(connection: Connection, name: str) -> None:
+    """Raise UsageError unless there is such an application."""
+    if name not in application_names(connection):
+        raise UsageError(f"no such application: {name!r}; see `ifood-actors apps list`")
 
 
 def _matches(connection: Connection, beginning: str) -> list[UUID]:

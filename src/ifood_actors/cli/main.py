@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ from ifood_actors.cli import (
     status,
     web,
 )
-from ifood_actors.errors import IfoodActorsError
+from ifood_actors.errors import IfoodActorsError, UsageError
 
 app = typer.Typer(
     name="ifood-actors",
@@ -61,6 +62,7 @@ app.command("simulator")(simulator.simulator)
 
 def main() -> None:
     """Run the command of `sys.argv` and end the process with its exit code."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a letter must not end a command.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr] # a TextIOWrapper
@@ -69,7 +71,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        code = app(standalone_mode=False)
+        code = _call()
         sys.stdout.flush()
     except IfoodActorsError as error:
         return _say(str(error), code=error.exit_code)
@@ -85,6 +87,17 @@ def _run() -> int:
             _let_go_of_stdout()
         return _unexpected(error)
     return code if isinstance(code, int) else 0
+
+
+def _call() -> object:
+    try:
+        return app(standalone_mode=False)
+    except UnicodeEncodeError as error:  # a file's name may be any bytes, nothing else may
+        raise UsageError(f"an argument or a setting is no text: {error.reason}") from error
+    except UnicodeDecodeError:  # of what was read, not of what was given
+        raise
+    except UnicodeError as error:  # the codec `idna`
+        raise UsageError(f"no host can have the name that is given: {error}") from error
 
 
 def _say(text: str, *, code: int, command: str = "ifood-actors") -> int:
@@ -113,6 +126,13 @@ def _unexpected(error: Exception) -> int:
     return _say(
         f"unexpected {type(error).__name__}: {reason} (IFOOD_LOG_LEVEL=debug shows where)", code=1
     )
+
+
+def _replace_closed_streams() -> None:
+    """Have a stream for each descriptor: Python has none where one was closed, as by `>&-`."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for as long as the process lives
 
 
 def _let_go_of_stdout() -> None:

@@ -8,6 +8,9 @@ import typer
 
 # How far back `errors` looks, and with it `jobs requeue --error-group`.
 ERRORS_SINCE = timedelta(hours=24)
+# The most that `--limit` takes; Postgres counts rows in 64 bits.
+MOST = 1_000_000_000
+_FIRST_YEAR = 1900  # a week before a day must be a day, too
 
 
 class Kind(StrEnum):
@@ -44,9 +47,19 @@ def duration(text: str) -> timedelta:
 def day(text: str) -> date:
     """Parse `2026-03-31` for an option."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"expected a day such as 2026-03-31, not {text!r}") from None
+        found = None
+    if found is None or found.year < _FIRST_YEAR:
+        raise typer.BadParameter(f"expected a day such as 2026-03-31, not {text!r}")
+    return found
+
+
+def given(text: str) -> str:
+    """Refuse an empty text for a filter: a shell's variable that is not set must not mean all."""
+    if not text.strip():
+        raise typer.BadParameter("expected more than nothing")
+    return text
 
 
 KindFilter = Annotated[

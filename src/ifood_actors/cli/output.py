@@ -40,6 +40,14 @@ def document(value: object) -> None:
     say(json.dumps(value, default=_plain, ensure_ascii=ascii_only, indent=2))
 
 
+def outcome(sentence: str, facts: Mapping[str, object], *, json: bool) -> None:
+    """Print what a change came to: for a person, or for a program."""
+    if json:
+        document(facts)
+    else:
+        say(sentence)
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, zone: ZoneInfo) -> None:
     """Print rows; instants are shown in `zone`."""
     for line in lines(columns, rows, zone=zone) if not sys.stdout.isatty() else ():

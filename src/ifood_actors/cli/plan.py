@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ifood_actors.planning.planner import Planned
 
 MINUTE = timedelta(minutes=1)
+_FARTHEST = timedelta(days=3660)  # a later start is a slip of the finger
 # Steps of a timeline: the smallest that gives at most so many lines.
 _STEPS = [timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 360, 1440)]
 _LINES = 30
@@ -96,12 +97,12 @@ def opening_for(
     start, end = now, now + _length(cadence, window)
     if window and window.window_end > now:
         start, end = max(now, window.window_start), window.window_end
-    if starts_at:
+    if starts_at is not None:
         length = end - start if window is None else window.window_end - window.window_start
         start = _start(starts_at, day=day, now=now, zone=zone)
         end = start + length
     if over:
-        start = start if starts_at else now
+        start = now if starts_at is None else start
         end = start + over
     return Opening(cadence.kind, day, start.astimezone(UTC), end.astimezone(UTC))
 
@@ -132,6 +133,8 @@ def _start(text: str, *, day: date, now: datetime, zone: ZoneInfo) -> datetime:
         start = start.replace(tzinfo=zone)
     if start < now - MINUTE:
         raise UsageError(f"--starts-at: {start:%Y-%m-%d %H:%M} {zone.key} has passed")
+    if start > now + _FARTHEST:
+        raise UsageError(f"--starts-at: {start:%Y-%m-%d} is more than ten years from now")
     return start
 
 

@@ -40,7 +40,9 @@ def simulator(
     key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Its key, unless in the same file.")
     ] = None,
-    accounts: Annotated[int, typer.Option(min=1, help="How many restaurants.")] = 100,
+    accounts: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="How many restaurants.")
+    ] = 100,
     seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 1,
     today: Annotated[
         date | None,

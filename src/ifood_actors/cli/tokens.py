@@ -36,12 +36,15 @@ def tokens(
     """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.cli.lookup import require_application
     from ifood_actors.db import database_now, transaction
     from ifood_actors.planning import demand
 
     settings = config.load()
     with open_database(settings) as engine:
         with transaction(engine) as tx:
+            if name is not None:
+                require_application(tx, name)
             at = database_now(tx)
         held = demand.held(engine, app=name)
         windows = list(_windows(engine, settings, held, at=at))

@@ -50,8 +50,8 @@ class Options:
     broker: BrokerKind = "embedded"
 
 
-def run(options: Options, console: Console) -> int:
-    """Run the demo and return its exit code: 1 if anything does not add up."""
+def run(options: Options, console: Console) -> Report:
+    """Run the demo, and say on the console how it goes and what it came to."""
     logs.configure("error")
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
@@ -81,7 +81,7 @@ def run(options: Options, console: Console) -> int:
         console.print(screen.forecast(kind, _real_day(kind, real, monday=monday)))
     for problem in report.problems:
         console.print(f"DOES NOT ADD UP: {problem}")
-    return 1 if report.problems else 0
+    return report
 
 
 def _watch(parts: Stage, scaled: Scale, console: Console) -> list[Look]:

@@ -94,6 +94,32 @@ class Report:
             problems.append(f"{self.worst_minute} requests in 60 s are above {self.limit}")
         return problems
 
+    def facts(self) -> dict[str, object]:
+        """Give everything to a program."""
+        kinds = [
+            {
+                "kind": kind.kind,
+                "planned": kind.planned,
+                "succeeded": kind.succeeded,
+                "failed": dict(kind.failed),
+                "requests": kind.requests,
+                "rows": kind.rows,
+                "amount": kind.amount,
+                "differing": kind.differing,
+            }
+            for kind in self.kinds
+        ]
+        return {
+            "kinds": kinds,
+            "requests": self.requests,
+            "worst_minute": self.worst_minute,
+            "limit_per_minute": self.limit,
+            "by_status": self.by_status,
+            "token_requests": self.token_requests,
+            "seconds": round(self.seconds, 3),
+            "problems": self.problems,
+        }
+
 
 def draw_up(stage: Stage, *, monday: date, seconds: float) -> Report:
     """Compare the ledger and the records with the simulator's own account."""
