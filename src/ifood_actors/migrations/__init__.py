@@ -2,11 +2,18 @@
 
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
+from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from ifood_actors.db import connect, patient
-from ifood_actors.errors import UsageError
+from ifood_actors.errors import IfoodActorsError, UsageError
+from ifood_actors.logs import get_logger
+
+log = get_logger(__name__)
 
 # Files are named by their revision, so that a worker need not load Alembic to know the latest.
 REVISIONS = sorted(
@@ -16,44 +23,72 @@ REVISIONS = sorted(
 # Any number will do, so long as only migrations of this project take it.
 _ADVISORY_LOCK = 7_305_001
 _LONGEST = timedelta(days=1)  # for one statement, on the largest of tables
+# Whoever waits for a table's lock makes all others wait behind it, the relay too: so not for long,
+# and then once more.
+_GIVES_WAY_AFTER: Final = "SET LOCAL lock_timeout = '3s'"
+_PAUSE: Final = timedelta(seconds=3)
+_TRIES: Final = 50
 
 
-def upgrade(url: str) -> list[str]:
+def upgrade(url: str, *, to: str = "head") -> list[str]:
     """
     Bring the schema of the database at `url` up to date; returns the revisions applied.
 
     Several processes may call this at once: one migrates, the others wait and find nothing to do.
+    The fleet may work on meanwhile. Raises IfoodActorsError when others hold a table for minutes.
     """
+    engine = connect(url, application_name="ifood-actors migrate")
+    try:
+        for _ in range(_TRIES):
+            try:
+                return _upgrade(engine, to)
+            except OperationalError as error:
+                if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+                    raise
+                log.warning("migration.gave_way", pause_seconds=_PAUSE.total_seconds())
+            Event().wait(_PAUSE.total_seconds())
+    finally:
+        engine.dispose()
+    raise IfoodActorsError(
+        "nothing was migrated: for minutes, somebody held a lock on a table that has to change; "
+        "end long transactions (pg_stat_activity shows them), and try again"
+    )
+
+
+def _upgrade(engine: Engine, to: str) -> list[str]:
     # Here, and not above: Alembic is 15 MB that no other process needs.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
-    engine = connect(url, application_name="ifood-actors migrate")
-    try:
-        with engine.begin() as connection, patient(connection, within=_LONGEST):
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            waiting = pending(connection)
+    with engine.begin() as connection, patient(connection, within=_LONGEST):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql(_GIVES_WAY_AFTER)
+        waiting = pending(connection)
+        if waiting:
             config = Config()
             config.set_main_option("script_location", "ifood_actors:migrations")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            return waiting
-    finally:
-        engine.dispose()
+            command.upgrade(config, to)
+        return waiting
 
 
 def pending(connection: Connection) -> list[str]:
-    """Name the revisions that the database does not have yet, oldest first."""
+    """
+    Name the revisions that the database does not have yet, oldest first.
+
+    None are pending for a database that is newer than this program: its migrations leave a former
+    version what it needs (CONTRIBUTING.md), so that processes of both work side by side.
+    """
     if not inspect(connection).has_table("alembic_version"):
         return list(REVISIONS)
     current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if current is not None and current not in REVISIONS:
-        raise UsageError(
-            f"the database is at revision {current}, which this version does not know: "
-            "install the version that made it, or a newer one"
-        )
-    return [revision for revision in REVISIONS if current is None or revision > current]
+    if current is None or current in REVISIONS:
+        return [revision for revision in REVISIONS if current is None or revision > current]
+    if not (current.isdecimal() and current > REVISIONS[-1]):
+        raise UsageError(f"the database is at revision {current}, which is none of this program's")
+    log.warning("schema.newer", revision=current, known=REVISIONS[-1])
+    return []
 
 
 def require_current(connection: Connection) -> None:
