@@ -78,6 +78,10 @@ ROWS = {
             "test_cli_authorize.py::test_what_an_owner_gave_is_told_to_a_program",
         ),
     ),
+    "secrets check": Row(says="newest key", facts=("what", "newest", "older", "unreadable")),
+    "secrets rotate": Row(
+        says="0 secrets anew; 0 cannot be read", facts=("dry_run", "rotated", "unreadable")
+    ),
     "accounts import": Row(
         works=("accounts.csv",),
         says="1 inserted",

@@ -23,6 +23,7 @@ from ifood_actors.cli import (
     plan,
     processes,
     report,
+    secrets,
     simulator,
     status,
     web,
@@ -45,6 +46,7 @@ app.add_typer(db.app, name="db")
 app.command("doctor")(doctor.doctor)
 app.add_typer(apps.app, name="apps")
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(secrets.app, name="secrets")
 app.command("plan")(plan.plan)
 app.command("capacity")(capacity.capacity)
 app.command("scheduler")(processes.scheduler)

@@ -1,6 +1,7 @@
 """Secrets at rest: Fernet, with keys that can be rotated."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -34,6 +35,14 @@ class Vault:
                 "a stored secret cannot be decrypted with any of IFOOD_ENCRYPTION_KEYS: "
                 "add the key that it was stored with, or store the secret anew"
             ) from None
+
+    def key_of(self, encrypted: str) -> int | None:
+        """Tell which key it was encrypted with, from 1, the newest, on; None when it is lost."""
+        for position, fernet in enumerate(self._fernets, start=1):
+            with suppress(InvalidToken):
+                fernet.decrypt(encrypted.encode())
+                return position
+        return None
 
     def _keys(self, act: str) -> MultiFernet:
         if not self._fernets:

@@ -113,7 +113,7 @@ class Job(SQLModel, table=True):
 
 
 class JobEvent(SQLModel, table=True):
-    """One act on one job. Append-only: triggers refuse every change, and to delete what is young."""
+    """One act on one job. Append-only: triggers refuse a change, and to delete what is young."""
 
     __tablename__ = "ifood_job_events"
     __table_args__ = (

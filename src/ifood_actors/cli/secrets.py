@@ -1,0 +1,84 @@
+"""`ifood-actors secrets`: the keys that stored secrets are encrypted with."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from ifood_actors.cli.options import DryRun, Json
+from ifood_actors.cli.output import count, document, note, outcome, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ifood_actors.ifood.rotation import Sealed
+
+app = typer.Typer(help="The keys that stored secrets are encrypted with.", no_args_is_help=True)
+
+_COLUMNS = ("secrets", "newest key", "older keys", "unreadable")
+
+
+@app.command()
+def check(*, json: Json = False) -> None:
+    """
+    Count the stored secrets by the key of IFOOD_ENCRYPTION_KEYS that they need.
+
+    Exit code 1 when one can be read with none of them.
+    """
+    from ifood_actors import config
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.ifood import Vault
+    from ifood_actors.ifood.rotation import survey
+
+    settings = config.load()
+    vault = Vault(settings.require_encryption_keys())
+    with open_database(settings) as engine:
+        found = survey(engine, vault)
+    if json:
+        document(found)
+    else:
+        rows = [(each.what, each.newest, each.older, each.unreadable) for each in found]
+        table(_COLUMNS, rows, zone=settings.timezone)
+        note(_advice(found))
+    if any(each.unreadable for each in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
+    """
+    Encrypt all stored secrets with the newest of IFOOD_ENCRYPTION_KEYS.
+
+    Nothing has to be stopped for it, if every process has all keys; what cannot be read stays as
+    it is, and makes the exit code 1.
+    """
+    from ifood_actors import config
+    from ifood_actors.cli.database import open_database
+    from ifood_actors.ifood import Vault, rotation
+
+    settings = config.load()
+    vault = Vault(settings.require_encryption_keys())
+    with open_database(settings) as engine:
+        before = rotation.survey(engine, vault)
+        done = 0 if dry_run else rotation.rotate(engine, vault)
+    rotated = sum(each.older for each in before) if dry_run else done
+    unreadable = sum(each.unreadable for each in before)
+    would = "would encrypt" if dry_run else "encrypted"
+    outcome(
+        f"{would} {count(rotated, 'secret')} anew; {unreadable} cannot be read",
+        {"dry_run": dry_run, "rotated": rotated, "unreadable": unreadable},
+        json=json,
+    )
+    if unreadable:
+        note(_advice(before))
+        raise typer.Exit(1)
+
+
+def _advice(found: "Sequence[Sealed]") -> str:
+    if any(each.unreadable for each in found):
+        return (
+            "what cannot be read needs a key that IFOOD_ENCRYPTION_KEYS lacks: add it, or store "
+            "the secret anew by `apps add`, `apps authorize`"
+        )
+    if any(each.older for each in found):
+        return "keep all keys; `ifood-actors secrets rotate` makes the older ones unnecessary"
+    return "only the newest key is needed"

@@ -1,0 +1,88 @@
+"""Stored secrets under a new key: how many still need an older one, and encrypting them anew."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+from ifood_actors.db import transaction
+from ifood_actors.ifood.crypto import Vault
+
+_AT_A_TIME = 500
+_NEWEST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where secrets of one sort are stored."""
+
+    what: str
+    table: str
+    column: str
+
+
+PLACES: Final = (
+    Place("client secrets", "ifood_apps", "client_secret_encrypted"),
+    Place("access tokens", "ifood_authorizations", "access_token_encrypted"),
+    Place("refresh tokens", "ifood_authorizations", "refresh_token_encrypted"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """How many secrets of one sort need the newest key, an older one, or one that is missing."""
+
+    what: str
+    newest: int
+    older: int
+    unreadable: int
+
+
+def survey(engine: Engine, vault: Vault) -> list[Sealed]:
+    """Count the stored secrets by the key that they need."""
+    return [_count(engine, vault, place) for place in PLACES]
+
+
+def rotate(engine: Engine, vault: Vault) -> int:
+    """
+    Encrypt with the newest key whatever an older one reads; returns the number of secrets.
+
+    A secret that is replaced meanwhile stays as it is. Processes that have all keys may run.
+    """
+    rotated = 0
+    for place in PLACES:
+        for rows in _stored(engine, place):
+            with transaction(engine) as tx:
+                rotated += sum(_rotate(tx, vault, place, id_, sealed) for id_, sealed in rows)
+    return rotated
+
+
+def _count(engine: Engine, vault: Vault, place: Place) -> Sealed:
+    keys = Counter(vault.key_of(sealed) for rows in _stored(engine, place) for _, sealed in rows)
+    newest, unreadable = keys.pop(_NEWEST, 0), keys.pop(None, 0)
+    return Sealed(place.what, newest=newest, older=keys.total(), unreadable=unreadable)
+
+
+def _stored(engine: Engine, place: Place) -> Iterator[list[tuple[UUID, str]]]:
+    """Give ids and encrypted secrets, a batch at a time."""
+    wanted = text(
+        f"SELECT id, {place.column} AS sealed FROM {place.table} WHERE {place.column} IS NOT NULL"
+    )
+    with engine.connect() as connection:
+        found = connection.execution_options(yield_per=_AT_A_TIME).execute(wanted)
+        for rows in found.partitions():
+            yield [(row.id, row.sealed) for row in rows]
+
+
+def _rotate(tx: Connection, vault: Vault, place: Place, id_: UUID, sealed: str) -> int:
+    if vault.key_of(sealed) in (_NEWEST, None):
+        return 0
+    statement = text(
+        f"UPDATE {place.table} SET {place.column} = :anew"
+        f" WHERE id = :id AND {place.column} = :sealed"
+    )
+    anew = vault.encrypt(vault.decrypt(sealed))
+    return tx.execute(statement, {"id": id_, "sealed": sealed, "anew": anew}).rowcount
