@@ -1,5 +1,9 @@
 """Secrets at rest."""
 
+import re
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 from cryptography.fernet import Fernet
 
@@ -7,6 +11,7 @@ from ifood_actors.errors import UsageError
 from ifood_actors.ifood import Vault
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def test_what_is_encrypted_can_be_read_again_after_a_rotation():
@@ -18,6 +23,17 @@ def test_what_is_encrypted_can_be_read_again_after_a_rotation():
 
 def test_the_newest_key_encrypts():
     assert Vault([NEW]).decrypt(Vault([NEW, OLD]).encrypt("x")) == "x"
+
+
+def test_no_step_of_the_documented_rotation_writes_what_the_step_before_cannot_read():
+    keys = {"old": OLD, "new": NEW}
+    steps = re.findall(r"`IFOOD_ENCRYPTION_KEYS=([a-z,]+)`", OPERATIONS.read_text())
+    assert steps[-1] == "new"
+
+    vaults = [Vault([keys[name] for name in step.split(",")]) for step in ("old", *steps)]
+    for before, after in pairwise(vaults):  # while some processes have been restarted
+        assert before.decrypt(after.encrypt("x")) == "x"
+        assert after.decrypt(before.encrypt("x")) == "x"
 
 
 def test_without_a_key_no_secret_is_stored():

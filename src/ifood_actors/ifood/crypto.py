@@ -10,7 +10,7 @@ from ifood_actors.errors import UsageError
 
 class Vault:
     """
-    Encrypts with the first key and decrypts with any, so that a key is rotated by prepending one.
+    Encrypts with the first key and decrypts with any, so that a key can be rotated.
 
     A vault without keys can be made, and refuses to work: most commands need none.
     """
