@@ -214,7 +214,9 @@ def test_a_unit_waits_for_services_but_not_for_a_correction(unit):
 
 def test_the_example_of_the_settings_is_read_alike_by_systemd_and_by_the_shell():
     operations = (ROOT / "docs/operations.md").read_text()
-    [example] = re.findall(r"^```sh\n(IFOOD_DATABASE_URL=.+?)^```", operations, re.M | re.S)
+    [example] = re.findall(
+        r"^```sh\n(IFOOD_DATABASE_URL=.+?)^```", operations, re.MULTILINE | re.DOTALL
+    )
 
     # To systemd, what stands behind a value is a part of it, remarks too.
     assert [
