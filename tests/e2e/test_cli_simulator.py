@@ -76,6 +76,7 @@ def test_with_a_certificate_it_speaks_https_and_says_whom_to_trust(command, tmp_
 WRONG = [
     ("--host 0.0.0.0", "--host 0.0.0.0: without --certificate it listens on loopback only"),
     ("--certificate nowhere.pem", "--certificate nowhere.pem: No such file"),
+    ("--key key.pem", "--key key.pem: without --certificate there is nothing that it opens"),
     ("--quirk nonsense", "--quirk nonsense: quirk: Input should be"),
     ("--quirk status,status=99", "status 99 is not in 100..599"),
     ("--quirk cut,tymes=1", "--quirk cut,tymes=1: tymes: "),

@@ -114,6 +114,8 @@ def simulator(
 
     quirks = [_read("--quirk", fake.quirk_of, text) for text in quirk or ()]
     limits = _read("--limit", fake.limits_of, limit or [])
+    if key and not certificate:
+        raise UsageError(f"--key {key}: without --certificate there is nothing that it opens")
     _require_loopback(host, certificate)
     if distributed > accounts:
         raise UsageError(f"--distributed {distributed}: there are only {accounts} restaurants")
