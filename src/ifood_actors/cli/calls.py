@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from ifood_actors.cli.output import duration
 from ifood_actors.config import Settings
 from ifood_actors.errors import (
     CredentialsRefused,
@@ -63,7 +64,7 @@ def ifood(engine: Engine, settings: Settings) -> Iterator[Ifood]:
             raise ServiceUnavailable(f"iFood at {url}: {error}") from None
         except Throttled as error:  # also for some seconds after iFood has failed
             raise IfoodActorsError(
-                f"iFood at {url} is not asked now: {error}; try again in a few seconds"
+                f"iFood at {url} is not asked now: {error}; try again in {duration(error.after)}"
             ) from None
         except CredentialsRefused as error:
             raise IfoodActorsError(f"iFood at {url} refused: {error}") from None
