@@ -1,6 +1,7 @@
 """Every alert fires and resolves, through Apprise to a real webhook, once, from two schedulers."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,9 +14,10 @@ from eventually import eventually
 from sqlalchemy import Engine, text
 from webhook import Webhook, webhook
 
-from ifood_actors.alerts import RULES, Notifier, Watch
+from ifood_actors.alerts import RULES, Notifier, Watch, memory
+from ifood_actors.alerts.rules import Finding
 from ifood_actors.config import Settings
-from ifood_actors.db import connect, transaction
+from ifood_actors.db import connect, database_now, transaction
 from ifood_actors.messaging import topology
 from ifood_actors.messaging.broker import LadderBroker, ladder_broker
 from ifood_actors.messaging.orders import KINDS, queue_name
@@ -445,6 +447,32 @@ def test_a_scheduler_that_dies_while_it_delivers_leaves_the_notice_to_the_others
     watch().run()
 
     assert hook.about("iFood is away") == ["start"]
+
+
+def test_whoever_sees_waits_for_whoever_tells_and_never_both_for_each_other(engine):
+    [rule] = [rule for rule in RULES if rule.name == "NoWorker"]
+    seen = [Finding(rule.name, subject, "", "0", "1", "") for subject in ("a", "b")]
+
+    def see() -> list[memory.Ended]:
+        with transaction(engine) as tx:
+            return memory.see(tx, seen, answered=[rule], at=database_now(tx))
+
+    see()
+    with transaction(engine) as tx:
+        first, second = sorted(memory.take(tx, [replace(rule, wait=timedelta(0))]), key=str)
+    with ThreadPoolExecutor() as threads:
+        with transaction(engine) as tx:
+            memory.tell(tx, [second], owed_to=[], told=True)
+            seeing = threads.submit(see)
+            eventually(lambda: waits_for_a_lock(engine))
+            memory.tell(tx, [first], owed_to=[], told=True)
+
+        assert seeing.result(timeout=10) == []
+
+
+def waits_for_a_lock(engine: Engine) -> bool:
+    with transaction(engine) as tx:
+        return bool(tx.execute(text("SELECT FROM pg_locks WHERE NOT granted")).all())
 
 
 def test_a_broker_that_is_away_ends_no_alert(world, settings, hook):

@@ -130,6 +130,7 @@ def tell(
     tx: Connection, notices: Iterable[Notice], *, owed_to: Collection[str], told: bool
 ) -> None:
     """Note that the notices were delivered, but for `owed_to`; if not `told`, to nobody."""
+    tx.execute(_IN_TURN)
     for notice in notices:
         values = {
             "name": notice.name,
