@@ -112,6 +112,7 @@ def test_a_backup_whose_key_is_lost_is_told(drill, backup, empty_database_url):
 
     assert done.returncode == 1
     assert "needs a key that IFOOD_ENCRYPTION_KEYS lacks" in done.stderr
+    assert "last_act" in done.stdout
 
 
 def test_nothing_is_restored_over_what_is_there(drill, backup, database_url):
