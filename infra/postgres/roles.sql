@@ -65,7 +65,7 @@ BEGIN
     WHERE proname LIKE 'ifood\_%' AND pronamespace = 'public'::regnamespace
   LOOP
     EXECUTE format('ALTER FUNCTION %s OWNER TO ifood_migrator', object.name);
-    -- They are for the triggers alone, and one writes the history with the migrator's rights.
+    -- They are for the triggers and the scheduler; some write with the migrator's rights.
     EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', object.name);
   END LOOP;
 END $$;

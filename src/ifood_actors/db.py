@@ -86,7 +86,7 @@ def connect(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
     Make the engine for one process; nothing is connected yet.
 
     `pool_size` is the number of threads that may hold a transaction at the same time. What the URL
-    says in its query has precedence over this module's time-outs.
+    says in its query has precedence over `_SOCKET` and `_SESSION`.
 
     Raises UsageError when `url` is no Postgres URL; the text does not repeat it.
     """
