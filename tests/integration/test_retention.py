@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from builders import acts_of, claimed_job, make_jobs, row_of
-from records import PULLED, store, store_many_sales
+from records import store, store_many_sales
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
@@ -139,11 +139,11 @@ def test_versions_that_were_replaced_long_ago_go(engine):
 
 def test_raw_of_records_that_were_last_seen_long_ago_is_emptied_and_the_columns_stay(engine):
     now = datetime.now(UTC)
-    store(engine, "sales", {"sale_gross_value_bag": Decimal("12.50")})
-    store(engine, "sales", {"sale_id": "seen", "last_seen_at": now - YOUNG})
-    store(engine, "settlements_weekly")
-    store(engine, "anticipations_daily")
-    assert now - KEPT > PULLED
+    old = {"first_seen_at": now - OLD, "last_seen_at": now - OLD}
+    store(engine, "sales", old | {"sale_gross_value_bag": Decimal("12.50")})
+    store(engine, "sales", old | {"sale_id": "seen", "last_seen_at": now - YOUNG})
+    store(engine, "settlements_weekly", old)
+    store(engine, "anticipations_daily", old)
 
     assert forget(engine, "keep_raw") == {
         "raw of ifood_settlements": 1,
@@ -163,18 +163,12 @@ def test_an_emptied_record_is_not_emptied_again(engine):
     store_many_sales(engine, 10)
     with transaction(engine) as tx:
         tx.execute(
-            text("UPDATE ifood_sales SET first_seen_at = :at, last_seen_at = :at"), {"at": PULLED}
+            text("UPDATE ifood_sales SET first_seen_at = now() - :by, last_seen_at = now() - :by"),
+            {"by": OLD},
         )
 
     assert forget(engine, "keep_raw") == {"raw of ifood_sales": 10}
     assert forget(engine, "keep_raw") == {}
-
-
-def test_by_default_only_history_is_forgotten_and_after_more_than_a_year():
-    settings = Settings()
-
-    assert settings.keep_history == timedelta(days=400)
-    assert (settings.keep_versions, settings.keep_raw) == (None, None)
 
 
 def store_old_versions(engine: Engine, number: int, *, ago: timedelta = OLD) -> None:
