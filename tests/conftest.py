@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import psycopg
 import pytest
@@ -18,6 +18,7 @@ from ifood_actors import migrations
 from ifood_actors.db import connect
 from ifood_actors.embedded import docker, services
 from ifood_actors.embedded.docker import Compose
+from ifood_actors.embedded.postgres import find_programs
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
 from ifood_actors.errors import ServiceUnavailable
 
@@ -60,6 +61,12 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[RunningPostgres]
         return
     with _required(services.postgres(url, durable=False)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_programs() -> Path:
+    """Give the folder with `psql` and `pg_dump`."""
+    return find_programs() or _lacks("Postgres' own programs are not on this machine")
 
 
 @pytest.fixture(scope="session")
@@ -161,10 +168,14 @@ def _required(service: AbstractContextManager[T]) -> Iterator[T]:
         try:
             running = stack.enter_context(service)
         except ServiceUnavailable as error:
-            if CI:
-                pytest.fail(str(error), pytrace=False)
-            pytest.skip(str(error))
+            _lacks(str(error))
         yield running
+
+
+def _lacks(what: str) -> NoReturn:
+    if CI:
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from eventually import eventually
 from fleet import KEY, MONDAY, fleet
 from sqlalchemy import make_url
 
-from ifood_actors.embedded.postgres import find_programs
 from ifood_actors.scheduler import relay
 from ifood_actors.simulator import Settings, running
 
@@ -22,18 +21,10 @@ pytestmark = pytest.mark.services
 STORES = 12
 
 
-@pytest.fixture(scope="module")
-def programs():
-    found = find_programs()
-    if found is None:
-        pytest.skip("Postgres' own programs are not on this machine")
-    return found
-
-
 @pytest.fixture
-def drill(programs):
+def drill(postgres_programs):
     def drill(backup: Path, url: str, *, key: str = KEY) -> subprocess.CompletedProcess[str]:
-        folders = (Path(sys.executable).parent, programs, os.environ["PATH"])
+        folders = (Path(sys.executable).parent, postgres_programs, os.environ["PATH"])
         address = make_url(url)
         return subprocess.run(
             [SCRIPTS / "restore_drill", backup, str(address._replace(password=None))],
@@ -58,7 +49,7 @@ def simulator():
 
 
 @pytest.fixture
-def backup(tmp_path, programs, simulator, database_url, broker_url, monkeypatch):
+def backup(tmp_path, postgres_programs, simulator, database_url, broker_url, monkeypatch):
     """Back up while jobs run, and let them end; what was stored in the end comes along."""
     # In a restored ledger are orders that nobody has any more: after it they are sent again.
     monkeypatch.setattr(relay, "GRACE", timedelta(seconds=5))
@@ -68,7 +59,7 @@ def backup(tmp_path, programs, simulator, database_url, broker_url, monkeypatch)
         with former.working(threads=2):
             eventually(lambda: ended(former) >= 2, within=60)
             subprocess.run(
-                [programs / "pg_dump", "--format=custom", f"--file={path}", database_url],
+                [postgres_programs / "pg_dump", "--format=custom", f"--file={path}", database_url],
                 check=True,
             )
             eventually(former.idle, within=60)

@@ -20,7 +20,6 @@ from sqlalchemy import text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.embedded.postgres import find_programs
 from ifood_actors.planning.planner import cadences, period_of
 from ifood_actors.simulator import App, running
 from ifood_actors.simulator import Settings as World
@@ -56,6 +55,7 @@ class Operator:
 
     folder: Path
     urls: dict[str, str]
+    psql: Path
 
     def follow(self, heading: str) -> str:
         """Paste all blocks below a heading where their first lines say; all that psql printed."""
@@ -69,12 +69,9 @@ class Operator:
     def try_paste(self, block: str) -> subprocess.CompletedProcess[str]:
         [where] = re.findall(r"^-- in the (\w+) database", block)
         exports, _ = blocks("Set up", "sh")
-        programs = find_programs()
-        if programs is None:
-            pytest.skip("there is no psql on this machine")
         options = ["--no-psqlrc", "--csv", "--set", "ON_ERROR_STOP=1"]
         return subprocess.run(
-            [programs / "psql", *options, self.urls[where]],
+            [self.psql, *options, self.urls[where]],
             cwd=self.folder,
             env={"PATH": os.defpath, **dict(re.findall(r"(PG\w+)=(\w+)", exports))},
             input=block,
@@ -183,12 +180,13 @@ def former(request, empty_database_url) -> Former:
 
 
 @pytest.fixture
-def operator(tmp_path, database_url, former) -> Iterator[Operator]:
+def operator(tmp_path, database_url, former, postgres_programs) -> Iterator[Operator]:
     """Log in as the page says, with the least rights that do."""
     [read_only] = re.findall(r"\?(options=\S+)'", PAGE)
     with logins(database_url) as login:
         former_url = f"{former.url.partition('?')[0]}?{read_only}"
-        yield Operator(tmp_path, {"former": former_url, "new": login("migrator")})
+        urls = {"former": former_url, "new": login("migrator")}
+        yield Operator(tmp_path, urls, psql=postgres_programs / "psql")
 
 
 @pytest.fixture
