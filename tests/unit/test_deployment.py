@@ -224,14 +224,15 @@ def test_the_script_takes_the_settings_of_the_command_and_none_from_where_root_i
         r"setpriv .+\\\n +/opt/ifood-actors/bin/ifood-actors .+", lambda _: program, script
     )
 
-    def run(*words):
+    def run(*words, **given):
         return subprocess.check_output(
-            ["/bin/sh", "-c", script, "sh", *words], cwd=tmp_path, text=True
+            ["/bin/sh", "-c", script, "sh", *words], cwd=tmp_path, text=True, env=given
         )
 
     assert found == 1
     assert run("worker", "--help") == "/ debug UTC worker --help\n"
     assert run("status") == "/ info UTC status\n"
+    assert run("worker", IFOOD_TIMEZONE="it's $mine;") == "/ debug it's $mine; worker\n"
 
 
 def test_the_example_of_the_settings_is_read_alike_by_systemd_and_by_the_shell():
@@ -246,24 +247,3 @@ def test_the_example_of_the_settings_is_read_alike_by_systemd_and_by_the_shell()
         for line in example.splitlines()
         if not re.fullmatch(r"#.*|IFOOD_\w+=('[^']*'|[\w:/.@=-]*)", line)
     ] == []
-
-
-def test_a_command_has_the_settings_of_its_unit_unless_its_caller_has_others(tmp_path):
-    script = (INFRA / "systemd/ifood-actors").read_text()
-    script = script.replace("/etc/ifood-actors", str(tmp_path)).partition("exec setpriv")[0]
-    (tmp_path / "environment").write_text("IFOOD_LEASE=1s\nIFOOD_SALES_DAYS=1\nIFOOD_TIMEZONE=a\n")
-    (tmp_path / "worker").write_text("IFOOD_LEASE='2s'\nIFOOD_TIMEZONE='b'\n")
-
-    shown = subprocess.run(
-        ["/bin/sh", "-c", f"{script}\nenv", "ifood-actors", "worker"],
-        env={"PATH": os.defpath, "IFOOD_TIMEZONE": "it's $mine; not"},
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout.splitlines()
-
-    assert sorted(line for line in shown if line.startswith("IFOOD_")) == [
-        "IFOOD_LEASE=2s",
-        "IFOOD_SALES_DAYS=1",
-        "IFOOD_TIMEZONE=it's $mine; not",
-    ]
