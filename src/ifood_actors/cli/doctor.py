@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection
 
     from ifood_actors.config import Settings
-    from ifood_actors.ifood import Vault
 
 _OLDEST_POSTGRES = 140_000  # server_version_num of 14
 # The ledger has one clock, Postgres's; this machine's decides only when a window opens.
@@ -170,21 +169,13 @@ def _secrets(connection: "Connection", settings: "Settings") -> Iterator[Finding
         yield Finding("encryption keys", verdict, "none", "set IFOOD_ENCRYPTION_KEYS")
         return
     vault = Vault(settings.require_encryption_keys())
-    unreadable = [name for name, secret in stored if not _can_read(vault, secret)]
+    unreadable = [name for name, secret in stored if vault.key_of(secret) is None]
     if unreadable:
         detail = f"cannot decrypt the secret of {', '.join(unreadable)}"
         advice = "add the key that it was stored with, or add the application again"
         yield Finding("encryption keys", "failed", detail, advice)
         return
     yield Finding("encryption keys", "ok", f"{count(len(stored), 'stored secret')} can be read")
-
-
-def _can_read(vault: "Vault", secret: str) -> bool:
-    try:
-        vault.decrypt(secret)
-    except UsageError:
-        return False
-    return True
 
 
 def _accounts(connection: "Connection") -> Finding:
