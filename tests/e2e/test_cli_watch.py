@@ -49,15 +49,7 @@ def test_on_a_pipe_each_look_is_a_plain_line_until_it_is_stopped(command, engine
 def test_on_a_terminal_the_screen_is_drawn_anew_until_it_is_stopped(command, engine):
     first, second = make_jobs(engine, 2)
     succeed(engine, first)
-    person, terminal = os.openpty()
-    process = subprocess.Popen(
-        [PROGRAM, *WATCH],
-        env=command.environment({"TERM": "xterm", "COLUMNS": "160", "LINES": "40"}),
-        cwd=command.folder,
-        stdout=terminal,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(terminal)
+    process, person = on_a_terminal(command, *WATCH, columns=160)
 
     screen = read_until(person, HALF)
     succeed(engine, second)
@@ -69,6 +61,32 @@ def test_on_a_terminal_the_screen_is_drawn_anew_until_it_is_stopped(command, eng
     assert "\x1b[?25l" in screen
     assert "late p50" in screen
     os.close(person)
+
+
+def test_on_a_narrow_terminal_no_date_and_no_number_goes_on_below(command, engine):
+    [job, *_] = make_jobs(engine, 1_000, kind="anticipations_daily")
+    process, person = on_a_terminal(command, "status", columns=80)
+
+    screen = read_until(person, "last minute")
+
+    assert process.wait(30) == 0
+    [row] = (line for line in screen.splitlines() if line.strip().startswith(job.kind))
+    assert str(job.job_day) in row
+    assert "1,000" in row
+    os.close(person)
+
+
+def on_a_terminal(command, *words, columns):
+    person, terminal = os.openpty()
+    process = subprocess.Popen(
+        [PROGRAM, *words],
+        env=command.environment({"TERM": "xterm", "COLUMNS": str(columns), "LINES": "40"}),
+        cwd=command.folder,
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(terminal)
+    return process, person
 
 
 def read_until(person: int, text: str) -> str:

@@ -17,6 +17,7 @@ from ifood_actors.db import transaction
 from ifood_actors.feeds import retention as in_feeds
 from ifood_actors.ledger import Ledger
 from ifood_actors.ledger import retention as in_ledger
+from ifood_actors.scheduler import retention
 from ifood_actors.scheduler.retention import Retention
 
 pytestmark = pytest.mark.services
@@ -169,6 +170,38 @@ def test_an_emptied_record_is_not_emptied_again(engine):
 
     assert forget(engine, "keep_raw") == {"raw of ifood_sales": 10}
     assert forget(engine, "keep_raw") == {}
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_what_was_settled_is_not_looked_at_again_but_what_grows_old_is(engine, monkeypatch):
+    looked: list[int] = []
+    monkeypatch.setattr(retention, "forget_versions", seen_by(looked, in_feeds.forget_versions))
+    store_old_versions(engine, 6, ago=KEPT + timedelta(days=91))
+    store_old_versions(engine, 3)
+    settings = Settings.model_validate({"keep_versions": KEPT})
+    looking = Retention(engine, settings, stopping=Event())
+
+    looking.run()
+    store_old_versions(engine, 2)
+    looking.run()
+
+    assert looked == [0, 3, 6, 9, 6, 11]
+    assert count(engine, "ifood_record_versions") == 0
+
+
+def seen_by(looked, act):
+    def looking(tx, *, before, after):
+        looked.append(after)
+        return act(tx, before=before, after=after)
+
+    return looking
+
+
+def test_no_statement_deletes_versions_that_were_replaced_recently(engine):
+    store_old_versions(engine, 1, ago=timedelta(days=89))
+
+    with pytest.raises(DBAPIError, match="kept until 90 days"), transaction(engine) as tx:
+        tx.execute(text("DELETE FROM ifood_record_versions"))
 
 
 def store_old_versions(engine: Engine, number: int, *, ago: timedelta = OLD) -> None:

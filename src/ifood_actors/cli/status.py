@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,7 @@ from ifood_actors.cli.output import count, document, duration, lines, note, rich
 from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, Group
     from sqlalchemy import Engine
 
     from ifood_actors.config import Settings
@@ -29,6 +30,8 @@ _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
     *("late p50", "late p95"),
 )
+# Where there is no room for all; a date or a number that goes on below would be misread.
+_LEFT_OUT = {"planned", "cancelled", "late p50", "late p95"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def _show(overview: Overview, *, json: bool) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
-        Console(highlight=False).print(_page(overview))
+        console = Console(highlight=False)
+        console.print(_page(overview, console))
         return
     for line in lines(_COLUMNS, _rows(overview.runs), zone=overview.zone):
         say(line)
@@ -106,9 +110,9 @@ def _watch_live(engine: "Engine", settings: "Settings", *, seconds: float) -> No
     from rich.live import Live
 
     with _until_stopped() as stopping, Live(auto_refresh=False) as live:
-        live.update(_page(_read(engine, settings)), refresh=True)
+        live.update(_page(_read(engine, settings), live.console), refresh=True)
         while not stopping.wait(seconds):
-            live.update(_page(_read(engine, settings)), refresh=True)
+            live.update(_page(_read(engine, settings), live.console), refresh=True)
 
 
 def _watch_lines(engine: "Engine", settings: "Settings", *, seconds: float) -> None:
@@ -136,11 +140,16 @@ def _until_stopped() -> Iterator[Event]:
     yield stopping
 
 
-def _page(overview: Overview) -> "Group":
+def _page(overview: Overview, console: "Console") -> "Group":
     from rich.console import Group
     from rich.text import Text
 
-    runs = rich_table(_COLUMNS, _rows(overview.runs), zone=overview.zone)
+    rows = _rows(overview.runs)
+    runs = rich_table(_COLUMNS, rows, zone=overview.zone)
+    if console.measure(runs, options=console.options.update(width=1_000)).maximum > console.width:
+        kept = [name not in _LEFT_OUT for name in _COLUMNS]
+        few = [tuple(compress(row, kept)) for row in rows]
+        runs = rich_table(tuple(compress(_COLUMNS, kept)), few, zone=overview.zone)
     return Group(runs, *map(Text, _sentences(overview)))
 
 

@@ -14,7 +14,7 @@ _VERSIONS = text("""
       DELETE FROM ifood_record_versions AS version USING seen
       WHERE version.id = seen.id AND seen.valid_to < :before RETURNING 1)
     SELECT coalesce(max(id), 0) AS up_to, (SELECT count(*) FROM gone) AS forgotten,
-      coalesce(max(valid_to) < :before, false) AS more
+      max(valid_to) AS youngest
     FROM seen
 """)
 

@@ -13,12 +13,12 @@ class Swept:
     """
     What a batch did: it looked at rows up to the id `up_to`, and `forgotten` is a number of rows.
 
-    `more` is False when the rows behind are too young.
+    `youngest` is from when the last of those that it looked at are; None when there were none.
     """
 
     up_to: int
     forgotten: int
-    more: bool
+    youngest: datetime | None
 
 
 # Whole histories only. The lock keeps a job from being requeued meanwhile; a job that somebody
@@ -33,7 +33,7 @@ _HISTORY = text("""
     gone AS (
       DELETE FROM ifood_job_events AS event USING old WHERE event.job_id = old.id RETURNING 1)
     SELECT coalesce(max(id), 0) AS up_to, (SELECT count(*) FROM gone) AS forgotten,
-      coalesce(max(at) < :before, false) AS more
+      max(at) AS youngest
     FROM seen
 """)
 

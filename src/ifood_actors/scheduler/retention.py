@@ -1,4 +1,4 @@
-"""What is kept for how long: once a day, what is older goes."""
+"""What is kept for how long: every hour, what is older goes."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,8 +16,10 @@ from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
 
-EVERY: Final = timedelta(days=1)
-_PAUSE: Final = timedelta(milliseconds=100)  # after each batch, for everybody else
+EVERY: Final = timedelta(hours=1)
+_PAUSE: Final = timedelta(milliseconds=100)  # between batches, for everybody else
+# What is older by so much is not looked at again: no pull of today reads records that old anew.
+_SETTLED_AFTER: Final = timedelta(days=90)
 
 
 class _Forget(Protocol):
@@ -30,6 +32,7 @@ class Retention:
     def __init__(self, engine: Engine, settings: Settings, *, stopping: Event) -> None:
         self._engine = engine
         self._stopping = stopping
+        self._settled = dict[str, int]()  # ids behind which the next look begins
         raw: dict[str, _Forget] = {
             f"raw of {feed.table.__tablename__}": partial(forget_raw, feed.table)
             for feed in FEEDS.values()
@@ -50,13 +53,16 @@ class Retention:
                     self._sweep(what, forget, before=now - age)
 
     def _sweep(self, what: str, forget: _Forget, *, before: datetime) -> None:
-        after = forgotten = 0
-        more = True
-        while more and not self._stopping.is_set():
+        after, forgotten = self._settled.get(what, 0), 0
+        while not self._stopping.is_set():
             with transaction(self._engine) as tx:
                 swept = forget(tx, before=before, after=after)
-            after, more = swept.up_to, swept.more
+            after = swept.up_to
             forgotten += swept.forgotten
+            if swept.youngest is None or swept.youngest >= before:
+                break
+            if swept.youngest < before - _SETTLED_AFTER:
+                self._settled[what] = after
             self._stopping.wait(_PAUSE.total_seconds())
         if forgotten:
             log.info("retention.forgotten", what=what, rows=forgotten, before=before)

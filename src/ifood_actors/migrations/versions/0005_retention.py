@@ -1,4 +1,4 @@
-"""What is old may go: the history of jobs that ended long ago, and `raw` of records."""
+"""What is old may go: histories of jobs that ended long ago, former versions, `raw` of records."""
 
 from alembic import op
 
@@ -19,7 +19,12 @@ BEGIN
   RETURN OLD;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION ifood_refuse_forgetting() FROM PUBLIC;
+CREATE FUNCTION ifood_refuse_forgetting_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'former versions are kept until 90 days after they were replaced';
+END $$;
+
+REVOKE EXECUTE ON FUNCTION ifood_refuse_forgetting, ifood_refuse_forgetting_versions FROM PUBLIC;
 
 DROP TRIGGER append_only ON ifood_job_events;
 
@@ -28,12 +33,16 @@ FOR EACH STATEMENT EXECUTE FUNCTION ifood_refuse_change();
 
 CREATE TRIGGER kept_for_90_days BEFORE DELETE ON ifood_job_events
 FOR EACH ROW EXECUTE FUNCTION ifood_refuse_forgetting();
+
+CREATE TRIGGER kept_for_90_days BEFORE DELETE ON ifood_record_versions FOR EACH ROW
+WHEN (OLD.valid_to >= statement_timestamp() - INTERVAL '90 days')
+EXECUTE FUNCTION ifood_refuse_forgetting_versions();
 """
 
 # With its owner's rights: whoever forgets need not be able to read what it forgets.
 FORGET_RAW = """
 CREATE FUNCTION ifood_forget_raw(record_table regclass, before timestamptz, after bigint,
-  batch integer) RETURNS TABLE (up_to bigint, forgotten bigint, more boolean) LANGUAGE plpgsql
+  batch integer) RETURNS TABLE (up_to bigint, forgotten bigint, youngest timestamptz) LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
   IF record_table NOT IN ('ifood_settlements'::regclass, 'ifood_anticipations'::regclass,
@@ -45,9 +54,7 @@ BEGIN
     emptied AS (
       UPDATE %1$s AS record SET raw = NULL FROM seen
       WHERE record.id = seen.id AND last_seen_at < $3 AND raw IS NOT NULL RETURNING 1)
-    SELECT coalesce(max(id), 0), (SELECT count(*) FROM emptied),
-      coalesce(max(first_seen_at) < $3, false)
-    FROM seen
+    SELECT coalesce(max(id), 0), (SELECT count(*) FROM emptied), max(first_seen_at) FROM seen
   $sql$, record_table) USING after, batch, before;
 END $$;
 
