@@ -79,7 +79,7 @@ def rich_table(
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column, right in zip(columns, _numeric(rows, columns), strict=True):
         shown.add_column(column, justify="right" if right else "left", overflow="fold")
     for texts in _texts(rows, zone=zone):
