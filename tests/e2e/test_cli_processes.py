@@ -138,7 +138,7 @@ def test_doctor_names_what_is_wrong_and_hides_what_is_secret(command):
     assert (found["ifood api"]["verdict"], found["ifood api"]["unreachable"]) == ("failed", True)
     assert found["accounts"]["verdict"] == "warning"
     assert keys.code == 1
-    assert "cannot decrypt the secret of north" in keys.out
+    assert "cannot decrypt client secrets (1)" in keys.out
     assert settings.code == 2
     assert settings.out.count("configuration") >= 2
     assert "hunter2" not in "".join(one.out + one.err for one in (services, keys, settings))

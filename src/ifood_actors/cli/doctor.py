@@ -14,7 +14,7 @@ from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
 
 if TYPE_CHECKING:
     from pika.connection import Parameters
-    from sqlalchemy import URL, Connection
+    from sqlalchemy import URL, Connection, Engine
 
     from ifood_actors.config import Settings
 
@@ -120,7 +120,7 @@ def _postgres(settings: "Settings") -> Iterator[Finding]:
             yield Finding("migrations", "failed", waiting, "run `ifood-actors db upgrade`")
             return
         yield Finding("migrations", "ok", "all applied")
-        yield from _secrets(connection, settings)
+        yield from _secrets(engine, settings)
         yield _accounts(connection)
         yield from _authorizations(connection)
 
@@ -153,14 +153,13 @@ def _clocks(connection: "Connection") -> Finding:
     return Finding("clock", verdict, detail, "synchronise both by NTP")
 
 
-def _secrets(connection: "Connection", settings: "Settings") -> Iterator[Finding]:
-    from sqlalchemy import select
-    from sqlmodel import col
+def _secrets(engine: "Engine", settings: "Settings") -> Iterator[Finding]:
+    from ifood_actors.ifood import Vault
+    from ifood_actors.ifood.rotation import survey
 
-    from ifood_actors.ifood import App, Vault
-
-    wanted = select(col(App.name), col(App.client_secret_encrypted)).order_by(col(App.name))
-    stored = connection.execute(wanted).all()
+    vault = Vault(settings.require_encryption_keys() if settings.encryption_keys else ())
+    found = survey(engine, vault)
+    stored = sum(each.newest + each.older + each.unreadable for each in found)
     if not stored:
         advice = "add one with `ifood-actors apps add`"
         yield Finding("applications", "warning", "none yet", advice)
@@ -168,14 +167,13 @@ def _secrets(connection: "Connection", settings: "Settings") -> Iterator[Finding
         verdict: Verdict = "failed" if stored else "warning"
         yield Finding("encryption keys", verdict, "none", "set IFOOD_ENCRYPTION_KEYS")
         return
-    vault = Vault(settings.require_encryption_keys())
-    unreadable = [name for name, secret in stored if vault.key_of(secret) is None]
+    unreadable = [f"{each.what} ({each.unreadable})" for each in found if each.unreadable]
     if unreadable:
-        detail = f"cannot decrypt the secret of {', '.join(unreadable)}"
-        advice = "add the key that it was stored with, or add the application again"
+        detail = f"cannot decrypt {', '.join(unreadable)}"
+        advice = "add their key, or store them anew by `apps add`, `apps authorize`"
         yield Finding("encryption keys", "failed", detail, advice)
         return
-    yield Finding("encryption keys", "ok", f"{count(len(stored), 'stored secret')} can be read")
+    yield Finding("encryption keys", "ok", f"{count(stored, 'stored secret')} can be read")
 
 
 def _accounts(connection: "Connection") -> Finding:
