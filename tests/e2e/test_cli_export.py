@@ -124,7 +124,7 @@ def test_a_format_whose_package_is_missing_names_the_extra(command):
     )
 
     assert ran.returncode == 2
-    assert "xlsxwriter not installed: pip install 'ifood-actors[export]'" in ran.stderr
+    assert "xlsxwriter not installed: the extra `export` brings it" in ran.stderr
 
 
 @contextmanager

@@ -70,7 +70,8 @@ def _address(url: str, *, number: int) -> "Apprise":
         from apprise import Apprise  # noqa: PLC0415 - see above
     except ImportError:
         raise UsageError(
-            "IFOOD_ALERT_URLS needs apprise: pip install 'ifood-actors[alerts]'"
+            "IFOOD_ALERT_URLS needs apprise, which the extra `alerts` brings, as in "
+            "`uv sync --extra alerts`"
         ) from None
     address = Apprise()
     if not address.add(url):

@@ -26,5 +26,6 @@ def _require(packages: tuple[str, ...], *, extra: str) -> None:
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise UsageError(
-            f"{' and '.join(missing)} not installed: pip install 'ifood-actors[{extra}]'"
+            f"{' and '.join(missing)} not installed: the extra `{extra}` brings it, as in "
+            f"`uv sync --extra {extra}`"
         )
