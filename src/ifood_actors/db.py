@@ -155,7 +155,7 @@ def repeated(engine: Engine, work: Callable[[Connection], T]) -> T:
     must be such that a second time does no harm. The ledger's acts are: each is guarded by the
     state that it starts from. After a commit that did take place, a second `succeed`, `retry`,
     `snooze` or `fail` raises LeaseLost, which undoes what was stored with it, so nothing is there
-    twice; a second `claim` finds the job running and passes it over, and its lease gives it back;
+    twice; a second `claim` waits for the first one and goes on with it;
     a second batch of the relay finds other jobs, and a message that was sent twice has a
     `dispatch_no` that is claimed once.
     """

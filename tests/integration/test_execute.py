@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager, suppress
 from datetime import date
+from threading import Timer
 
 import pytest
 import simplejson
@@ -159,12 +160,26 @@ def test_a_stopping_worker_gives_its_jobs_back_uncharged(start):
         assert fleet.acts(job["id"]) == ["plan", "claim", "snooze"]
 
 
-def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, monkeypatch):
+def committed_late(engine, work):
+    """Do the work in a transaction of a connection that is lost, whose commit takes its time."""
+    connection = engine.connect()
+    lost = connection.begin()
+    work(connection)
+
+    def commit():
+        lost.commit()
+        connection.close()
+
+    Timer(0.5, commit).start()
+
+
+@pytest.mark.parametrize("committed", [repeated, committed_late])
+def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, monkeypatch, committed):
     """The commit takes place, its answer is lost, and the claim is done again."""
 
     def unheard(engine, work):
         if work.__name__ == "claim":
-            repeated(engine, work)
+            committed(engine, work)
         return repeated(engine, work)
 
     monkeypatch.setattr(execute, "repeated", unheard)
@@ -174,7 +189,8 @@ def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, monke
         assert (job["status"], job["attempts"]) == ("success", 1)
 
 
-def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, monkeypatch):
+@pytest.mark.parametrize("committed", [repeated, committed_late])
+def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, monkeypatch, committed):
     """The interrupt comes in the commit, which takes place, or fails."""
     told: list[object] = []
 
@@ -186,7 +202,7 @@ def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, monkeyp
             with suppress(ZeroDivisionError):
                 repeated(engine, lambda tx: (work(tx), 1 / 0))  # rolled back
         else:
-            repeated(engine, work)
+            committed(engine, work)
         raise Shutdown
 
     monkeypatch.setattr(execute, "repeated", interrupted)

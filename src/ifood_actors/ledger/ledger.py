@@ -96,6 +96,15 @@ class Ledger:
         self._do(statements.CLAIM, Act.CLAIM, id=job_id, after=lease)
         return _claimed(row)
 
+    def wait_for(self, job_id: UUID) -> None:
+        """
+        Wait until whoever is changing the job in this moment has committed, or given up.
+
+        After a connection was lost, or left by an interrupt, that may be the caller's own commit:
+        until it is done, acts that are guarded by its outcome would not see the row and not wait.
+        """
+        self._connection.execute(statements.WAIT, {"id": job_id})
+
     def renew(self, held: Iterable[ClaimedJob], *, lease: timedelta) -> set[UUID]:
         """Renew the leases of jobs in work; a job that is missing from the answer was lost."""
         jobs = list(held)

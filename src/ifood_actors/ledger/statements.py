@@ -46,6 +46,7 @@ LOCK = text("""
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.id = :id FOR UPDATE OF job
 """)
+WAIT = text("SELECT FROM ifood_jobs WHERE id = :id FOR UPDATE")
 SEND_AGAIN = text("UPDATE ifood_jobs SET wake_at = statement_timestamp() WHERE id = :id")
 CLAIM = _act(f"""
     status = 'running', attempts = attempts + 1, lease_no = lease_no + 1, locked_by = :actor,

@@ -195,6 +195,7 @@ class LedgerRetry(Middleware):
 
         def settle(tx: Connection) -> None:
             ledger = Ledger(tx, actor=self._actor)
+            ledger.wait_for(job.id)  # an interrupt may have come in the commit of its claim
             match decision:
                 case Retry(after, code):
                     ledger.retry(job, after=after, error_code=code, reason=reason)

@@ -37,7 +37,8 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
     def claim(tx: Connection) -> ClaimedJob | None:
         nonlocal claimed
         ledger = Ledger(tx, actor=leases.actor)
-        # When this is a repetition, the commit may have taken place, and only its answer was lost.
+        if claimed is not None:  # the commit may take place, and only its answer was lost
+            ledger.wait_for(claimed.id)
         if claimed is None or not ledger.renew([claimed], lease=leases.length):
             claimed = ledger.claim(order.job_id, order.dispatch_no, lease=leases.length)
             note_claim(claimed)
