@@ -173,7 +173,7 @@ def test_an_emptied_record_is_not_emptied_again(engine):
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_what_was_settled_is_not_looked_at_again_but_what_grows_old_is(engine, monkeypatch):
+def test_what_is_done_with_is_not_looked_at_again_but_what_grows_old_is(engine, monkeypatch):
     looked: list[int] = []
     monkeypatch.setattr(retention, "forget_versions", seen_by(looked, in_feeds.forget_versions))
     store_old_versions(engine, 6, ago=KEPT + timedelta(days=91))

@@ -19,7 +19,7 @@ log = get_logger(__name__)
 EVERY: Final = timedelta(hours=1)
 _PAUSE: Final = timedelta(milliseconds=100)  # between batches, for everybody else
 # What is older by so much is not looked at again: no pull of today reads records that old anew.
-_SETTLED_AFTER: Final = timedelta(days=90)
+_DONE_AFTER: Final = timedelta(days=90)
 
 
 class _Forget(Protocol):
@@ -32,7 +32,7 @@ class Retention:
     def __init__(self, engine: Engine, settings: Settings, *, stopping: Event) -> None:
         self._engine = engine
         self._stopping = stopping
-        self._settled = dict[str, int]()  # ids behind which the next look begins
+        self._done = dict[str, int]()  # ids behind which the next look begins
         raw: dict[str, _Forget] = {
             f"raw of {feed.table.__tablename__}": partial(forget_raw, feed.table)
             for feed in FEEDS.values()
@@ -53,7 +53,7 @@ class Retention:
                     self._sweep(what, forget, before=now - age)
 
     def _sweep(self, what: str, forget: _Forget, *, before: datetime) -> None:
-        after, forgotten = self._settled.get(what, 0), 0
+        after, forgotten = self._done.get(what, 0), 0
         while not self._stopping.is_set():
             with transaction(self._engine) as tx:
                 swept = forget(tx, before=before, after=after)
@@ -61,8 +61,8 @@ class Retention:
             forgotten += swept.forgotten
             if swept.youngest is None or swept.youngest >= before:
                 break
-            if swept.youngest < before - _SETTLED_AFTER:
-                self._settled[what] = after
+            if swept.youngest < before - _DONE_AFTER:
+                self._done[what] = after
             self._stopping.wait(_PAUSE.total_seconds())
         if forgotten:
             log.info("retention.forgotten", what=what, rows=forgotten, before=before)
