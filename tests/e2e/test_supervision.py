@@ -134,7 +134,9 @@ def installed(tmp_path, simulator, database_url, broker_url, engine):
 @pytest.mark.services
 def test_jobs_go_on_after_a_worker_process_was_killed(installed, engine):
     with installed.process("scheduler"), installed.process("worker") as worker:
-        # A process that dies while it renews the token would hold the others up for a while.
+        # The command misses a process that dies while it boots for half a minute, and one that dies
+        # while it renews the token holds the others up.
+        eventually(lambda: installed.logs().count("worker.started") == 2, within=30)
         eventually(lambda: count(engine, "status = 'success'") > 0, within=30)
 
         os.kill(workers(worker.process.pid)[0], signal.SIGKILL)
