@@ -1,7 +1,10 @@
 """Postgres restarts, dies, kills backends, refuses to serialize or to write, and is far away."""
 
+import shutil
+import subprocess
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from threading import Event
 from time import time
 
@@ -10,7 +13,7 @@ from chaos.hosts import LEASE
 from chaos.invariants import check
 from chaos.proxy import Mode
 from eventually import eventually
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from ifood_actors.simulator import Quirk
 
@@ -86,6 +89,19 @@ def test_a_fail_over_leaves_a_server_that_only_reads(chaos, recovery):
     check(chaos)
 
 
+def test_a_disk_of_postgres_is_full(chaos, recovery):
+    with _history_on_a_small_disk(chaos) as disk:
+        chaos.plan(over=timedelta(seconds=4))
+        eventually(lambda: chaos.count("success") > 0, within=20)
+        with _full(disk):
+            eventually(lambda: _log(chaos).count("No space left on device") > 5, within=20)
+            assert not chaos.idle()
+        recovery.begin()
+        recovery.until(chaos.idle, figure=TAKEN_OVER)
+
+        check(chaos)
+
+
 def test_every_round_trip_takes_a_tenth_of_a_second(chaos, recovery):
     for proxy in chaos.proxies("database"):
         proxy.delay = 0.05
@@ -108,6 +124,49 @@ def test_postgres_holds_its_answers_for_longer_than_a_lease(chaos, recovery):
     recovery.until(chaos.idle, figure=TAKEN_OVER)
 
     check(chaos, frozen=True)
+
+
+@contextmanager
+def _history_on_a_small_disk(chaos):
+    """Keep the job events, without a free byte within their pages, on a file system of 64 MB."""
+    disk = chaos.postgres.folder / "disk"
+    disk.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "tmpfs", disk]
+    if subprocess.run(mounted, check=False).returncode:
+        pytest.skip("only root can mount a file system")
+    shutil.chown(disk, chaos.postgres.folder.owner())
+    no_transaction = chaos.engine.execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        with no_transaction.connect() as postgres:
+            postgres.execute(text(f"CREATE TABLESPACE small LOCATION '{disk}'"))
+            postgres.execute(text("ALTER TABLE ifood_job_events SET TABLESPACE small"))
+            postgres.execute(text("VACUUM FULL ifood_job_events"))
+        yield disk
+    finally:
+        with no_transaction.connect() as postgres:
+            postgres.execute(text("ALTER TABLE ifood_job_events SET TABLESPACE pg_default"))
+            postgres.execute(text("DROP TABLESPACE IF EXISTS small"))
+        subprocess.run(["umount", "--lazy", disk], check=True)  # noqa: S607
+        disk.rmdir()
+
+
+@contextmanager
+def _full(disk):
+    rest = disk / "rest"
+    try:
+        with (
+            Path("/dev/zero").open("rb") as zeros,
+            rest.open("wb", buffering=0) as file,
+            pytest.raises(OSError, match="No space left on device"),
+        ):
+            shutil.copyfileobj(zeros, file)
+        yield
+    finally:
+        rest.unlink()
+
+
+def _log(chaos):
+    return (chaos.postgres.folder / "log").read_text()
 
 
 @contextmanager
