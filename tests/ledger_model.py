@@ -42,9 +42,10 @@ class Expected:
 
     def dispatch(self, now: datetime) -> None:
         self.acts.append(Act.DISPATCH)
+        longer = min(now - self.due, 12 * GRACE) if self.dispatched else GRACE
+        self.wake_at = max(self.due, now) + max(GRACE, longer)
         self.dispatch_no += not self.dispatched
         self.dispatched = True
-        self.wake_at = max(self.due, now) + max(GRACE, now - self.due)
 
     def claim(self, now: datetime) -> None:
         self.acts.append(Act.CLAIM)

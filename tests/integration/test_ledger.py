@@ -25,13 +25,14 @@ from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import Ledger
 from ifood_actors.ledger.states import Act, JobStatus, allowed
+from ifood_actors.messaging.orders import KINDS
 
 SECOND = timedelta(seconds=1)
 
 
 def act(engine, name, *args, **values):
     with transaction(engine) as tx:
-        return getattr(Ledger(tx, actor="test"), name)(*args, **values)
+        return getattr(Ledger(tx, actor="worker"), name)(*args, **values)
 
 
 def test_a_dispatched_job_is_claimed_once_by_twelve_claimants(engine):
@@ -62,7 +63,7 @@ def overtake(engine, job, arriving):
         arrived = thread.submit(arrive)
         with transaction(engine) as tx:
             ledger = Ledger(tx, actor="relay")
-            ledger.due(limit=10)
+            ledger.due(limit=10, kinds=KINDS)
             published.set()
             wait([arrived], timeout=0.5)
             assert not arrived.done()
@@ -109,7 +110,7 @@ def test_an_early_message_claims_nothing_and_is_sent_again(engine):
     dispatch(engine, job.id)
 
     assert claim(engine, job.id) is None
-    [due] = act(engine, "due", limit=10)
+    [due] = act(engine, "due", limit=10, kinds=KINDS)
     assert due.resend
     assert due.due_in > timedelta(seconds=50)
 
@@ -123,13 +124,27 @@ def test_a_resent_message_keeps_its_number_so_that_the_first_copy_still_counts(e
     assert claim(engine, job.id, dispatch_no=1) is not None
 
 
-def test_resends_of_a_job_that_nobody_claims_grow_apart(engine):
-    [job] = make_jobs(engine, slot=datetime.now(UTC) - timedelta(hours=1))
+@pytest.mark.parametrize(
+    ("age", "looks_after"),
+    [
+        (timedelta(minutes=1), GRACE),
+        (timedelta(minutes=40), timedelta(minutes=40)),
+        (timedelta(days=2), 12 * GRACE),
+    ],
+)
+def test_resends_of_a_job_that_nobody_claims_grow_apart(engine, age, looks_after):
+    [job] = make_jobs(engine, slot=datetime.now(UTC) - age)
+    dispatch(engine, job.id)
+    assert looks_again_after(engine, job) == GRACE  # however old: a requeue, or a day without relay
 
     dispatch(engine, job.id)
 
+    assert timedelta(0) <= looks_again_after(engine, job) - looks_after < timedelta(minutes=1)
+
+
+def looks_again_after(engine, job):
     row = row_of(engine, job.id)
-    assert row["wake_at"] - row["dispatched_at"] > timedelta(minutes=59)
+    return row["wake_at"] - row["dispatched_at"]
 
 
 def test_a_job_of_a_disabled_account_is_cancelled_instead_of_claimed(engine):
@@ -209,8 +224,8 @@ def test_two_relays_never_see_the_same_due_job(engine):
     make_jobs(engine, 6)
 
     with transaction(engine) as one, transaction(engine) as other:
-        first = {job.id for job in Ledger(one, actor="a").due(limit=3)}
-        second = {job.id for job in Ledger(other, actor="b").due(limit=10)}
+        first = {job.id for job in Ledger(one, actor="a").due(limit=3, kinds=KINDS)}
+        second = {job.id for job in Ledger(other, actor="b").due(limit=10, kinds=KINDS)}
 
     assert len(first) == 3
     assert len(second) == 3
@@ -219,11 +234,11 @@ def test_two_relays_never_see_the_same_due_job(engine):
 
 def test_a_running_job_is_due_when_its_lease_is_over(engine):
     job = claimed_job(engine)
-    assert act(engine, "due", limit=10) == []
+    assert act(engine, "due", limit=10, kinds=KINDS) == []
 
     backdate(engine, job.id, wake_at=LEASE)
 
-    [due] = act(engine, "due", limit=10)
+    [due] = act(engine, "due", limit=10, kinds=KINDS)
     assert due.status is JobStatus.RUNNING
 
 

@@ -71,7 +71,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def act(self, name: str, *args: Any, **values: Any) -> Any:
         with transaction(self.engine) as tx:
-            return getattr(Ledger(tx, actor="test"), name)(*args, **values)
+            return getattr(Ledger(tx, actor="worker"), name)(*args, **values)
 
     def by_hand(self, statement: str, **values: Any) -> None:
         with transaction(self.engine) as tx:

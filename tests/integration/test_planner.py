@@ -161,6 +161,8 @@ def test_one_account_planned_by_hand_does_not_hide_the_day_from_the_scheduler(en
 
     assert due(engine, local(3, 0)) == [MONDAY]
     assert rows(engine, "SELECT count(*) FROM ifood_jobs") == [(3,)]
+    tuesday, wednesday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+    assert due(engine, local(14, 0, day=wednesday)) == [tuesday, wednesday]
 
 
 def test_a_day_planned_ahead_by_hand_does_not_hide_the_days_before_it(engine):

@@ -39,6 +39,7 @@ from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Limiter, Vault, http_client
 from ifood_actors.ifood.transport import Answer
 from ifood_actors.ledger import Ledger
+from ifood_actors.messaging.orders import KINDS
 from ifood_actors.scheduler.retention import Retention
 from ifood_actors.simulator import App, Quirk, Settings, Simulator, running
 from ifood_actors.web.collector import LedgerGauges
@@ -199,8 +200,8 @@ def test_a_scheduler_may_dispatch_hold_probe_and_rescue(as_role, engine):
 
     with transaction(scheduler) as tx:
         ledger = Ledger(tx, actor="scheduler")
-        due = {job.id for job in ledger.due(limit=10, shut=[app_id])}
-        probe = ledger.probe(app_id)
+        due = {job.id for job in ledger.due(limit=10, kinds=KINDS, shut=[app_id])}
+        probe = ledger.probe(app_id, kinds=KINDS)
         ledger.dispatch([first.id], grace=GRACE)
         ledger.hold([second.id], horizon=HORIZON)
         ledger.rescue([saved.id], reason="over")
@@ -269,7 +270,7 @@ def test_a_person_repairs_with_the_five_statements_and_the_history_names_them(lo
             text("SELECT act, actor FROM ifood_job_events WHERE job_id = :id ORDER BY event_no"),
             {"id": job.id},
         ).all()[-1]
-        due = Ledger(tx, actor="relay").due(limit=10)
+        due = Ledger(tx, actor="relay").due(limit=10, kinds=KINDS)
     assert tuple(last) == ("manual", "ifood_operator")
     assert [each.id for each in due] == [job.id]
 

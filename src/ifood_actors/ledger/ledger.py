@@ -113,6 +113,7 @@ class Ledger:
             {
                 "ids": [job.id for job in jobs],
                 "lease_nos": [job.lease_no for job in jobs],
+                "actor": self._actor,
                 "after": lease,
             },
         )
@@ -151,28 +152,33 @@ class Ledger:
         """End a job in `failed`. Raises LeaseLost."""
         self._settle(statements.FAIL, Act.FAIL, job, error_code=error_code, reason=reason)
 
-    def due(self, *, limit: int, shut: Collection[UUID] = ()) -> list[DueJob]:
+    def due(
+        self, *, limit: int, kinds: Collection[str], shut: Collection[UUID] = ()
+    ) -> list[DueJob]:
         """
-        Lock the jobs whose `wake_at` has passed; two relays never see the same.
+        Lock the jobs of these kinds whose `wake_at` has passed; two relays never see the same.
 
         High priority comes before low, then the oldest slot. They are found by `wake_at`, never
         by "after the last id": rows that commit late are found late, not never. Pending jobs of
         applications that are `shut` stay where they are, unwritten, until they are not.
         """
-        rows = self._connection.execute(statements.DUE, {"limit": limit, "apps": list(shut)})
+        values = {"limit": limit, "kinds": list(kinds), "apps": list(shut)}
+        rows = self._connection.execute(statements.DUE, values)
         return [_due(row) for row in rows]
 
-    def probe(self, app_id: UUID) -> DueJob | None:
+    def probe(self, app_id: UUID, *, kinds: Collection[str]) -> DueJob | None:
         """Lock one due job of an application, another one each time as long as there are some."""
-        row = self._connection.execute(statements.PROBE, {"apps": [app_id]}).one_or_none()
+        values = {"kinds": list(kinds), "apps": [app_id]}
+        row = self._connection.execute(statements.PROBE, values).one_or_none()
         return None if row is None else _due(row)
 
     def dispatch(self, job_ids: Sequence[UUID], *, grace: timedelta) -> None:
         """
         Note that messages were handed to RabbitMQ; look again when they are `grace` late.
 
-        A job that nobody claims is sent again with the same `dispatch_no`, at doubling distances:
-        a backlog longer than the grace must not void its own messages.
+        A job that nobody claims is sent again with the same `dispatch_no`, at doubling distances
+        of up to twelve times the grace: a backlog longer than the grace must not void its own
+        messages, nor double them too often.
         """
         self._do(statements.DISPATCH, Act.DISPATCH, ids=list(job_ids), grace=grace)
 

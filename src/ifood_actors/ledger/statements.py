@@ -57,7 +57,7 @@ RENEW = text(f"""
     UPDATE ifood_jobs SET lease_expires_at = {_LATER}, wake_at = {_LATER}
     FROM unnest(CAST(:ids AS uuid[]), CAST(:lease_nos AS int[])) AS held(id, lease_no)
     WHERE ifood_jobs.id = held.id AND ifood_jobs.lease_no = held.lease_no
-      AND ifood_jobs.status = 'running'
+      AND ifood_jobs.status = 'running' AND ifood_jobs.locked_by = :actor
     RETURNING ifood_jobs.id
 """)
 SUCCEED = _act(
@@ -90,10 +90,11 @@ REQUEUE = _act(
     " wake_at = statement_timestamp()",
     where="id = ANY(:ids) AND status IN ('failed', 'cancelled')",
 )
+# A kind that this release does not know is left to the release that planned it.
 _DUE = """
     SELECT id, job_type AS kind, status, attempts, dispatch_no, dispatched_at IS NOT NULL AS resend,
       coalesce(next_retry_at, scheduled_for) - statement_timestamp() AS due_in
-    FROM ifood_jobs WHERE wake_at <= statement_timestamp()
+    FROM ifood_jobs WHERE wake_at <= statement_timestamp() AND job_type = ANY(:kinds)
 """
 _BY_APP = "account_id IN (SELECT id FROM accounts WHERE app_id = ANY(CAST(:apps AS uuid[])))"
 # The sub-select is not even started when no application is shut.
@@ -113,7 +114,8 @@ DISPATCH = _act(
     dispatched_at = statement_timestamp(),
     wake_at = greatest(coalesce(next_retry_at, scheduled_for), statement_timestamp()) + greatest(
       CAST(:grace AS interval),
-      statement_timestamp() - coalesce(next_retry_at, scheduled_for))
+      CASE WHEN dispatched_at IS NOT NULL THEN least(12 * CAST(:grace AS interval),
+        statement_timestamp() - coalesce(next_retry_at, scheduled_for)) END)
     """,
     where="id = ANY(:ids)",
 )
@@ -125,7 +127,8 @@ RESCUE = _act(
     f"""
     {_WAITING}, wake_at = statement_timestamp(),
     next_retry_at = CASE WHEN CAST(:apart AS interval) > interval '0'
-      THEN statement_timestamp() + CAST(:apart AS interval) * random() * power(2, attempts - 1) END,
+      THEN statement_timestamp()
+        + CAST(:apart AS interval) * random() * power(2, least(attempts - 1, 6)) END,
     last_error = :reason, error_code = 'lease_expired'
     """,
     where="id = ANY(:ids) AND status = 'running'",
@@ -141,6 +144,7 @@ START_RUN = text("""
       :complete, :actor)
     ON CONFLICT (job_type, job_day) DO UPDATE
     SET complete = run.complete OR excluded.complete,
+      created_by = CASE WHEN run.complete THEN run.created_by ELSE excluded.created_by END,
       window_end = greatest(run.window_end, excluded.window_end)
     RETURNING id
 """)

@@ -22,7 +22,7 @@ from ifood_actors.db import repeated
 from ifood_actors.ifood import read_closures
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
 from ifood_actors.logs import get_logger
-from ifood_actors.messaging.orders import Order, message
+from ifood_actors.messaging.orders import KINDS, Order, message
 
 log = get_logger(__name__)
 
@@ -112,8 +112,9 @@ class Relay:
 
         def move(tx: Connection) -> Round:
             ledger = Ledger(tx, actor=self._actor)
-            due = ledger.due(limit=BATCH, shut=closures.closed().keys() | closures.broken)
-            due += [job for app_id in probing if (job := ledger.probe(app_id))]
+            shut = closures.closed().keys() | closures.broken
+            due = ledger.due(limit=BATCH, kinds=KINDS, shut=shut)
+            due += [job for app_id in probing if (job := ledger.probe(app_id, kinds=KINDS))]
             pending = [job for job in due if job.status is JobStatus.PENDING]
             abandoned = [job for job in due if job.status is JobStatus.RUNNING]
             near = [job for job in pending if job.due_in <= self._horizon]
