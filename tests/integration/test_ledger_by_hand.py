@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from builders import DAY, acts_of, backdate, claim, claimed_job, dispatch, make_jobs, row_of
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import Ledger
+from ifood_actors.messaging.orders import KINDS
 
 MONITORING = [
     "SELECT job_type, COUNT(*) FROM ifood_jobs WHERE status = 'pending' GROUP BY job_type;",
@@ -57,7 +59,7 @@ def test_the_repair_statement_makes_failed_jobs_run_again_and_shows_in_the_histo
     by_hand(engine, REPAIR)
 
     with transaction(engine) as tx:
-        [due] = Ledger(tx, actor="relay").due(limit=10)
+        [due] = Ledger(tx, actor="relay").due(limit=10, kinds=KINDS)
     assert due.id == job.id
     dispatch(engine, job.id)
     assert claim(engine, job.id, dispatch_no=2) is not None
@@ -105,7 +107,7 @@ def test_a_job_set_running_by_hand_is_given_back_by_the_relay(engine):
     by_hand(engine, "UPDATE ifood_jobs SET status = 'running'")
 
     with transaction(engine) as tx:
-        assert len(Ledger(tx, actor="relay").due(limit=10)) == 1
+        assert len(Ledger(tx, actor="relay").due(limit=10, kinds=KINDS)) == 1
 
 
 def test_a_slot_moved_by_hand_is_dispatched_anew(engine):
@@ -116,6 +118,15 @@ def test_a_slot_moved_by_hand_is_dispatched_anew(engine):
 
     assert row_of(engine, job.id)["dispatched_at"] is None
     assert claim(engine, job.id) is None
+
+
+@pytest.mark.parametrize("column", ["scheduled_for", "next_retry_at"])
+@pytest.mark.parametrize("instant", ["infinity", "-infinity"])
+def test_no_instant_set_by_hand_is_infinite(engine, column, instant):
+    make_jobs(engine)
+
+    with pytest.raises(IntegrityError, match="finite"):
+        by_hand(engine, f"UPDATE ifood_jobs SET {column} = '{instant}'")
 
 
 def insert_of(job, *, day="2020-01-01"):
@@ -133,7 +144,7 @@ def test_a_job_inserted_by_hand_is_planned_and_shows_in_the_history(engine):
     assert acts_of(engine, inserted) == ["manual"]
     assert row_of(engine, inserted)["event_no"] == 1
     with transaction(engine) as tx:
-        assert len(Ledger(tx, actor="relay").due(limit=10)) == 2
+        assert len(Ledger(tx, actor="relay").due(limit=10, kinds=KINDS)) == 2
 
 
 def test_a_job_that_conflicts_leaves_nothing_in_the_history(engine):

@@ -71,6 +71,7 @@ class Job(SQLModel, table=True):
         CheckConstraint(
             "(status IN ('pending', 'running')) = (wake_at IS NOT NULL)", name="wake_at"
         ),
+        CheckConstraint("isfinite(scheduled_for) AND isfinite(next_retry_at)", name="finite"),
         Index("idx_jobs_pending", "job_type", "status", "scheduled_for"),
         Index("idx_jobs_day", "job_type", "job_day"),
         Index("idx_jobs_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
