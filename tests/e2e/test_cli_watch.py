@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from builders import DAY, dispatch, make_jobs, must_claim
 from commands import PROGRAM, CommandLine
+from sqlalchemy import text
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
@@ -62,6 +63,18 @@ def test_on_a_terminal_the_screen_is_drawn_anew_until_it_is_stopped(command, eng
     assert "\x1b[?25l" in screen
     assert "late p50" in screen
     os.close(person)
+
+
+def test_open_jobs_that_are_in_no_run_are_counted_too(command, engine):
+    """As after an import of the former system's jobs, or an INSERT by hand."""
+    make_jobs(engine, 3)
+    with transaction(engine) as tx:
+        tx.execute(text("UPDATE ifood_jobs SET run_id = NULL"))
+
+    told, shown = command.each([("status", "--json"), ("status",)])
+
+    assert told.document["jobs"]["sales"]["pending"] == 3
+    assert "sales outside runs: 3 pending, 0 running" in shown.out
 
 
 def test_on_a_narrow_terminal_no_date_and_no_number_goes_on_below(command, engine):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ifood_actors.config import Settings
     from ifood_actors.ifood.usage import LimitUse
-    from ifood_actors.ledger.reports import Pace, RunProgress
+    from ifood_actors.ledger.reports import OutsideRuns, Pace, RunProgress
 
 _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
@@ -40,6 +40,7 @@ class Overview:
 
     at: datetime
     runs: "Sequence[RunProgress]"
+    outside: "Sequence[OutsideRuns]"
     pace: "Pace"
     limits: "Sequence[LimitUse]"
     rate_limit: int  # requests a minute, for each application
@@ -83,6 +84,7 @@ def _read(engine: "Engine", settings: "Settings") -> Overview:
         return Overview(
             at=database_now(tx),
             runs=reports.open_runs(tx),
+            outside=reports.open_outside_runs(tx),
             pace=reports.pace(tx),
             limits=limit_uses(tx),
             rate_limit=settings.rate_limit_per_minute,
@@ -119,7 +121,7 @@ def _watch_lines(engine: "Engine", settings: "Settings", *, seconds: float) -> N
     with _until_stopped() as stopping:
         while not stopping.is_set():
             overview = _read(engine, settings)
-            for line in _progress(overview.runs):
+            for line in _progress(overview):
                 say(f"{overview.at.astimezone(overview.zone):%H:%M:%S} {line}")
             if not overview.runs:
                 note("no open run")
@@ -164,7 +166,7 @@ def _rows(runs: "Sequence[RunProgress]") -> list[tuple[object, ...]]:
 
 
 def _sentences(overview: Overview) -> Iterator[str]:
-    yield from _progress(overview.runs)
+    yield from _progress(overview)
     if not overview.runs:
         yield "no run is open, and none began in the last day"
     pace = overview.pace
@@ -190,17 +192,19 @@ def _state_of(use: "LimitUse") -> Iterator[str]:
         yield f"closed for {duration(use.closed_for)}: {use.closed_reason}"
 
 
-def _progress(runs: "Sequence[RunProgress]") -> Iterator[str]:
-    for run in runs:
+def _progress(overview: Overview) -> Iterator[str]:
+    for run in overview.runs:
         yield f"{run.kind} {run.job_day} {run.progress}"
+    for jobs in overview.outside:
+        yield f"{jobs.kind} outside runs: {jobs.pending:,} pending, {jobs.running:,} running"
 
 
 def _facts(overview: Overview) -> dict[str, object]:
     pace = overview.pace
-    kinds = sorted({run.kind for run in overview.runs})
+    kinds = sorted({run.kind for run in overview.runs} | {jobs.kind for jobs in overview.outside})
     return {
         "at": overview.at,
-        "jobs": {kind: _counts(overview.runs, kind) for kind in kinds},
+        "jobs": {kind: _counts(overview, kind) for kind in kinds},
         "runs": [_run_facts(run) for run in overview.runs],
         "finished_last_minute": pace.finished_last_minute,
         "requests_last_minute": pace.requests_last_minute,
@@ -221,11 +225,10 @@ def _facts(overview: Overview) -> dict[str, object]:
     }
 
 
-def _counts(runs: "Sequence[RunProgress]", kind: str) -> dict[str, int]:
-    return {
-        status.value: sum(getattr(run, status) for run in runs if run.kind == kind)
-        for status in Status
-    }
+def _counts(overview: Overview, kind: str) -> dict[str, int]:
+    every: list[RunProgress | OutsideRuns] = [*overview.runs, *overview.outside]
+    mine = [jobs for jobs in every if jobs.kind == kind]
+    return {status.value: sum(getattr(jobs, status, 0) for jobs in mine) for status in Status}
 
 
 def _run_facts(run: "RunProgress") -> dict[str, object]:

@@ -40,6 +40,15 @@ class RunProgress:
 
 
 @dataclass(frozen=True)
+class OutsideRuns:
+    """Open jobs of a kind that are in no run, such as those that somebody inserted."""
+
+    kind: str
+    pending: int
+    running: int
+
+
+@dataclass(frozen=True)
 class Pace:
     """How fast the fleet goes: jobs and requests of the last minute, and what is waiting."""
 
@@ -71,6 +80,19 @@ def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -
         since=since,
     )
     return [RunProgress(**row) for row in rows]
+
+
+def open_outside_runs(connection: Connection) -> list[OutsideRuns]:
+    """Count the open jobs that are in no run."""
+    rows = rows_of(
+        connection,
+        f"""
+        SELECT job_type AS kind, count(*) FILTER (WHERE status = 'pending') AS pending,
+          count(*) FILTER (WHERE status = 'running') AS running
+        FROM ifood_jobs WHERE run_id IS NULL AND {_OPEN} GROUP BY job_type ORDER BY job_type
+        """,
+    )
+    return [OutsideRuns(**row) for row in rows]
 
 
 def pace(connection: Connection) -> Pace:
