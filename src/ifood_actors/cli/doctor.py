@@ -51,7 +51,8 @@ def doctor(*, json: Json = False) -> None:
     Check configuration, services and the way to iFood.
 
     One line a check: settings, Postgres, its clock, migrations, stored secrets, accounts, RabbitMQ,
-    the arguments of its queues, and whether iFood answers. Secrets are never shown.
+    its queues, and whether iFood answers. Queues that are missing are made. Secrets are never
+    shown.
     """
     findings = []
     for finding in _findings():

@@ -69,9 +69,9 @@ def decide(
     Sort an error into its class.
 
     Permanent ones fail at once, whatever the attempt: asking again would be abuse. A throttled job
-    waits without being charged. A broken schema is asked for once more, since a gateway may have
-    answered in iFood's place. Everything else, the unknown included, backs off until the attempts
-    are used up.
+    waits without being charged. A schema that is broken at the first attempt is asked for once
+    more, since a gateway may have answered in iFood's place. Everything else, the unknown included,
+    backs off until the attempts are used up.
     """
     match error:
         case LeaseLost():
