@@ -200,6 +200,26 @@ def test_a_throttled_application_is_left_alone_for_the_round(engine, settings, a
     assert renewer(engine, settings, asked).run() == 0
     assert asked.calls <= 3  # those that were on their way
 
+@pytest.mark.parametrize(("minutes_ago", "asked_again"), [(1, 0), (60, 3)])
+@pytest.mark.usefixtures("owners")
+def test_refused_credentials_are_asked_about_again_and_stay_refused_until_they_are_taken(
+    engine, settings, asked, minutes_ago, asked_again
+):
+    with transaction(engine) as tx:
+        tx.execute(text("UPDATE ifood_apps SET updated_at = now() - INTERVAL '1 day'"))
+        tx.execute(
+            text(
+                "UPDATE ifood_authorizations SET refused_reason = '401',"
+                " refused_at = now() - :minutes * INTERVAL '1 minute'"
+            ),
+            {"minutes": minutes_ago},
+        )
+
+    assert {each.refused_reason for each in demand.held(engine)} == {"401"}
+    assert renewer(engine, settings, asked).run() == asked_again
+    assert {each.refused_reason for each in demand.held(engine)} == {None if asked_again else "401"}
+
+
 
 @pytest.mark.usefixtures("owners")
 def test_faults_in_a_row_end_a_round(engine, settings, asked):

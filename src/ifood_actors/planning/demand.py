@@ -33,8 +33,9 @@ _HELD = text(f"""
       CASE WHEN held.access_token_encrypted IS NOT NULL THEN held.renew_at END AS fresh_until,
       CASE WHEN held.expires_at > held.renewed_at THEN held.expires_at - held.renewed_at
         ELSE :assumed END AS lifetime,
-      CASE WHEN held.refused_at > clock_timestamp() - :pause AND held.refused_at >= app.updated_at
-        THEN held.refused_reason END AS refused_reason,
+      CASE WHEN held.refused_at >= app.updated_at THEN held.refused_reason END AS refused_reason,
+      coalesce(held.refused_at >= app.updated_at
+        AND held.refused_at > clock_timestamp() - :pause, false) AS pausing,
       CASE WHEN {_DISTRIBUTED} THEN (SELECT count(*) FROM accounts WHERE authorization_id = held.id)
         ELSE (SELECT count(*) FROM accounts WHERE app_id = app.id) END AS accounts,
       ({_DISTRIBUTED} AND held.refresh_token_encrypted IS NULL) AS spent
@@ -70,15 +71,15 @@ class Held:
     refresh_expires_at: datetime | None
     needs_authorization_since: datetime | None
     refused_reason: str | None
+    pausing: bool  # after a refusal: the same credentials are asked about again later
     fresh_until: datetime | None
     lifetime: timedelta
     spent: bool  # it is distributed, and has no refresh token
 
     @property
     def renewable(self) -> bool:
-        """Say whether a token call may succeed: nothing was refused that stands."""
-        refused = self.refused_reason is not None or self.needs_authorization_since is not None
-        return not refused and not self.spent
+        """Say whether a token call may succeed."""
+        return not (self.pausing or self.spent or self.needs_authorization_since is not None)
 
     def standing(self) -> Standing:
         given = self.refresh_expires_at and self.refresh_expires_at - REFRESH_TOKEN_LIFETIME
