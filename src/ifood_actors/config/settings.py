@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     ] = Field(
         None,
         description="who may sign in, as `name:role:hash` of a password, several with `;`; "
-        "a role is `viewer` or `operator`",
+        "a role is `viewer` or `operator`; health and metrics ask nobody",
     )
     metrics_port: Annotated[Annotated[int, whole(1, 65535)] | None, Unset("none: not served")] = (
         Field(None, description="where a worker host serves what its processes count")
