@@ -222,13 +222,13 @@ def test_a_token_that_ended_is_not_used(engine, process, central):
 
 
 def test_a_short_life_is_used_by_half(process, central):
-    endpoint = TokenEndpoint(lifetime=timedelta(seconds=1))
+    endpoint = TokenEndpoint(lifetime=timedelta(seconds=6))
     tokens = process(endpoint)
     tokens.token(central)
     tokens.token(central)
     assert len(endpoint.calls) == 1
 
-    threading.Event().wait(0.6)
+    threading.Event().wait(3.2)
 
     assert tokens.token(central) == "token-2"
 
@@ -321,7 +321,7 @@ def test_a_shutdown_in_the_middle_leaves_no_lock(process, central):
     started = time.monotonic()
 
     assert process(endpoint).token(central) == "token-2"
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 def test_a_frozen_process_does_not_end_its_successors_lock(engine, process, central):

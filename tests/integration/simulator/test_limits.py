@@ -9,7 +9,7 @@ from ifood_actors.simulator import Settings, running
 
 
 def test_one_request_more_than_the_limit_is_429_until_the_window_has_passed():
-    window = 0.6
+    window = 4.0  # seconds, into which six requests fit
     settings = Settings(merchants=3, today=TODAY, financial_per_minute=4, window_seconds=window)
     with running(settings) as simulator, httpx.Client(base_url=simulator.url) as client:
         authorize(client, credentials(CENTRAL))
@@ -22,7 +22,7 @@ def test_one_request_more_than_the_limit_is_429_until_the_window_has_passed():
         assert [answer.status_code == 429 for answer in answers] == [False] * 4 + [True] * 2
         assert answers[-1].headers["X-RateLimit-Limit"] == "4"
         assert answers[-1].headers["X-RateLimit-Remaining"] == "0"
-        assert answers[-1].headers["X-RateLimit-Reset"] == "1"
+        assert 1 <= int(answers[-1].headers["X-RateLimit-Reset"]) <= window
         assert "Retry-After" not in answers[-1].headers
         assert later.status_code != 429
         (group,) = [g for g in simulator.stats()["groups"] if g["group"] == "financial"]  # type: ignore[attr-defined]  # JSON

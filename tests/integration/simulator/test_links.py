@@ -15,7 +15,7 @@ OWNED = App(name="owned", client_id="e" * 36, client_secret="s", kind="distribut
 
 @pytest.fixture
 def slow_links() -> Iterator[Simulator]:
-    settings = Settings(merchants=10, apps=(CENTRAL, OWNED), today=TODAY, spread_seconds=0.4)
+    settings = Settings(merchants=10, apps=(CENTRAL, OWNED), today=TODAY, spread_seconds=2)
     with running(settings) as simulator:
         yield simulator
 
@@ -46,14 +46,14 @@ def test_a_link_takes_its_time_to_spread(slow_links):
     merchant = slow_links.merchants()[0]
     with httpx.Client(base_url=slow_links.url) as client:
         slow_links.unlink(merchant.id)
-        slow_links.link(merchant.id)
         linked = time.monotonic()
+        slow_links.link(merchant.id)
         authorize(client, credentials(CENTRAL))
 
         assert get(client, merchant, "sales", **WEEK).status_code == 403
         assert merchant.id not in visible(client)
-        eventually(lambda: merchant.id in visible(client), within=5)
-        assert time.monotonic() - linked >= 0.4
+        eventually(lambda: merchant.id in visible(client), within=30)
+        assert time.monotonic() - linked >= 2
         assert get(client, merchant, "sales", **WEEK).status_code != 403
 
 
@@ -71,7 +71,7 @@ def test_each_owner_authorizes_their_own_stores(slow_links):
             )
             authorize(client, form)
             assert visible(client) == set(), "not spread yet"
-            seen.append(eventually(lambda: visible(client), within=5))
+            seen.append(eventually(lambda: visible(client), within=30))
 
     mine = {merchant.id for merchant in slow_links.merchants() if merchant.app == OWNED}
     assert set().union(*seen) == mine

@@ -78,7 +78,7 @@ def test_a_dripping_body_takes_its_time(simulator, client):
     answer = get(client, merchant, "sales", **WEEK)
 
     assert len(answer.content) == whole
-    assert 0.4 < time.monotonic() - begun < 2
+    assert 0.4 < time.monotonic() - begun < 20
 
 
 def test_a_huge_body_is_huge(simulator, client):
