@@ -14,7 +14,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 NOWHERE_DATABASE = "postgresql://somebody:hunter2@127.0.0.1:1/nowhere"
 NOWHERE_BROKER = "amqp://somebody:hunter2@127.0.0.1:1/"
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 180
 
 # Many commands in one process: what a command imports takes longer than what it does.
 _ONE_PROCESS = """

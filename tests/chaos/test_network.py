@@ -2,7 +2,6 @@
 
 from time import time
 
-import pytest
 from chaos.invariants import check
 from eventually import eventually
 
@@ -12,7 +11,6 @@ NOTICED = 60.0  # seconds: keepalives and time-outs of 30, a heartbeat, the proc
 QUIET = 5.0
 
 
-@pytest.mark.timeout(180)
 def test_every_leg_is_half_open(chaos, recovery):
     """
     A scheduler and both workers lose their connections, each other ones.

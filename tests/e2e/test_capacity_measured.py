@@ -25,7 +25,7 @@ from ifood_actors.planning.capacity import (
 from ifood_actors.simulator import FaultRates, running
 from ifood_actors.simulator import Settings as SimulatorSettings
 
-pytestmark = [pytest.mark.services, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.services, pytest.mark.alone]
 
 TOLERANCE = 0.15
 WINDOW = timedelta(seconds=5)

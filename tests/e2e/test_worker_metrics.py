@@ -92,7 +92,6 @@ def done_deliveries(samples, kind):
     return of(samples, "ifood_deliveries_seconds_count", kind=kind, outcome="done")
 
 
-@pytest.mark.timeout(300)
 def test_counts_are_those_of_all_processes_and_outlive_a_killed_one(host, engine, simulator):
     simulator.add_quirk(Quirk("cut", resource="sales", times=2))
     with host.process("scheduler"), host.process("worker") as worker:

@@ -265,7 +265,6 @@ def crowd() -> Iterator[Simulator]:
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(400)
 def test_all_tokens_have_expired_and_are_there_before_their_jobs(
     crowd, database_url, broker_url, http
 ):

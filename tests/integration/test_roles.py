@@ -86,7 +86,6 @@ def simulator() -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.mark.timeout(240)
 def test_a_fleet_works_with_a_login_for_each_process(
     tmp_path, simulator, database_url, broker_url, login, engine
 ):

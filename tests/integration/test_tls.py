@@ -256,7 +256,6 @@ def test_without_its_authority_no_ifood_is_trusted(certificates, simulator):
 # --- all three --------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(180)
 def test_a_fleet_works_with_all_three_legs_encrypted(
     postgres, certificates, simulator, broker_url, tmp_path
 ):
