@@ -53,7 +53,7 @@ def test_a_killed_worker_costs_no_job_and_no_cent(installed, simulator, engine):
     plan(installed)
     with installed.process("scheduler"):
         with installed.process("worker") as worker:
-            eventually(lambda: counts(engine).get("success", 0) >= 10, within=30)
+            eventually(lambda: counts(engine).get("success", 0) >= 10, within=90)
             worker.kill()
         assert counts(engine)["success"] < 50
 
@@ -90,8 +90,8 @@ def test_a_second_plan_plans_nothing_and_a_job_tells_its_story(installed, engine
 
 def test_scheduler_and_worker_end_cleanly_when_told_to(installed):
     with installed.process("scheduler") as scheduler, installed.process("worker") as worker:
-        eventually(lambda: "scheduler.started" in installed.logs(), within=30)
-        eventually(lambda: "worker.started" in installed.logs(), within=30)
+        eventually(lambda: "scheduler.started" in installed.logs(), within=90)
+        eventually(lambda: "worker.started" in installed.logs(), within=90)
 
         assert scheduler.stop() == 0
         assert worker.stop() == 0

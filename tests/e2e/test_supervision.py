@@ -136,12 +136,12 @@ def test_jobs_go_on_after_a_worker_process_was_killed(installed, engine):
     with installed.process("scheduler"), installed.process("worker") as worker:
         # The command misses a process that dies while it boots for half a minute, and one that dies
         # while it renews the token holds the others up.
-        eventually(lambda: installed.logs().count("worker.started") == 2, within=30)
-        eventually(lambda: count(engine, "status = 'success'") > 0, within=30)
+        eventually(lambda: installed.logs().count("worker.started") == 2, within=90)
+        eventually(lambda: count(engine, "status = 'success'") > 0, within=90)
 
         os.kill(workers(worker.process.pid)[0], signal.SIGKILL)
 
-        eventually(lambda: '"event": "worker.ended"' in installed.logs(), within=30)
+        eventually(lambda: '"event": "worker.ended"' in installed.logs(), within=90)
         installed.run("plan", "anticipations_daily", "--day", str(MONDAY), "--over", "1s")
         eventually(lambda: count(engine, "status = 'success'") == 2 * MERCHANTS, within=90)
         assert worker.process.poll() is None
@@ -150,8 +150,8 @@ def test_jobs_go_on_after_a_worker_process_was_killed(installed, engine):
 @pytest.mark.services
 def test_nothing_outlives_a_supervisor_that_was_killed(installed):
     with installed.process("worker") as worker:
-        pids = {*children(worker.process.pid), *eventually(lambda: both(worker), within=30)}
-        eventually(lambda: installed.logs().count("worker.started") == 2, within=30)
+        pids = {*children(worker.process.pid), *eventually(lambda: both(worker), within=90)}
+        eventually(lambda: installed.logs().count("worker.started") == 2, within=90)
 
         worker.process.kill()
 

@@ -33,7 +33,7 @@ def settings(database_url, broker_url):
 
 
 @contextmanager
-def web(folder, settings, *arguments, within=20):
+def web(folder, settings, *arguments, within=60):
     """Serve until the block ends; gives the process and a client that knows its address."""
     (folder / "web.log").unlink(missing_ok=True)
     installed = Installation({"PATH": "/usr/bin:/bin", **settings}, folder)
