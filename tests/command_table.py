@@ -187,7 +187,12 @@ ROWS = {
         works=("{pending}",),
         says="cancelled 1, skipped 0",
         facts=("dry_run", "cancelled", "skipped"),
-        wrong=((), ("--kind", "sales", "--account", ""), ("1a2b", "--kind", "sales")),
+        wrong=(
+            (),
+            ("--kind", "sales", "--account", ""),
+            ("1a2b", "--kind", "sales"),
+            ("--status", "pending", "--status", "running"),
+        ),
     ),
     "errors": Row(
         says="server_fault",

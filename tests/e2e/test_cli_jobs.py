@@ -138,6 +138,25 @@ def test_pending_jobs_are_cancelled_and_can_be_requeued(command, engine):
 
 
 @pytest.mark.services
+def test_only_what_is_pending_is_cancelled_by_status(command, engine):
+    [failed, pending] = make_jobs(engine, 2)
+    fail(engine, failed.id)
+
+    refused, cancelled = command.each(
+        [
+            ["jobs", "cancel", "--status", "failed"],
+            ["jobs", "cancel", "--status", "pending"],
+        ]
+    )
+
+    assert refused.code == 2
+    assert refused.err == "ifood-actors: --status: only pending jobs can be cancelled\n"
+    assert cancelled.out == "cancelled 1, skipped 0\n"
+    assert status_of(engine, failed.id) == "failed"
+    assert status_of(engine, pending.id) == "cancelled"
+
+
+@pytest.mark.services
 def test_a_script_requeues_what_failed_and_says_so_first(command, engine):
     [job] = make_jobs(engine)
     fail(engine, job.id)

@@ -10,6 +10,7 @@ import typer
 from ifood_actors.cli.choice import Wanted, choose, require_choice
 from ifood_actors.cli.options import MOST, DryRun, Json, KindFilter, Since, Status, Yes, given
 from ifood_actors.cli.output import confirm, count, document, facts, note, outcome, say, table
+from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -160,6 +161,10 @@ def cancel(
     ids: Ids = None,
     *,
     kind: KindFilter = None,
+    status: Annotated[
+        list[Status] | None,
+        typer.Option("--status", metavar="STATUS", help="pending: no others can be cancelled."),
+    ] = None,
     account: AccountFilter = None,
     since: Since = None,
     error_code: CodeFilter = None,
@@ -169,7 +174,9 @@ def cancel(
     json: Json = False,
 ) -> None:
     """Take pending jobs out: those named, or all that match."""
-    wanted = Wanted(kind, None, account, since, error_code)
+    if set(status or ()) - {Status.PENDING}:
+        raise UsageError("--status: only pending jobs can be cancelled")
+    wanted = Wanted(kind, status, account, since, error_code)
     require_choice(ids, wanted)
     with _open() as engine:
         job_ids = choose(engine, ids, wanted, default=Status.PENDING, limit=limit)
