@@ -141,6 +141,19 @@ def test_windows_are_read(text, window):
     assert Window.parse(str(window)) == window
 
 
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("mon 08:00-12:30", timedelta(hours=4, minutes=30)),
+        ("daily 22:00-02:00", timedelta(hours=4)),
+        ("sun 20:00-24:00", timedelta(hours=4)),
+        ("daily 08:01-08:00", timedelta(hours=23, minutes=59)),
+    ],
+)
+def test_a_window_is_as_long_as_its_clock_times_are_apart(text, length):
+    assert Window.parse(text).length == length
+
+
 @pytest.mark.parametrize("between", [" ", ",", ", ", ";", "\n"])
 def test_alert_urls_are_told_apart_also_by_what_may_stand_in_one(between):
     urls = ["mailto://me:hunter2@host?to=a@b,c@d", "slack://a/b/c;d"]

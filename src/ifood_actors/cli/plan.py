@@ -94,26 +94,17 @@ def opening_for(
     from ifood_actors.planning.cadence import Opening, opening_on
 
     window = opening_on(cadence, day, zone=zone)
-    start, end = now, now + _length(cadence, window)
+    length = window.window_end - window.window_start if window else cadence.window.length
+    start, end = now, now + length
     if window and window.window_end > now:
         start, end = max(now, window.window_start), window.window_end
     if starts_at is not None:
-        length = end - start if window is None else window.window_end - window.window_start
         start = _start(starts_at, day=day, now=now, zone=zone)
         end = start + length
     if over:
         start = now if starts_at is None else start
         end = start + over
     return Opening(cadence.kind, day, start.astimezone(UTC), end.astimezone(UTC))
-
-
-def _length(cadence: "Cadence", window: "Opening | None") -> timedelta:
-    if window:
-        return window.window_end - window.window_start
-    any_day = date(2000, 1, 1)
-    clock = cadence.window
-    last_day = any_day + timedelta(days=1) if clock.ends_next_day else any_day
-    return datetime.combine(last_day, clock.end) - datetime.combine(any_day, clock.start)
 
 
 def _start(text: str, *, day: date, now: datetime, zone: ZoneInfo) -> datetime:

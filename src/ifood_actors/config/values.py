@@ -63,6 +63,12 @@ class Window:
     def ends_next_day(self) -> bool:
         return self.end <= self.start
 
+    @property
+    def length(self) -> timedelta:
+        """By clock times; a run's window is longer or shorter when clocks jump in it."""
+        start, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (self.start, self.end))
+        return end - start + timedelta(days=self.ends_next_day)
+
     def __str__(self) -> str:
         day = "daily" if self.weekday is None else WEEKDAYS[self.weekday]
         return f"{day} {self.start:%H:%M}-{self.end:%H:%M}"

@@ -89,18 +89,8 @@ def opening_on(cadence: Cadence, day: date, *, zone: ZoneInfo) -> Opening | None
     if start.astimezone(zone).date() != day:
         return None
     if end == start:
-        end += datetime.combine(last_day, window.end) - datetime.combine(day, window.start)
+        end += window.length
     return Opening(cadence.kind, day, start, end)
-
-
-def open_at(cadence: Cadence, at: datetime, *, zone: ZoneInfo) -> Opening | None:
-    """Give the window that contains an instant."""
-    today = local_day(at, zone=zone)
-    for day in (today, today - DAY):
-        opening = opening_on(cadence, day, zone=zone)
-        if opening and opening.window_start <= at < opening.window_end:
-            return opening
-    return None
 
 
 def due_openings(

@@ -148,9 +148,8 @@ def _demand(kind: str, period: Period, fleet: Fleet) -> Demand:
 
 
 def _supply(window: Window, settings: Settings, fleet: Fleet) -> Supply:
-    length = _since_midnight(window.end) - _since_midnight(window.start)
     return Supply(
-        window=length + DAY if window.ends_next_day else length,
+        window=window.length,
         batch_size=settings.batch_size,
         rate_limit_per_minute=settings.rate_limit_per_minute,
         concurrency=settings.worker_processes * settings.worker_threads,
