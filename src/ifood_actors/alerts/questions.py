@@ -13,29 +13,20 @@ from sqlalchemy import Connection, text
 from ifood_actors.alerts.rules import ALL, Reading
 from ifood_actors.config import Settings
 from ifood_actors.ledger import JobStatus
-from ifood_actors.ledger.conditions import HISTORY_BYTES, IS_STALE
+from ifood_actors.ledger.conditions import FIRST_DUE, HISTORY_BYTES, IS_OF_A_DAY, IS_STALE
 from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.messaging.queues import QueueState
 from ifood_actors.messaging.topology import UNROUTABLE, dead_letter_name
 from ifood_actors.planning.planner import patience
 
-# The slot of a job that is due: an age that begins anew with each attempt would hide a stuck one.
-_DUE_SLOT = (
-    "scheduled_for) FILTER (WHERE scheduled_for <= now() AND coalesce(next_retry_at <= now(), true)"
-)
-# As the statement that operators know; the slot is there for the index.
-_OF_A_DAY = """
-    FROM ifood_jobs WHERE job_type = ANY(:kinds) AND status = ANY(:statuses)
-      AND scheduled_for > now() - INTERVAL '48 hours'
-      AND created_at > now() - INTERVAL '24 hours'
-"""
+_OF_A_DAY = f"FROM ifood_jobs AS job WHERE job_type = ANY(:kinds) AND {IS_OF_A_DAY}"
 
 SQL: Final = {
     # A run that has just been planned has more pending jobs than any limit, and nothing is wrong.
     "JobsPending": f"""
-        SELECT '{ALL}' AS subject, count(*) AS value FROM ifood_jobs
+        SELECT '{ALL}' AS subject, count(*) AS value FROM ifood_jobs AS job
         WHERE job_type = ANY(:kinds) AND status = 'pending'
-        HAVING min({_DUE_SLOT}) < now() - INTERVAL '1 minute'
+        HAVING {FIRST_DUE} < now() - INTERVAL '1 minute'
     """,
     "JobsFailed": f"""
         SELECT '{ALL}' AS subject, count(*) FILTER (WHERE status = 'failed') AS value {_OF_A_DAY}
@@ -58,9 +49,9 @@ SQL: Final = {
     """,
     "JobOverdue": f"""
         SELECT job_type AS subject,
-          extract(epoch FROM now() - min({_DUE_SLOT}))::float8 AS value
-        FROM ifood_jobs WHERE job_type = ANY(:kinds) AND status = 'pending'
-        GROUP BY job_type HAVING min({_DUE_SLOT}) IS NOT NULL
+          extract(epoch FROM now() - {FIRST_DUE})::float8 AS value
+        FROM ifood_jobs AS job WHERE job_type = ANY(:kinds) AND status = 'pending'
+        GROUP BY job_type HAVING {FIRST_DUE} IS NOT NULL
     """,
     # A host that is gone for good is forgotten after a day; no host at all counts as one.
     "SchedulerSilent": f"""

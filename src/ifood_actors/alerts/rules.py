@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from ifood_actors.config import Settings, format_duration
 from ifood_actors.ifood.closures import BREAKS_AFTER
+from ifood_actors.planning.renewals import EXPIRING
 
 Unit = Literal["count", "seconds", "share", "bytes"]
 
@@ -21,7 +22,6 @@ MANUAL: Final = "docs/operations.md"
 _BEHIND_SHARE = 0.10
 _OVERDUE = timedelta(minutes=30)
 _SILENT = timedelta(minutes=2)
-_REFRESH_SOON = timedelta(hours=36)  # an idle refresh token of 168 h is renewed on its third day
 _THROTTLED_SHARE = 0.10
 _HISTORY_BYTES = 20 * 2**30
 _SHORT, _LONG = timedelta(minutes=5), timedelta(minutes=10)
@@ -182,7 +182,7 @@ RULES: Final = (
         "AuthorizationExpiring",
         "An authorization is about to end",
         "its refresh token ends in {number}, and nobody could renew it",
-        _at(_REFRESH_SOON.total_seconds()),
+        _at(EXPIRING.total_seconds()),
         unit="seconds",
         fires=operator.lt,
         wait=_SHORT,

@@ -23,8 +23,6 @@ _OLDEST_POSTGRES = 140_000  # server_version_num of 14
 _SKEW_TO_KNOW = timedelta(seconds=2)
 _SKEW_TO_MEND = timedelta(seconds=60)
 _API_PATIENCE = timedelta(seconds=10)
-# An idle refresh token is renewed on its third day of seven; one that is older has a trouble.
-_REFRESH_SOON = timedelta(hours=36)
 
 Verdict = Literal["ok", "warning", "failed"]
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -197,23 +195,25 @@ def _authorizations(connection: "Connection") -> Iterator[Finding]:
     """Distributed applications only: a person has to act hours or days before jobs fail."""
     from sqlalchemy import text
 
+    from ifood_actors.planning.renewals import EXPIRING
+
     row = connection.execute(
         text("""
             SELECT count(held.id) AS held,
               count(*) FILTER (WHERE needs_authorization_since IS NOT NULL) AS needing,
-              count(*) FILTER (WHERE refresh_expires_at < now() + :soon) AS ageing,
+              count(*) FILTER (WHERE refresh_expires_at < now() + :expiring) AS ageing,
               (SELECT count(*) FROM accounts JOIN ifood_apps AS app ON app.id = app_id
                 WHERE active AND app.kind = 'distributed' AND authorization_id IS NULL) AS unlinked
             FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
             WHERE app.kind = 'distributed'
         """),
-        {"soon": _REFRESH_SOON},
+        {"expiring": EXPIRING},
     ).one()
     if not row.held and not row.unlinked:
         return
     detail = (
         f"{row.held:,}, of which {row.needing:,} need their owner and {row.ageing:,} end within "
-        f"{duration(_REFRESH_SOON)}; {row.unlinked:,} without one"
+        f"{duration(EXPIRING)}; {row.unlinked:,} without one"
     )
     if row.needing or row.ageing or row.unlinked:
         advice = "see `ifood-actors apps tokens` and `ifood-actors apps authorize --help`"

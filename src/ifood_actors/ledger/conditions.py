@@ -11,6 +11,19 @@ IS_STALE: Final = """
         AND job.status = 'success' AND job.finished_at > now() - feed.patience)
 """
 
+# Of the rows `job`: the first slot of those that should run now. An age that began anew with each
+# attempt would hide a stuck job.
+FIRST_DUE: Final = """
+    min(job.scheduled_for) FILTER (WHERE job.status = 'pending' AND job.scheduled_for <= now()
+      AND coalesce(job.next_retry_at <= now(), true))
+"""
+
+# Of a `job`, as in the statement that operators know; status and slot are there for the index.
+IS_OF_A_DAY: Final = """
+    job.status = ANY(:statuses) AND job.scheduled_for > now() - INTERVAL '48 hours'
+      AND job.created_at > now() - INTERVAL '24 hours'
+"""
+
 HISTORY_BYTES: Final = """
     (SELECT sum(pg_total_relation_size(relid)) FROM (
       SELECT relid FROM pg_partition_tree('ifood_job_events')

@@ -17,6 +17,8 @@ from uuid import UUID
 # A refresh token lives for 168 h (iFood authentication guide) and nobody promises that it can be
 # renewed on its last day: an idle one is renewed this long after it was given.
 IDLE_AFTER = timedelta(days=3)
+# One that ends within so long should have been renewed days ago: people are told.
+EXPIRING = timedelta(hours=36)
 
 
 @dataclass(frozen=True, slots=True)

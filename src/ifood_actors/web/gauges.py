@@ -12,11 +12,9 @@ from datetime import timedelta
 from ifood_actors.config import Settings
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
-from ifood_actors.ledger.conditions import HISTORY_BYTES, IS_STALE
+from ifood_actors.ledger.conditions import FIRST_DUE, HISTORY_BYTES, IS_OF_A_DAY, IS_STALE
 from ifood_actors.planning.planner import patience
-
-# An idle refresh token is renewed on its third day of seven; one that is older has a trouble.
-REFRESH_SOON = timedelta(hours=36)
+from ifood_actors.planning.renewals import EXPIRING
 
 
 @dataclass(frozen=True)
@@ -52,18 +50,15 @@ JOBS = Gauges(
         ) AS found(kind, status, jobs) USING (kind, status)
     """,
 )
-# The age counts from the slot: one that began anew with each attempt would hide a stuck job.
 DUE = Gauges(
     labels=("kind",),
     meanings={
         "ifood_oldest_due_seconds": "Time since the earliest slot of a pending job that is due.",
         "ifood_run_behind_jobs": "Jobs whose slot has passed and that have not ended.",
     },
-    statement="""
+    statement=f"""
         SELECT kind, count(job.id) AS ifood_run_behind_jobs,
-          coalesce(extract(epoch FROM now() - min(job.scheduled_for) FILTER (
-            WHERE job.status = 'pending' AND coalesce(job.next_retry_at <= now(), true)
-          )), 0) AS ifood_oldest_due_seconds
+          coalesce(extract(epoch FROM now() - {FIRST_DUE}), 0) AS ifood_oldest_due_seconds
         FROM unnest(CAST(:kinds AS text[])) AS kind
         LEFT JOIN ifood_jobs AS job ON job.job_type = kind
           AND job.status IN ('pending', 'running') AND job.scheduled_for <= now()
@@ -154,7 +149,7 @@ AUTHORIZATIONS = Gauges(
           SELECT each.id, CASE
             WHEN each.needs_authorization_since IS NOT NULL OR each.refused_at >= app.updated_at
               THEN 'refused'
-            WHEN each.refresh_expires_at < now() + :refresh_soon THEN 'expiring'
+            WHEN each.refresh_expires_at < now() + :expiring THEN 'expiring'
             ELSE 'ok' END AS state
           FROM ifood_authorizations AS each JOIN ifood_apps AS app ON app.id = each.app_id
         ) AS held USING (state)
@@ -167,7 +162,6 @@ HISTORY = Gauges(
     meanings={"ifood_history_bytes": "Size of the history on disk, its indexes included."},
     statement=f"SELECT {HISTORY_BYTES} AS ifood_history_bytes",
 )
-# As the statement that operators know; the slot is there for the index.
 LAST_DAY = Gauges(
     every=_SELDOM,
     labels=("kind",),
@@ -175,13 +169,11 @@ LAST_DAY = Gauges(
         "ifood_jobs_24h": "Jobs that were planned in the last 24 hours.",
         "ifood_job_failures_24h": "Those of them that have failed.",
     },
-    statement="""
+    statement=f"""
         SELECT kind, count(job.id) AS ifood_jobs_24h,
           count(job.id) FILTER (WHERE job.status = 'failed') AS ifood_job_failures_24h
         FROM unnest(CAST(:kinds AS text[])) AS kind
-        LEFT JOIN ifood_jobs AS job ON job.job_type = kind AND job.status = ANY(:statuses)
-          AND job.scheduled_for > now() - INTERVAL '48 hours'
-          AND job.created_at > now() - INTERVAL '24 hours'
+        LEFT JOIN ifood_jobs AS job ON job.job_type = kind AND {IS_OF_A_DAY}
         GROUP BY kind
     """,
 )
@@ -200,5 +192,5 @@ def values(settings: Settings) -> dict[str, object]:
         "statuses": [status.value for status in JobStatus],
         "patience": list(allowed.values()),
         "breaks_after": BREAKS_AFTER,
-        "refresh_soon": REFRESH_SOON,
+        "expiring": EXPIRING,
     }
