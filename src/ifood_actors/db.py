@@ -15,7 +15,7 @@ import structlog
 from psycopg import errors
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Column, Connection, DateTime, create_engine, event, func, text
 from sqlalchemy.engine import URL, Engine, ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
@@ -170,6 +170,12 @@ def repeated(engine: Engine, work: Callable[[Connection], T]) -> T:
                 raise
             log.warning("transaction.repeated", fault=type(error.orig).__name__)
         Event().wait(pause * uniform(0.5, 1.5))  # noqa: S311 - spreads, guards nothing
+
+
+def instant(*, nullable: bool = True, now: bool = False) -> Column[datetime]:
+    """Make a column of instants; with `now` it is the transaction's start unless it is given."""
+    default = func.now() if now else None
+    return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
 
 
 def database_now(connection: Connection) -> datetime:

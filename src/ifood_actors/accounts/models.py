@@ -3,11 +3,11 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import Boolean, Column, DateTime, ForeignKey, Integer, Text, UniqueConstraint, Uuid
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, Text, UniqueConstraint, Uuid
 from sqlalchemy import func as sql
 from sqlmodel import Field, SQLModel
 
-from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
+from ifood_actors.db import instant
 
 
 class Account(SQLModel, table=True):
@@ -36,11 +36,5 @@ class Account(SQLModel, table=True):
         default=None,
         sa_column=Column(ForeignKey("ifood_authorizations.id", ondelete="SET NULL"), index=True),
     )
-    created_at: datetime | None = Field(
-        default=None,
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=sql.now()),
-    )
-    updated_at: datetime | None = Field(
-        default=None,
-        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=sql.now()),
-    )
+    created_at: datetime | None = Field(default=None, sa_column=instant(nullable=False, now=True))
+    updated_at: datetime | None = Field(default=None, sa_column=instant(nullable=False, now=True))

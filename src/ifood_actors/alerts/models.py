@@ -3,15 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, DateTime, Text
+from sqlalchemy import ARRAY, Column, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
-
-
-def _instant(*, nullable: bool = True) -> Column[datetime]:
-    return Column(DateTime(timezone=True), nullable=nullable)
+from ifood_actors.db import instant
 
 
 class Alert(SQLModel, table=True):
@@ -26,13 +22,13 @@ class Alert(SQLModel, table=True):
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
     subject: str = Field(sa_column=Column(Text, primary_key=True))
-    firing_since: datetime = Field(sa_column=_instant(nullable=False))
-    last_seen: datetime = Field(sa_column=_instant(nullable=False))
-    notified_at: datetime | None = Field(default=None, sa_column=_instant())
-    resolved_at: datetime | None = Field(default=None, sa_column=_instant())
+    firing_since: datetime = Field(sa_column=instant(nullable=False))
+    last_seen: datetime = Field(sa_column=instant(nullable=False))
+    notified_at: datetime | None = Field(default=None, sa_column=instant())
+    resolved_at: datetime | None = Field(default=None, sa_column=instant())
     details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     # Until then one scheduler delivers a notice, and no other does.
-    locked_until: datetime | None = Field(default=None, sa_column=_instant())
+    locked_until: datetime | None = Field(default=None, sa_column=instant())
     # Fingerprints of the addresses that did not take the latest notice, although others did.
     owed_to: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default="{}"))
 
@@ -43,5 +39,5 @@ class SchedulerHost(SQLModel, table=True):
     __tablename__ = "ifood_schedulers"
 
     host: str = Field(sa_column=Column(Text, primary_key=True))
-    seen_at: datetime = Field(sa_column=_instant(nullable=False))
-    stopped_at: datetime | None = Field(default=None, sa_column=_instant())
+    seen_at: datetime = Field(sa_column=instant(nullable=False))
+    stopped_at: datetime | None = Field(default=None, sa_column=instant())

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Numeric, Te
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
+from ifood_actors.db import instant
 from ifood_actors.ifood.schemas import IfoodModel, Raw
 
 # The column values of one item; `raw` is the whole item, as it came.
@@ -60,8 +60,8 @@ class RecordVersion(SQLModel, table=True):
     record_id: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
     job_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
     raw: Raw = Field(sa_column=Column(JSONB, nullable=False))
-    valid_from: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    valid_to: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    valid_from: datetime = Field(sa_column=instant(nullable=False))
+    valid_to: datetime = Field(sa_column=instant(nullable=False))
 
 
 @dataclass(frozen=True, slots=True)

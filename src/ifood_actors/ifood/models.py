@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 from sqlalchemy import (
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Integer,
     Text,
@@ -17,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy import func as sql
 from sqlmodel import Field, SQLModel
 
-from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
+from ifood_actors.db import instant
 
 
 class AppKind(StrEnum):
@@ -29,11 +28,6 @@ class AppKind(StrEnum):
 
     CENTRALIZED = "centralized"
     DISTRIBUTED = "distributed"
-
-
-def _instant(*, nullable: bool = True, now: bool = False) -> Column[datetime]:
-    default = sql.now() if now else None
-    return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
 
 
 class App(SQLModel, table=True):
@@ -53,9 +47,9 @@ class App(SQLModel, table=True):
     client_id: str = Field(sa_column=Column(Text, nullable=False))
     kind: str = Field(sa_column=Column(Text, nullable=False))
     client_secret_encrypted: str = Field(repr=False, sa_column=Column(Text, nullable=False))
-    created_at: datetime | None = Field(default=None, sa_column=_instant(nullable=False, now=True))
+    created_at: datetime | None = Field(default=None, sa_column=instant(nullable=False, now=True))
     # A refusal of the credentials holds until this instant is later than it.
-    updated_at: datetime | None = Field(default=None, sa_column=_instant(nullable=False, now=True))
+    updated_at: datetime | None = Field(default=None, sa_column=instant(nullable=False, now=True))
 
 
 class Authorization(SQLModel, table=True):
@@ -80,20 +74,20 @@ class Authorization(SQLModel, table=True):
     access_token_encrypted: str | None = Field(
         default=None, repr=False, sa_column=Column(Text, nullable=True)
     )
-    expires_at: datetime | None = Field(default=None, sa_column=_instant())
-    renew_at: datetime | None = Field(default=None, sa_column=_instant())
-    renewed_at: datetime | None = Field(default=None, sa_column=_instant())
+    expires_at: datetime | None = Field(default=None, sa_column=instant())
+    renew_at: datetime | None = Field(default=None, sa_column=instant())
+    renewed_at: datetime | None = Field(default=None, sa_column=instant())
     # Works once: each renewal brings the next one, and both tokens are saved in one statement.
     refresh_token_encrypted: str | None = Field(
         default=None, repr=False, sa_column=Column(Text, nullable=True)
     )
-    refresh_expires_at: datetime | None = Field(default=None, sa_column=_instant())
+    refresh_expires_at: datetime | None = Field(default=None, sa_column=instant())
     # Until then nobody else asks iFood: a renewal is running, or one has just failed.
-    locked_until: datetime | None = Field(default=None, sa_column=_instant())
-    refused_at: datetime | None = Field(default=None, sa_column=_instant())
+    locked_until: datetime | None = Field(default=None, sa_column=instant())
+    refused_at: datetime | None = Field(default=None, sa_column=instant())
     refused_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     # iFood refused the refresh token: only the owner can help, and nobody asks until then.
-    needs_authorization_since: datetime | None = Field(default=None, sa_column=_instant())
+    needs_authorization_since: datetime | None = Field(default=None, sa_column=instant())
 
 
 class Limit(SQLModel, table=True):
@@ -103,12 +97,12 @@ class Limit(SQLModel, table=True):
 
     app_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     endpoint_group: str = Field(sa_column=Column(Text, primary_key=True))
-    next_free_at: datetime = Field(sa_column=_instant(nullable=False))
-    closed_at: datetime | None = Field(default=None, sa_column=_instant())
-    closed_until: datetime | None = Field(default=None, sa_column=_instant())
+    next_free_at: datetime = Field(sa_column=instant(nullable=False))
+    closed_at: datetime | None = Field(default=None, sa_column=instant())
+    closed_until: datetime | None = Field(default=None, sa_column=instant())
     closed_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     # Deliveries in a row that ended in a fault of iFood's; ten of them open the breaker.
     failures: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
     # What iFood's answers named as its limit, when that is lower than the configured one.
     learned_per_minute: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
-    learned_at: datetime | None = Field(default=None, sa_column=_instant())
+    learned_at: datetime | None = Field(default=None, sa_column=instant())

@@ -10,7 +10,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
@@ -24,13 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from ifood_actors import db as _naming  # noqa: F401 - names the constraints of what follows
+from ifood_actors.db import instant
 from ifood_actors.ledger.states import Act, JobStatus
-
-
-def _instant(*, nullable: bool = True, now: bool = False) -> Column[datetime]:
-    default = func.now() if now else None
-    return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
 
 
 def _count() -> Column[int]:
@@ -50,13 +44,13 @@ class Run(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, sa_column=Column(Uuid, primary_key=True))
     job_type: str = Field(sa_column=Column(Text, nullable=False))
     job_day: date = Field(sa_column=Column(Date, nullable=False))
-    window_start: datetime = Field(sa_column=_instant(nullable=False))
-    window_end: datetime = Field(sa_column=_instant(nullable=False))
+    window_start: datetime = Field(sa_column=instant(nullable=False))
+    window_end: datetime = Field(sa_column=instant(nullable=False))
     batch_size: int = Field(sa_column=Column(Integer, nullable=False))
     planned: int = Field(sa_column=_count())
     # False when a person planned only some accounts: the day is then still to be planned.
     complete: bool = Field(sa_column=Column(Boolean, nullable=False))
-    created_at: datetime = Field(sa_column=_instant(nullable=False, now=True))
+    created_at: datetime = Field(sa_column=instant(nullable=False, now=True))
     created_by: str = Field(sa_column=Column(Text, nullable=False))
 
 
@@ -87,25 +81,25 @@ class Job(SQLModel, table=True):
     merchant_id: str = Field(sa_column=Column(Text, nullable=False))
     job_day: date = Field(sa_column=Column(Date, nullable=False))
     status: str = Field(sa_column=Column(Text, nullable=False, server_default=JobStatus.PENDING))
-    scheduled_for: datetime = Field(sa_column=_instant(nullable=False))
-    locked_at: datetime | None = Field(sa_column=_instant())
+    scheduled_for: datetime = Field(sa_column=instant(nullable=False))
+    locked_at: datetime | None = Field(sa_column=instant())
     locked_by: str | None = Field(sa_column=Column(Text))
     attempts: int = Field(sa_column=_count())
-    next_retry_at: datetime | None = Field(sa_column=_instant())
+    next_retry_at: datetime | None = Field(sa_column=instant())
     last_error: str | None = Field(sa_column=Column(Text))
-    created_at: datetime = Field(sa_column=_instant(nullable=False, now=True))
-    updated_at: datetime = Field(sa_column=_instant(nullable=False, now=True))
+    created_at: datetime = Field(sa_column=instant(nullable=False, now=True))
+    updated_at: datetime = Field(sa_column=instant(nullable=False, now=True))
 
     run_id: UUID | None = Field(sa_column=Column(ForeignKey("ifood_runs.id")))
     priority: int = Field(sa_column=_count())
     period_start: date = Field(sa_column=Column(Date, nullable=False))
     period_end: date = Field(sa_column=Column(Date, nullable=False))
-    dispatched_at: datetime | None = Field(sa_column=_instant())
+    dispatched_at: datetime | None = Field(sa_column=instant())
     dispatch_no: int = Field(sa_column=_count())
     lease_no: int = Field(sa_column=_count())
-    lease_expires_at: datetime | None = Field(sa_column=_instant())
-    wake_at: datetime | None = Field(sa_column=_instant(now=True))
-    finished_at: datetime | None = Field(sa_column=_instant())
+    lease_expires_at: datetime | None = Field(sa_column=instant())
+    wake_at: datetime | None = Field(sa_column=instant(now=True))
+    finished_at: datetime | None = Field(sa_column=instant())
     error_code: str | None = Field(sa_column=Column(Text))
     result: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     # The number of the job's last history row. An UPDATE that changes the status and leaves this
@@ -128,7 +122,7 @@ class JobEvent(SQLModel, table=True):
     id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))
     job_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
     event_no: int = Field(sa_column=Column(Integer, nullable=False))
-    at: datetime = Field(sa_column=_instant(nullable=False))
+    at: datetime = Field(sa_column=instant(nullable=False))
     act: str = Field(sa_column=Column(Text, nullable=False))
     from_status: str | None = Field(sa_column=Column(Text))
     to_status: str = Field(sa_column=Column(Text, nullable=False))
