@@ -6,9 +6,10 @@ from sqlalchemy import Connection, Engine, text
 
 from ifood_actors import accounts
 from ifood_actors.cli.calls import ifood
+from ifood_actors.cli.lookup import require_application
 from ifood_actors.cli.output import note
 from ifood_actors.config import Settings
-from ifood_actors.errors import Forbidden, NeedsAuthorization, UsageError
+from ifood_actors.errors import Forbidden, NeedsAuthorization
 from ifood_actors.ifood import AppKind, Credential, IfoodClient, MerchantSummary
 
 Found = tuple[Credential, Sequence[MerchantSummary]]
@@ -28,9 +29,8 @@ def stores_of(engine: Engine, settings: Settings, app: str) -> list[Found]:
     stderr and left out. Raises UsageError without such an application.
     """
     with engine.connect() as connection:
-        found = connection.execute(_APP, {"name": app}).one_or_none()
-        if found is None:
-            raise UsageError(f"no such application: {app!r}; see `ifood-actors apps list`")
+        require_application(connection, app)
+        found = connection.execute(_APP, {"name": app}).one()
         held = connection.execute(_AUTHORIZATIONS, {"app_id": found.id}).all()
 
     with ifood(engine, settings) as asked:

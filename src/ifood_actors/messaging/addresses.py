@@ -1,13 +1,13 @@
 """Broker URLs, as pika's connection parameters with time-outs that suit this system."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import pika
 
-from ifood_actors.errors import UsageError
+from ifood_actors.errors import ServiceUnavailable, UsageError
 from ifood_actors.messaging import tls
 
 # Nothing waits for ever on a half-open connection. A silent peer is noticed within 30 s, since pika
@@ -90,6 +90,12 @@ _FAULTS: Final[tuple[tuple[Callable[[SplitResult], bool], str], ...]] = (
     (_misplaced_at, "user, password or vhost holds an unescaped character"),
     (lambda parts: "/" in parts.path[1:], "its vhost holds an unescaped slash"),
 )
+
+
+def unreachable(nodes: Sequence[pika.URLParameters], error: BaseException) -> ServiceUnavailable:
+    """Name the hosts, never a user or password, and why a connection to them failed."""
+    hosts = ", ".join(f"{node.host}:{node.port}" for node in nodes)
+    return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be reached: {reason(error)}")
 
 
 def reason(error: BaseException) -> str:

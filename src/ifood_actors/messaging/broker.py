@@ -35,9 +35,8 @@ from pika.exceptions import (
     UnroutableError,
 )
 
-from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.messaging import topology
-from ifood_actors.messaging.addresses import connection_parameters, reason
+from ifood_actors.messaging.addresses import connection_parameters, unreachable
 from ifood_actors.messaging.consumer import BODY_MAX, Check, CheckingConsumer
 from ifood_actors.messaging.declaring import declare
 from ifood_actors.messaging.orders import Order
@@ -174,7 +173,7 @@ class LadderBroker(RabbitmqBroker):
             for queue_name in sorted(self.queues):
                 self.declare_queue(queue_name, ensure=True)
         except ConnectionClosed as error:
-            raise self._unavailable(error) from error
+            raise unreachable(self.parameters, error) from error
 
     def probe(self) -> None:
         """Log in, open a channel, log out. Raises ServiceUnavailable."""
@@ -183,7 +182,7 @@ class LadderBroker(RabbitmqBroker):
             connection.channel()
             connection.close()
         except _BROKEN as error:
-            raise self._unavailable(error) from error
+            raise unreachable(self.parameters, error) from error
 
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
         """
@@ -281,10 +280,6 @@ class LadderBroker(RabbitmqBroker):
             return int(self.channel.queue_declare(queue_name, passive=True).method.message_count)
 
         return self._persist(count)
-
-    def _unavailable(self, error: Exception) -> ServiceUnavailable:
-        hosts = ", ".join(f"{one.host}:{one.port}" for one in self.parameters)
-        return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be reached: {reason(error)}")
 
 
 def _route(message: Message[Any], delay: int | None) -> Route:

@@ -7,8 +7,7 @@ import pika
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from ifood_actors.errors import ServiceUnavailable
-from ifood_actors.messaging.addresses import connection_parameters, reason
+from ifood_actors.messaging.addresses import connection_parameters, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +26,7 @@ def queue_states(url: str, names: Iterable[str]) -> list[QueueState]:
         with pika.BlockingConnection(parameters) as connection:
             return [_state(connection, name) for name in names]
     except (AMQPError, AMQPConnectorException, OSError) as error:
-        hosts = ", ".join(f"{one.host}:{one.port}" for one in parameters)
-        raise ServiceUnavailable(
-            f"RabbitMQ at {hosts} cannot be reached: {reason(error)}"
-        ) from None
+        raise unreachable(parameters, error) from None
 
 
 def _state(connection: pika.BlockingConnection, name: str) -> QueueState:
