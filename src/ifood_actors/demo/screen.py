@@ -92,12 +92,6 @@ def comparison(predicted: timedelta, report: Report) -> str:
     )
 
 
-def line(run: RunProgress) -> str:
-    """Say the same without a terminal."""
-    lateness = f"late p50 {_seconds(run.lateness_p50)} p95 {_seconds(run.lateness_p95)}"
-    return f"{run.kind} {run.progress} running {run.running} failed {run.failed} {lateness}"
-
-
 def show(report: Report, seen: Sequence[Look], console: Console) -> None:
     """Print the closing report; `seen` is what was to be seen on the way."""
     table = Table("kind", "planned", "succeeded", "failed", "rows", "amount (BRL)", "truth")

@@ -34,10 +34,6 @@ class Feed:
     table: type[Record]
     fetch: Fetch
 
-    @property
-    def queue(self) -> str:
-        return f"ifood.{self.kind}"
-
     def store(
         self,
         connection: Connection,
