@@ -1,5 +1,6 @@
 """Which Postgres and which RabbitMQ: decided without starting any."""
 
+import secrets
 from datetime import timedelta
 
 import pytest
@@ -67,6 +68,14 @@ def test_every_variable_of_the_compose_file_is_given():
 
 def test_a_private_port_is_none_that_an_outgoing_connection_gets():
     assert 20_000 <= free_port() < 32_000
+
+
+def test_a_port_is_given_once_although_nobody_listens_yet(monkeypatch):
+    first = free_port()
+    choices = iter([first, *range(20_000, 32_000)])
+    monkeypatch.setattr(secrets, "choice", lambda _: next(choices))
+
+    assert free_port() != first
 
 
 def test_waiting_ends_with_the_condition_or_with_the_time():

@@ -156,12 +156,21 @@ class PrivateFolder:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 on which nobody listens."""
+    """
+    Return a TCP port of 127.0.0.1 on which nobody listens.
+
+    While this process lives, neither it nor another one gets the same port from here again.
+    """
     while True:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        address = "127.0.0.1", secrets.choice(_PORTS)
+        udp = socket.SOCK_DGRAM
+        with socket.socket(type=udp) as given, socket.socket() as probe, suppress(OSError):
+            given.bind(address)
+            probe.bind(address)
+            # The server may not listen for another ten seconds. Until this process ends, whoever
+            # else comes here cannot bind the UDP port of the same number.
+            given.detach()
+            return address[1]
 
 
 def answers(port: int) -> bool:
