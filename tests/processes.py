@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fleet import KEY
 
+from ifood_actors.config import WEEKDAYS
 from ifood_actors.simulator import Simulator
 
 PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
@@ -115,7 +117,11 @@ class Running:
 def installation(
     folder: Path, simulator: Simulator, *, database_url: str, broker_url: str, **settings: str
 ) -> Installation:
-    """Set everything that the processes need; `settings` are further IFOOD_ variables."""
+    """
+    Set everything that the processes need; `settings` are further IFOOD_ variables.
+
+    Unless they say otherwise, no window opens: only what the test plans is there.
+    """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("IFOOD_")}
     given = {
         "IFOOD_DATABASE_URL": database_url,
@@ -126,6 +132,14 @@ def installation(
         "IFOOD_RATE_LIMIT_PER_MINUTE": "60000",
         "IFOOD_WORKER_POLL_INTERVAL_MS": "200",
         "IFOOD_LEASE": "4s",
+        **{f"IFOOD_{name.upper()}": window for name, window in windows_far_away().items()},
         **settings,
     }
     return Installation({**inherited, **given}, folder)
+
+
+def windows_far_away() -> dict[str, str]:
+    """Give settings by which every window opens in three days."""
+    weekday = WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
+    names = ("settlements_window", "anticipations_window", "sales_window")
+    return dict.fromkeys(names, f"{weekday} 08:00-12:00")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,6 @@ from eventually import eventually
 from processes import Installation, Running, installation
 from sqlalchemy import make_url
 
-from ifood_actors.config import WEEKDAYS
 from ifood_actors.simulator import Simulator
 
 Role = Literal["scheduler", "worker"]
@@ -148,7 +147,6 @@ def make_host(
         IFOOD_WORKER_PROCESSES="1",
         IFOOD_WORKER_MAX_CONCURRENCY="4",
         IFOOD_WORKER_MAX_ATTEMPTS=str(ATTEMPTS),
-        **_windows_far_away(),
         **changes,
     )
     host = Host(name, role, installed, proxies)
@@ -156,10 +154,3 @@ def make_host(
         rb"(?:worker|scheduler) [\w.-]+:\d+", lambda match: host.actors.add(match[0].decode())
     )
     return host
-
-
-def _windows_far_away() -> dict[str, str]:
-    """No run but those of the scenarios: every window opens in three days."""
-    weekday = WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
-    names = ("SETTLEMENTS", "ANTICIPATIONS", "SALES")
-    return {f"IFOOD_{name}_WINDOW": f"{weekday} 08:00-12:00" for name in names}
