@@ -3,7 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -35,8 +35,18 @@ def shift(engine: Engine, app_id: UUID, column: str, by: timedelta) -> None:
         )
 
 
+def next_free_at(engine: Engine, app_id: UUID) -> datetime:
+    with engine.connect() as connection:
+        statement = text("SELECT next_free_at FROM ifood_limits WHERE app_id = :app_id")
+        instant: datetime = connection.execute(statement, {"app_id": app_id}).scalar_one()
+        return instant
+
+
 def test_slots_of_many_threads_and_processes_are_one_interval_apart(engine):
     app_id, fleet = uuid4(), [Limiter(engine, rates=RATES) for _ in range(4)]
+    fleet[0].reserve(app_id, "financial", max_wait=NO_WAIT)
+    shift(engine, app_id, "next_free_at", timedelta(minutes=1))  # however slow the threads are
+    first = next_free_at(engine, app_id)
     start = threading.Barrier(4)
 
     def reserve(limiter: Limiter) -> list[Reservation]:
@@ -46,14 +56,16 @@ def test_slots_of_many_threads_and_processes_are_one_interval_apart(engine):
     with ThreadPoolExecutor(4) as pool:
         slots = sorted(slot.not_before for mine in pool.map(reserve, fleet) for slot in mine)
 
-    # The whole is exact; single slots are known as well as the statement's way back is fast.
+    assert next_free_at(engine, app_id) - first == 200 * interval(1200)
+    # Each process knows its slots as well as the statement's way back is fast.
     whole = 199 * interval(1200).total_seconds()
-    assert slots[-1] - slots[0] == pytest.approx(whole, abs=0.1)
+    assert slots[-1] - slots[0] == pytest.approx(whole, abs=0.5)
 
 
 def test_requests_come_no_faster_than_the_rate_and_use_it_up(limiter):
     app_id, sent = uuid4(), []
-    end = time.monotonic() + 2
+    started = time.monotonic()
+    end = started + 4
 
     def send() -> None:
         while time.monotonic() < end:
@@ -64,8 +76,9 @@ def test_requests_come_no_faster_than_the_rate_and_use_it_up(limiter):
         for future in [pool.submit(send) for _ in range(5)]:
             future.result()
 
-    possible = (max(sent) - min(sent)) / interval(1200).total_seconds() + 1
-    assert 0.95 * possible <= len(sent) <= possible + 1
+    every = interval(1200).total_seconds()
+    assert all(at - started >= number * every for number, at in enumerate(sorted(sent)))
+    assert len(sent) >= 0.75 * 4 / every
 
 
 def test_the_pace_survives_a_restart(engine, limiter):
@@ -92,7 +105,7 @@ def test_a_wait_that_is_too_long_reserves_nothing(limiter):
         with pytest.raises(Throttled) as raised:
             limiter.reserve(app_id, "merchant", max_wait=timedelta(seconds=1))
 
-    assert timedelta(seconds=60) < raised.value.after <= interval(1)
+    assert timedelta(seconds=30) < raised.value.after <= interval(1)
 
 
 def test_a_refusal_brings_the_next_slot_no_nearer(limiter):
@@ -118,16 +131,16 @@ def test_idle_time_is_not_saved_up(engine, limiter):
 
 def test_a_closed_application_sends_nothing_until_it_opens(limiter):
     app_id = uuid4()
+    started = time.monotonic()
 
-    limiter.close(app_id, "financial", after=timedelta(seconds=0.5), reason="429")
+    limiter.close(app_id, "financial", after=timedelta(seconds=2), reason="429")
 
     closed = limiter.closed("financial")
-    assert timedelta(0) < closed[app_id] <= timedelta(seconds=0.5)
+    assert timedelta(0) < closed[app_id] <= timedelta(seconds=2)
     with pytest.raises(Throttled):
         limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=0.1))
-    started = time.monotonic()
     limiter.acquire(app_id, "financial")
-    assert 0.4 < time.monotonic() - started < 1.5
+    assert 2 <= time.monotonic() - started < 20
     assert app_id not in limiter.closed("financial")
 
 
@@ -138,7 +151,7 @@ def test_opening_lets_them_out_one_by_one(limiter):
     slots = [limiter.reserve(app_id, "oauth", max_wait=LONG).not_before for _ in range(3)]
 
     gaps = [slots[1] - slots[0], slots[2] - slots[1]]
-    assert gaps == pytest.approx([interval(15).total_seconds()] * 2, abs=0.1)
+    assert gaps == pytest.approx([interval(15).total_seconds()] * 2, abs=1)
 
 
 def test_a_closure_is_lengthened_but_never_shortened(limiter):
@@ -148,7 +161,7 @@ def test_a_closure_is_lengthened_but_never_shortened(limiter):
         limiter.close(app_id, "financial", after=timedelta(seconds=seconds), reason="429")
 
         remaining = limiter.closed("financial")[app_id].total_seconds()
-        assert remaining == pytest.approx(left, abs=1)
+        assert remaining == pytest.approx(left, abs=5)
 
 
 def test_a_closure_lasts_an_hour_at_most(limiter):
@@ -188,12 +201,12 @@ def test_who_wakes_up_late_gives_the_slot_up(limiter):
 def test_a_long_wait_keeps_its_caller_alive_but_not_at_the_last_moment(limiter, monkeypatch):
     monkeypatch.setattr(limiter_module, "_PROGRESS_EVERY", 0.4)
     now, calls = time.monotonic(), []
-    slot = Reservation(uuid4(), "financial", not_before=now + 2.2, not_after=now + 3.2)
+    slot = Reservation(uuid4(), "financial", not_before=now + 5, not_after=now + 60)
 
     assert limiter.wait_for(slot, on_progress=lambda: calls.append(time.monotonic() - now))
 
     assert len(calls) >= 2
-    assert max(calls) < 2
+    assert max(calls) < 5
 
 
 def test_a_stopping_process_does_not_wait(engine):
@@ -206,7 +219,7 @@ def test_a_stopping_process_does_not_wait(engine):
     with pytest.raises(Throttled, match="stopping"):
         limiter.acquire(app_id, "merchant", max_wait=LONG)
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("column", ["next_free_at", "closed_until"])

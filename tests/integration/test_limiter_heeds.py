@@ -1,11 +1,14 @@
 """What iFood's answers do to the pace of the fleet: 429, limits that it names, and failures."""
 
+import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -14,6 +17,7 @@ from sqlalchemy import Engine, event, text
 
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood import limiter as limiter_module
 from ifood_actors.ifood.closures import BREAKS_AFTER, read_closures
 from ifood_actors.ifood.limiter import PROBE_EVERY, interval
 from ifood_actors.ifood.transport import Answer
@@ -23,8 +27,9 @@ pytestmark = pytest.mark.services
 RATES: dict[EndpointGroup, int] = {"financial": 1200}
 NO_WAIT = timedelta(0)
 SOON = timedelta(seconds=5)
+MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
-NEARLY = timedelta(milliseconds=40)
+NEARLY = timedelta(microseconds=2)  # Postgres and Python round differently
 
 
 @pytest.fixture
@@ -65,11 +70,25 @@ def closed_for(engine: Engine, app_id: UUID) -> float:
     return read_closures(engine, "financial").closed().get(app_id, NO_WAIT).total_seconds()
 
 
+def length(engine: Engine, app_id: UUID) -> float:
+    """Seconds from the start of the closure to its end, however much of them is over."""
+    lasts: timedelta = column(engine, app_id, "closed_until - closed_at")
+    return lasts.total_seconds()
+
+
 def step(engine: Engine, app_id: UUID) -> timedelta:
-    """Measure the distance of two slots, as another process gets them."""
-    other = Limiter(engine, rates=RATES)
-    first, second = (other.reserve(app_id, "financial", max_wait=SOON) for _ in range(2))
-    return timedelta(seconds=second.not_before - first.not_before)
+    """Measure the distance of two slots when another process takes the first, by Postgres."""
+    shift(engine, app_id, MINUTE, "next_free_at")  # a slot that is over would count from now
+    first: datetime = column(engine, app_id, "next_free_at")
+    Limiter(engine, rates=RATES).reserve(app_id, "financial", max_wait=5 * MINUTE)
+    second: datetime = column(engine, app_id, "next_free_at")
+    return second - first
+
+
+def column(engine: Engine, app_id: UUID, expression: str) -> Any:
+    with engine.connect() as connection:
+        statement = text(f"SELECT {expression} FROM ifood_limits WHERE app_id = :app_id")
+        return connection.execute(statement, {"app_id": app_id}).scalar_one()
 
 
 @contextmanager
@@ -116,15 +135,16 @@ def test_a_429_closes_the_application_for_everybody_as_long_as_it_asks(
 
     limiter.heed(app_id, "financial", answer(429, headers))
 
-    assert closed_for(engine, app_id) == pytest.approx(seconds, abs=1)
+    assert length(engine, app_id) == pytest.approx(seconds, abs=0.1)
+    shift(engine, app_id, MINUTE, "closed_until")  # so that a second is not over yet
     with pytest.raises(Throttled):
-        Limiter(engine, rates=RATES).reserve(app_id, "financial", max_wait=NO_WAIT)
+        Limiter(engine, rates=RATES).reserve(app_id, "financial", max_wait=SOON)
 
 
 def test_a_429_may_name_a_date(engine, limiter, app_id):
     limiter.heed(app_id, "financial", answer(429, {"Retry-After": in_seconds(600)}))
 
-    assert closed_for(engine, app_id) == pytest.approx(600, abs=2)
+    assert closed_for(engine, app_id) == pytest.approx(600, abs=5)
 
 
 def test_a_429_that_does_not_say_how_long_doubles_the_pause_when_it_comes_again(
@@ -134,13 +154,13 @@ def test_a_429_that_does_not_say_how_long_doubles_the_pause_when_it_comes_again(
     for _ in range(9):
         for _request in range(3):  # that were under way together
             limiter.heed(app_id, "financial", answer(429))
-        pauses.append(closed_for(engine, app_id))
+        pauses.append(length(engine, app_id))
         shift(engine, app_id, -timedelta(seconds=pauses[-1] + 5), "closed_at", "closed_until")
     shift(engine, app_id, -timedelta(minutes=5), "closed_at", "closed_until")
     limiter.heed(app_id, "financial", answer(429))
 
-    assert pauses == pytest.approx([30, 60, 120, 240, 480, 960, 1920, 3600, 3600], abs=1)
-    assert closed_for(engine, app_id) == pytest.approx(30, abs=1)
+    assert pauses == pytest.approx([30, 60, 120, 240, 480, 960, 1920, 3600, 3600], abs=0.1)
+    assert length(engine, app_id) == pytest.approx(30, abs=0.1)
 
 
 @pytest.mark.parametrize(("remaining", "seconds"), [("0", 20), ("1", 0), ("none", 0)])
@@ -151,7 +171,7 @@ def test_a_limit_that_is_used_up_closes_until_its_reset(
 
     limiter.heed(app_id, "financial", answer(headers=headers))
 
-    assert closed_for(engine, app_id) == pytest.approx(seconds, abs=1)
+    assert closed_for(engine, app_id) == pytest.approx(seconds, abs=5)
 
 
 def test_a_limit_lower_than_ours_slows_every_process_down(engine, limiter, app_id):
@@ -196,8 +216,9 @@ def test_the_same_limit_on_every_answer_is_written_once(engine, limiter, app_id)
     assert len([statement for statement in statements if "learned" in statement]) == 1
 
 
-def test_a_request_costs_one_statement(engine, limiter, app_id):
-    limiter.heed(app_id, "financial", answer())  # reads the closures, once a second
+def test_a_request_costs_one_statement(engine, limiter, app_id, monkeypatch):
+    monkeypatch.setattr(limiter_module, "_CLOSURES_KEPT", 60)  # seconds, for a slow machine
+    limiter.heed(app_id, "financial", answer())  # reads the closures
 
     with counted(engine) as statements:
         for _ in range(5):
@@ -218,7 +239,7 @@ def test_ten_failures_in_a_row_open_the_breaker_for_the_fleet(engine, limiter, a
 
     assert outcomes[:-1] == [None] * (BREAKS_AFTER - 1)
     assert outcomes[-1] == pytest.approx(PROBE_EVERY, abs=timedelta(seconds=1))
-    assert closed_for(engine, app_id) == pytest.approx(60, abs=1)
+    assert closed_for(engine, app_id) == pytest.approx(60, abs=5)
     with pytest.raises(Throttled):
         limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=30))
 
@@ -251,8 +272,8 @@ def test_one_request_a_minute_is_let_through_an_open_breaker(engine, limiter, ap
             passed = [slot for slot in pool.map(reserve, range(8)) if slot]
 
         assert [slot.probe for slot in passed] == [True]
-        assert limiter.wait_for(passed[0])
-        assert closed_for(engine, app_id) == pytest.approx(60, abs=1)
+        assert limiter.wait_for(replace(passed[0], not_after=math.inf))
+        assert closed_for(engine, app_id) == pytest.approx(60, abs=5)
 
 
 def test_a_probe_that_fails_keeps_the_breaker_open_and_one_that_is_answered_closes_it(
@@ -295,7 +316,7 @@ def test_the_end_of_a_series_does_not_end_a_429(engine, limiter, app_id):
 
     limiter.heed(app_id, "financial", answer())  # was under way
 
-    assert closed_for(engine, app_id) == pytest.approx(600, abs=1)
+    assert closed_for(engine, app_id) == pytest.approx(600, abs=5)
 
 
 def test_applications_and_groups_fail_by_themselves(engine, limiter, app_id):
