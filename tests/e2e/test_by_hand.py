@@ -18,7 +18,7 @@ SECRET = "canary-client-secret-7f3a"
 @pytest.fixture
 def simulator():
     app = App(name="central", client_secret=SECRET)
-    settings = Settings(merchants=50, today=MONDAY, latency_seconds=0.05, apps=(app,))
+    settings = Settings(merchants=50, today=MONDAY, latency_seconds=0.3, apps=(app,))
     with running(settings) as simulator:
         yield simulator
 

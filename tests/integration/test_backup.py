@@ -44,7 +44,7 @@ def drill(postgres_programs):
 
 @pytest.fixture
 def simulator():
-    with running(Settings(merchants=STORES, today=MONDAY, latency_seconds=0.05)) as simulator:
+    with running(Settings(merchants=STORES, today=MONDAY, latency_seconds=0.4)) as simulator:
         yield simulator
 
 
