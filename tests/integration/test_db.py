@@ -71,7 +71,7 @@ def test_an_unreachable_server_is_named_without_its_password():
 def test_a_server_that_answers_nothing_is_given_up_and_its_connection_dropped(
     database_url, monkeypatch
 ):
-    monkeypatch.setattr(db._Impatient, "answer_seconds", 0.3)
+    monkeypatch.setattr(db._Impatient, "answer_seconds", 2)
     engine = connect(database_url, application_name="impatient")
     former = backend(engine)
     started = monotonic()
@@ -79,7 +79,7 @@ def test_a_server_that_answers_nothing_is_given_up_and_its_connection_dropped(
     with pytest.raises(OperationalError) as raised, transaction(engine) as tx:
         tx.execute(text("SELECT pg_sleep(30)"))
 
-    assert monotonic() - started < 5
+    assert monotonic() - started < 20
     assert raised.value.connection_invalidated
     assert backend(engine) != former
     engine.dispose()

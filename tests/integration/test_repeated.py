@@ -94,7 +94,7 @@ class TestPassingFaults:
                 increase(tx, "a")
 
         def lock_b(tx):
-            tx.execute(text("SET LOCAL deadlock_timeout = '200ms'"))
+            tx.execute(text("SET LOCAL deadlock_timeout = '2s'"))
             has_b.wait(10)
             goes_on.set()
             increase(tx, "b")
