@@ -26,7 +26,7 @@ from eventually import eventually
 from fleet import KEY, MONDAY, Fleet, fleet
 from sqlalchemy import Engine, text
 
-from ifood_actors.config import Settings
+from ifood_actors.config import WEEKDAYS, Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled
 from ifood_actors.ifood import Tokens, Vault, http_client
@@ -57,10 +57,18 @@ def http() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def settings() -> Settings:
-    """Let the sales window open in an hour."""
-    opens = datetime.now(UTC) + HOUR
-    window = f"daily {opens:%H:%M}-{opens + HOUR:%H:%M}"
-    return Settings.model_validate({"timezone": "UTC", "sales_window": window})
+    """Let the sales window open in an hour, and the others in five."""
+    soon, later = (datetime.now(UTC) + hours * HOUR for hours in (1, 5))
+    return Settings.model_validate(
+        {
+            "timezone": "UTC",
+            "sales_window": f"daily {soon:%H:%M}-{soon + HOUR:%H:%M}",
+            "anticipations_window": f"daily {later:%H:%M}-{later + HOUR:%H:%M}",
+            "settlements_window": (
+                f"{WEEKDAYS[later.weekday()]} {later:%H:%M}-{later + HOUR:%H:%M}"
+            ),
+        }
+    )
 
 
 @pytest.fixture
