@@ -39,7 +39,7 @@ def test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes(chao
 
 
 def test_all_workers_are_killed(chaos, recovery):
-    chaos.simulator.add_quirk(Quirk("slow", seconds=0.5))
+    chaos.simulator.add_quirk(Quirk("slow", seconds=3.0))
     chaos.plan()
     eventually(lambda: chaos.count("running") >= 6, within=20)
     for host in chaos.of("worker"):
