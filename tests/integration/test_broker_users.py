@@ -119,7 +119,7 @@ def test_a_worker_sends_an_order_again_and_turns_one_down(url, management):
         consumer.nack(delivery)
         consumer.close()
 
-    eventually(lambda: seen(management, DEAD) == 1, within=15)
+    eventually(lambda: seen(management, DEAD) == 1, within=60)
 
 
 def test_an_operator_watches_everything_and_looks_at_dead_letters(url, management):
