@@ -77,6 +77,14 @@ def test_open_jobs_that_are_in_no_run_are_counted_too(command, engine):
     assert "sales outside runs: 3 pending, 0 running" in shown.out
 
 
+def test_a_job_that_waits_for_its_retry_is_not_the_oldest_that_waits(command, engine):
+    make_jobs(engine)
+    with transaction(engine) as tx:
+        tx.execute(text("UPDATE ifood_jobs SET next_retry_at = now() + INTERVAL '1 hour'"))
+
+    assert command("status", "--json").document["oldest_due"] is None
+
+
 def test_on_a_narrow_terminal_no_date_and_no_number_goes_on_below(command, engine):
     make_jobs(engine, 1_000, kind="anticipations_daily")
     process, person = on_a_terminal(command, "status", columns=80)

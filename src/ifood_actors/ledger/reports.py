@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from ifood_actors.ledger.conditions import FIRST_DUE
 from ifood_actors.ledger.progress import progress_line
 from ifood_actors.ledger.reading import rows_of
 
@@ -99,11 +100,11 @@ def pace(connection: Connection) -> Pace:
     """Measure the last minute."""
     row = rows_of(
         connection,
-        """
+        f"""
         SELECT count(*) AS finished_last_minute,
           coalesce(sum((detail ->> 'requests')::int), 0) AS requests_last_minute,
-          (SELECT min(scheduled_for) FROM ifood_jobs
-           WHERE status = 'pending' AND scheduled_for <= now()) AS oldest_due
+          (SELECT {FIRST_DUE} FROM ifood_jobs AS job
+           WHERE job.status = 'pending' AND job.scheduled_for <= now()) AS oldest_due
         FROM ifood_job_events
         WHERE at > now() - INTERVAL '1 minute' AND to_status IN ('success', 'failed')
           AND act <> 'manual'
