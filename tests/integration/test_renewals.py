@@ -200,14 +200,6 @@ def test_whoever_needs_its_owner_is_not_asked_for(engine, settings, owners, aske
     assert asked.calls == 2
 
 
-@pytest.mark.usefixtures("owners")
-def test_a_throttled_application_is_left_alone_for_the_round(engine, settings, asked):
-    asked.fault = Throttled("429", after=MINUTE)
-
-    assert renewer(engine, settings, asked).run() == 0
-    assert renewer(engine, settings, asked).run() == 0
-    assert asked.calls <= 3  # those that were on their way
-
 @pytest.mark.parametrize(("minutes_ago", "asked_again"), [(1, 0), (60, 3)])
 @pytest.mark.usefixtures("owners")
 def test_refused_credentials_are_asked_about_again_and_stay_refused_until_they_are_taken(
@@ -227,6 +219,14 @@ def test_refused_credentials_are_asked_about_again_and_stay_refused_until_they_a
     assert renewer(engine, settings, asked).run() == asked_again
     assert {each.refused_reason for each in demand.held(engine)} == {None if asked_again else "401"}
 
+
+@pytest.mark.usefixtures("owners")
+def test_a_throttled_application_is_left_alone_for_the_round(engine, settings, asked):
+    asked.fault = Throttled("429", after=MINUTE)
+
+    assert renewer(engine, settings, asked).run() == 0
+    assert renewer(engine, settings, asked).run() == 0
+    assert asked.calls <= 3  # those that were on their way
 
 
 @pytest.mark.usefixtures("owners")
