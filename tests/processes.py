@@ -18,7 +18,7 @@ from ifood_actors.config import WEEKDAYS
 from ifood_actors.simulator import Simulator
 
 PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @dataclass(frozen=True)

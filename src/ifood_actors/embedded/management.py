@@ -37,7 +37,7 @@ class Management:
 
     def call(self, method: str, path: str, body: object = None) -> bytes:
         """Send a request with `body` as JSON; raises ServiceUnavailable with what RabbitMQ said."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             payload = json.dumps(body) if body is not None else None
             connection.request(method, path, payload, self._headers)
