@@ -125,7 +125,7 @@ def test_a_slot_moved_by_hand_is_dispatched_anew(engine):
 def test_no_instant_set_by_hand_is_infinite(engine, column, instant):
     make_jobs(engine)
 
-    with pytest.raises(IntegrityError, match="finite"):
+    with pytest.raises(IntegrityError, match="ck_ifood_jobs_finite"):
         by_hand(engine, f"UPDATE ifood_jobs SET {column} = '{instant}'")
 
 

@@ -9,8 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # NOT VALID: a look at every row would keep writers waiting; no act has ever written such a one.
-    op.execute("""
-        ALTER TABLE ifood_jobs ADD CONSTRAINT ck_ifood_jobs_finite
-        CHECK (isfinite(scheduled_for) AND isfinite(next_retry_at)) NOT VALID
-    """)
+    # A look at every row: a second for a million jobs.
+    op.create_check_constraint(
+        "finite", "ifood_jobs", "isfinite(scheduled_for) AND isfinite(next_retry_at)"
+    )
