@@ -11,5 +11,7 @@ depends_on = None
 def upgrade() -> None:
     # A look at every row: a second for a million jobs.
     op.create_check_constraint(
-        "finite", "ifood_jobs", "isfinite(scheduled_for) AND isfinite(next_retry_at)"
+        op.f("ck_ifood_jobs_finite"),
+        "ifood_jobs",
+        "isfinite(scheduled_for) AND isfinite(next_retry_at)",
     )
