@@ -35,8 +35,8 @@ settings.load_profile("ci" if CI else "laptop")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part",
-        choices=["together", "alone"],
-        help="only the tests that may run beside others, or only those that may not",
+        choices=["together", "chaos", "alone"],
+        help="only the tests that may run beside others, those of chaos, or those that must not",
     )
 
 
@@ -47,7 +47,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     part = config.getoption("part")
-    others = {item for item in items if part and _alone(item) != (part == "alone")}
+    others = {item for item in items if part not in (None, _part(item))}
     config.hook.pytest_deselected(items=list(others))
     items[:] = [item for item in items if item not in others]
 
@@ -148,9 +148,11 @@ def docker_setup() -> list[str]:
     return [f"up --detach --wait {' '.join(docker.SERVICES)}"]
 
 
-def _alone(item: pytest.Item) -> bool:
-    """Tell whether a busy machine would falsify the test: by its marker, or because it is chaos."""
-    return CHAOS in item.path.parents or item.get_closest_marker("alone") is not None
+def _part(item: pytest.Item) -> str:
+    """Tell beside what a test may run: a busy machine falsifies those that are marked `alone`."""
+    if item.get_closest_marker("alone"):
+        return "alone"
+    return "chaos" if CHAOS in item.path.parents else "together"
 
 
 def _composed(request: pytest.FixtureRequest) -> Compose:

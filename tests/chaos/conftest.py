@@ -1,7 +1,7 @@
-"""One world for all scenarios: to start its processes takes longer than to break one."""
+"""One world for all scenarios of a pytest process: to start its processes takes longer than to break one."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from chaos.recovery import Recovery
@@ -11,7 +11,7 @@ from chaos.world import World, world
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 
-_measured = pytest.StashKey[list[str]]()
+_RECOVERY = "recovery"
 
 
 @pytest.fixture(scope="session")
@@ -54,15 +54,24 @@ def chaos(shared_world: World) -> World:
 
 
 @pytest.fixture
-def recovery(request: pytest.FixtureRequest) -> Recovery:
-    measured = request.config.stash.setdefault(_measured, [])
-    return Recovery(request.node.name.removeprefix("test_"), measured.append)
+def recovery(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Recovery:
+    name = request.node.name.removeprefix("test_")
+    return Recovery(name, lambda line: record_property(_RECOVERY, line))
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    if lines := config.stash.get(_measured, []):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+    ]
+    lines = [
+        line for report in reports for name, line in report.user_properties if name == _RECOVERY
+    ]
+    if lines:
         terminalreporter.section("recovery times")
-        for line in lines:
-            terminalreporter.write_line(line)
+        for line in sorted(lines):
+            terminalreporter.write_line(str(line))

@@ -18,7 +18,7 @@ from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler import relay
 from ifood_actors.simulator import Quirk, Settings, running
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.alone]
 
 FASTER = 300  # so two hours are 24 s
 OUTAGE = timedelta(hours=2) / FASTER
