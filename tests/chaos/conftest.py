@@ -1,4 +1,4 @@
-"""One world for all scenarios of a pytest process: to start its processes takes longer than to break one."""
+"""One world for all scenarios: to start its processes takes longer than to break one of them."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -69,9 +69,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if isinstance(report, pytest.TestReport) and report.when == "call"
     ]
     lines = [
-        line for report in reports for name, line in report.user_properties if name == _RECOVERY
+        str(line)
+        for report in reports
+        for name, line in report.user_properties
+        if name == _RECOVERY
     ]
     if lines:
         terminalreporter.section("recovery times")
         for line in sorted(lines):
-            terminalreporter.write_line(str(line))
+            terminalreporter.write_line(line)
