@@ -45,7 +45,8 @@ def store(engine: Engine, kind: str, *records: Mapping[str, object], day: date =
     with transaction(engine) as tx:
         for number, record in enumerate(records or [{}], start=1):
             days: dict[str, Any] = {"covered_from": day, "covered_to": day}
-            days |= {"sale_day": day} if kind == "sales" else {}
+            own = ("sale_day",) if kind == "sales" else ("calculation_start", "calculation_end")
+            days |= dict.fromkeys(own, day)
             named = {key: number if key == "ordinal" else f"{key}-{day}-{number}"}
             values = {**_EVERY, **_OWN[kind], **days, **named, **record}
             tx.execute(insert(FEEDS[kind].table).values(values))

@@ -207,6 +207,16 @@ def test_a_text_that_no_cell_holds_is_refused_instead_of_cut(engine):
     gc.collect()
 
 
+def test_a_percentage_that_is_too_long_for_parquet_is_rounded(engine):
+    longest = Decimal(f"999999999999.{'4' * 18}5{'0' * 10}1")
+    store(engine, "anticipations_daily", {"fee_percentage": longest})
+
+    content = written(engine, write_parquet, selection("anticipations_daily"))
+
+    found = parquet.read_table(BytesIO(content)).column("fee_percentage").to_pylist()
+    assert found == [Decimal(f"999999999999.{'4' * 17}5")]
+
+
 def test_parquet_comes_in_batches(engine, monkeypatch):
     monkeypatch.setattr("ifood_actors.exports.as_parquet._ROWS", 2)
     store(engine, "sales", *[{}] * 5)
@@ -246,6 +256,23 @@ def test_each_record_belongs_to_one_day_and_both_ends_are_in(engine):
 
     found = [row["sale_day"] for row in csv.DictReader(StringIO(content))]
     assert found == ["2026-03-02", "2026-03-03"]
+
+
+@pytest.mark.parametrize("kind", ["settlements_weekly", "anticipations_daily"])
+def test_a_loose_item_stays_in_the_month_in_which_it_was_first_seen(engine, kind):
+    """Each pull finds it by the days of another block."""
+    loose = {"calculation_start": None, "calculation_end": None}
+    late = datetime(2026, 4, 1, 2, 59, tzinfo=UTC)  # still March in Sao Paulo
+    store(engine, kind, {**loose, "first_seen_at": late}, day=date(2026, 2, 2))
+
+    march = selection(kind, start=date(2026, 3, 1), end=date(2026, 3, 31))
+    others = (
+        selection(kind, start=date(2026, 2, 1), end=date(2026, 2, 28)),
+        selection(kind, start=date(2026, 4, 1), end=date(2026, 4, 30)),
+    )
+
+    assert len(written(engine, write_csv, march).splitlines()) == 2
+    assert [len(written(engine, write_csv, other).splitlines()) for other in others] == [1, 1]
 
 
 def test_what_ifood_took_back_is_left_out_unless_asked_for(engine):

@@ -75,10 +75,10 @@ def export(
     """
     Write the stored records of some days, both included.
 
-    A record belongs to the day of the sale, or the first day of its calculation period. Instants
-    are in UTC, in xlsx and with --locale by the clock of IFOOD_TIMEZONE. Text that a spreadsheet
-    would take for a formula begins with a '. FILE appears when it is complete. --json tells what
-    was written.
+    A record belongs to the day of the sale, the first day of its calculation period, or, in none,
+    the day on which it was first seen. Instants are in UTC, in xlsx and with --locale by the clock
+    of IFOOD_TIMEZONE. Text that a spreadsheet would take for a formula begins with a '. FILE
+    appears when it is complete. --json tells what was written.
     """
     from ifood_actors import config
     from ifood_actors.accounts import require_known

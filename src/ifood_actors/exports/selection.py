@@ -1,9 +1,10 @@
 """
 Which records are exported, and which of their columns.
 
-A record belongs to the first of its days, so exports of one month after the other bring each
-once. One that iFood took back is left out unless asked for: whoever adds up a column of a sheet
-would count it.
+A record belongs to one day that stays, so exports of one month after the other bring each once:
+the first of its days, or that on which a loose item was first seen, since later pulls may find it
+by other days. One that iFood took back is left out unless asked for: whoever adds up a column of a
+sheet would count it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row
+from sqlalchemy import Column, Connection, Row, Table
 from sqlmodel import SQLModel
 
 from ifood_actors.accounts.sheet import FORMULA
@@ -29,10 +30,11 @@ Expression = Callable[[Column[Any]], str]
 @dataclass(frozen=True)
 class Selection:
     """
-    The records of a kind whose first day is from `start` to `end`, both included.
+    The records of a kind whose day is from `start` to `end`, both included.
 
     `accounts` are names or merchant ids, none for all; `missing` asks for the records that iFood
-    took back as well. `zone` names the clock of instants where a format writes no zone.
+    took back as well. `zone` names the clock of that day, and of instants where a format writes no
+    zone.
     """
 
     kind: str
@@ -45,14 +47,14 @@ class Selection:
     @property
     def columns(self) -> list[Column[Any]]:
         """Give the exported columns, in their order."""
-        columns = SQLModel.metadata.tables[str(FEEDS[self.kind].table.__tablename__)].columns
+        columns = self._table.columns
         own = [c.name for c in columns if c.name not in (*_FIRST, *_LAST, *_LEFT_OUT)]
         return [columns[name] for name in (*_FIRST, *own, *_LAST)]
 
     def query(self, expression: Expression) -> tuple[str, dict[str, object]]:
         """Give the SELECT, with the driver's own parameters, and their values."""
         columns = ", ".join(f"{expression(c)} AS {c.name}" for c in self.columns)
-        conditions = ["covered_from BETWEEN %(start)s AND %(end)s"]
+        conditions = [f"{self._day} BETWEEN %(start)s AND %(end)s"]
         if not self.missing:
             conditions.append("missing_since IS NULL")
         if self.accounts:
@@ -62,11 +64,23 @@ class Selection:
             """)
         # Not by the instants of the pulls: then the same records are the same file again.
         statement = f"""
-            SELECT {columns} FROM {FEEDS[self.kind].table.__tablename__} AS record
-            WHERE {" AND ".join(conditions)} ORDER BY record.merchant_id, record.covered_from, id
+            SELECT {columns} FROM {self._table.name} AS record
+            WHERE {" AND ".join(conditions)} ORDER BY record.merchant_id, {self._day}, id
         """
         values = {"start": self.start, "end": self.end, "accounts": list(self.accounts)}
         return statement, {**values, "zone": self.zone, "formula": f"^{FORMULA}"}
+
+    @property
+    def _table(self) -> Table:
+        return SQLModel.metadata.tables[str(FEEDS[self.kind].table.__tablename__)]
+
+    @property
+    def _day(self) -> str:
+        if "calculation_start" not in self._table.columns:
+            return "record.covered_from"
+        return (
+            "coalesce(record.calculation_start, (record.first_seen_at AT TIME ZONE %(zone)s)::date)"
+        )
 
     def batches(
         self, connection: Connection, expression: Expression, *, size: int
