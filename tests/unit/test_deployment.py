@@ -122,6 +122,24 @@ def test_an_image_of_others_has_a_version(name):
     assert image == "ifood-actors" or re.match(r"v?\d", tag)
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_one_service_builds_the_image_of_all_and_no_registry_is_asked_for_it(name):
+    # Two that build one tag at the same time can fail.
+    assert ("build" in OURS[name]) == (name == "migrate")
+    assert OURS[name]["pull_policy"] == "never"
+
+
+def test_whoever_is_started_starts_what_builds_its_image():
+    def started(name):
+        on = SERVICES[name].get("depends_on", {})
+        return {name}.union(*(started(each) for each in on))
+
+    # The simulator is waited for by `migrate`, so it cannot wait itself; its profile starts both.
+    assert [name for name in OURS if "migrate" not in started(name)] == ["simulator"]
+    assert "simulator" in started("migrate")
+    assert not {*docker.SERVICES} & OURS.keys()
+
+
 @every_service
 def test_what_a_container_is_given_from_the_project_is_there(name):
     mounted = [each.split(":")[0] for each in SERVICES[name].get("volumes", [])]
