@@ -167,6 +167,27 @@ def test_what_only_looks_gets_no_secret(name):
     assert (given["IFOOD_ENCRYPTION_KEYS"], given["IFOOD_ALERT_URLS"]) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("variable", "services"),
+    [
+        ("POSTGRES_PASSWORD", set()),  # what they need of it is in the URL
+        ("RABBITMQ_PASSWORD", set()),
+        # In the scheduler's container operators call commands.
+        ("IFOOD_ALERT_URLS", {"scheduler"}),
+        ("IFOOD_ENCRYPTION_KEYS", {"scheduler", "worker"}),
+        ("IFOOD_WEB_USERS", {"scheduler", "web", "gauges"}),
+    ],
+)
+def test_a_secret_of_the_settings_file_reaches_who_needs_it(variable, services):
+    reached = {
+        name
+        for name, each in OURS.items()
+        if each["env_file"] and each["environment"].get(variable) != ""
+    }
+
+    assert reached == services
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_container_of_ours_is_given_the_time_to_stop(name):
     assert OURS[name]["stop_grace_period"] == "35s"
