@@ -141,6 +141,15 @@ def test_whoever_is_started_starts_what_builds_its_image():
 
 
 @every_service
+def test_a_health_check_that_is_made_every_few_seconds_starts_no_interpreter(name):
+    check = SERVICES[name].get("healthcheck", {"test": ["NONE"], "interval": "10s"})
+
+    assert check["test"][1:2] in (["bash"], ["pg_isready"], ["wget"]) or check["interval"] == "10s"
+    # Compose refuses it where the engine is older than 25.
+    assert "start_interval" not in check
+
+
+@every_service
 def test_what_a_container_is_given_from_the_project_is_there(name):
     mounted = [each.split(":")[0] for each in SERVICES[name].get("volumes", [])]
 
