@@ -218,6 +218,20 @@ def test_prometheus_asks_containers_that_there_are():
     assert SERVICES["gauges"]["network_mode"] == "service:prometheus"
 
 
+def test_hosts_of_ones_own_are_asked_the_same():
+    page = (ROOT / "docs/metrics.md").read_text()
+    [example] = re.findall(r"^```yaml\n(scrape_configs:.+?)^```", page, re.MULTILINE | re.DOTALL)
+
+    def asked(jobs):
+        return {
+            job["job_name"]: (job.get("metrics_path"), job.get("params"))
+            for job in jobs
+            if job["job_name"] not in {"prometheus", "alertmanager"}
+        }
+
+    assert asked(yaml.safe_load(example)["scrape_configs"]) == asked(PROMETHEUS["scrape_configs"])
+
+
 def test_every_alert_of_prometheus_alone_leads_to_its_heading():
     rules = yaml.safe_load((INFRA / "prometheus/targets.yml").read_text())["groups"][0]["rules"]
     headings = re.findall(r"^### (.+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
