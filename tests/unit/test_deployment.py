@@ -295,6 +295,11 @@ def test_the_script_takes_the_settings_of_the_command_and_none_from_where_root_i
     assert run("worker", "--help") == "/ debug UTC worker --help\n"
     assert run("status") == "/ info UTC status\n"
     assert run("worker", IFOOD_TIMEZONE="it's $mine;") == "/ debug it's $mine; worker\n"
+    assert run("status", IFOOD_TIMEZONE="a\n b'\n") == "/ info a\n b'\n status\n"
+    # Neither the second line of a value nor what stands there is a setting, or a command.
+    assert run("status", OTHER="\nexport IFOOD_TIMEZONE=$(id)\nIFOOD_TIMEZONE=") == (
+        "/ info UTC status\n"
+    )
 
 
 def test_the_example_of_the_settings_is_read_alike_by_systemd_and_by_the_shell():
