@@ -15,7 +15,7 @@ from processes import windows_far_away
 from sqlalchemy import Engine, text
 from webhook import Webhook, webhook
 
-from ifood_actors.alerts import RULES, Notifier, Watch, memory
+from ifood_actors.alerts import RULES, Notifier, Watch, look, memory
 from ifood_actors.alerts.rules import Finding
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, database_now, transaction
@@ -84,6 +84,11 @@ def world(engine, broker_url) -> Iterator[World]:
     broker.declare_all()
     yield World(engine, broker, broker_url, make_app(engine))
     broker.close()
+
+
+@pytest.fixture
+def app_alone(engine) -> World:
+    return World(engine, None, "", make_app(engine))  # type: ignore[arg-type] # asks no broker
 
 
 @pytest.fixture
@@ -173,12 +178,13 @@ def authorization(world: World, **columns: str) -> None:
     )
 
 
-def throttled(world: World) -> None:
+def throttled(world: World, *, reason: str = "429 Too many requests") -> None:
     world.sql(
         "INSERT INTO ifood_job_events"
         " (job_id, event_no, at, act, to_status, attempt, actor, reason)"
-        " SELECT gen_random_uuid(), 1, now(), 'snooze', 'pending', 1, 'w', '429 Too many requests'"
-        " FROM generate_series(1, 30)"
+        " SELECT gen_random_uuid(), 1, now(), 'snooze', 'pending', 1, 'w', :reason"
+        " FROM generate_series(1, 30)",
+        reason=reason,
     )
 
 
@@ -330,6 +336,26 @@ def test_a_queue_without_a_worker_is_told_once_and_its_end_too(world, settings, 
     assert all(f"NoWorker {queue}: 0 workers" in message for queue in WORK)
 
 
+def numbers(world: World, name: str) -> dict[str, str]:
+    """Give what a rule finds now: of each subject its number, as people read it."""
+    settings = Settings.model_validate({})
+    with transaction(world.engine) as tx:
+        rules = [rule for rule in RULES if rule.name == name]
+        return {
+            found.subject: found.number for found in look(tx, None, settings, rules=rules).findings
+        }
+
+
+@pytest.mark.parametrize(
+    ("reason", "found"),
+    [("429 Too many requests", {"all": "100%"}), ("429", {"all": "100%"}), ("4290 orders", {})],
+)
+def test_a_429_counts_with_a_body_and_without(app_alone, reason, found):
+    throttled(app_alone, reason=reason)
+
+    assert numbers(app_alone, "Throttled") == found
+
+
 # --- waiting, flapping, failing ---------------------------------------------------------------
 
 
@@ -347,11 +373,6 @@ def watch(engine, settings, hook) -> Callable[..., Watch]:
         )
 
     return watch
-
-
-@pytest.fixture
-def app_alone(engine) -> World:
-    return World(engine, None, "", make_app(engine))  # type: ignore[arg-type] # asks no broker
 
 
 def pass_by(world: World, minutes: int) -> None:

@@ -77,10 +77,10 @@ SQL: Final = {
         WHERE held.needs_authorization_since IS NOT NULL OR held.refused_at >= app.updated_at
         ORDER BY value DESC LIMIT 100
     """,
-    # Of fewer than 20 requests, one 429 would already be a share.
+    # Of fewer than 20 requests, one 429 would already be a share. One without a body has no text.
     "Throttled": f"""
         SELECT '{ALL}' AS subject, throttled / (throttled + answered)::float8 AS value FROM (
-          SELECT count(*) FILTER (WHERE act = 'snooze' AND reason LIKE '429 %') AS throttled,
+          SELECT count(*) FILTER (WHERE act = 'snooze' AND reason ~ '^429( |$)') AS throttled,
             coalesce(sum((detail ->> 'requests')::int) FILTER (WHERE act = 'succeed'), 0)
               AS answered
           FROM ifood_job_events WHERE at > now() - INTERVAL '15 minutes') AS requests
