@@ -356,6 +356,27 @@ def test_a_429_counts_with_a_body_and_without(app_alone, reason, found):
     assert numbers(app_alone, "Throttled") == found
 
 
+@pytest.mark.parametrize(
+    ("behind", "of_a_day", "found"),
+    [
+        (21, 0, {"sales": "100%"}),
+        (21, 5, {"sales": "100%"}),
+        (21, 84, {"sales": "25%"}),
+        (21, 210, {}),
+        (20, 0, {}),
+    ],
+)
+def test_what_is_behind_is_never_more_than_all(app_alone, behind, of_a_day, found):
+    jobs(app_alone, count=behind, status="pending", created_at="now() - INTERVAL '2 days'")
+    if of_a_day:
+        ids = [job.id for job in make_jobs(app_alone.engine, of_a_day)]
+        app_alone.sql(
+            "UPDATE ifood_jobs SET status = 'success', wake_at = NULL WHERE id = ANY(:ids)", ids=ids
+        )
+
+    assert numbers(app_alone, "RunBehind") == found
+
+
 # --- waiting, flapping, failing ---------------------------------------------------------------
 
 

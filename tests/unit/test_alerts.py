@@ -71,9 +71,21 @@ def test_limits_are_those_of_the_settings():
 def test_a_finding_tells_number_limit_and_where_to_read_on():
     [found] = evaluate(named("FailureRate"), [Reading("sales", 6 / 9, FACTS)], Settings())
 
-    assert found.text == "66.7% of the jobs of the last 24 hours have failed: 6 of 9"
-    assert (found.number, found.limit) == ("66.7%", "5%")
+    assert found.text == "66.67% of the jobs of the last 24 hours have failed: 6 of 9"
+    assert (found.number, found.limit) == ("66.67%", "5%")
     assert found.manual == "docs/operations.md#high-failure-rate"
+
+
+@pytest.mark.parametrize(
+    ("share", "read"),
+    [(0.05, "5%"), (0.1004, "10.04%"), (2 / 3, "66.67%"), (0.9996, "99.96%"), (1, "100%")],
+)
+def test_a_share_is_read_without_rounding_it_to_its_limit(share, read):
+    [found] = evaluate(
+        named("FailureRate"), [Reading("sales", share, FACTS)], Settings(alert_failure_rate="1%")
+    )
+
+    assert found.number == read
 
 
 @by_name

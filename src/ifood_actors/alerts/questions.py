@@ -37,9 +37,10 @@ SQL: Final = {
           count(*) FILTER (WHERE status = 'failed')::float8 / count(*) AS value
         {_OF_A_DAY} GROUP BY job_type
     """,
-    # Of 20 jobs or fewer, the ones that run or wait for another attempt are already a share.
+    # Of 20 jobs or fewer, the ones that run or wait for another attempt are already a share. Those
+    # behind may be of the days before, and more than were planned in this one, which may be none.
     "RunBehind": f"""
-        SELECT job_type AS subject, behind, behind::float8 / greatest(jobs, 1) AS value FROM (
+        SELECT job_type AS subject, behind, behind::float8 / greatest(jobs, behind) AS value FROM (
           SELECT job_type, count(*) AS behind FROM ifood_jobs
           WHERE job_type = ANY(:kinds) AND status IN ('pending', 'running')
             AND scheduled_for <= now()

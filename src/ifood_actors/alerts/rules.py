@@ -101,7 +101,7 @@ def _shown(value: float, unit: Unit) -> str:
         case "seconds":
             return format_duration(timedelta(seconds=max(value, 0)))
         case "share":
-            return f"{100 * value:.3g}%"
+            return f"{round(100 * value, 2):g}%"
         case "bytes":
             return f"{value / 2**30:,.1f} GiB"
 
