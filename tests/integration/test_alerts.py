@@ -500,6 +500,35 @@ def test_a_scheduler_that_dies_while_it_delivers_leaves_the_notice_to_the_others
     assert hook.about("iFood is away") == ["start"]
 
 
+def after_each_delivery(watch: Watch, then: Callable[[], None]) -> None:
+    """Let this happen once a notice is out and before the watch has noted it."""
+    deliver = watch._notifier.deliver
+
+    def delivered(*args, **options):
+        failed = deliver(*args, **options)
+        then()
+        return failed
+
+    watch._notifier.deliver = delivered  # type: ignore[method-assign] # the one behind delivers
+
+
+def test_what_ends_while_its_start_is_delivered_is_told_to_have_ended(app_alone, watch, hook):
+    slow, other = watch(), watch()
+
+    def over() -> None:
+        limits(app_alone, 0)
+        other.run()
+
+    limits(app_alone, 10)
+    after_each_delivery(slow, over)
+    slow.run()
+    for _ in range(2):
+        other.run()
+        slow.run()
+
+    assert hook.about("iFood is away") == ["start", "end"]
+
+
 def test_whoever_sees_waits_for_whoever_tells_and_never_both_for_each_other(engine):
     [rule] = [rule for rule in RULES if rule.name == "NoWorker"]
     seen = [Finding(rule.name, subject, "", "0", "1", "") for subject in ("a", "b")]

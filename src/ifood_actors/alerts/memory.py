@@ -35,12 +35,13 @@ _SEE = text("""
     WHERE alert.resolved_at IS NULL OR alert.resolved_at < excluded.last_seen
 """)
 _TOLD = "coalesce(notified_at >= firing_since, false)"
-# One that nobody was told of has nothing to wait for.
+_FREE = "coalesce(locked_until < clock_timestamp(), true)"
+# One that nobody was told of has nothing to wait for, unless somebody is just being told.
 _END = text(f"""
     UPDATE ifood_alerts AS alert SET resolved_at = :at
     FROM unnest(CAST(:names AS text[]), CAST(:calms AS interval[])) AS rule(name, calm)
     WHERE alert.name = rule.name AND resolved_at IS NULL AND last_seen < :at
-      AND (NOT {_TOLD} OR last_seen < :at - calm)
+      AND CASE WHEN {_TOLD} THEN last_seen < :at - calm ELSE {_FREE} END
     RETURNING alert.name, subject, {_TOLD} AS told
 """)
 _TAKE = text(f"""
@@ -50,7 +51,7 @@ _TAKE = text(f"""
       FROM ifood_alerts AS alert
       JOIN unnest(CAST(:names AS text[]), CAST(:waits AS interval[])) AS rule(name, wait)
         ON alert.name = rule.name
-      WHERE (locked_until IS NULL OR locked_until < clock_timestamp())
+      WHERE {_FREE}
         AND coalesce(resolved_at, last_seen) > clock_timestamp() - :give_up AND (
           resolved_at IS NULL AND NOT {_TOLD} AND last_seen - firing_since >= wait
           OR resolved_at IS NOT NULL AND {_TOLD} AND notified_at < resolved_at
