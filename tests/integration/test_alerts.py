@@ -1,6 +1,6 @@
 """Every alert fires and resolves, through Apprise to a real webhook, once, from two schedulers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -382,15 +382,21 @@ def test_what_is_behind_is_never_more_than_all(app_alone, behind, of_a_day, foun
 
 @pytest.fixture
 def watch(engine, settings, hook) -> Callable[..., Watch]:
-    def watch(*, wait: int = 0, calm: int = 0, urls: list[str] | None = None) -> Watch:
-        rule = next(rule for rule in RULES if rule.name == "BreakerOpen")
-        rule = replace(rule, wait=timedelta(minutes=wait), calm=timedelta(minutes=calm))
+    def watch(
+        *,
+        wait: int = 0,
+        calm: int = 0,
+        urls: list[str] | None = None,
+        names: Collection[str] = ("BreakerOpen",),
+    ) -> Watch:
+        waits, calms = timedelta(minutes=wait), timedelta(minutes=calm)
+        rules = [replace(r, wait=waits, calm=calms) for r in RULES if r.name in names]
         notifier = Notifier([hook.url] if urls is None else urls)
         return Watch(
             engine,
             settings.model_copy(update={"broker_url": None}),
             notifier=notifier,
-            rules=[rule],
+            rules=rules,
         )
 
     return watch
@@ -529,6 +535,22 @@ def test_what_ends_while_its_start_is_delivered_is_told_to_have_ended(app_alone,
     assert hook.about("iFood is away") == ["start", "end"]
 
 
+def test_a_slow_delivery_takes_no_time_from_that_of_the_next_rule(app_alone, watch, hook):
+    names = ("BreakerOpen", "AuthorizationRefused")
+    slow, other = watch(names=names), watch(names=names)
+
+    def late() -> None:
+        app_alone.sql("UPDATE ifood_alerts SET locked_until = locked_until - INTERVAL '90 s'")
+        other.run()
+
+    limits(app_alone, 10)
+    authorization(app_alone, needs_authorization_since="now()")
+    after_each_delivery(slow, late)
+    slow.run()
+
+    assert [hook.about(HEADINGS[name]) for name in names] == [["start"]] * 2
+
+
 def test_whoever_sees_waits_for_whoever_tells_and_never_both_for_each_other(engine):
     [rule] = [rule for rule in RULES if rule.name == "NoWorker"]
     seen = [Finding(rule.name, subject, "", "0", "1", "") for subject in ("a", "b")]
@@ -539,7 +561,7 @@ def test_whoever_sees_waits_for_whoever_tells_and_never_both_for_each_other(engi
 
     see()
     with transaction(engine) as tx:
-        first, second = sorted(memory.take(tx, [replace(rule, wait=timedelta(0))]), key=str)
+        first, second = sorted(memory.take(tx, replace(rule, wait=timedelta(0))), key=str)
     with ThreadPoolExecutor() as threads:
         with transaction(engine) as tx:
             memory.tell(tx, [second], owed_to=[], told=True)

@@ -2,7 +2,7 @@
 What fires, since when, and who was told: the table `ifood_alerts`, the same for all schedulers.
 
 Several schedulers write it without harm, one after the other: each looks for itself, and all that
-is owed belongs to the one that takes it first, so that it becomes one message a rule.
+a rule owes belongs to the one that takes it first, so that it becomes one message.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -46,17 +46,15 @@ _END = text(f"""
 """)
 _TAKE = text(f"""
     WITH owed AS (
-      SELECT alert.name, subject, owed_to <> '{{}}' AND CASE WHEN resolved_at IS NULL THEN {_TOLD}
+      SELECT name, subject, owed_to <> '{{}}' AND CASE WHEN resolved_at IS NULL THEN {_TOLD}
           ELSE notified_at >= resolved_at END AS again
-      FROM ifood_alerts AS alert
-      JOIN unnest(CAST(:names AS text[]), CAST(:waits AS interval[])) AS rule(name, wait)
-        ON alert.name = rule.name
-      WHERE {_FREE}
+      FROM ifood_alerts
+      WHERE name = :name AND {_FREE}
         AND coalesce(resolved_at, last_seen) > clock_timestamp() - :give_up AND (
-          resolved_at IS NULL AND NOT {_TOLD} AND last_seen - firing_since >= wait
+          resolved_at IS NULL AND NOT {_TOLD} AND last_seen - firing_since >= :wait
           OR resolved_at IS NOT NULL AND {_TOLD} AND notified_at < resolved_at
           OR owed_to <> '{{}}' AND notified_at > clock_timestamp() - :give_up)
-      ORDER BY alert.name, subject)
+      ORDER BY subject)
     UPDATE ifood_alerts AS alert SET locked_until = clock_timestamp() + :lock
     FROM owed WHERE alert.name = owed.name AND alert.subject = owed.subject
     RETURNING alert.name, alert.subject, firing_since, resolved_at, details,
@@ -119,11 +117,11 @@ def see(
     return [Ended(**row) for row in tx.execute(_END, {**calms, "at": at}).mappings()]
 
 
-def take(tx: Connection, rules: Sequence[Rule]) -> list[Notice]:
+def take(tx: Connection, rule: Rule) -> list[Notice]:
     """Take the notices that are owed and that no other scheduler delivers; for two minutes."""
     tx.execute(_IN_TURN)
-    waits = {"names": [r.name for r in rules], "waits": [r.wait for r in rules]}
-    rows = tx.execute(_TAKE, {**waits, "lock": LOCK, "give_up": GIVE_UP_AFTER}).mappings()
+    values = {"name": rule.name, "wait": rule.wait, "lock": LOCK, "give_up": GIVE_UP_AFTER}
+    rows = tx.execute(_TAKE, values).mappings()
     return [_notice(dict(row)) for row in rows]
 
 

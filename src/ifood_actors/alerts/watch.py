@@ -93,12 +93,16 @@ class Watch:
             return None
 
     def _tell(self) -> None:
-        """Deliver with no transaction open; one message for all that a rule has to say."""
-        with transaction(self._engine) as tx:
-            owed = memory.take(tx, self._rules)
-        rules = {rule.name: rule for rule in self._rules}
-        for (name, _, _), group in groupby(sorted(owed, key=_together), key=_together):
-            self._deliver(rules[name], list(group))
+        """
+        Deliver with no transaction open; one message for all that a rule has to say.
+
+        Rule by rule, so that a slow delivery takes no time from the lock of the next.
+        """
+        for rule in self._rules:
+            with transaction(self._engine) as tx:
+                owed = memory.take(tx, rule)
+            for _, group in groupby(sorted(owed, key=_together), key=_together):
+                self._deliver(rule, list(group))
 
     def _deliver(self, rule: Rule, notices: list[Notice]) -> None:
         resolved = notices[0].resolved_at is not None
@@ -119,8 +123,8 @@ class Watch:
             memory.tell(tx, notices, owed_to=failed, told=told)
 
 
-def _together(notice: Notice) -> tuple[str, bool, tuple[str, ...]]:
-    return notice.name, notice.resolved_at is not None, notice.owed_to or ()
+def _together(notice: Notice) -> tuple[bool, tuple[str, ...]]:
+    return notice.resolved_at is not None, notice.owed_to or ()
 
 
 def _log(notice: Notice) -> None:
