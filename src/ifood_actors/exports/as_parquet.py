@@ -9,7 +9,8 @@ from sqlalchemy import Column, Connection, Date, DateTime, Integer, Numeric, Uui
 from ifood_actors.exports.selection import Selection
 
 _ROWS = 10_000  # a row group, which is in memory as a whole
-# Of a column that keeps all decimals that iFood sends, such as a percentage.
+# Of a column that keeps all decimals that iFood sends, such as a percentage: Parquet wants to know
+# how many beforehand, so longer ones are rounded.
 _PRECISION, _SCALE = 38, 18
 
 
@@ -17,7 +18,8 @@ def write_parquet(connection: Connection, selection: Selection, out: BinaryIO) -
     """
     Write the selected records; returns how many.
 
-    Money is decimal128(14, 2), instants are UTC in microseconds, texts are as they are.
+    Money is decimal128(14, 2), a percentage is rounded to 18 decimals, instants are UTC in
+    microseconds, texts are as they are.
     """
     schema = pa.schema([pa.field(c.name, _type(c), c.nullable) for c in selection.columns])
     written = 0
@@ -47,4 +49,10 @@ def _type(column: Column[Any]) -> pa.DataType:
 
 
 def _expression(column: Column[Any]) -> str:
-    return f"{column.name}::text" if isinstance(column.type, Uuid) else column.name
+    match column.type:
+        case Uuid():
+            return f"{column.name}::text"
+        case Numeric(scale=None):
+            return f"round({column.name}, {_SCALE})"
+        case _:
+            return column.name
