@@ -105,6 +105,24 @@ def test_a_window_over_midnight_is_as_long_as_it_says():
     assert run(week, "sales", 0).load.supply.window == 3.5 * HOUR
 
 
+def test_a_window_over_midnight_meets_the_runs_of_the_next_day_on_sundays_too():
+    fleet = replace(A_THOUSAND, accounts=11_000)
+    over_midnight = {"sales_window": "daily 23:00-03:00", "sales_deep_days": 0}
+    monday, sunday = (
+        forecast(settings(settlements_window=window, **over_midnight), fleet)
+        for window in ("tue 00:00-04:00", "mon 00:00-04:00")
+    )
+
+    alike = run(monday, "sales", 0), run(sunday, "sales", 6)
+    assert [one.weekdays for one in alike] == [MONDAY, SUNDAY]
+    for one in alike:
+        assert one.beside == ("settlements_weekly",)
+        assert one.fits_alone
+        assert not one.verdict.fits
+    assert alike[1].uses == alike[0].uses
+    assert sunday.use == monday.use
+
+
 def test_a_fleet_of_nobody_is_no_trouble():
     week = forecast(settings(), replace(A_THOUSAND, accounts=0))
 

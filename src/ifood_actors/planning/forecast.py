@@ -97,12 +97,17 @@ class Week:
 
 def forecast(settings: Settings, fleet: Fleet) -> Week:
     """
-    Judge every run of a week after a week that was the same.
+    Judge every run of a week between two weeks that are the same.
 
     Clock times only: a day has 24 hours.
     """
     this_week = [load for weekday in range(7) for load in _loads(settings, fleet, weekday)]
-    loads = [*(replace(load, start=load.start - WEEK) for load in this_week), *this_week]
+    # Of the week before for what it left behind, of the one after for a window over midnight.
+    loads = [
+        replace(load, start=load.start + shift)
+        for shift in (-WEEK, timedelta(), WEEK)
+        for load in this_week
+    ]
     verdicts = {load: estimate_among(load, loads) for load in loads}
     use = sum((load.spans[Resource.RATE_LIMIT] for load in this_week), timedelta()) / WEEK
 
