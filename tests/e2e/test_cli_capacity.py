@@ -96,6 +96,18 @@ def test_with_a_database_it_measures_what_jobs_have_cost(command, engine, databa
     assert (shown.code, shown.err) == (0, "")
 
 
+@pytest.mark.services
+def test_with_a_database_without_active_accounts_it_tells_that_it_assumes_some(
+    command, database_url
+):
+    assumed = command("capacity", "--json", IFOOD_DATABASE_URL=database_url)
+    asked = command("capacity", "--accounts", "50", "--json", IFOOD_DATABASE_URL=database_url)
+
+    assert (assumed.code, assumed.document["accounts"]) == (0, 1_000)
+    assert assumed.err == "no account is active: 1,000 are assumed\n"
+    assert (asked.document["accounts"], asked.err) == (50, "")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -70,8 +70,11 @@ def _fleet(
     from ifood_actors.ledger.workload import workloads
 
     with open_database(settings) as engine, transaction(engine) as tx:
+        known = accounts or count_active(tx)
+        if not known:
+            note(f"no account is active: {_ASSUMED_ACCOUNTS:,} are assumed")
         return Fleet(
-            accounts=accounts or count_active(tx),
+            accounts=known or _ASSUMED_ACCOUNTS,
             hosts=hosts,
             latency=latency,
             busiest_share=busiest_share(tx),
