@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ifood_actors.accounts import (
     import_sheet,
     list_accounts,
     set_active,
+    write_sheet,
 )
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
@@ -153,6 +155,22 @@ def test_discovered_stores_are_added_and_known_ones_keep_what_an_operator_gave(e
         AccountRow("Mine", "m", "America/Sao_Paulo", 0, active=False, app="south"),
         AccountRow("New One", "n", "America/Sao_Paulo", 0, active=True, app="south"),
     ]
+
+
+def test_discovered_stores_are_exported_so_that_they_import_again_unchanged(engine):
+    make_app(engine, "north")
+    names = ("x" * 199 + " y", "\u00a0Bar\u00a0do Zé ", "=1+1", "\u200b")
+    with transaction(engine) as tx:
+        add_discovered(
+            tx, [(f"m{n}", name) for n, name in enumerate(names)], app="north", active=True
+        )
+    exported = StringIO()
+    write_sheet((row.entry() for row in listed(engine)), exported)
+
+    again = imported(engine, exported.getvalue())
+
+    assert (again.inserted, again.updated, again.unchanged) == (0, 0, len(names))
+    assert [row.name for row in listed(engine)] == sorted(["=1+1", "Bar do Zé", "m3", "x" * 199])
 
 
 def test_a_list_has_its_filters(engine):

@@ -2,10 +2,11 @@ import csv
 from io import StringIO
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ifood_actors.accounts import BadSheet, Entry, read_sheet, write_sheet
+from ifood_actors.accounts.sheet import fitting_name
 
 ID = "0b9a3c5e-6f0e-4a4e-9f8e-3f1d2c3b4a59"
 APPS = ("north", "south")
@@ -46,6 +47,13 @@ def test_a_cell_may_hold_the_delimiter_and_quotes():
     [entry] = read('name;ifood_merchant_id\n"Bar ""O Gordo""; Marmitas, e mais";m\n')
 
     assert entry.name == 'Bar "O Gordo"; Marmitas, e mais'
+
+
+def test_what_was_copied_from_a_page_is_read_with_plain_spaces():
+    [entry] = read("name,ifood_merchant_id\n\u00a0Pizzaria\u00a0do Zé\u00a0,m\u00a0\n")
+
+    assert entry == Entry("Pizzaria do Zé", "m")
+    assert "found an empty cell" in problems_of("name,ifood_merchant_id\n\u00a0,m\n")[0]
 
 
 def test_a_column_that_is_absent_says_nothing_and_an_empty_cell_means_the_default():
@@ -156,3 +164,15 @@ def test_an_export_imports_again_unchanged(name, merchant_id, priority, active, 
 
     [again] = read(out.getvalue())
     assert again == entry
+
+
+@given(st.text(min_size=1, max_size=300))
+@example("x" * 199 + " y")
+@example(f"\u00a0{'=' * 250}\n")
+def test_a_name_that_was_made_fitting_imports_again_unchanged(text):
+    entry = Entry(fitting_name(text) or "m", "m", "America/Sao_Paulo", 0, active=True)
+    out = StringIO()
+    write_sheet([entry], out)
+
+    assert read(out.getvalue()) == [entry]
+    assert fitting_name(entry.name) == entry.name

@@ -7,7 +7,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, TextClause, text
 
-from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, read_sheet
+from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, fitting_name, read_sheet
 from ifood_actors.errors import UsageError
 
 _BATCH = 10_000  # accounts a statement
@@ -110,9 +110,10 @@ def add_discovered(
     Insert the stores (id, name) that an application may read.
 
     Those that are known keep their name and whether they are active: an operator gave them both.
+    A new one's name is changed as far as a sheet could not hold it.
     """
     entries = [
-        Entry(name=_one_line(name) or id_, merchant_id=id_, active=active, app=app)
+        Entry(name=fitting_name(name) or id_, merchant_id=id_, active=active, app=app)
         for id_, name in stores
     ]
     return _upsert(connection, entries, updates={"app"})
@@ -245,8 +246,3 @@ def _require_all(names: Sequence[str], found: Iterable[tuple[str, str]]) -> None
 
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
-
-
-def _one_line(name: str) -> str:
-    printable = "".join(char if char.isprintable() else " " for char in name)
-    return " ".join(printable.split())

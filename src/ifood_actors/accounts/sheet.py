@@ -88,6 +88,12 @@ def read_sheet(content: bytes, *, apps: Collection[str]) -> Sheet:
     return Sheet(frozenset(columns), reader.entries)
 
 
+def fitting_name(text: str) -> str:
+    """Give a name that a sheet can hold: printable, on one line, not too long; perhaps empty."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[: _LONGEST["name"]].rstrip()
+
+
 def write_sheet(entries: Iterable[Entry], out: TextIO) -> None:
     """Write accounts with all columns, separated by commas, safe for a spreadsheet."""
     writer = csv.writer(out, lineterminator="\n")
@@ -212,6 +218,7 @@ def _merchant_id(text: str) -> str:
 
 
 def _plain(text: str, *, column: str) -> str:
+    text = text.replace("\N{NO-BREAK SPACE}", " ").strip(" ")  # what is copied from a page has them
     if not text:
         raise ValueError("expected a value, found an empty cell")
     if not text.isprintable():
