@@ -171,6 +171,26 @@ def test_an_authorization_that_needs_its_owner_says_so(command, ifood, stores, e
     assert "1 need their owner" in found["authorizations"]["detail"]
 
 
+def test_accounts_that_moved_to_another_application_need_its_authorization(command, ifood, stores):
+    other = ("apps", "add", "other", "--client-id", "other", "--kind", "distributed")
+    assert command(*other, stdin="other-secret\n").code == 0
+    authorize(command, ifood, stores, "--label", "Maria")
+    command("accounts", "discover", "--app", "bookshop")
+    moved = command.folder / "moved.csv"
+    moved.write_text(f"name,ifood_merchant_id,app\nLuigi,{stores[0]},other\n")
+
+    before = command("doctor", "--json")
+    command("accounts", "import", "moved.csv")
+    after = command("doctor", "--json")
+
+    told = [
+        next(finding for finding in answer.document if finding["check"] == "authorizations")
+        for answer in (before, after)
+    ]
+    assert [finding["verdict"] for finding in told] == ["ok", "warning"]
+    assert told[1]["detail"].endswith("; 1 without one")
+
+
 def test_a_wrong_code_stores_nothing(command, ifood, stores):
     done = authorize(command, ifood, stores, code="wrong-code")
 

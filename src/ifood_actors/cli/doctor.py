@@ -202,8 +202,13 @@ def _authorizations(connection: "Connection") -> Iterator[Finding]:
             SELECT count(held.id) AS held,
               count(*) FILTER (WHERE needs_authorization_since IS NOT NULL) AS needing,
               count(*) FILTER (WHERE refresh_expires_at < now() + :expiring) AS ageing,
-              (SELECT count(*) FROM accounts JOIN ifood_apps AS app ON app.id = app_id
-                WHERE active AND app.kind = 'distributed' AND authorization_id IS NULL) AS unlinked
+              -- An import that moves an account leaves it linked with its former application's.
+              (SELECT count(*) FROM accounts AS account
+                JOIN ifood_apps AS app ON app.id = account.app_id
+                WHERE account.active AND app.kind = 'distributed' AND NOT EXISTS (
+                  SELECT FROM ifood_authorizations AS own
+                  WHERE own.id = account.authorization_id AND own.app_id = account.app_id)
+              ) AS unlinked
             FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
             WHERE app.kind = 'distributed'
         """),
