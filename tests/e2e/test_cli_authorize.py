@@ -189,6 +189,8 @@ def test_accounts_that_moved_to_another_application_need_its_authorization(comma
     ]
     assert [finding["verdict"] for finding in told] == ["ok", "warning"]
     assert told[1]["detail"].endswith("; 1 without one")
+    [maria] = command("apps", "tokens", "bookshop", "--json").document["authorizations"]
+    assert maria["accounts"] == 2
 
 
 def test_a_wrong_code_stores_nothing(command, ifood, stores):

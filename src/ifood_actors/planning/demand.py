@@ -27,6 +27,8 @@ ASSUMED_LIFETIME = timedelta(hours=3)
 
 _CENTRAL = f"app.kind = '{AppKind.CENTRALIZED}' AND held.name = '{ALL_STORES}'"
 _DISTRIBUTED = f"app.kind = '{AppKind.DISTRIBUTED}'"
+# Of an `account` of the application: it is read by this authorization.
+_IS_READ = f"({_CENTRAL} OR {_DISTRIBUTED} AND held.id = account.authorization_id)"
 _HELD = text(f"""
     SELECT held.id, held.app_id, app.name AS app, held.name AS label, held.renewed_at,
       held.expires_at, held.refresh_expires_at, held.needs_authorization_since,
@@ -36,8 +38,8 @@ _HELD = text(f"""
       CASE WHEN held.refused_at >= app.updated_at THEN held.refused_reason END AS refused_reason,
       coalesce(held.refused_at >= app.updated_at
         AND held.refused_at > clock_timestamp() - :pause, false) AS pausing,
-      CASE WHEN {_DISTRIBUTED} THEN (SELECT count(*) FROM accounts WHERE authorization_id = held.id)
-        ELSE (SELECT count(*) FROM accounts WHERE app_id = app.id) END AS accounts,
+      (SELECT count(*) FROM accounts AS account
+        WHERE account.app_id = app.id AND {_IS_READ}) AS accounts,
       ({_DISTRIBUTED} AND held.refresh_token_encrypted IS NULL) AS spent
     FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
     WHERE CAST(:app AS text) IS NULL OR app.name = :app
@@ -47,7 +49,7 @@ _READERS = text(f"""
     SELECT account.id AS account_id, held.id AS authorization_id
     FROM accounts AS account JOIN ifood_apps AS app ON app.id = account.app_id
     JOIN ifood_authorizations AS held ON held.app_id = app.id
-      AND ({_CENTRAL} OR {_DISTRIBUTED} AND held.id = account.authorization_id)
+      AND {_IS_READ}
     WHERE account.active
 """)
 _PENDING = text("""
