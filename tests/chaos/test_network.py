@@ -38,6 +38,7 @@ def test_every_leg_is_half_open(chaos, recovery):
     recovery.until(lambda: _work(chaos, first, second, since=lost + QUIET), figure=NOTICED)
     other_scheduler.kill()
     chaos.finish()
+    recovery.begin()
     chaos.plan()
     recovery.until(chaos.idle, figure=NOTICED)
 
