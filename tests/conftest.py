@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 
 import psycopg
 import pytest
+from chaos.recovery import RECOVERY
 from hypothesis import settings
 from sqlalchemy import Engine, make_url
 
@@ -50,6 +51,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = {item for item in items if part not in (None, _part(item))}
     config.hook.pytest_deselected(items=list(others))
     items[:] = [item for item in items if item not in others]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+    ]
+    lines = [
+        str(line) for report in reports for name, line in report.user_properties if name == RECOVERY
+    ]
+    if lines:
+        terminalreporter.section("recovery times")
+        for line in sorted(lines):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,12 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
-from chaos.recovery import Recovery
+from chaos.recovery import RECOVERY, Recovery
 from chaos.servers import database
 from chaos.world import World, world
 
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
-
-_RECOVERY = "recovery"
 
 
 @pytest.fixture(scope="session")
@@ -58,23 +56,4 @@ def recovery(
     request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> Recovery:
     name = request.node.name.removeprefix("test_")
-    return Recovery(name, lambda line: record_property(_RECOVERY, line))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = [
-        report
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if isinstance(report, pytest.TestReport) and report.when == "call"
-    ]
-    lines = [
-        str(line)
-        for report in reports
-        for name, line in report.user_properties
-        if name == _RECOVERY
-    ]
-    if lines:
-        terminalreporter.section("recovery times")
-        for line in sorted(lines):
-            terminalreporter.write_line(line)
+    return Recovery(name, lambda line: record_property(RECOVERY, line))

@@ -5,6 +5,8 @@ from time import monotonic
 
 from eventually import eventually
 
+RECOVERY = "recovery"  # the property of a test's report
+
 
 class Recovery:
     """One scenario's stopwatch; it runs from the start of the test, or from `begin`."""
