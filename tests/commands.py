@@ -14,7 +14,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 NOWHERE_DATABASE = "postgresql://somebody:hunter2@127.0.0.1:1/nowhere"
 NOWHERE_BROKER = "amqp://somebody:hunter2@127.0.0.1:1/"
 
-_PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 180
 
 # Many commands in one process: what a command imports takes longer than what it does.
 _ONE_PROCESS = """
@@ -97,6 +97,6 @@ class CommandLine:
             capture_output=True,
             check=False,
             encoding="utf-8",
-            timeout=_PATIENCE_SECONDS,
+            timeout=PATIENCE_SECONDS,
         )
         return Outcome(ran.returncode, ran.stdout, ran.stderr)

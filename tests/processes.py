@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,13 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from commands import PATIENCE_SECONDS, PROGRAM
 from fleet import KEY
 
 from ifood_actors.config import WEEKDAYS
 from ifood_actors.simulator import Simulator
-
-PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
-PATIENCE = 180.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Installation:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == code, f"{arguments}: {done.stdout}{done.stderr}"
@@ -82,7 +79,7 @@ class Running:
     def kill(self) -> None:
         """Kill the process and all of its children at once, as a power cut would."""
         self._signal(signal.SIGKILL)
-        self.process.wait(PATIENCE)
+        self.process.wait(PATIENCE_SECONDS)
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -108,7 +105,7 @@ class Running:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
