@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eventually import PATIENCE_SECONDS
+
 PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 NOWHERE_DATABASE = "postgresql://somebody:hunter2@127.0.0.1:1/nowhere"
 NOWHERE_BROKER = "amqp://somebody:hunter2@127.0.0.1:1/"
-
-PATIENCE_SECONDS = 180
 
 # Many commands in one process: what a command imports takes longer than what it does.
 _ONE_PROCESS = """

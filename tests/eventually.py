@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE_SECONDS = 120  # longer than anything takes on a busy machine: no figure to judge by
 
 
-def eventually(condition: Callable[[], T], *, within: float = 10.0) -> T:
+def eventually(condition: Callable[[], T], *, within: float = PATIENCE_SECONDS) -> T:
     """Return the first true answer of `condition`; AssertionError after `within` seconds."""
     pause = threading.Event()
     deadline = time.monotonic() + within

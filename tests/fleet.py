@@ -39,10 +39,10 @@ class Fleet:
         opening = Opening(kind, day, now, now + timedelta(seconds=1))
         planner.plan(self.engine, planner.request(opening, self.settings), actor="test")
 
-    def run(self, kind: str, *, day: date = MONDAY, within: float = 60) -> list[dict[str, Any]]:
+    def run(self, kind: str, *, day: date = MONDAY) -> list[dict[str, Any]]:
         """Plan a run, wait until all its jobs have ended, and give them."""
         self.plan(kind, day=day)
-        eventually(self.idle, within=within)
+        eventually(self.idle)
         return self.rows(
             "SELECT * FROM ifood_jobs WHERE job_type = :kind AND job_day = :day",
             kind=kind,

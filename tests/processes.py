@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from commands import PATIENCE_SECONDS, PROGRAM
+from commands import PROGRAM
+from eventually import PATIENCE_SECONDS
 from fleet import KEY
 
 from ifood_actors.config import WEEKDAYS

@@ -81,7 +81,7 @@ class Host:
     def wait_until_ready(self) -> None:
         """Wait for a sign of life since the last start."""
         said = f'"{self.role}.started"'
-        eventually(lambda: said in self.logs()[self._said :], within=60)
+        eventually(lambda: said in self.logs()[self._said :])
 
     def logs(self) -> str:
         return self.installed.logs()

@@ -26,7 +26,7 @@ QUEUE = "ifood.sales"
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_rabbitmq_goes_down_with_messages_in_its_ladder(chaos, recovery, how):
     chaos.plan(over=timedelta(seconds=9))
-    eventually(lambda: _dispatched(chaos) == STORES, within=20)
+    eventually(lambda: _dispatched(chaos) == STORES)
     (chaos.rabbit.kill if how == "killed" else chaos.rabbit.stop)()
 
     chaos.rabbit.start()
@@ -52,7 +52,7 @@ def test_all_connections_are_closed_every_second(chaos, recovery):
 def test_all_queues_are_purged(chaos, recovery):
     with patched(chaos.of("scheduler"), "short_grace"):
         chaos.plan(over=timedelta(seconds=5))
-        eventually(lambda: _dispatched(chaos) == STORES, within=20)
+        eventually(lambda: _dispatched(chaos) == STORES)
         with _channel(chaos) as channel:
             for name in (QUEUE, *map(topology.level_name, range(topology.LEVELS))):
                 channel.queue_purge(name)
@@ -136,7 +136,7 @@ def test_a_queue_has_other_arguments(chaos, recovery):
 def test_messages_that_nobody_has_sent(chaos, recovery):
     before = _dead_letters(chaos)
     chaos.plan(over=timedelta(seconds=2))
-    eventually(lambda: _dispatched(chaos) == STORES, within=20)
+    eventually(lambda: _dispatched(chaos) == STORES)
     jobs = [job["id"] for job in chaos.jobs()]
     honest = [message("sales", Order(job, number)).encode() for job in jobs for number in (0, 1, 2)]
     forged = [

@@ -26,7 +26,7 @@ SLOWED = 90.0  # for all jobs, each of which has some twenty round trips
 def test_postgres_goes_down_under_load(chaos, recovery, how):
     chaos.simulator.add_quirk(Quirk("slow", seconds=0.3))
     chaos.plan(over=timedelta(seconds=4))
-    eventually(lambda: chaos.count("success") >= 3, within=20)
+    eventually(lambda: chaos.count("success") >= 3)
     (chaos.postgres.kill if how == "killed" else chaos.postgres.stop)()
     chaos.engine.dispose()
     Event().wait(1)
@@ -78,7 +78,7 @@ def test_no_connection_is_left(chaos, recovery):
 
 def test_a_fail_over_leaves_a_server_that_only_reads(chaos, recovery):
     chaos.plan(over=timedelta(seconds=6))
-    eventually(lambda: chaos.count("success") > 0, within=20)
+    eventually(lambda: chaos.count("success") > 0)
     with _altered(chaos, "default_transaction_read_only", "on"):
         Event().wait(3)
     back = time()
@@ -92,9 +92,9 @@ def test_a_fail_over_leaves_a_server_that_only_reads(chaos, recovery):
 def test_a_disk_of_postgres_is_full(chaos, recovery):
     with _history_on_a_small_disk(chaos) as disk:
         chaos.plan(over=timedelta(seconds=4))
-        eventually(lambda: chaos.count("success") > 0, within=20)
+        eventually(lambda: chaos.count("success") > 0)
         with _full(disk):
-            eventually(lambda: _log(chaos).count("No space left on device") > 5, within=20)
+            eventually(lambda: _log(chaos).count("No space left on device") > 5)
             assert not chaos.idle()
         recovery.begin()
         recovery.until(chaos.idle, figure=TAKEN_OVER)
@@ -116,7 +116,7 @@ def test_every_round_trip_takes_a_tenth_of_a_second(chaos, recovery):
 def test_postgres_holds_its_answers_for_longer_than_a_lease(chaos, recovery):
     chaos.simulator.add_quirk(Quirk("slow", seconds=0.3))
     chaos.plan(over=timedelta(seconds=4))
-    eventually(lambda: chaos.count("running") > 0, within=20)
+    eventually(lambda: chaos.count("running") > 0)
     chaos.set(Mode.HOLD, "database", "worker")
     Event().wait(5)
     chaos.set(Mode.PASS, "database", "worker")

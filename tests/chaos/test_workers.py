@@ -20,7 +20,7 @@ def test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes(chao
     chaos.simulator.add_quirk(Quirk("slow", seconds=1.0))
     before = len(chaos.asked)
     chaos.plan()
-    eventually(lambda: len(chaos.asked) > before, within=20)
+    eventually(lambda: len(chaos.asked) > before)
     frozen.running.freeze()
 
     # Its answers arrive, of a day that is over when it wakes up.
@@ -33,7 +33,7 @@ def test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes(chao
     recovery.until(lambda: chaos.count("success") >= STORES - 4, figure=TAKEN_OVER)
     frozen.running.thaw()
     chaos.finish()
-    eventually(lambda: "job.let_go" in frozen.logs(), within=20)
+    eventually(lambda: "job.let_go" in frozen.logs())
 
     check(chaos, frozen=True)
 
@@ -41,7 +41,7 @@ def test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes(chao
 def test_all_workers_are_killed(chaos, recovery):
     chaos.simulator.add_quirk(Quirk("slow", seconds=3.0))
     chaos.plan()
-    eventually(lambda: chaos.count("running") >= 6, within=20)
+    eventually(lambda: chaos.count("running") >= 6)
     for host in chaos.of("worker"):
         host.kill()
 
@@ -57,7 +57,7 @@ def test_a_worker_is_told_to_stop_in_the_middle_of_its_jobs(chaos, recovery):
     chaos.simulator.add_quirk(Quirk("slow", seconds=1.0))
     begun = time()
     chaos.plan()
-    eventually(lambda: chaos.claims(since=begun, host=host) >= 4, within=20)
+    eventually(lambda: chaos.claims(since=begun, host=host) >= 4)
 
     recovery.begin()
     told = time()
@@ -76,7 +76,7 @@ def test_a_second_signal_ends_a_worker_at_once(chaos, recovery):
     chaos.simulator.add_quirk(Quirk("slow", seconds=5.0, times=4))
     begun = time()
     chaos.plan()
-    eventually(lambda: chaos.claims(since=begun, host=host) >= 2, within=20)
+    eventually(lambda: chaos.claims(since=begun, host=host) >= 2)
     host.running.process.terminate()
     Event().wait(0.5)
 
@@ -92,7 +92,7 @@ def test_a_second_signal_ends_a_worker_at_once(chaos, recovery):
 def test_a_rolling_restart_under_load_costs_no_attempt(chaos, recovery):
     chaos.plan(over=timedelta(seconds=8))
     for host in chaos.hosts.values():
-        eventually(lambda: chaos.count("success") > 0, within=30)
+        eventually(lambda: chaos.count("success") > 0)
         assert host.stop() == 0
         host.start()
     recovery.begin()
@@ -132,7 +132,7 @@ def test_a_job_kills_its_process_until_its_attempts_are_used_up(chaos, recovery)
 def test_an_account_is_disabled_in_the_middle_of_the_window(chaos, recovery):
     chaos.plan(over=timedelta(seconds=4))
     last = [job["account_id"] for job in chaos.jobs()[-3:]]
-    eventually(lambda: chaos.count("success") > 0, within=20)
+    eventually(lambda: chaos.count("success") > 0)
     chaos.write("UPDATE accounts SET active = false WHERE id = ANY(:ids)", ids=last)
     recovery.begin()
     recovery.until(chaos.idle, figure=TAKEN_OVER)

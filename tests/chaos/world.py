@@ -161,8 +161,8 @@ class World:
     def idle(self) -> bool:
         return not self.jobs("pending", "running")
 
-    def finish(self, *, within: float = 60) -> None:
-        eventually(self.idle, within=within)
+    def finish(self) -> None:
+        eventually(self.idle)
 
     def claims(self, *, since: float, host: Host | None = None) -> int:
         """Count claims since an instant (seconds since 1970): all, or those of one host."""

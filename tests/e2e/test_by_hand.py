@@ -53,12 +53,12 @@ def test_a_killed_worker_costs_no_job_and_no_cent(installed, simulator, engine):
     plan(installed)
     with installed.process("scheduler"):
         with installed.process("worker") as worker:
-            eventually(lambda: counts(engine).get("success", 0) >= 10, within=90)
+            eventually(lambda: counts(engine).get("success", 0) >= 10)
             worker.kill()
         assert counts(engine)["success"] < 50
 
         with installed.process("worker"):
-            eventually(lambda: counts(engine) == {"success": 50}, within=60)
+            eventually(lambda: counts(engine) == {"success": 50})
 
     begin, end = MONDAY.replace(day=14), MONDAY.replace(day=20)
     for merchant in simulator.merchants():
@@ -80,7 +80,7 @@ def test_a_second_plan_plans_nothing_and_a_job_tells_its_story(installed, engine
     plan(installed)
     again = plan(installed)
     with installed.process("scheduler"), installed.process("worker"):
-        eventually(lambda: counts(engine) == {"success": 50}, within=60)
+        eventually(lambda: counts(engine) == {"success": 50})
 
     assert again["new"] == 0
     [listed] = installed.json("jobs", "list", "--limit", "1")
@@ -90,8 +90,8 @@ def test_a_second_plan_plans_nothing_and_a_job_tells_its_story(installed, engine
 
 def test_scheduler_and_worker_end_cleanly_when_told_to(installed):
     with installed.process("scheduler") as scheduler, installed.process("worker") as worker:
-        eventually(lambda: "scheduler.started" in installed.logs(), within=90)
-        eventually(lambda: "worker.started" in installed.logs(), within=90)
+        eventually(lambda: "scheduler.started" in installed.logs())
+        eventually(lambda: "worker.started" in installed.logs())
 
         assert scheduler.stop() == 0
         assert worker.stop() == 0
@@ -101,7 +101,7 @@ def test_no_secret_is_found_in_logs_tables_or_queues(installed, simulator, engin
     installed.run("plan", "settlements_weekly", "--over", "30m")  # stays in the queues
     plan(installed)
     with installed.process("scheduler"), installed.process("worker"):
-        eventually(lambda: counts(engine).get("success", 0) >= 25, within=60)
+        eventually(lambda: counts(engine).get("success", 0) >= 25)
         bodies = _bodies(installed.environment["IFOOD_BROKER_URL"])
 
     tokens = set(simulator._simulation.grants._access)

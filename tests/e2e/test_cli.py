@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_table import POSTGRES, ROWS
 from commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine
+from eventually import PATIENCE_SECONDS
 
 KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
 HEAVY = (
@@ -146,7 +147,7 @@ def test_a_reader_that_has_had_enough_ends_a_command_quietly(command):
     assert process.stdout
     process.stdout.close()
 
-    assert process.wait(30) == 1
+    assert process.wait(PATIENCE_SECONDS) == 1
     assert process.stderr
     assert process.stderr.read() == ""
     process.stderr.close()

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from builders import make_accounts
 from commands import PROGRAM, CommandLine
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 from pyarrow import parquet
 from records import store, store_many_sales
 from sqlalchemy import text
@@ -133,9 +133,9 @@ def stuck_export(command, database_url) -> Iterator[subprocess.Popen[str]]:
     with psycopg.connect(database_url) as blocker:
         blocker.execute("LOCK TABLE ifood_sales")
         process = command.start("export", "sales", *MARCH, "-o", "a.csv")
-        eventually(lambda: len(list(command.folder.iterdir())) == 2, within=30)
+        eventually(lambda: len(list(command.folder.iterdir())) == 2)
         yield process
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from builders import acts_of, claim, dispatch, make_jobs
 from commands import PROGRAM, CommandLine
+from eventually import PATIENCE_SECONDS
 from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
@@ -187,7 +188,7 @@ def test_a_person_is_asked_and_may_say_no(command, engine, answer, code, out, st
         text=True,
     )
     os.write(person, answer.encode())
-    said, asked = process.communicate(timeout=30)
+    said, asked = process.communicate(timeout=PATIENCE_SECONDS)
     os.close(person)
     os.close(terminal)
 
@@ -212,7 +213,7 @@ def test_ctrl_c_ends_a_command_quietly_with_130(command, engine):
     assert process.stderr
     question = process.stderr.read(len("cancel 1 job? [y/N]"))
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=30)
+    _, rest = process.communicate(timeout=PATIENCE_SECONDS)
     os.close(person)
     os.close(terminal)
 

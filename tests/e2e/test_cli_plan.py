@@ -10,6 +10,7 @@ import httpx
 import pytest
 from builders import claim, dispatch, make_accounts, make_app, make_jobs
 from commands import CommandLine
+from eventually import PATIENCE_SECONDS
 from sqlalchemy import text
 
 from ifood_actors.cli.plan import opening_for
@@ -185,7 +186,7 @@ def test_a_watch_prints_lines_on_a_pipe_until_it_is_told_to_stop(command, engine
     assert process.stdout
     lines = [process.stdout.readline() for _ in range(2)]
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert all(line.endswith("progress: 0% (0/4)\n") for line in lines)
     assert (process.returncode, err) == (0, "")

@@ -87,7 +87,7 @@ def test_from_an_empty_database_to_stored_records(command, tmp_path, engine):
                 counts = [run for run in told["runs"] if run["kind"] == "anticipations_daily"]
                 return [run["success"] for run in counts] == [3]
 
-            eventually(done, within=60)
+            eventually(done)
             assert sessions(engine) >= {"ifood-actors scheduler", "ifood-actors worker"}
             assert stopped(worker) == 0
             assert stopped(scheduler, signal.SIGINT) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from builders import DAY, dispatch, make_jobs, must_claim
 from commands import PROGRAM, CommandLine
+from eventually import PATIENCE_SECONDS
 from sqlalchemy import text
 
 from ifood_actors.db import transaction
@@ -41,7 +42,7 @@ def test_on_a_pipe_each_look_is_a_plain_line_until_it_is_stopped(command, engine
     succeed(engine, second)
     after = next(line for line in process.stdout if WHOLE in line)
     process.send_signal(signal.SIGTERM)
-    rest, said = process.communicate(timeout=30)
+    rest, said = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert HALF in before
     assert "\x1b" not in before + after + rest
@@ -59,7 +60,7 @@ def test_on_a_terminal_the_screen_is_drawn_anew_until_it_is_stopped(command, eng
     process.send_signal(signal.SIGTERM)
     read_until(person, "\x1b[?25h")  # the cursor is shown again
 
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert "\x1b[?25l" in screen
     assert "late p50" in screen
     os.close(person)
@@ -91,7 +92,7 @@ def test_on_a_narrow_terminal_no_date_and_no_number_goes_on_below(command, engin
 
     screen = read_until(person, "last minute")
 
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert re.search(rf"anticipations_daily +{DAY} .* 1,000 ", screen)
     os.close(person)
 

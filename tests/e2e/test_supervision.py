@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 from fleet import MONDAY, register
 from processes import installation
 from sqlalchemy import text
@@ -24,7 +24,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 @contextmanager
 def supervised(script, *, folder):
-    """Supervise a shell script that can count its starts in the file `starts`."""
+    """Supervise a shell script that leaves marks in files, such as one for each start."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ifood_actors.worker.supervision", "sh", "-c", script],
@@ -47,20 +47,20 @@ def _adopt():
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def starts(folder):
-    path = folder / "starts"
+def marks(folder, name="starts"):
+    path = folder / name
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def test_what_ends_is_started_again_after_doubling_pauses(tmp_path):
     with supervised("echo >> starts; exit 3", folder=tmp_path) as process:
         log = tmp_path / "log"
-        eventually(lambda: log.read_text().count("worker.ended") == 3, within=30)
+        eventually(lambda: log.read_text().count("worker.ended") == 3)
 
         process.terminate()  # in a pause
 
-        assert process.wait(10) == 0
-    assert starts(tmp_path) == 3
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert marks(tmp_path) == 3
     log = log.read_text()
     assert '"again_in_seconds": 1.0' in log
     assert '"again_in_seconds": 2.0' in log
@@ -70,7 +70,7 @@ def test_what_ends_is_started_again_after_doubling_pauses(tmp_path):
 def test_orphans_are_reaped(tmp_path):
     orphan = "(sleep 60 & echo $! >> orphans)"
     with supervised(f"{orphan}; echo >> starts; exit 3", folder=tmp_path):
-        eventually(lambda: starts(tmp_path) == 3, within=30)
+        eventually(lambda: marks(tmp_path) == 3)
 
         first = (tmp_path / "orphans").read_text().split()[0]
         assert _state(first) == ""
@@ -78,30 +78,30 @@ def test_orphans_are_reaped(tmp_path):
 
 def test_a_wrong_configuration_is_not_tried_again(tmp_path):
     with supervised("echo >> starts; exit 2", folder=tmp_path) as process:
-        assert process.wait(10) == 2
-    assert starts(tmp_path) == 1
+        assert process.wait(PATIENCE_SECONDS) == 2
+    assert marks(tmp_path) == 1
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_passed_on_once_and_a_second_one_kills(tmp_path, told):
     deaf = "trap 'echo >> terms' TERM; echo >> starts; while :; do sleep 0.1; done"
     with supervised(deaf, folder=tmp_path) as process:
-        eventually(lambda: starts(tmp_path) == 1)
+        eventually(lambda: marks(tmp_path) == 1)
         [shell] = children(process.pid)
 
         process.send_signal(told)
-        eventually((tmp_path / "terms").exists)
+        eventually(lambda: marks(tmp_path, "terms") == 1)  # not only opened: the next one kills
         assert alive({shell}) == {shell}
 
         process.send_signal(told)
-        assert process.wait(10) == 128 + told
+        assert process.wait(PATIENCE_SECONDS) == 128 + told
         eventually(lambda: not alive({shell}))
-    assert (tmp_path / "terms").read_text() == "\n"
+    assert marks(tmp_path, "terms") == 1
 
 
 def test_the_command_goes_with_a_killed_supervisor(tmp_path):
     with supervised("echo >> starts; exec sleep 60", folder=tmp_path) as process:
-        eventually(lambda: starts(tmp_path) == 1)
+        eventually(lambda: marks(tmp_path) == 1)
         [sleep] = children(process.pid)
 
         process.kill()
@@ -136,22 +136,22 @@ def test_jobs_go_on_after_a_worker_process_was_killed(installed, engine):
     with installed.process("scheduler"), installed.process("worker") as worker:
         # The command misses a process that dies while it boots for half a minute, and one that dies
         # while it renews the token holds the others up.
-        eventually(lambda: installed.logs().count("worker.started") == 2, within=90)
-        eventually(lambda: count(engine, "status = 'success'") > 0, within=90)
+        eventually(lambda: installed.logs().count("worker.started") == 2)
+        eventually(lambda: count(engine, "status = 'success'") > 0)
 
         os.kill(workers(worker.process.pid)[0], signal.SIGKILL)
 
-        eventually(lambda: '"event": "worker.ended"' in installed.logs(), within=90)
+        eventually(lambda: '"event": "worker.ended"' in installed.logs())
         installed.run("plan", "anticipations_daily", "--day", str(MONDAY), "--over", "1s")
-        eventually(lambda: count(engine, "status = 'success'") == 2 * MERCHANTS, within=90)
+        eventually(lambda: count(engine, "status = 'success'") == 2 * MERCHANTS)
         assert worker.process.poll() is None
 
 
 @pytest.mark.services
 def test_nothing_outlives_a_supervisor_that_was_killed(installed):
     with installed.process("worker") as worker:
-        pids = {*children(worker.process.pid), *eventually(lambda: both(worker), within=90)}
-        eventually(lambda: installed.logs().count("worker.started") == 2, within=90)
+        pids = {*children(worker.process.pid), *eventually(lambda: both(worker))}
+        eventually(lambda: installed.logs().count("worker.started") == 2)
 
         worker.process.kill()
 
@@ -163,7 +163,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(installed):
 def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, engine, simulator):
     simulator.add_quirk(Quirk("slow", resource="sales", seconds=3))
     with installed.process("scheduler"), installed.process("worker") as worker:
-        eventually(lambda: count(engine, "status = 'running'") == 8, within=60)
+        eventually(lambda: count(engine, "status = 'running'") == 8)
         pids = {worker.process.pid, *workers(worker.process.pid)}
         started = monotonic()
 
@@ -181,14 +181,14 @@ def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, 
 def test_a_second_signal_ends_all_at_once(installed, engine, simulator):
     simulator.add_quirk(Quirk("slow", resource="sales", seconds=60))
     with installed.process("scheduler"), installed.process("worker") as worker:
-        eventually(lambda: count(engine, "status = 'running'") == 8, within=60)
+        eventually(lambda: count(engine, "status = 'running'") == 8)
         pids = {*children(worker.process.pid), *workers(worker.process.pid)}
         worker.process.terminate()
         eventually(lambda: "Stopping worker process" in installed.logs())
 
         worker.process.terminate()
 
-        assert worker.process.wait(10) == 128 + signal.SIGTERM
+        assert worker.process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
         eventually(lambda: not alive(pids))
 
 

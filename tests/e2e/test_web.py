@@ -13,7 +13,7 @@ import httpx
 import pytest
 from builders import claimed_job, make_accounts, make_app, make_jobs
 from commands import NOWHERE_BROKER, NOWHERE_DATABASE, CommandLine
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 from processes import Installation
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -33,14 +33,12 @@ def settings(database_url, broker_url):
 
 
 @contextmanager
-def web(folder, settings, *arguments, within=60):
+def web(folder, settings, *arguments):
     """Serve until the block ends; gives the process and a client that knows its address."""
     (folder / "web.log").unlink(missing_ok=True)
     installed = Installation({"PATH": "/usr/bin:/bin", **settings}, folder)
     with installed.process("web", "--port", "0", *arguments) as running:
-        started = eventually(
-            lambda: re.search(r'"url": "(http://[^"]+)"', installed.logs()), within=within
-        )
+        started = eventually(lambda: re.search(r'"url": "(http://[^"]+)"', installed.logs()))
         assert started
         with httpx.Client(base_url=started[1], timeout=20, trust_env=False) as http:
             yield running, http
@@ -64,6 +62,7 @@ def of(samples, name, **labels):
     return samples[name, *sorted(labels.items())]
 
 
+@pytest.mark.alone
 def test_it_is_healthy_and_ready_and_stops_within_seconds(tmp_path, settings):
     with web(tmp_path, settings) as (running, http):
         healthy, ready, unknown = (http.get(p) for p in ("/healthz", "/readyz", "/nothing"))
@@ -71,7 +70,7 @@ def test_it_is_healthy_and_ready_and_stops_within_seconds(tmp_path, settings):
         asked = monotonic()
         running.process.send_signal(signal.SIGINT)
 
-        assert running.process.wait(10) == 0
+        assert running.process.wait(PATIENCE_SECONDS) == 0
         assert monotonic() - asked < 8
     assert (healthy.status_code, healthy.text) == (200, "ok\n")
     assert ready.status_code == 200
@@ -107,6 +106,7 @@ def test_it_says_which_service_is_away_and_no_secret(tmp_path, settings, away, u
     assert "hunter2" not in ready.text + log
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("silent", ["postgres", "rabbitmq"])
 def test_a_service_that_takes_the_connection_and_says_nothing_costs_no_more_than_the_limit(
     tmp_path, settings, silent

@@ -47,7 +47,7 @@ def host(tmp_path, simulator, database_url, broker_url, engine):
 def scrape(host):
     """Give the samples by name and labels, once somebody serves them."""
     url = f"http://127.0.0.1:{host.environment['IFOOD_METRICS_PORT']}/metrics"
-    page = eventually(lambda: read(url), within=60)
+    page = eventually(lambda: read(url))
     return Counter(
         {
             (sample.name, *sorted(sample.labels.items())): sample.value
@@ -85,7 +85,7 @@ def run(host, engine, kind):
         with transaction(engine) as tx:
             return tx.execute(ended, {"k": kind}).scalar_one() == MERCHANTS
 
-    eventually(done, within=90)
+    eventually(done)
 
 
 def done_deliveries(samples, kind):
@@ -99,7 +99,7 @@ def test_counts_are_those_of_all_processes_and_outlive_a_killed_one(host, engine
         first = scrape(host)
         pids = workers(worker.process.pid)
         os.kill(pids[0], signal.SIGKILL)
-        eventually(lambda: set(workers(worker.process.pid)).isdisjoint(pids), within=60)
+        eventually(lambda: set(workers(worker.process.pid)).isdisjoint(pids))
         again = scrape(host)
         run(host, engine, "anticipations_daily")
         last = scrape(host)

@@ -122,7 +122,7 @@ def schedulers(settings: Settings, *, rules=QUICK) -> Iterator[Callable[[], None
     def two_rounds() -> None:
         wanted = [watch.rounds + 2 for watch in watches]
         done = list(zip(watches, wanted, strict=True))
-        eventually(lambda: all(watch.rounds >= rounds for watch, rounds in done), within=20)
+        eventually(lambda: all(watch.rounds >= rounds for watch, rounds in done))
 
     try:
         yield two_rounds
@@ -299,10 +299,10 @@ def test_an_alert_is_told_once_when_it_starts_and_once_when_it_ends(world, setti
     start(world)
 
     with schedulers(settings, rules=quick) as two_rounds:
-        eventually(lambda: hook.about(HEADINGS[name]), within=20)
+        eventually(lambda: hook.about(HEADINGS[name]))
         two_rounds()
         end(world)
-        eventually(lambda: "end" in hook.about(HEADINGS[name]), within=20)
+        eventually(lambda: "end" in hook.about(HEADINGS[name]))
         two_rounds()
     closing()
 
@@ -322,10 +322,10 @@ def test_a_queue_without_a_worker_is_told_once_and_its_end_too(world, settings, 
         return "\n".join(each["message"] for each in told)
 
     with schedulers(settings) as two_rounds:
-        eventually(lambda: hook.about(HEADINGS["NoWorker"]), within=20)
+        eventually(lambda: hook.about(HEADINGS["NoWorker"]))
         two_rounds()
         closing = workers(world)
-        eventually(lambda: all(f"NoWorker {queue}:" in ends() for queue in WORK), within=20)
+        eventually(lambda: all(f"NoWorker {queue}:" in ends() for queue in WORK))
         two_rounds()
     closing()
 

@@ -459,7 +459,7 @@ def test_jobs_fail_without_asking_until_the_owner_has_confirmed(
         link(ifood.engine, credential, stores)
         with transaction(ifood.engine) as tx:
             Ledger(tx, actor="test").requeue([job["id"] for job in failed], reason="confirmed")
-        eventually(ifood.idle, within=30)
+        eventually(ifood.idle)
 
         ended = {(job["status"], job["error_code"], job["attempts"]) for job in failed}
         assert ended == {("failed", "needs_authorization", 1)}

@@ -57,12 +57,12 @@ def backup(tmp_path, postgres_programs, simulator, database_url, broker_url, mon
     with fleet(simulator, **services(database_url, broker_url)) as former:
         former.plan("sales")
         with former.working(threads=2):
-            eventually(lambda: ended(former) >= 2, within=60)
+            eventually(lambda: ended(former) >= 2)
             subprocess.run(
                 [postgres_programs / "pg_dump", "--format=custom", f"--file={path}", database_url],
                 check=True,
             )
-            eventually(former.idle, within=60)
+            eventually(former.idle)
         yield path, stored(former)
 
 
@@ -91,7 +91,7 @@ def test_a_fleet_goes_on_from_a_restored_backup(
     with fleet(simulator, **services(empty_database_url, broker_url)) as restored:
         assert 2 <= ended(restored) < STORES
         with restored.working():
-            eventually(restored.idle, within=60)
+            eventually(restored.idle)
         assert ended(restored) == STORES
         assert stored(restored) == truth
 

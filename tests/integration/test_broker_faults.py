@@ -131,7 +131,7 @@ def test_a_queue_that_takes_no_more_is_an_error_soon(broker, broker_url, node):
         queue = node.management.get(f"/api/queues/{vhost}/{QUEUE}")
         return isinstance(queue, dict) and queue.get("policy") == "full"
 
-    eventually(is_full, within=60)
+    eventually(is_full)
 
     with pytest.raises(ConnectionClosed, match="NACKed"):
         broker.enqueue_many((echo(n), None) for n in range(20))

@@ -104,7 +104,7 @@ def test_scheduler_and_worker_do_all_their_work_as_their_users(url, database_url
         scheduler = Scheduler(ifood.settings, engine=ifood.engine, outbox=outbox)
         with working(ifood.broker, threads=4):
             scheduler.start(plan=False)
-            eventually(ifood.idle, within=60)
+            eventually(ifood.idle)
             scheduler.stop()
 
         found = ifood.rows("SELECT status, count(*) AS jobs FROM ifood_jobs GROUP BY status")
@@ -119,7 +119,7 @@ def test_a_worker_sends_an_order_again_and_turns_one_down(url, management):
         consumer.nack(delivery)
         consumer.close()
 
-    eventually(lambda: seen(management, DEAD) == 1, within=60)
+    eventually(lambda: seen(management, DEAD) == 1)
 
 
 def test_an_operator_watches_everything_and_looks_at_dead_letters(url, management):

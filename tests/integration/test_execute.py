@@ -134,14 +134,12 @@ def test_a_worker_whose_job_was_taken_over_stores_nothing(start):
     slow = Quirk("slow", resource="sales", seconds=2, times=1)
     with start(quirks=[slow]) as fleet, fleet.working():
         fleet.plan("sales")
-        eventually(lambda: fleet.rows("SELECT FROM ifood_jobs WHERE status = 'running'"), within=10)
+        eventually(lambda: fleet.rows("SELECT FROM ifood_jobs WHERE status = 'running'"))
         [job] = fleet.rows("SELECT id FROM ifood_jobs")
         with transaction(fleet.engine) as tx:
             Ledger(tx, actor="test").rescue([job["id"]], reason="taken over")
-        eventually(fleet.idle, within=20)
-        eventually(
-            lambda: len(fleet.simulator.journal_since()) >= 3, within=10
-        )  # token, slow one, second
+        eventually(fleet.idle)
+        eventually(lambda: len(fleet.simulator.journal_since()) >= 3)  # token, slow one, second
 
         assert fleet.acts(job["id"]) == ["plan", "claim", "rescue", "claim", "succeed"]
         writers = fleet.rows("SELECT DISTINCT job_id FROM ifood_sales")
@@ -153,7 +151,7 @@ def test_a_stopping_worker_gives_its_jobs_back_uncharged(start):
     with start(quirks=[slow]) as fleet:
         with fleet.working():
             fleet.plan("sales")
-            eventually(lambda: _asked_for_sales(fleet), within=10)
+            eventually(lambda: _asked_for_sales(fleet))
         [job] = fleet.rows("SELECT * FROM ifood_jobs")
 
         assert (job["status"], job["attempts"]) == ("pending", 0)
@@ -207,7 +205,7 @@ def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, monkeyp
 
     monkeypatch.setattr(execute, "repeated", interrupted)
     with start() as fleet, fleet.working():
-        [job] = fleet.run("sales", within=20)
+        [job] = fleet.run("sales")
 
         assert (job["status"], job["attempts"]) == ("success", 1)
         assert fleet.acts(job["id"]) == ["plan", "claim", "snooze", "claim", "succeed"]

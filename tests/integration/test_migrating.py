@@ -399,7 +399,7 @@ def test_a_fleet_runs_the_imported_jobs_to_success(
             operator.follow(heading)
 
         with ours.working():
-            eventually(ours.idle, within=90)
+            eventually(ours.idle)
 
         assert {row["id"] for row in ours.rows("SELECT id FROM ifood_jobs")} == set(
             filled.jobs.values()

@@ -81,7 +81,7 @@ def test_jobs_with_a_slot_ahead_wait_in_the_ladder_and_are_not_early(engine, bro
 
     ready, delayed, _ = waiting(broker)
     assert (ready, delayed) == (0, 1)
-    eventually(lambda: waiting(broker)[0] == 1, within=30)
+    eventually(lambda: waiting(broker)[0] == 1)
     assert datetime.now(UTC) >= slot
     assert claim(engine, job.id) is not None
 

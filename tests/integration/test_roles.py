@@ -117,10 +117,10 @@ def test_a_fleet_works_with_a_login_for_each_process(
     scheduler, worker = program("scheduler"), program("worker")
     with scheduler.process("scheduler"):
         with worker.process("worker") as killed:
-            eventually(lambda: succeeded(engine) > 0, within=60)
+            eventually(lambda: succeeded(engine) > 0)
             killed.kill()
         with worker.process("worker"):
-            eventually(lambda: succeeded(engine) == 18, within=90)
+            eventually(lambda: succeeded(engine) == 18)
 
     assert stored(engine, credential, "expires_at > now()")
     assert "denied" not in scheduler.logs() + worker.logs()

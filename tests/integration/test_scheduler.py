@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 from builders import make_jobs
 from dramatiq import BrokerConnectionError
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 from sqlalchemy import text
 
 from ifood_actors.config import Settings
@@ -128,7 +128,7 @@ def test_a_hanging_tick_does_not_keep_a_stopping_scheduler(engine, database_url)
 
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert monotonic() - started < 10
     finally:
         process.kill()

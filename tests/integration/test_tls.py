@@ -277,7 +277,7 @@ def test_a_fleet_works_with_all_three_legs_encrypted(
         installed.run("plan", "sales", "--day", str(MONDAY), "--over", "2s")
 
         with installed.process("scheduler"), installed.process("worker"):
-            eventually(lambda: succeeded(engine) == 3, within=90)
+            eventually(lambda: succeeded(engine) == 3)
         engine.dispose()
 
 

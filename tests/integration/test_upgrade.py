@@ -47,16 +47,16 @@ def test_processes_work_on_and_start_again_while_a_newer_schema_is_there(
         installed.plan("sales")
         with old.process("scheduler"):
             with old.process("worker"):
-                eventually(lambda: succeeded(installed) > 0, within=60)
+                eventually(lambda: succeeded(installed) > 0)
                 for change in LATER:
                     with transaction(installed.engine) as tx:
                         tx.execute(text(change))
                 done = succeeded(installed)
                 installed.plan("anticipations_daily")
-                eventually(lambda: succeeded(installed) > done, within=60)
+                eventually(lambda: succeeded(installed) > done)
             installed.plan("settlements_weekly")
             with old.process("worker"):
-                eventually(installed.idle, within=90)
+                eventually(installed.idle)
         jobs = installed.rows("SELECT status, attempts FROM ifood_jobs")
 
     assert [(job["status"], job["attempts"]) for job in jobs] == [("success", 1)] * 36
@@ -76,7 +76,7 @@ def test_a_migration_gives_way_to_whoever_uses_its_table(empty_database_url, mon
         with engine.connect() as report, report.begin():
             report.execute(text("SELECT count(*) FROM ifood_sales"))
             upgrading = threads.submit(migrations.upgrade, empty_database_url)
-            eventually(lambda: logged, within=20)
+            eventually(lambda: logged)
             # It waits for the table now and then, and others wait behind it, but not for long.
             for _ in range(3):
                 with transaction(engine) as tx:

@@ -4,6 +4,7 @@ import sys
 
 import httpx
 import pytest
+from eventually import PATIENCE_SECONDS
 from simulated import CENTRAL, SETTINGS, TODAY, WEEK, get, store
 
 from ifood_actors.errors import UsageError
@@ -110,7 +111,7 @@ def test_a_signal_ends_the_server_cleanly(number):
 
         one.send_signal(number)
 
-        assert one.wait(10) == 0
+        assert one.wait(PATIENCE_SECONDS) == 0
 
 
 def test_an_address_in_use_is_a_clear_error(simulator):
