@@ -1,13 +1,14 @@
 """`ifood-actors status`: how the open runs are going."""
 
+import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import compress
-from threading import Event
+from select import select
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -111,35 +112,38 @@ def _show(overview: Overview, *, json: bool) -> None:
 def _watch_live(engine: "Engine", settings: "Settings", *, seconds: float) -> None:
     from rich.live import Live
 
-    with _until_stopped() as stopping, Live(auto_refresh=False) as live:
+    with _until_stopped() as stopped, Live(auto_refresh=False) as live:
         live.update(_page(_read(engine, settings), live.console), refresh=True)
-        while not stopping.wait(seconds):
+        while not stopped(seconds):
             live.update(_page(_read(engine, settings), live.console), refresh=True)
 
 
 def _watch_lines(engine: "Engine", settings: "Settings", *, seconds: float) -> None:
-    with _until_stopped() as stopping:
-        while not stopping.is_set():
+    with _until_stopped() as stopped:
+        while True:
             overview = _read(engine, settings)
             for line in _progress(overview):
                 say(f"{overview.at.astimezone(overview.zone):%H:%M:%S} {line}")
             if not overview.runs:
                 note("no open run")
             sys.stdout.flush()
-            stopping.wait(seconds)
+            if stopped(seconds):
+                return
 
 
 @contextmanager
-def _until_stopped() -> Iterator[Event]:
-    """Give an event that TERM and INT set; the second signal acts as ever."""
-    stopping = Event()
+def _until_stopped() -> Iterator[Callable[[float], bool]]:
+    """Give a wait of some seconds that TERM and INT end with True; the second acts as ever."""
+    # Not an Event, whose lock the interrupted wait may hold.
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
 
     def stop(signum: int, _frame: FrameType | None) -> None:
-        stopping.set()
         signal.signal(signum, former[signal.Signals(signum)])
 
     former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield stopping
+    yield lambda seconds: bool(select([told], [], [], seconds)[0])
 
 
 def _page(overview: Overview, console: "Console") -> "Group":
