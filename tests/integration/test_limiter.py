@@ -4,15 +4,16 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, text
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, closures
 from ifood_actors.ifood import limiter as limiter_module
-from ifood_actors.ifood.limiter import interval
+from ifood_actors.ifood.limiter import LATENESS, interval
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
 
@@ -54,21 +55,22 @@ def test_slots_of_many_threads_and_processes_are_one_interval_apart(engine):
         return [limiter.reserve(app_id, "financial", max_wait=LONG) for _ in range(50)]
 
     with ThreadPoolExecutor(4) as pool:
-        slots = sorted(slot.not_before for mine in pool.map(reserve, fleet) for slot in mine)
+        slots = [slot for mine in pool.map(reserve, fleet) for slot in mine]
 
     assert next_free_at(engine, app_id) - first == 200 * interval(1200)
-    # Each process knows its slots as well as the statement's way back is fast.
+    # Each process knows its slots as well as the statement's way there and back is fast.
+    earliest = [slot.not_after - LATENESS.total_seconds() for slot in slots]
+    latest = [slot.not_before for slot in slots]
     whole = 199 * interval(1200).total_seconds()
-    assert slots[-1] - slots[0] == pytest.approx(whole, abs=0.5)
+    assert max(earliest) - min(latest) <= whole <= max(latest) - min(earliest)
 
 
 def test_requests_come_no_faster_than_the_rate_and_use_it_up(limiter):
     app_id, sent = uuid4(), []
     started = time.monotonic()
-    end = started + 4
 
     def send() -> None:
-        while time.monotonic() < end:
+        for _ in range(14):
             limiter.acquire(app_id, "financial")
             sent.append(time.monotonic())
 
@@ -78,15 +80,17 @@ def test_requests_come_no_faster_than_the_rate_and_use_it_up(limiter):
 
     every = interval(1200).total_seconds()
     assert all(at - started >= number * every for number, at in enumerate(sorted(sent)))
-    assert len(sent) >= 0.75 * 4 / every
+    gaps = sorted(later - at for at, later in pairwise(sorted(sent)))
+    # But for the longest: a machine may stand still.
+    assert sum(gaps[:-3]) <= len(gaps) * every / 0.75
 
 
 def test_the_pace_survives_a_restart(engine, limiter):
     app_id = uuid4()
-    limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+    limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
 
     with pytest.raises(Throttled):
-        Limiter(engine, rates=RATES).reserve(app_id, "oauth", max_wait=NO_WAIT)
+        Limiter(engine, rates=RATES).reserve(app_id, "merchant", max_wait=NO_WAIT)
 
 
 def test_applications_and_groups_do_not_wait_for_each_other(limiter):
@@ -108,10 +112,10 @@ def test_a_wait_that_is_too_long_reserves_nothing(limiter):
     assert timedelta(seconds=30) < raised.value.after <= interval(1)
 
 
-def test_a_refusal_brings_the_next_slot_no_nearer(limiter):
+def test_a_refusal_brings_the_next_slot_no_nearer(engine, limiter):
     app_id = uuid4()
-    for _ in range(5):  # the sixth is 310 s ahead
-        limiter.reserve(app_id, "merchant", max_wait=LONG)
+    limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
+    shift(engine, app_id, "next_free_at", LONG - timedelta(seconds=2))  # then it is 360 s ahead
 
     for _ in range(2):
         with pytest.raises(Throttled):
@@ -120,48 +124,51 @@ def test_a_refusal_brings_the_next_slot_no_nearer(limiter):
 
 def test_idle_time_is_not_saved_up(engine, limiter):
     app_id = uuid4()
-    limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+    limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
     shift(engine, app_id, "next_free_at", -timedelta(hours=1))
 
-    limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+    limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
 
     with pytest.raises(Throttled):
-        limiter.reserve(app_id, "oauth", max_wait=NO_WAIT)
+        limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
 
 
-def test_a_closed_application_sends_nothing_until_it_opens(limiter):
+def test_a_closed_application_sends_nothing_until_it_opens(engine, limiter):
     app_id = uuid4()
     started = time.monotonic()
 
-    limiter.close(app_id, "financial", after=timedelta(seconds=2), reason="429")
+    limiter.close(app_id, "financial", after=timedelta(minutes=1), reason="429")
 
     closed = limiter.closed("financial")
-    assert timedelta(0) < closed[app_id] <= timedelta(seconds=2)
+    assert timedelta(0) < closed[app_id] <= timedelta(minutes=1)
     with pytest.raises(Throttled):
         limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=0.1))
+    shift(engine, app_id, "closed_until", timedelta(seconds=2) - timedelta(minutes=1))
     limiter.acquire(app_id, "financial")
-    assert 2 <= time.monotonic() - started < 20
+    assert 2 <= time.monotonic() - started < 30
     assert app_id not in limiter.closed("financial")
 
 
-def test_opening_lets_them_out_one_by_one(limiter):
+def test_opening_lets_them_out_one_by_one(engine, limiter):
     app_id = uuid4()
-    limiter.close(app_id, "oauth", after=timedelta(seconds=0.2), reason="429")
+    limiter.close(app_id, "merchant", after=timedelta(minutes=1), reason="429")
 
-    slots = [limiter.reserve(app_id, "oauth", max_wait=LONG).not_before for _ in range(3)]
+    free = []
+    for _ in range(3):
+        limiter.reserve(app_id, "merchant", max_wait=LONG)
+        free.append(next_free_at(engine, app_id))
 
-    gaps = [slots[1] - slots[0], slots[2] - slots[1]]
-    assert gaps == pytest.approx([interval(15).total_seconds()] * 2, abs=1)
+    assert [later - slot for slot, later in pairwise(free)] == [interval(1)] * 2
 
 
 def test_a_closure_is_lengthened_but_never_shortened(limiter):
     app_id = uuid4()
 
-    for seconds, left in [(60, 60), (5, 60), (90, 90)]:
+    for seconds, left in [(600, 600), (5, 600), (900, 900)]:
         limiter.close(app_id, "financial", after=timedelta(seconds=seconds), reason="429")
 
         remaining = limiter.closed("financial")[app_id].total_seconds()
-        assert remaining == pytest.approx(left, abs=5)
+        assert remaining == pytest.approx(left, abs=60)
 
 
 def test_a_closure_lasts_an_hour_at_most(limiter):
@@ -198,15 +205,29 @@ def test_who_wakes_up_late_gives_the_slot_up(limiter):
     assert not limiter.wait_for(late)
 
 
-def test_a_long_wait_keeps_its_caller_alive_but_not_at_the_last_moment(limiter, monkeypatch):
-    monkeypatch.setattr(limiter_module, "_PROGRESS_EVERY", 0.4)
-    now, calls = time.monotonic(), []
-    slot = Reservation(uuid4(), "financial", not_before=now + 5, not_after=now + 60)
+class Clock(threading.Event):
+    """Stands for the module `time`, and goes on as often as somebody waits."""
 
-    assert limiter.wait_for(slot, on_progress=lambda: calls.append(time.monotonic() - now))
+    now = 0.0
 
-    assert len(calls) >= 2
-    assert max(calls) < 5
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0
+        return False
+
+
+def test_a_long_wait_keeps_its_caller_alive_but_not_at_the_last_moment(engine, monkeypatch):
+    clock, calls = Clock(), []
+    for module in (limiter_module, closures):
+        monkeypatch.setattr(module, "time", clock)
+    slot = Reservation(uuid4(), "financial", not_before=17, not_after=18)
+
+    limiter = Limiter(engine, rates=RATES, stopping=clock)
+    assert limiter.wait_for(slot, on_progress=lambda: calls.append(clock.now))
+
+    assert calls == [5.5, 11]
 
 
 def test_a_stopping_process_does_not_wait(engine):
@@ -219,7 +240,7 @@ def test_a_stopping_process_does_not_wait(engine):
     with pytest.raises(Throttled, match="stopping"):
         limiter.acquire(app_id, "merchant", max_wait=LONG)
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("column", ["next_free_at", "closed_until"])

@@ -29,6 +29,7 @@ NO_WAIT = timedelta(0)
 SOON = timedelta(seconds=5)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
+STALL = 30  # seconds that a machine may stand still
 NEARLY = timedelta(microseconds=2)  # Postgres and Python round differently
 
 
@@ -144,7 +145,7 @@ def test_a_429_closes_the_application_for_everybody_as_long_as_it_asks(
 def test_a_429_may_name_a_date(engine, limiter, app_id):
     limiter.heed(app_id, "financial", answer(429, {"Retry-After": in_seconds(600)}))
 
-    assert closed_for(engine, app_id) == pytest.approx(600, abs=5)
+    assert closed_for(engine, app_id) == pytest.approx(600, abs=STALL)
 
 
 def test_a_429_that_does_not_say_how_long_doubles_the_pause_when_it_comes_again(
@@ -163,15 +164,15 @@ def test_a_429_that_does_not_say_how_long_doubles_the_pause_when_it_comes_again(
     assert length(engine, app_id) == pytest.approx(30, abs=0.1)
 
 
-@pytest.mark.parametrize(("remaining", "seconds"), [("0", 20), ("1", 0), ("none", 0)])
+@pytest.mark.parametrize(("remaining", "seconds"), [("0", 200), ("1", 0), ("none", 0)])
 def test_a_limit_that_is_used_up_closes_until_its_reset(
     engine, limiter, app_id, remaining, seconds
 ):
-    headers = {"X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": "20"}
+    headers = {"X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": "200"}
 
     limiter.heed(app_id, "financial", answer(headers=headers))
 
-    assert closed_for(engine, app_id) == pytest.approx(seconds, abs=5)
+    assert closed_for(engine, app_id) == pytest.approx(seconds, rel=0.2)
 
 
 def test_a_limit_lower_than_ours_slows_every_process_down(engine, limiter, app_id):
@@ -239,7 +240,7 @@ def test_ten_failures_in_a_row_open_the_breaker_for_the_fleet(engine, limiter, a
 
     assert outcomes[:-1] == [None] * (BREAKS_AFTER - 1)
     assert outcomes[-1] == pytest.approx(PROBE_EVERY, abs=timedelta(seconds=1))
-    assert closed_for(engine, app_id) == pytest.approx(60, abs=5)
+    assert closed_for(engine, app_id) == pytest.approx(60, abs=STALL)
     with pytest.raises(Throttled):
         limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=30))
 
@@ -273,7 +274,7 @@ def test_one_request_a_minute_is_let_through_an_open_breaker(engine, limiter, ap
 
         assert [slot.probe for slot in passed] == [True]
         assert limiter.wait_for(replace(passed[0], not_after=math.inf))
-        assert closed_for(engine, app_id) == pytest.approx(60, abs=5)
+        assert closed_for(engine, app_id) == pytest.approx(60, abs=STALL)
 
 
 def test_a_probe_that_fails_keeps_the_breaker_open_and_one_that_is_answered_closes_it(
@@ -316,7 +317,7 @@ def test_the_end_of_a_series_does_not_end_a_429(engine, limiter, app_id):
 
     limiter.heed(app_id, "financial", answer())  # was under way
 
-    assert closed_for(engine, app_id) == pytest.approx(600, abs=5)
+    assert closed_for(engine, app_id) == pytest.approx(600, abs=STALL)
 
 
 def test_applications_and_groups_fail_by_themselves(engine, limiter, app_id):
