@@ -4,6 +4,7 @@ import asyncio
 from threading import Event
 
 import pytest
+from eventually import PATIENCE_SECONDS
 
 from ifood_actors.web.health import Check
 from ifood_actors.web.questions import Question
@@ -19,7 +20,7 @@ class Service:
 
     def __call__(self):
         self.asked += 1
-        self.let.wait(10)
+        self.let.wait(PATIENCE_SECONDS)
         if self.error:
             raise self.error
         return self.asked
@@ -33,7 +34,7 @@ def test_a_service_that_hangs_is_asked_once_however_many_want_to_know():
         late = [question.answer(within=0.05) for _ in range(20)]
         found = await asyncio.gather(*late, return_exceptions=True)
         service.let.set()
-        return found, await question.answer(within=5)
+        return found, await question.answer(within=PATIENCE_SECONDS)
 
     found, answer = asyncio.run(many())
 
@@ -48,7 +49,7 @@ def test_an_answer_holds_for_a_while(holds_for, asked):
     question = Question(service, holds_for=holds_for)
 
     async def thrice():
-        return [await question.answer(within=5) for _ in range(3)]
+        return [await question.answer(within=PATIENCE_SECONDS) for _ in range(3)]
 
     assert asyncio.run(thrice())[-1] == service.asked == asked
 
@@ -60,9 +61,9 @@ def test_an_error_is_everybodys_answer_until_it_is_asked_again():
 
     async def twice():
         with pytest.raises(OSError, match="away"):
-            await question.answer(within=5)
+            await question.answer(within=PATIENCE_SECONDS)
         service.error = None
-        return await question.answer(within=5)
+        return await question.answer(within=PATIENCE_SECONDS)
 
     assert asyncio.run(twice()) == 2
 
