@@ -10,7 +10,7 @@ from sqlalchemy import make_url, text
 
 from ifood_actors.db import transaction
 from ifood_actors.messaging.topology import LEVELS, level_name
-from ifood_actors.simulator import App, Settings, running
+from ifood_actors.simulator import App, Quirk, Settings, running
 
 SECRET = "canary-client-secret-7f3a"
 
@@ -50,6 +50,8 @@ def counts(engine):
 
 
 def test_a_killed_worker_costs_no_job_and_no_cent(installed, simulator, engine):
+    # One job at least is in work when the worker is killed.
+    simulator.add_quirk(Quirk("slow", resource="sales", seconds=15, times=1))
     plan(installed)
     with installed.process("scheduler"):
         with installed.process("worker") as worker:
@@ -77,6 +79,7 @@ def test_a_killed_worker_costs_no_job_and_no_cent(installed, simulator, engine):
 
 
 def test_a_second_plan_plans_nothing_and_a_job_tells_its_story(installed, engine):
+    installed.environment["IFOOD_LEASE"] = "60s"  # or a stall of the machine is told, too
     plan(installed)
     again = plan(installed)
     with installed.process("scheduler"), installed.process("worker"):

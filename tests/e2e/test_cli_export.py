@@ -133,7 +133,9 @@ def stuck_export(command, database_url) -> Iterator[subprocess.Popen[str]]:
     with psycopg.connect(database_url) as blocker:
         blocker.execute("LOCK TABLE ifood_sales")
         process = command.start("export", "sales", *MARCH, "-o", "a.csv")
-        eventually(lambda: len(list(command.folder.iterdir())) == 2)
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'ifood_sales'::regclass"
+        eventually(lambda: blocker.execute(waiting).fetchone() is not None)
+        assert len(list(command.folder.iterdir())) == 2
         yield process
         process.communicate(timeout=PATIENCE_SECONDS)
 

@@ -113,7 +113,7 @@ def test_plan_takes_chosen_accounts_and_refuses_unknown_ones(command, engine):
         name, merchant = tx.execute(
             text("SELECT name, ifood_merchant_id FROM accounts LIMIT 1")
         ).one()
-    chosen = ["plan", "sales", "--json", "--account"]
+    chosen = ["plan", "sales", "--day", "2026-03-02", "--json", "--account"]
 
     by_name, by_merchant, unknown, too_small = command.each(
         [

@@ -55,25 +55,25 @@ def marks(folder, name="starts"):
 def test_what_ends_is_started_again_after_doubling_pauses(tmp_path):
     with supervised("echo >> starts; exit 3", folder=tmp_path) as process:
         log = tmp_path / "log"
-        eventually(lambda: log.read_text().count("worker.ended") == 3)
+        eventually(lambda: log.read_text().count("worker.ended") >= 3)
 
         process.terminate()  # in a pause
 
         assert process.wait(PATIENCE_SECONDS) == 0
-    assert marks(tmp_path) == 3
     log = log.read_text()
+    assert marks(tmp_path) == log.count("worker.ended")
     assert '"again_in_seconds": 1.0' in log
     assert '"again_in_seconds": 2.0' in log
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are given to process 1")
 def test_orphans_are_reaped(tmp_path):
-    orphan = "(sleep 60 & echo $! >> orphans)"
+    orphan = "(sleep 600 & echo $! >> orphans)"
     with supervised(f"{orphan}; echo >> starts; exit 3", folder=tmp_path):
-        eventually(lambda: marks(tmp_path) == 3)
+        eventually(lambda: marks(tmp_path))
 
         first = (tmp_path / "orphans").read_text().split()[0]
-        assert _state(first) == ""
+        eventually(lambda: _state(first) == "")
 
 
 def test_a_wrong_configuration_is_not_tried_again(tmp_path):
@@ -162,6 +162,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(installed):
 @pytest.mark.services
 def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, engine, simulator):
     simulator.add_quirk(Quirk("slow", resource="sales", seconds=3))
+    installed.environment["IFOOD_LEASE"] = "60s"  # or a stall of the machine is charged
     with installed.process("scheduler"), installed.process("worker") as worker:
         eventually(lambda: count(engine, "status = 'running'") == 8)
         pids = {worker.process.pid, *workers(worker.process.pid)}
