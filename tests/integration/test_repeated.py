@@ -1,10 +1,11 @@
 """Transactions that real faults of a real Postgres break, and that are done again."""
 
 import signal
-from threading import Event, Thread
+from threading import Thread
 
 import pytest
 from builders import AT_ONCE, HORIZON, LEASE, acts_of, claimed_job, dispatch, make_jobs, row_of
+from eventually import eventually
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -41,6 +42,16 @@ def value(engine, name):
 
 def increase(tx, name):
     tx.execute(text("UPDATE counters SET value = value + 1 WHERE name = :name"), {"name": name})
+
+
+def waits_for_a_lock(engine):
+    with transaction(engine) as tx:
+        return tx.scalar(
+            text(
+                "SELECT true FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
 
 
 class Work:
@@ -83,29 +94,25 @@ class TestPassingFaults:
         assert (attempts, value(engine, "a")) == (2, 2)
 
     def test_a_deadlock(self, engine):
-        has_b, goes_on = Event(), Event()
-
         def other():
             with transaction(engine) as tx:
-                tx.execute(text("SET LOCAL deadlock_timeout = '20s'"))  # the work is the victim
+                tx.execute(text("SET LOCAL deadlock_timeout = '10min'"))  # the work is the victim
                 increase(tx, "b")
-                has_b.set()
-                goes_on.wait(10)
                 increase(tx, "a")
 
+        thread = Thread(target=other)
+
         def lock_b(tx):
-            tx.execute(text("SET LOCAL deadlock_timeout = '2s'"))
-            has_b.wait(10)
-            goes_on.set()
+            tx.execute(text("SET LOCAL deadlock_timeout = '10ms'"))
+            thread.start()
+            eventually(lambda: waits_for_a_lock(engine))
             increase(tx, "b")
 
-        thread = Thread(target=other)
-        thread.start()
         work = Work(lock_b)
 
         assert repeated(engine, work) == "done"
 
-        thread.join(10)
+        thread.join()
         assert (work.attempts, value(engine, "a"), value(engine, "b")) == (2, 2, 1)
 
     def test_a_connection_that_is_ended_in_the_middle(self, engine):
