@@ -68,7 +68,7 @@ def overtake(engine, job, arriving):
             wait([arrived], timeout=0.5)
             assert not arrived.done()
             ledger.dispatch([job.id], grace=GRACE)
-        return arrived.result(timeout=10)
+        return arrived.result()
 
 
 def test_a_claim_waits_for_the_dispatch_that_its_message_overtook(engine):
@@ -106,13 +106,13 @@ def test_a_message_that_was_never_dispatched_claims_nothing(engine):
 
 
 def test_an_early_message_claims_nothing_and_is_sent_again(engine):
-    [job] = make_jobs(engine, slot=datetime.now(UTC) + timedelta(minutes=1))
+    [job] = make_jobs(engine, slot=datetime.now(UTC) + timedelta(hours=1))
     dispatch(engine, job.id)
 
     assert claim(engine, job.id) is None
     [due] = act(engine, "due", limit=10, kinds=KINDS)
     assert due.resend
-    assert due.due_in > timedelta(seconds=50)
+    assert due.due_in > timedelta(minutes=50)
 
 
 def test_a_resent_message_keeps_its_number_so_that_the_first_copy_still_counts(engine):

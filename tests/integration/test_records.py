@@ -292,7 +292,7 @@ def test_two_pulls_of_one_store_at_once_lose_no_version(store):
     barrier = Barrier(threads)
 
     def pull(number):
-        barrier.wait(timeout=10)
+        barrier.wait()
         return store.sales(a_sale(currentStatus=str(number)))
 
     with ThreadPoolExecutor(threads) as pool:

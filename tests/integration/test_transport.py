@@ -42,7 +42,7 @@ def served(behave: Callable[[socket.socket], object], *, reads: bool = True) -> 
         thread.join(timeout=5)
 
 
-def fetch(url: str, *, total_seconds: float = 5, ca_file: str | None = None) -> Answer:
+def fetch(url: str, *, total_seconds: float = 60, ca_file: str | None = None) -> Answer:
     with http_client(threads=1, ca_file=ca_file) as http:
         return exchange(
             http, http.build_request("GET", url), total=timedelta(seconds=total_seconds)
@@ -70,7 +70,7 @@ def test_a_dripping_answer_ends_at_the_total_deadline(head):
     with served(lambda c: drip(c, head)) as url, pytest.raises(ServerFault):
         fetch(url, total_seconds=0.5)
 
-    assert 0.4 < time.monotonic() - started < 10
+    assert 0.4 < time.monotonic() - started < limits.READ_SECONDS
 
 
 @pytest.mark.alone
@@ -80,7 +80,7 @@ def test_a_silent_server_ends_at_the_total_deadline():
         with pytest.raises(ServerFault, match="ReadTimeout"):
             fetch(url, total_seconds=0.3)
 
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < limits.READ_SECONDS
 
 
 def test_a_gigantic_answer_is_given_up_while_it_comes(monkeypatch):
@@ -150,7 +150,7 @@ def test_interim_answers_without_an_end_end_at_the_total_deadline():
     with served(hint) as url, pytest.raises(ServerFault):
         fetch(url, total_seconds=0.5)
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < limits.READ_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -220,4 +220,4 @@ def test_the_deadline_holds_within_tls(certificate):
     with served(behave, reads=False) as url, pytest.raises(ServerFault, match="ReadTimeout"):
         fetch(url.replace("http:", "https:"), total_seconds=0.5, ca_file=str(certificate))
 
-    assert 0.4 < time.monotonic() - started < 10
+    assert 0.4 < time.monotonic() - started < limits.READ_SECONDS
