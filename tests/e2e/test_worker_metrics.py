@@ -96,6 +96,7 @@ def test_counts_are_those_of_all_processes_and_outlive_a_killed_one(host, engine
     simulator.add_quirk(Quirk("cut", resource="sales", times=2))
     with host.process("scheduler"), host.process("worker") as worker:
         run(host, engine, "sales")
+        eventually(lambda: host.logs().count("worker.started") == 2)  # see test_supervision.py
         first = scrape(host)
         pids = workers(worker.process.pid)
         os.kill(pids[0], signal.SIGKILL)
