@@ -51,7 +51,7 @@ def counts(engine):
 
 def test_a_killed_worker_costs_no_job_and_no_cent(installed, simulator, engine):
     # One job at least is in work when the worker is killed.
-    simulator.add_quirk(Quirk("slow", resource="sales", seconds=15, times=1))
+    simulator.add_quirk(Quirk("slow", resource="sales", seconds=10, times=1))
     plan(installed)
     with installed.process("scheduler"):
         with installed.process("worker") as worker:
