@@ -33,11 +33,14 @@ RESOURCES: dict[str, tuple[Kind, str]] = {
 _SETTLED = {Act.SUCCEED, Act.RETRY, Act.FAIL}
 
 
-def check(world: World, *, frozen: bool = False, ends: Iterable[str] = ("success",)) -> None:
+def check(
+    world: World, *, frozen: bool = False, once: bool = False, ends: Iterable[str] = ("success",)
+) -> None:
     """
     Judge everything; `ends` are the statuses in which jobs of the last run may have ended.
 
-    With `frozen`, a worker slept longer than its lease: then two may ask for one job's data.
+    With `frozen`, a worker slept longer than its lease: then two may ask for one job's data. With
+    `once`, no job of the last run may have been charged a second attempt.
     """
     every_job_ended_once(world, ends=set(ends))
     every_history_is_a_legal_chain(world)
@@ -47,6 +50,8 @@ def check(world: World, *, frozen: bool = False, ends: Iterable[str] = ("success
     no_secret_is_logged(world)
     if not frozen:
         no_two_ran_one_job(world.asked)
+    if once:
+        no_attempt_was_lost(world)
 
 
 def every_job_ended_once(world: World, *, ends: set[str]) -> None:
@@ -137,6 +142,17 @@ def no_two_ran_one_job(asked: Sequence[Asked]) -> None:
     for path, hosts in by_job.items():
         turns = [host for host, _ in groupby(hosts)]
         assert len(turns) <= len(set(turns)) + 1, f"{path}: {turns}"
+
+
+def no_attempt_was_lost(world: World) -> None:
+    """Unless the machine stood still for so long that leases ended by nobody's fault."""
+    charged_again = world.rows(
+        "SELECT array_agg(concat_ws(' ', at::time, act, actor, reason) ORDER BY event.event_no)"
+        " FROM ifood_job_events AS event JOIN ifood_jobs AS job ON job.id = job_id"
+        " WHERE attempts > 1 AND job.id = ANY(:ids) GROUP BY job_id",
+        ids=[job["id"] for job in world.jobs()],
+    )
+    assert world.stalls or not charged_again
 
 
 def the_queues_are_empty(world: World) -> None:

@@ -32,7 +32,7 @@ def test_rabbitmq_goes_down_with_messages_in_its_ladder(chaos, recovery, how):
     chaos.rabbit.start()
     recovery.begin()
     done = chaos.count("success")
-    recovery.until(lambda: chaos.count("success") > done, figure=BACK)
+    recovery.until(lambda: chaos.count("success") > min(done, STORES - 1), figure=BACK)
     chaos.finish()
 
     check(chaos)
@@ -93,7 +93,7 @@ def test_connections_are_refused(chaos, recovery):
 
     chaos.set(Mode.PASS, "broker")
     recovery.begin()
-    recovery.until(lambda: chaos.count("success") > done, figure=BACK)
+    recovery.until(lambda: chaos.count("success") > min(done, STORES - 1), figure=BACK)
     chaos.finish()
 
     check(chaos)
@@ -158,8 +158,7 @@ def test_messages_that_nobody_has_sent(chaos, recovery):
     recovery.begin()
     recovery.until(chaos.idle, figure=BACK)
 
-    check(chaos)
-    assert {job["attempts"] for job in chaos.jobs()} == {1}
+    check(chaos, once=True)
     # An unknown job and a job of another kind are passed over; all else is a dead letter.
     eventually(lambda: _dead_letters(chaos) - before >= len(forged) - 2)
 

@@ -9,6 +9,7 @@ arrived.
 import pytest
 from chaos.hosts import LEASE, Host
 from chaos.invariants import check
+from eventually import PATIENCE_SECONDS
 
 # Of AMQP 0-9-1: the method frames basic.publish, and basic.ack, which is a confirm when RabbitMQ
 # sends it.
@@ -84,7 +85,7 @@ def test_killed(chaos, recovery, point):
     armed = chaos.arm(role, leg, patterns, direction, when, Host.kill)
 
     chaos.plan()
-    assert armed.fired.wait(20), "the point was never passed"
+    assert armed.fired.wait(PATIENCE_SECONDS), "the point was never passed"
     recovery.begin()
     chaos.heal()  # whoever supervises it starts the process again
     recovery.until(chaos.idle, figure=FIGURE)

@@ -24,7 +24,7 @@ def test_every_leg_is_half_open(chaos, recovery):
     chaos.simulator.add_quirk(Quirk("slow", seconds=0.3))
     begun = time()
     chaos.plan()
-    eventually(lambda: _work(chaos, first, second, since=begun))
+    eventually(lambda: chaos.work(first, second, since=begun))
     for host, legs in (
         (scheduler, ("database", "broker")),
         (first, ("database",)),
@@ -35,7 +35,7 @@ def test_every_leg_is_half_open(chaos, recovery):
 
     recovery.begin()
     lost = time()
-    recovery.until(lambda: _work(chaos, first, second, since=lost + QUIET), figure=NOTICED)
+    recovery.until(lambda: chaos.work(first, second, since=lost + QUIET), figure=NOTICED)
     other_scheduler.kill()
     chaos.finish()
     recovery.begin()
@@ -43,9 +43,3 @@ def test_every_leg_is_half_open(chaos, recovery):
     recovery.until(chaos.idle, figure=NOTICED)
 
     check(chaos, frozen=True)
-
-
-def _work(chaos, *hosts, since):
-    if chaos.idle():
-        chaos.plan()
-    return all(chaos.claims(since=since, host=host) for host in hosts)

@@ -54,7 +54,7 @@ def test_all_workers_are_killed(chaos, recovery):
 
 def test_a_worker_is_told_to_stop_in_the_middle_of_its_jobs(chaos, recovery):
     host, _ = chaos.of("worker")
-    chaos.simulator.add_quirk(Quirk("slow", seconds=1.0))
+    chaos.simulator.add_quirk(Quirk("slow", seconds=1.5))
     begun = time()
     chaos.plan()
     eventually(lambda: chaos.claims(since=begun, host=host) >= 4)
@@ -63,12 +63,12 @@ def test_a_worker_is_told_to_stop_in_the_middle_of_its_jobs(chaos, recovery):
     told = time()
     assert host.stop() == 0
     recovery.until(lambda: True, figure=30)
-    assert chaos.claims(since=told + 1, host=host) == 0
+    # Dramatiq's processes look up once a second.
+    assert chaos.claims(since=told + 2, host=host) == 0
     chaos.heal()
     chaos.finish()
 
-    check(chaos)
-    assert _charged_again(chaos) == []
+    check(chaos, once=True)
 
 
 def test_a_second_signal_ends_a_worker_at_once(chaos, recovery):
@@ -77,8 +77,9 @@ def test_a_second_signal_ends_a_worker_at_once(chaos, recovery):
     begun = time()
     chaos.plan()
     eventually(lambda: chaos.claims(since=begun, host=host) >= 2)
+    before = host.logs().count("Stopping worker process")
     host.running.process.terminate()
-    Event().wait(0.5)
+    eventually(lambda: host.logs().count("Stopping worker process") > before)
 
     recovery.begin()
     host.running.process.terminate()
@@ -98,8 +99,7 @@ def test_a_rolling_restart_under_load_costs_no_attempt(chaos, recovery):
     recovery.begin()
     recovery.until(chaos.idle, figure=TAKEN_OVER)
 
-    check(chaos)
-    assert _charged_again(chaos) == []
+    check(chaos, once=True)
 
 
 def test_the_clock_of_a_worker_is_an_hour_fast(chaos, recovery):
@@ -108,12 +108,10 @@ def test_the_clock_of_a_worker_is_an_hour_fast(chaos, recovery):
         begun = time()
         chaos.plan()
         recovery.begin()
-        recovery.until(chaos.idle, figure=TAKEN_OVER)
+        recovery.until(lambda: chaos.work(host, other, since=begun), figure=TAKEN_OVER)
+        chaos.finish()
 
-        assert chaos.claims(since=begun, host=host) > 0
-        assert chaos.claims(since=begun, host=other) > 0
-        check(chaos)
-        assert _charged_again(chaos) == []
+        check(chaos, once=True)
 
 
 def test_a_job_kills_its_process_until_its_attempts_are_used_up(chaos, recovery):
@@ -140,13 +138,3 @@ def test_an_account_is_disabled_in_the_middle_of_the_window(chaos, recovery):
 
     assert chaos.count("cancelled") == len(last)
     check(chaos, ends={"success", "cancelled"})
-
-
-def _charged_again(chaos):
-    """Give the histories of the last run's jobs that took more than one attempt."""
-    return chaos.rows(
-        "SELECT array_agg(concat_ws(' ', at::time, act, actor, reason) ORDER BY event.event_no)"
-        " FROM ifood_job_events AS event JOIN ifood_jobs AS job ON job.id = job_id"
-        " WHERE attempts > 1 AND job.id = ANY(:ids) GROUP BY job_id",
-        ids=[job["id"] for job in chaos.jobs()],
-    )

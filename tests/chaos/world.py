@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from time import time
+from threading import Event, Thread
+from time import monotonic, time
 from typing import Any, Literal, NamedTuple
 
-from chaos.hosts import Host, Leg, Role, make_host
+from chaos.hosts import LEASE, Host, Leg, Role, make_host
 from chaos.proxy import Direction, Mode, Proxy, Trigger, network
 from eventually import eventually
 from fleet import register
@@ -59,6 +60,7 @@ class World:
     hosts: dict[str, Host] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     runs: list[tuple[str, date]] = field(default_factory=list)
+    stalls: list[float] = field(default_factory=list)  # of the machine since the last plan, seconds
 
     @property
     def allowed(self) -> int:
@@ -104,6 +106,7 @@ class World:
         """Plan a run of all stores, starting now, for a day that has none; all planners at once."""
         day = FIRST - timedelta(days=len(self.runs))
         self.runs.append((kind, day))
+        self.stalls.clear()
         now = datetime.now(UTC)
         wanted = planner.request(Opening(kind, day, now, now + over), self.settings)
         with ThreadPoolExecutor(planners) as threads, self._no_new_run() as begin:
@@ -174,6 +177,13 @@ class World:
             actors=None if host is None else list(host.actors),
         )
         return int(row["n"])
+
+    def work(self, *hosts: Host, since: float) -> bool:
+        """Tell whether each has claimed jobs since an instant; until then there are some."""
+        done = all(self.claims(since=since, host=host) for host in hosts)
+        if not done and self.idle():
+            self.plan()
+        return done
 
     def heal(self) -> None:
         """Undo whatever a scenario did, so that the next one finds the world whole."""
@@ -246,7 +256,29 @@ def world(
             host.start()
         for host in built.hosts.values():
             host.wait_until_ready()
-        yield built
+        with _noted(built.stalls):
+            yield built
+
+
+@contextmanager
+def _noted(stalls: list[float]) -> Iterator[None]:
+    """Note for how long each time nothing went on, not even this thread."""
+    ended = Event()
+
+    def look() -> None:
+        last = monotonic()
+        while not ended.wait(0.1):
+            last, before = monotonic(), last
+            if last - before > LEASE.total_seconds() / 2:
+                stalls.append(last - before)
+
+    thread = Thread(target=look, name="stalls")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _listen(host: Host, asked: list[Asked]) -> None:
