@@ -12,6 +12,7 @@ from typing import NoReturn, TypeVar
 import psycopg
 import pytest
 from chaos.recovery import RECOVERY
+from eventually import PATIENCE_SECONDS
 from hypothesis import settings
 from sqlalchemy import Engine, make_url
 
@@ -124,7 +125,10 @@ def empty_database_url(postgres_server: RunningPostgres) -> Iterator[str]:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    engine = connect(database_url, application_name="tests", pool_size=20)
+    # The product's own 5 s, in which a machine may stand still, are tried again there.
+    patient = make_url(database_url).update_query_dict({"connect_timeout": str(PATIENCE_SECONDS)})
+    url = patient.render_as_string(hide_password=False)
+    engine = connect(url, application_name="tests", pool_size=20)
     yield engine
     engine.dispose()
 
