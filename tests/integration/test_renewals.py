@@ -248,8 +248,8 @@ ACCOUNTS = int(os.environ.get("RENEWALS_ACCOUNTS", "400"))
 RATE = 15 * COMPRESSED
 SIMULATED_MINUTE = MINUTE / COMPRESSED
 LEAD = WINDOW = 2 * HOUR * ACCOUNTS / 1000 / COMPRESSED
-# A round's look at the database takes as long as in life, on a busy machine seconds.
-ROUND = timedelta(seconds=6)
+# A round's look at the database takes as long as in life, and a machine may stand still meanwhile.
+ROUND = timedelta(seconds=10)
 AHEAD = Foresight(lead=LEAD, margin=15 * MINUTE / COMPRESSED)
 # Used for as long as a token of three hours, all of its life but 5 %; of so short a life it is all
 # but a minute.
