@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from commands import CommandLine
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 from fleet import KEY, fleet
 from logins import logins
 from sqlalchemy import text
@@ -77,7 +77,7 @@ class Operator:
             capture_output=True,
             check=False,
             encoding="utf-8",
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
 
 
@@ -86,6 +86,8 @@ class Former:
     """The database of the former system."""
 
     url: str
+    # Once for a test, which may go on past midnight.
+    today: date = field(default_factory=lambda: datetime.now(ZONE).date())
     merchants: list[str] = field(default_factory=lambda: [str(uuid4()) for _ in range(8)])
 
     def add(self, table: str, **values: object) -> UUID:
@@ -104,20 +106,17 @@ class Former:
 
     def job(self, account: UUID, ago: int | None, **values: object) -> UUID:
         """Add a sales job of a day some days ago, with its slot at ten by the local clock."""
-        day = None if ago is None else today() - timedelta(days=ago)
-        slot = at_local(10, ago or 0)
+        day = None if ago is None else self.today - timedelta(days=ago)
+        slot = self.at_local(10, ago or 0)
         usual = {"job_type": "sales", "job_day": day, "status": "failed", "scheduled_for": slot}
         return self.add("ifood_jobs", account_id=account, **usual | values)
 
+    def at_local(self, hour: int, ago: int) -> datetime:
+        day = self.today - timedelta(days=ago)
+        return datetime.combine(day, time(hour), tzinfo=ZONE).astimezone(UTC)
 
-def today() -> date:
-    """Ask anew each time: the page's SQL does, and a run of the tests may go on past midnight."""
-    return datetime.now(ZONE).date()
-
-
-def at_local(hour: int, ago: int) -> datetime:
-    day = today() - timedelta(days=ago)
-    return datetime.combine(day, time(hour), tzinfo=ZONE).astimezone(UTC)
+    def days_ago(self, day: date) -> int:
+        return (self.today - day).days
 
 
 @dataclass(frozen=True)
@@ -144,14 +143,16 @@ def fill(former: Former) -> Filled:
 
     former.job(quotes, 1, status="pending")
     jobs = {
-        ("sales", 1): former.job(quotes, 1, scheduled_for=at_local(11, 1), last_error="a'b\n;"),
+        ("sales", 1): former.job(
+            quotes, 1, scheduled_for=former.at_local(11, 1), last_error="a'b\n;"
+        ),
         ("sales", 10): former.job(quotes, 10, status="running", locked_by="pm2", attempts=3),
         ("settlements_weekly", 3): former.job(lines, 3, job_type="settlements_weekly"),
         ("anticipations_daily", 2): former.job(
             nameless, 2, job_type="anticipations_daily", merchant_id=None, scheduled_for=None
         ),
         # In UTC it was the next day already.
-        ("sales", 5): former.job(lines, 4, scheduled_for=at_local(22, 5), merchant_id=m[1]),
+        ("sales", 5): former.job(lines, 4, scheduled_for=former.at_local(22, 5), merchant_id=m[1]),
     }
     former.job(quotes, 2, status="success")
     former.job(quotes, 2, status="cancelled")
@@ -214,10 +215,6 @@ def everything(engine) -> list[list[dict[str, Any]]]:
     return [rows(engine, f"SELECT * FROM {table} ORDER BY id") for table in tables]
 
 
-def days_ago(day: date) -> int:
-    return (today() - day).days
-
-
 @pytest.mark.usefixtures("app")
 def test_what_fits_is_there_with_its_ids_and_its_history(operator, former, engine):
     filled = fill(former)
@@ -241,7 +238,9 @@ def test_what_fits_is_there_with_its_ids_and_its_history(operator, former, engin
     assert None not in {row["app_id"] for row in accounts.values()}
 
     jobs = rows(engine, "SELECT * FROM ifood_jobs ORDER BY scheduled_for")
-    assert {(job["job_type"], days_ago(job["job_day"])): job["id"] for job in jobs} == filled.jobs
+    assert {
+        (job["job_type"], former.days_ago(job["job_day"])): job["id"] for job in jobs
+    } == filled.jobs
     assert {(job["status"], job["attempts"], job["last_error"]) for job in jobs} == {
         ("pending", 0, None)
     }
@@ -376,7 +375,7 @@ def test_one_day_in_each_week_reads_twelve_weeks_of_sales(
     subprocess.run(["/bin/bash", "-ec", loop], env=program.environment({}), check=True, timeout=180)
 
     read = {
-        days_ago(job["period_start"] + timedelta(days=n))
+        former.days_ago(job["period_start"] + timedelta(days=n))
         for job in rows(engine, "SELECT period_start, period_end FROM ifood_jobs")
         for n in range((job["period_end"] - job["period_start"]).days + 1)
     }
@@ -387,7 +386,7 @@ def test_one_day_in_each_week_reads_twelve_weeks_of_sales(
 def test_a_fleet_runs_the_imported_jobs_to_success(
     operator, former, database_url, broker_url, tmp_path
 ):
-    world = World(merchants=8, today=today(), revoked_share=0, apps=(App(name="main"),))
+    world = World(merchants=8, today=former.today, revoked_share=0, apps=(App(name="main"),))
     with (
         running(world) as simulator,
         fleet(simulator, database_url=database_url, broker_url=broker_url) as ours,
@@ -415,7 +414,7 @@ def test_a_fleet_runs_the_imported_jobs_to_success(
         )
         shown = command("jobs", "show", str(filled.jobs["sales", 10]))
         assert "SQL by hand, import from the former system" in shown.out
-        assert command("report", "--day", str(today() - timedelta(days=10))).code == 0
+        assert command("report", "--day", str(former.today - timedelta(days=10))).code == 0
         assert command("db", "check").code == 0
         operator.follow("The switch")
         assert ours.rows("SELECT to_regnamespace('former') AS former") == [{"former": None}]
