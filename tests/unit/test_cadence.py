@@ -145,8 +145,8 @@ def test_job_day_is_the_local_date_on_which_the_window_opens(window, place):
 @given(places())
 def test_a_daily_kind_has_one_job_day_for_every_day_of_the_zone(place):
     day, zone = place
-    at = datetime(day.year, day.month, day.day, 23, 59, tzinfo=zone)
-    skipped_by_zone = at.astimezone(UTC).astimezone(zone).date() != day
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=zone)  # Nuuk skips some midnights
+    skipped_by_zone = noon.astimezone(UTC).astimezone(zone).date() != day
 
     found = opening_on(SALES, day, zone=zone)
 
