@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 import trustme
+from eventually import PATIENCE_SECONDS
 
 HOST = "127.0.0.1"
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -67,13 +68,13 @@ def encrypted(
     thread = Thread(target=loop.run_forever, name="tls")
     thread.start()
     started = asyncio.start_server(serve, HOST, 0, ssl=context)
-    server = asyncio.run_coroutine_threadsafe(started, loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(started, loop).result(PATIENCE_SECONDS)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(PATIENCE_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join()
         loop.close()
 
 
