@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
+from eventually import PATIENCE_SECONDS
+
 
 @dataclass
 class Webhook:
@@ -21,8 +23,8 @@ class Webhook:
 
     @property
     def url(self) -> str:
-        """The address in Apprise's words."""
-        return f"json://127.0.0.1:{self.port}/alerts"
+        """The address in Apprise's words, with patience: what it gives up arrives twice."""
+        return f"json://127.0.0.1:{self.port}/alerts?cto={PATIENCE_SECONDS}&rto={PATIENCE_SECONDS}"
 
     def about(self, heading: str) -> list[str]:
         """Give the notices with this heading: `start` or `end`, and `end` says so in its title."""

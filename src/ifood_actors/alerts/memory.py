@@ -36,9 +36,10 @@ _SEE = text("""
 """)
 _TOLD = "coalesce(notified_at >= firing_since, false)"
 _FREE = "coalesce(locked_until < clock_timestamp(), true)"
-# One that nobody was told of has nothing to wait for, unless somebody is just being told.
+# One that nobody was told of has nothing to wait for, unless somebody is just being told. It ends
+# now: another look that found it before, and is remembered after this one, is no new start.
 _END = text(f"""
-    UPDATE ifood_alerts AS alert SET resolved_at = :at
+    UPDATE ifood_alerts AS alert SET resolved_at = clock_timestamp()
     FROM unnest(CAST(:names AS text[]), CAST(:calms AS interval[])) AS rule(name, calm)
     WHERE alert.name = rule.name AND resolved_at IS NULL AND last_seen < :at
       AND CASE WHEN {_TOLD} THEN last_seen < :at - calm ELSE {_FREE} END
@@ -99,7 +100,7 @@ def see(
     tx: Connection, findings: Iterable[Finding], *, answered: Sequence[Rule], at: datetime
 ) -> list[Ended]:
     """
-    Remember what fires at `at`, and give what has ended.
+    Remember what fires in a look that began at `at`, and give what has ended.
 
     Rules that are not among `answered` could not be asked: theirs stay as they are.
     """

@@ -72,10 +72,10 @@ class Watch:
 
     def run(self) -> None:
         """Look, remember what was seen, deliver what is owed."""
+        at = repeated(self._engine, database_now)
         queues = self._queues()
 
         def remember(tx: Connection) -> list[Ended]:
-            at = database_now(tx)
             seen = look(tx, queues, self._settings, rules=self._rules)
             return memory.see(tx, seen.findings, answered=seen.answered, at=at)
 
