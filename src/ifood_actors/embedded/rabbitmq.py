@@ -23,7 +23,7 @@ from ifood_actors.errors import ServiceUnavailable
 
 INSTALL_HINT = "install Debian's package rabbitmq-server (its service need not run)"
 
-_START = timedelta(seconds=90)
+_START = timedelta(seconds=180)
 _STOP = timedelta(seconds=15)
 
 _CONFIG = """\
