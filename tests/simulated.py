@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import simplejson
+from eventually import PATIENCE_SECONDS
 
 from ifood_actors.simulator import App, Settings, Simulator
 from ifood_actors.simulator.merchants import Merchant
@@ -24,6 +25,10 @@ SETTINGS = Settings(
     sales_page_size=10,
     revoked_share=0.05,
 )
+
+
+def client_of(simulator: Simulator) -> httpx.Client:
+    return httpx.Client(base_url=simulator.url, timeout=PATIENCE_SECONDS)
 
 
 def credentials(app: App, **fields: str) -> dict[str, str]:

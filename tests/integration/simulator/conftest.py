@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from simulated import CENTRAL, SETTINGS, authorize, credentials
+from simulated import CENTRAL, SETTINGS, authorize, client_of, credentials
 
 from ifood_actors.simulator import Simulator, running
 
@@ -24,6 +24,6 @@ def simulator(server: Simulator) -> Simulator:
 @pytest.fixture
 def client(simulator: Simulator) -> Iterator[httpx.Client]:
     """Signed in as the centralised application."""
-    with httpx.Client(base_url=simulator.url, timeout=5) as client:
+    with client_of(simulator) as client:
         authorize(client, credentials(CENTRAL))
         yield client

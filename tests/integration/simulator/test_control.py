@@ -107,7 +107,7 @@ def test_a_signal_ends_the_server_cleanly(number):
     with subprocess.Popen([sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True) as one:
         assert one.stdout is not None
         url = one.stdout.readline().strip()
-        assert httpx.get(f"{url}/_simulator/state").status_code == 200
+        assert httpx.get(f"{url}/_simulator/state", timeout=PATIENCE_SECONDS).status_code == 200
 
         one.send_signal(number)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 import schemathesis
+from eventually import PATIENCE_SECONDS
 from hypothesis import settings
 from schemathesis import Case, GenerationMode, HookContext
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
-from simulated import CALCULATION, CENTRAL, TODAY, WEEK, authorize, credentials, get
+from simulated import CALCULATION, CENTRAL, TODAY, WEEK, authorize, client_of, credentials, get
 
 from ifood_actors.simulator import App, Settings, Simulator, running
 from ifood_actors.simulator.merchants import merchant_id
@@ -53,7 +53,7 @@ def server() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def token(server: Simulator) -> str:
-    with httpx.Client(base_url=server.url) as client:
+    with client_of(server) as client:
         return str(authorize(client, credentials(CENTRAL))["accessToken"])
 
 
@@ -84,7 +84,8 @@ def _near(value: Any) -> Any:
 def test_every_answer_to_every_question_is_described(
     case: Case[Any], server: Simulator, token: str
 ):
-    response = case.call(base_url=server.url, headers={"Authorization": f"Bearer {token}"})
+    headers = {"Authorization": f"Bearer {token}"}
+    response = case.call(base_url=server.url, headers=headers, timeout=PATIENCE_SECONDS)
 
     # No schema can say that a day comes after another, or that a code must be known; nor does
     # the gateway say 405.
@@ -97,9 +98,9 @@ def test_every_answer_to_every_question_is_described(
 )
 def test_every_store_answers_in_a_described_shape(server: Simulator, token: str, resource, query):
     described = schema[f"/financial/v3.0/merchants/{{merchantId}}/{resource}"]["GET"]
-    headers = {"Authorization": f"Bearer {token}"}
     statuses = set()
-    with httpx.Client(base_url=server.url, headers=headers) as client:
+    with client_of(server) as client:
+        client.headers["Authorization"] = f"Bearer {token}"
         for merchant in server.merchants():
             answer = get(client, merchant, resource, **query)
             described.validate_response(answer)

@@ -2,22 +2,47 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 from eventually import eventually
-from simulated import BOOKSHOP, CENTRAL, TODAY, WEEK, authorize, credentials, get, store, truth
+from simulated import (
+    BOOKSHOP,
+    CENTRAL,
+    TODAY,
+    WEEK,
+    authorize,
+    client_of,
+    credentials,
+    get,
+    store,
+    truth,
+)
 
 from ifood_actors.simulator import App, Settings, Simulator, running
 
 OWNED = App(name="owned", client_id="e" * 36, client_secret="s", kind="distributed", owners=3)
 
 
-@pytest.fixture
-def slow_links() -> Iterator[Simulator]:
-    settings = Settings(merchants=10, apps=(CENTRAL, OWNED), today=TODAY, spread_seconds=2)
-    with running(settings) as simulator:
-        yield simulator
+@contextmanager
+def spreading(seconds: float) -> Iterator[tuple[Simulator, httpx.Client]]:
+    settings = Settings(merchants=10, apps=(CENTRAL, OWNED), today=TODAY, spread_seconds=seconds)
+    with running(settings) as simulator, client_of(simulator) as client:
+        yield simulator, client
+
+
+def confirm(simulator: Simulator, client: httpx.Client) -> None:
+    """Sign in for the stores that the next owner has just confirmed."""
+    form = {"clientId": OWNED.client_id}
+    started = client.post("/authentication/v1.0/oauth/userCode", data=form).json()
+    form = credentials(
+        OWNED,
+        grantType="authorization_code",
+        authorizationCode=simulator.authorize(started["userCode"]),
+        authorizationCodeVerifier=started["authorizationCodeVerifier"],
+    )
+    authorize(client, form)
 
 
 def visible(client: httpx.Client) -> set[str]:
@@ -42,38 +67,40 @@ def test_a_store_that_was_unlinked_is_403_until_a_new_token_comes(simulator, cli
     assert merchant.id in visible(client)
 
 
-def test_a_link_takes_its_time_to_spread(slow_links):
-    merchant = slow_links.merchants()[0]
-    with httpx.Client(base_url=slow_links.url) as client:
-        slow_links.unlink(merchant.id)
-        linked = time.monotonic()
-        slow_links.link(merchant.id)
+def test_a_store_stays_403_and_in_no_list_until_its_link_has_spread():
+    with spreading(3600) as (simulator, client):
+        merchant = simulator.merchants()[0]
+        simulator.unlink(merchant.id)
+        simulator.link(merchant.id)
         authorize(client, credentials(CENTRAL))
 
         assert get(client, merchant, "sales", **WEEK).status_code == 403
         assert merchant.id not in visible(client)
+        confirm(simulator, client)
+        assert visible(client) == set()
+
+
+def test_a_link_takes_its_time_to_spread():
+    with spreading(1) as (simulator, client):
+        merchant = simulator.merchants()[0]
+        simulator.unlink(merchant.id)
+        linked = time.monotonic()
+        simulator.link(merchant.id)
+        authorize(client, credentials(CENTRAL))
+
         eventually(lambda: merchant.id in visible(client))
-        assert time.monotonic() - linked >= 2
+        assert time.monotonic() - linked >= 1
         assert get(client, merchant, "sales", **WEEK).status_code != 403
 
 
-def test_each_owner_authorizes_their_own_stores(slow_links):
+def test_each_owner_authorizes_their_own_stores():
     seen: list[set[str]] = []
-    with httpx.Client(base_url=slow_links.url) as client:
+    with spreading(1) as (simulator, client):
         for _ in range(OWNED.owners):
-            form = {"clientId": OWNED.client_id}
-            started = client.post("/authentication/v1.0/oauth/userCode", data=form).json()
-            form = credentials(
-                OWNED,
-                grantType="authorization_code",
-                authorizationCode=slow_links.authorize(started["userCode"]),
-                authorizationCodeVerifier=started["authorizationCodeVerifier"],
-            )
-            authorize(client, form)
-            assert visible(client) == set(), "not spread yet"
+            confirm(simulator, client)
             seen.append(eventually(lambda: visible(client)))
+        mine = {merchant.id for merchant in simulator.merchants() if merchant.app == OWNED}
 
-    mine = {merchant.id for merchant in slow_links.merchants() if merchant.app == OWNED}
     assert set().union(*seen) == mine
     assert sum(map(len, seen)) == len(mine)
 

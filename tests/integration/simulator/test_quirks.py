@@ -8,6 +8,7 @@ from simulated import (
     TODAY,
     WEEK,
     ask_token,
+    client_of,
     credentials,
     envelope,
     get,
@@ -78,7 +79,7 @@ def test_a_dripping_body_takes_its_time(simulator, client):
     answer = get(client, merchant, "sales", **WEEK)
 
     assert len(answer.content) == whole
-    assert 0.4 < time.monotonic() - begun < 20
+    assert time.monotonic() - begun > 0.4
 
 
 def test_a_huge_body_is_huge(simulator, client):
@@ -182,7 +183,7 @@ def test_a_quirk_can_hit_the_token_endpoint(simulator, client):
 def test_faults_come_by_themselves_and_are_named_in_the_journal():
     rates = FaultRates(server_error=0.25, bad_gateway=0.25, throttled=0.25, cut=0.25)
     settings = Settings(merchants=1, today=TODAY, faults=rates)
-    with running(settings) as simulator, httpx.Client(base_url=simulator.url) as client:
+    with running(settings) as simulator, client_of(simulator) as client:
         for _ in range(3):
             while ask(client).status_code != 200:
                 pass
