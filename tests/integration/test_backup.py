@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from commands import SCRIPTS
 from cryptography.fernet import Fernet
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 from fleet import KEY, MONDAY, fleet
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from ifood_actors.scheduler import relay
 from ifood_actors.simulator import Settings, running
@@ -35,7 +35,7 @@ def drill(postgres_programs):
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -54,14 +54,20 @@ def backup(tmp_path, postgres_programs, simulator, database_url, broker_url, mon
     # In a restored ledger are orders that nobody has any more: after it they are sent again.
     monkeypatch.setattr(relay, "GRACE", timedelta(seconds=5))
     path = tmp_path / "ifood.dump"
-    with fleet(simulator, **services(database_url, broker_url)) as former:
+    with (
+        fleet(simulator, **services(database_url, broker_url)) as former,
+        former.engine.connect() as holding,
+    ):
         former.plan("sales")
+        # So that a job is left to do in the backup, however long pg_dump takes to begin.
+        holding.execute(text("SELECT FROM ifood_jobs LIMIT 1 FOR UPDATE"))
         with former.working(threads=2):
             eventually(lambda: ended(former) >= 2)
             subprocess.run(
                 [postgres_programs / "pg_dump", "--format=custom", f"--file={path}", database_url],
                 check=True,
             )
+            holding.rollback()
             eventually(former.idle)
         yield path, stored(former)
 
