@@ -13,8 +13,9 @@ import pika
 import pytest
 from dramatiq import Message, Middleware, Worker
 from dramatiq.broker import MessageProxy
+from dramatiq.common import current_millis
 from dramatiq.middleware import Retries
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 
 from ifood_actors.messaging import orders, topology
 from ifood_actors.messaging.broker import LadderBroker, ladder_broker
@@ -37,7 +38,7 @@ def test_an_actor_runs(broker):
 
     with working(broker):
         broker.enqueue(echo(1))
-        broker.join(QUEUE, timeout=10_000)
+        broker.join(QUEUE, timeout=PATIENCE_SECONDS * 1000)
 
         eventually(lambda: received == [1])
 
@@ -48,19 +49,21 @@ def test_delayed_messages_come_never_early_and_at_most_about_a_second_late(broke
     actor(broker, lambda due: late.append(time() - due))
     broker.declare_all()  # which may take longer than a delay
 
-    with working(broker):
+    def all_in_time():
+        late.clear()
         for delay in (1, 999, 1000, 1001, 2500, 3000):
             broker.enqueue(echo(time() + delay / 1000), delay=delay)
-        broker.join(QUEUE, timeout=10_000)
         eventually(lambda: len(late) == 6)
+        assert min(late) >= 0
+        return max(late) < 3
 
-    assert min(late) >= 0
-    assert max(late) < 3
+    with working(broker):
+        eventually(all_in_time)  # again, if the machine stalls
 
 
 def test_a_waiting_message_is_held_by_the_broker_and_says_when_it_is_due(broker):
     received = record(broker)
-    before = time() * 1000
+    before = current_millis()
 
     with working(broker) as worker:
         sent = broker.enqueue(echo(1), delay=3_600_000)
@@ -68,20 +71,19 @@ def test_a_waiting_message_is_held_by_the_broker_and_says_when_it_is_due(broker)
         assert list(worker.consumers) == [QUEUE]
         assert broker.get_queue_message_counts(QUEUE) == (0, 1, 0)
     assert sent.options.keys() == {"not_before"}
-    assert sent.options["not_before"] == pytest.approx(before + 3_600_000, abs=1000)
+    assert before <= sent.options["not_before"] - 3_600_000 <= current_millis()
     assert not received
 
 
 def test_a_worker_holds_no_more_than_its_prefetch(broker, monkeypatch):
     monkeypatch.setattr("dramatiq.worker.QUEUE_PREFETCH", 3)
     go_on = Event()
-    actor(broker, lambda _: go_on.wait(20))
+    actor(broker, lambda _: go_on.wait(PATIENCE_SECONDS))
     broker.enqueue_many((echo(n), None) for n in range(10))
 
     with working(broker, threads=1):
         eventually(lambda: broker.get_queue_message_counts(QUEUE)[0] == 7)
         go_on.set()
-        broker.join(QUEUE, timeout=10_000)
 
 
 def test_hooks_run_once_for_a_delayed_message(broker_url):
@@ -109,7 +111,7 @@ def test_dramatiqs_own_retries_run_over_the_ladder(broker_url):
     with working(broker):
         broker.enqueue(echo(1))
         eventually(lambda: len(attempts) == 3)
-        broker.join(QUEUE, timeout=10_000)
+        broker.join(QUEUE, timeout=PATIENCE_SECONDS * 1000)
 
     assert broker.get_queue_message_counts(QUEUE) == (0, 0, 0)
     broker.close()
@@ -120,13 +122,11 @@ def test_an_unacknowledged_message_is_delivered_again(broker):
     broker.enqueue(echo(1))
 
     first = broker.consume(QUEUE, timeout=5000)
-    taken = next(first)
+    taken = next(each for each in first if each)
     first.close()
     second = broker.consume(QUEUE, timeout=5000)
-    again = next(second)
+    again = next(each for each in second if each)
 
-    assert taken is not None
-    assert again is not None
     assert again.message_id == taken.message_id
     second.ack(again)
     second.close()
@@ -212,10 +212,11 @@ def test_flush_leaves_the_ladder_alone_and_flush_all_does_not(broker):
 
 
 def test_a_message_for_a_queue_that_is_gone_is_kept_as_unroutable(broker, broker_url):
-    broker.enqueue(echo(1), delay=1)
+    broker.declare_queue(QUEUE, ensure=True)
     with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
         channel = connection.channel()
         channel.queue_delete(QUEUE)
+        broker.enqueue(echo(1), delay=1)
 
         eventually(lambda: channel.basic_get(topology.UNROUTABLE, auto_ack=True)[0])
 

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from time import monotonic, time
+from itertools import islice
+from time import monotonic
 from urllib.parse import urlsplit
 
 import pika
 import pytest
 from dramatiq import Message
 from dramatiq.errors import ConnectionClosed
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 from ifood_actors.embedded.services import RunningRabbit
@@ -149,7 +150,7 @@ def test_an_alarm_ends_sending_after_the_blocked_time(broker, alarm, monkeypatch
     with pytest.raises(ConnectionClosed):
         broker.enqueue_many((echo(n), None) for n in range(50))
 
-    assert monotonic() - began < 30
+    assert monotonic() - began < 60
 
 
 def test_a_queue_that_never_confirms_ends_sending_after_the_blocked_time(broker, broker_url, node):
@@ -173,19 +174,17 @@ def test_a_killed_rabbitmq_loses_no_delayed_message_and_takes_more_once_it_is_ba
         # RabbitMQ writes some of what it knows of new quorum queues to the disk seconds later, and
         # one that loses it by a kill comes back empty. A clean stop writes everything.
         node.restart()
-        due = time() + 20
         broker.enqueue_many((echo(n), 1000 * (n % 20 + 1)) for n in range(300))
 
         node.kill()
         node.start()
         broker.enqueue(echo(300))
 
-        def arrived() -> bool:
+        def arrived() -> int:
             ready, delayed, _ = broker.get_queue_message_counts(QUEUE)
-            return bool(delayed == 0 and ready > 300)  # some may have come twice
+            return ready if delayed == 0 and ready > 300 else 0  # some may have come twice
 
-        eventually(arrived, within=max(due - time(), 0) + 60)
-        assert numbers(broker) == set(range(301))
+        assert numbers(broker, eventually(arrived)) == set(range(301))
 
 
 @pytest.fixture
@@ -211,9 +210,9 @@ def echo(value: object) -> Message[None]:
     return Message(QUEUE, "echo", (value,), {}, {})
 
 
-def numbers(broker: LadderBroker) -> set[object]:
-    """Take all that is in the queue: what each `echo` was sent with."""
-    consumer = broker.consume(QUEUE, prefetch=1000, timeout=5000)
-    received = {message.args[0] for message in iter(consumer.__next__, None) if message}
+def numbers(broker: LadderBroker, count: int) -> set[object]:
+    """Take so many messages from the queue: what each `echo` was sent with."""
+    consumer = broker.consume(QUEUE, prefetch=1000, timeout=PATIENCE_SECONDS * 1000)
+    received = {message.args[0] for message in islice(consumer, count) if message}
     consumer.close()
     return received
