@@ -22,7 +22,7 @@ from distributed import (
     stored,
 )
 from dramatiq.middleware import Shutdown, raise_thread_exception
-from eventually import eventually
+from eventually import PATIENCE_SECONDS, eventually
 from fleet import KEY as FLEET_KEY
 from fleet import fleet
 from sqlalchemy import Engine, text
@@ -158,7 +158,12 @@ def test_a_renewal_saves_the_next_refresh_token_with_the_access_token(
     assert None not in request_.spent
 
 
-def test_a_stampede_of_processes_spends_one_refresh_token(engine, credential, request_):
+def test_a_stampede_of_processes_spends_one_refresh_token(
+    engine, credential, request_, monkeypatch
+):
+    monkeypatch.setattr(
+        "ifood_actors.ifood.tokens.WAIT_FOR_OTHERS", timedelta(seconds=PATIENCE_SECONDS)
+    )
     expire(engine)
     request_.before = lambda: threading.Event().wait(0.3)
     start = threading.Barrier(12)
@@ -316,7 +321,7 @@ def test_an_interrupted_job_does_not_interrupt_its_renewal(engine, credential, r
     expire(engine)
     asked, interrupted = threading.Event(), threading.Event()
     request_.before = asked.set
-    request_.after = lambda: interrupted.wait(10)
+    request_.after = lambda: interrupted.wait(PATIENCE_SECONDS)
     tokens, ended = process(engine, request_), []
 
     def job() -> None:
@@ -327,10 +332,10 @@ def test_an_interrupted_job_does_not_interrupt_its_renewal(engine, credential, r
 
     thread = threading.Thread(target=job)
     thread.start()
-    asked.wait(10)
+    assert asked.wait(PATIENCE_SECONDS)
     raise_thread_exception(thread.ident, Shutdown)
     interrupted.set()
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     tokens._sheltered.shutdown()
 
     assert ended == ["interrupted"]

@@ -52,7 +52,7 @@ def client(ifood):
         "clientId": app.client_id,
         "clientSecret": app.client_secret,
     }
-    answer = httpx.post(f"{ifood.url}/authentication/v1.0/oauth/token", data=form)
+    answer = httpx.post(f"{ifood.url}/authentication/v1.0/oauth/token", data=form, timeout=60)
     token = answer.json()["accessToken"]
     access = Access(
         token=lambda _app: token,

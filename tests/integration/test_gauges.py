@@ -6,15 +6,21 @@ from time import monotonic
 
 import pytest
 from builders import make_accounts, make_app, make_jobs
+from eventually import PATIENCE_SECONDS
 from sqlalchemy import text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.ifood.closures import BREAKS_AFTER
-from ifood_actors.web import gauges
+from ifood_actors.web import collector, gauges
 from ifood_actors.web.collector import LEDGER_UP, LedgerGauges
 
 pytestmark = pytest.mark.services
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    monkeypatch.setattr(collector, "_BUDGET", PATIENCE_SECONDS)
 
 
 def read(engine, *wanted):
@@ -33,7 +39,7 @@ def test_a_statement_that_fails_or_takes_too_long_is_left_out_alone(engine, stat
 
     found = read(engine, replace(gauges.HISTORY, statement=statement), gauges.JOBS)
 
-    assert monotonic() - started < 10
+    assert monotonic() - started < 40
     assert found[LEDGER_UP,] == 0
     assert found["ifood_jobs", "sales", "pending"] == 2
     assert ("ifood_history_bytes",) not in found
@@ -79,7 +85,7 @@ def test_authorizations_and_breakers_tell_their_state(engine):
     execute(
         engine,
         "INSERT INTO ifood_limits (app_id, endpoint_group, next_free_at, failures)"
-        " VALUES (:app, 'financial', now() + INTERVAL '30 s', :failures)",
+        " VALUES (:app, 'financial', now() + INTERVAL '1 h', :failures)",
         app=app_id,
         failures=BREAKS_AFTER,
     )
@@ -89,7 +95,7 @@ def test_authorizations_and_breakers_tell_their_state(engine):
     states = [found["ifood_authorizations", state] for state in ("ok", "expiring", "refused")]
     assert states == [1, 1, 1]
     assert found["ifood_breaker_open", "central"] == 1
-    assert 20 < found["ifood_limiter_ahead_seconds", "central", "financial"] <= 30
+    assert 3000 < found["ifood_limiter_ahead_seconds", "central", "financial"] <= 3600
 
 
 def execute(engine, statement, **values):
