@@ -21,6 +21,7 @@ class Expected:
     lease_no: int = 0
     dispatch_no: int = 0
     dispatched: bool = False
+    held: bool = False  # by a worker: a person who changes a job takes it from its own
     next_retry_at: datetime | None = None
     acts: list[Act] = field(default_factory=lambda: [Act.PLAN])
 
@@ -33,12 +34,13 @@ class Expected:
 
     def wait(self, act: Act, *, wake_at: datetime, until: datetime | None = None) -> None:
         self.acts.append(act)
-        self.status, self.dispatched = PENDING, False
+        self.status, self.dispatched, self.held = PENDING, False, False
         self.next_retry_at, self.wake_at = until, wake_at
 
     def end(self, act: Act, status: JobStatus) -> None:
         self.acts.append(act)
         self.status, self.next_retry_at, self.wake_at = status, None, None
+        self.held = False
 
     def dispatch(self, now: datetime) -> None:
         self.acts.append(Act.DISPATCH)
@@ -52,3 +54,4 @@ class Expected:
         self.status, self.next_retry_at, self.wake_at = RUNNING, None, now + LEASE
         self.attempts += 1
         self.lease_no += 1
+        self.held = True

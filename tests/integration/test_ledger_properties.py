@@ -216,7 +216,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(lease=leases)
     def renew(self, lease: ClaimedJob) -> None:
         job = self.expected[lease.id]
-        holds = job.status is RUNNING and lease.lease_no == job.lease_no
+        holds = job.held and lease.lease_no == job.lease_no
 
         assert self.act("renew", [lease], lease=LEASE) == ({lease.id} if holds else set())
         if holds:
@@ -270,7 +270,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def notice_manual(self, job: Expected, status: JobStatus) -> None:
         job.acts.append(Act.MANUAL)
-        job.status, job.dispatched = status, False
+        job.status, job.dispatched, job.held = status, False, False
         job.wake_at = None if status in FINAL else self.clock.now
 
     @precondition(lambda self: sum(len(job.acts) for job in self.expected.values()) > 25)
