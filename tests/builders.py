@@ -145,3 +145,12 @@ def backdate(engine: Engine, job_id: UUID, **columns: timedelta) -> None:
         tx.execute(
             text(f"UPDATE ifood_jobs SET {changes} WHERE id = :id"), {"id": job_id, **columns}
         )
+
+
+def waits_for_a_lock(engine: Engine) -> bool:
+    with transaction(engine) as tx:
+        waiting = text(
+            "SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(tx.execute(waiting).all())

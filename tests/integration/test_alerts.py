@@ -9,7 +9,7 @@ from typing import Any
 
 import pika
 import pytest
-from builders import make_accounts, make_app, make_jobs
+from builders import make_accounts, make_app, make_jobs, waits_for_a_lock
 from eventually import eventually
 from processes import windows_far_away
 from sqlalchemy import Engine, text
@@ -612,11 +612,6 @@ def test_whoever_sees_waits_for_whoever_tells_and_never_both_for_each_other(engi
             memory.tell(tx, [first], owed_to=[], told=True)
 
         assert seeing.result() == []
-
-
-def waits_for_a_lock(engine: Engine) -> bool:
-    with transaction(engine) as tx:
-        return bool(tx.execute(text("SELECT FROM pg_locks WHERE NOT granted")).all())
 
 
 def test_a_broker_that_is_away_ends_no_alert(world, settings, hook):

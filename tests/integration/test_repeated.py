@@ -4,7 +4,17 @@ import signal
 from threading import Thread
 
 import pytest
-from builders import AT_ONCE, HORIZON, LEASE, acts_of, claimed_job, dispatch, make_jobs, row_of
+from builders import (
+    AT_ONCE,
+    HORIZON,
+    LEASE,
+    acts_of,
+    claimed_job,
+    dispatch,
+    make_jobs,
+    row_of,
+    waits_for_a_lock,
+)
 from eventually import eventually
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -42,16 +52,6 @@ def value(engine, name):
 
 def increase(tx, name):
     tx.execute(text("UPDATE counters SET value = value + 1 WHERE name = :name"), {"name": name})
-
-
-def waits_for_a_lock(engine):
-    with transaction(engine) as tx:
-        return tx.scalar(
-            text(
-                "SELECT true FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-        )
 
 
 class Work:
