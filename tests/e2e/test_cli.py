@@ -1,6 +1,5 @@
 """What all commands have in common: help, exit codes, one clear line, no secrets."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,21 +139,3 @@ def test_what_nobody_foresaw_is_1_on_one_line_with_its_traceback_for_debug_only(
     assert usual.stderr.startswith("ifood-actors: unexpected OSError: ")
     assert usual.stderr.count("\n") == 1
     assert "Traceback" in debugging.stderr
-
-
-def test_a_reader_that_has_had_enough_ends_a_command_quietly(command):
-    reader, writer = os.pipe()
-    os.close(reader)
-
-    ended = subprocess.run(
-        [PROGRAM, "config", "--json"],
-        env=command.environment({}),
-        cwd=command.folder,
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    os.close(writer)
-
-    assert (ended.returncode, ended.stderr) == (1, "")

@@ -264,7 +264,8 @@ def test_the_demo_gives_its_report_to_a_program(tmp_path):
 @pytest.mark.usefixtures("names")
 def test_a_reader_that_has_had_enough_ends_every_printing_quietly(command):
     days = ("--from", "2026-03-01", "--to", "2026-03-31")
-    for words in (("jobs", "list"), ("accounts", "export"), ("export", "sales", *days), ("-h",)):
+    tables = (("jobs", "list"), ("accounts", "export"), ("export", "sales", *days))
+    for words in (*tables, ("config", "--json"), ("-h",)):
         reader, writer = os.pipe()
         os.close(reader)
 
