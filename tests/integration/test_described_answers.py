@@ -23,6 +23,7 @@ from ifood_actors.feeds.exact_json import storable_json
 from ifood_actors.feeds.records import Fetched, Row
 from ifood_actors.ifood import Access, Credential, Credentials, IfoodClient, http_client, schemas
 from ifood_actors.ifood.auth import redeem_code, request_token, request_user_code
+from ifood_actors.ifood.exact import storable
 from ifood_actors.planning.cadence import Period
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "ifood-openapi.yaml"
@@ -266,11 +267,11 @@ def test_no_item_of_a_described_answer_is_lost(kind, data):
     items = list(items_of(answer[0] if isinstance(answer, list) else answer))
     match kind:
         case "sales":
-            keys = {schemas.storable(item["id"]) for item in items}
+            keys = {storable(item["id"]) for item in items}
             assert {row["sale_id"] for row in rows} == keys
         case "settlements_weekly":
             lines = {(row["type"], row["amount"]) for row in rows}
-            assert lines == {(schemas.storable(i["type"]), exact(i["amount"])) for i in items}
+            assert lines == {(storable(i["type"]), exact(i["amount"])) for i in items}
         case "anticipations_daily":
             assert len(rows) == len(items)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scripted_api import a_sale, a_title, a_week, an_anticipation, closing
 
 from ifood_actors.errors import SchemaBroken
+from ifood_actors.ifood.exact import storable
 from ifood_actors.ifood.schemas import (
     Anticipation,
     Sale,
@@ -17,7 +18,6 @@ from ifood_actors.ifood.schemas import (
     SettlementTitle,
     closing_items,
     parse,
-    storable,
 )
 
 

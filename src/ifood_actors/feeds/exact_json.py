@@ -5,7 +5,7 @@ import re
 import simplejson
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.schemas import storable
+from ifood_actors.ifood.exact import storable
 
 # NUL, as `dumps` escapes it; behind an escaped backslash, `u0000` is ordinary text.
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")

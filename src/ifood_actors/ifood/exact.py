@@ -1,0 +1,90 @@
+"""
+Exact values out of JSON, as the types of fields: money, days, instants, texts.
+
+What is not sure is refused: nothing is rounded and nothing is guessed. The rules' sources are in
+docs/ifood-api.md, section 6.
+"""
+
+import re
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
+
+_CENT = Decimal("0.01")
+# numeric(14,2) holds twelve digits before the point.
+_WHOLE_DIGITS = 12
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Replace the two things that JSON may hold and Postgres cannot: NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))
+
+
+def _text(value: object) -> object:
+    """Take numbers too: a short id comes as text from one store and as a number from another."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _exact(value: object) -> Decimal:
+    """Give a number as exactly as it came. A float is refused: it has lost its cents already."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = Decimal(value)
+    number = Decimal(value) if isinstance(value, int | Decimal) else Decimal("NaN")
+    if isinstance(value, bool) or not number.is_finite():
+        raise ValueError("no exact number")
+    if number and number.adjusted() >= _WHOLE_DIGITS:
+        raise ValueError("number too large")
+    return number
+
+
+def _count(value: object) -> int:
+    """Give a whole number; pydantic would write 1e999999999 out, digit by digit."""
+    number = _exact(value)
+    if number != int(number):
+        raise ValueError("no whole number")
+    return int(number)
+
+
+def _cents(number: Decimal) -> Decimal:
+    """Give two decimals; a third one that is not zero would be a lost cent."""
+    cents = number.quantize(_CENT) if number else Decimal("0.00")
+    if cents != number:
+        raise ValueError("more than two decimals")
+    return cents
+
+
+def _iso(value: object) -> object:
+    """Take ISO text only: pydantic reads bare digits as seconds since 1970."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and _ISO_DAY.match(value):
+        return value
+    raise ValueError("no ISO date")
+
+
+def _utc(moment: datetime) -> datetime:
+    """Read an instant without an offset as UTC, which is what iFood means by it."""
+    if not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError("no usable year")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+# Part of a unique index, whose rows Postgres limits to a third of a page.
+Key = Annotated[Text, StringConstraints(max_length=200)]
+Count = Annotated[int, BeforeValidator(_count)]
+Rate = Annotated[Decimal, BeforeValidator(_exact)]
+Money = Annotated[Rate, AfterValidator(_cents)]
+Day = Annotated[date | None, BeforeValidator(_iso)]
+Instant = Annotated[datetime, BeforeValidator(_iso), AfterValidator(_utc)]
