@@ -1,6 +1,5 @@
 """`ifood-actors web` among real services: who is healthy, who is ready, and what is measured."""
 
-import json
 import re
 import signal
 import socket
@@ -23,8 +22,7 @@ from ifood_actors.ledger import Ledger
 pytestmark = pytest.mark.services
 
 METRICS = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is what must be refused, and what users allow
-USERS = "maria:operator:scrypt$invented"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is what must be refused
 
 
 @pytest.fixture
@@ -185,23 +183,23 @@ def test_wrong_usage_is_one_line_and_starts_nothing(tmp_path, settings):
             command("web", "--port", "http"),
             command("web", IFOOD_DATABASE_URL=""),
             command("web", IFOOD_BROKER_URL=""),
-            command("web", IFOOD_WEB_USERS="maria:hunter2"),
         ]
 
-    assert [(one.code, one.out, one.err.count("\n")) for one in outcomes] == [(2, "", 1)] * 6
+    assert [(one.code, one.out, one.err.count("\n")) for one in outcomes] == [(2, "", 1)] * 5
     said = [one.err for one in outcomes]
-    assert "IFOOD_WEB_USERS" in said[0]
+    assert "loopback only" in said[0]
     assert "cannot listen on" in said[1]
     assert "IFOOD_DATABASE_URL is not set" in said[3]
-    assert "hunter2" not in "".join(said)
 
 
-def test_with_users_it_may_listen_elsewhere(tmp_path, settings):
-    with web(tmp_path, {**settings, "IFOOD_WEB_USERS": USERS}, "--host", EVERYWHERE) as (_, http):
-        answer = http.get("/healthz")
-    shown = CommandLine(tmp_path, {**settings, "IFOOD_WEB_USERS": USERS})("config", "--json")
+@pytest.mark.parametrize("name", ["IFOOD_WEB_USERS", "IFOOD_WEB_USERS_FILE"])
+@pytest.mark.parametrize("arguments", [("web",), ("web", "--host", EVERYWHERE), ("doctor",)])
+def test_users_are_refused_since_there_is_no_sign_in(tmp_path, settings, name, arguments):
+    refused = CommandLine(tmp_path, settings)(*arguments, **{name: "maria:operator:hunter2"})
+    without = CommandLine(tmp_path, settings)("config", **{name: ""})
 
-    assert answer.status_code == 200
-    assert "scrypt" not in shown.out
-    [users] = [row for row in json.loads(shown.out) if row["name"] == "IFOOD_WEB_USERS"]
-    assert "1 user(s), hidden" in users.values()
+    said = refused.out + refused.err  # `doctor` tells what it finds, the others what stops them
+    assert (refused.code, said.count("\n")) == (2, 1)
+    assert f"{name}: there is no sign-in yet" in said
+    assert "hunter2" not in said
+    assert (without.code, "WEB_USERS" in without.out) == (0, False)

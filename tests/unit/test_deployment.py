@@ -184,7 +184,6 @@ def test_what_only_looks_gets_no_secret(name):
         # In the scheduler's container operators call commands.
         ("IFOOD_ALERT_URLS", {"scheduler"}),
         ("IFOOD_ENCRYPTION_KEYS", {"scheduler", "worker"}),
-        ("IFOOD_WEB_USERS", {"scheduler", "web", "gauges"}),
     ],
 )
 def test_a_secret_of_the_settings_file_reaches_who_needs_it(variable, services):

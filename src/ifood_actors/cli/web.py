@@ -1,13 +1,10 @@
 """`web`: the process that answers over HTTP."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ifood_actors.errors import UsageError
-
-if TYPE_CHECKING:
-    from ifood_actors.config import Settings
 
 # One asks for readiness, one for the gauges; pages will want more.
 _POOL_SIZE = 4
@@ -15,13 +12,14 @@ _POOL_SIZE = 4
 
 def web(
     *,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="An address of loopback.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
 ) -> None:
     """
     Serve /healthz, /readyz and /metrics.
 
-    Starts also while Postgres or RabbitMQ is away: /readyz says which.
+    It listens on loopback only, since nobody signs in. Starts also while Postgres or RabbitMQ is
+    away: /readyz says which.
     """
     from ifood_actors.cli.extras import require_web
 
@@ -32,7 +30,7 @@ def web(
     from ifood_actors.db import connect
 
     settings = config.load()
-    _require_loopback(host, settings)
+    _require_loopback(host)
     url = settings.require_database_url()
     broker = ladder(settings, name="web")
     logs.configure(settings.log_level)
@@ -44,10 +42,11 @@ def web(
         engine.dispose()
 
 
-def _require_loopback(host: str, settings: "Settings") -> None:
+def _require_loopback(host: str) -> None:
     from ifood_actors.config.values import is_loopback
 
-    if settings.web_users is None and not is_loopback(host):
+    if not is_loopback(host):
         raise UsageError(
-            f"--host {host}: without IFOOD_WEB_USERS it listens on loopback only, as 127.0.0.1"
+            f"--host {host}: there is no sign-in yet, so it listens on loopback only, as "
+            "127.0.0.1; put a proxy with a sign-in before it"
         )

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ifood_actors.config.reading import SECRETS, variable
+from ifood_actors.config.reading import REFUSED, SECRETS, variable
 from ifood_actors.config.settings import Origin, Settings, Unset
 from ifood_actors.config.values import format_duration, mask_url
 
@@ -16,7 +16,6 @@ from ifood_actors.config.values import format_duration, mask_url
 _COUNTED = {
     "encryption_keys": (",", "key(s)"),
     "alert_urls": (" ", "address(es)"),
-    "web_users": (";", "user(s)"),
 }
 APPS_ADD_ONLY = "the secret that `ifood-actors apps add` stores; read by that command only"
 
@@ -45,7 +44,8 @@ def markdown() -> str:
     ]
     rows.append((variable("client_secret"), "none", APPS_ADD_ONLY))
     secrets = ", ".join(f"`{variable(name)}_FILE`" for name in SECRETS)
-    return _PAGE.format(table="\n".join(_table(rows)), secrets=secrets)
+    refused = "\n".join(f"`{variable(name)}` is refused: {why}." for name, why in REFUSED.items())
+    return _PAGE.format(table="\n".join(_table(rows)), secrets=secrets, refused=refused)
 
 
 def _row(settings: Settings, name: str, field: FieldInfo) -> SettingRow:
@@ -104,6 +104,7 @@ An unknown `IFOOD_` variable is an error that names the nearest known one.
 Durations are written as `45s`, `10m`, `4h`, `2d` or `1h30m`.
 Windows are written as `mon 08:00-12:00` or `daily 22:00-02:00`, in the zone of `IFOOD_TIMEZONE`.
 Secrets can stand in a file instead: {secrets}.
+{refused}
 
 {table}
 """

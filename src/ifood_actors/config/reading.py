@@ -22,12 +22,16 @@ SECRETS = (
     "broker_url",
     "encryption_keys",
     "alert_urls",
-    "web_users",
     CLIENT_SECRET,
 )
 UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
 NEVER_EMPTY = ("api_ca_file",)  # who wants one authority must not get hundreds by a slip
 LONGEST_QUOTE = 60
+# What a name promises and the program does not keep yet; refused, since silence would be a lie.
+REFUSED = {
+    "web_users": "there is no sign-in yet, so leave it out: `web` listens on loopback only, and a "
+    "proxy with a sign-in goes before it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,10 @@ def _collect(
         if name.upper().startswith(PREFIX) and (item.value.strip() or name in never_empty)
     }
 
+    refused = {variable(name): why for name, why in REFUSED.items()}
+    refused |= {f"{name}_FILE": why for name, why in refused.items()}
+    problems += [f"{name}: {refused[name]}" for name in variables.keys() & refused.keys()]
+
     fields = {variable(name): name for name in (*Settings.model_fields, CLIENT_SECRET)}
     files = {f"{variable(name)}_FILE": name for name in SECRETS}
     given = {fields[name]: item for name, item in variables.items() if name in fields}
@@ -121,7 +129,7 @@ def _collect(
     problems += [
         _unknown(name, item.origin, known=[*fields, *files])
         for name, item in variables.items()
-        if name not in fields and name not in files
+        if name not in {*fields, *files, *refused}
     ]
     return given, sorted(problems)
 

@@ -23,7 +23,6 @@ from ifood_actors.config.types import (
     LogLevel,
     Overflow,
     ShareSetting,
-    WebUsers,
     Weekday,
     WindowSetting,
     Zone,
@@ -165,13 +164,6 @@ class Settings(BaseSettings):
     lease: Annotated[timedelta, duration("1s", timedelta(hours=1))] = Field(
         timedelta(seconds=60),
         description="a running job whose lease is not renewed for so long is taken over",
-    )
-    web_users: Annotated[
-        WebUsers | None, Unset("none: `web` listens on loopback, and only reads")
-    ] = Field(
-        None,
-        description="who may sign in, as `name:role:hash` of a password, several with `;`; "
-        "a role is `viewer` or `operator`; health and metrics ask nobody",
     )
     metrics_port: Annotated[Annotated[int, whole(1, 65535)] | None, Unset("none: not served")] = (
         Field(None, description="where a worker host serves what its processes count")

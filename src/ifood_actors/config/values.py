@@ -256,16 +256,6 @@ def fernet_keys(text: str) -> str:
     return ",".join(keys)
 
 
-def web_users(text: str) -> str:
-    """Check each `name:role:hash` that `;` separates; the hash is whatever follows."""
-    users = [user.strip() for user in text.split(";")]
-    if not all(re.fullmatch(r"[^\s:;]+:(viewer|operator):[^\s;]+", user) for user in users):
-        raise ValueError(
-            "expected name:role:hash, several separated by ; with a role of viewer or operator"
-        )
-    return ";".join(users)
-
-
 def mask_url(text: str) -> str:
     """Show where a connection goes, without its password."""
     masked = [_mask_node(node) for node in text.split(";")]
