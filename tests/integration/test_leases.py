@@ -30,14 +30,6 @@ def test_of_two_leases_of_one_job_only_the_later_is_renewed(engine):
             assert (first.lost, second.lost) == (True, False)
 
 
-def test_a_lease_that_another_worker_has_is_not_renewed(engine):
-    """Its number may be the same: the first one's claim was rolled back after all."""
-    job = claimed_job(engine)
-
-    with transaction(engine) as tx:
-        assert Ledger(tx, actor="another").renew([job], lease=timedelta(minutes=1)) == set()
-
-
 def test_a_pool_without_a_connection_does_not_end_the_renewals(engine, monkeypatch):
     leases = Leases(engine, length=timedelta(seconds=0.4), actor="worker")
     calls = []

@@ -217,7 +217,7 @@ def test_renewing_tells_which_leases_were_lost(engine):
     kept, lost = claimed_job(engine), claimed_job(engine)
     act(engine, "rescue", [lost.id], reason="lease ended")
 
-    assert act(engine, "renew", [kept, lost], lease=LEASE) == {kept.id}
+    assert act(engine, "renew", [kept, lost], lease=LEASE) == {kept.claim_token}
 
 
 def test_two_relays_never_see_the_same_due_job(engine):

@@ -184,7 +184,7 @@ def test_a_worker_may_claim_renew_send_away_and_cancel(as_role, engine):
         ledger.send_away(sent_away.id, 1, closed=closed, reason="closed")
     refused = claim(worker, disabled.id)
 
-    assert (renewed, refused) == ({job.id}, None)
+    assert (renewed, refused) == ({job.claim_token}, None)
     assert acts_of(engine, sent_away.id)[-1] == "snooze"
     assert row_of(engine, disabled.id)["status"] == "cancelled"
 

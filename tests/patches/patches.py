@@ -48,15 +48,12 @@ def no_confirms() -> None:
 
 def no_fence() -> None:
     """Let whoever has once held a job end it."""
-    from sqlalchemy import text
+    _without("AND status = 'running' AND lease_no = :lease_no AND claim_token = :claim_token")
 
-    from ifood_actors.ledger import statements
 
-    for name in ("SUCCEED", "FAIL", "RETRY", "SNOOZE"):
-        guarded = getattr(statements, name).text
-        open_to_all = guarded.replace("AND status = 'running' AND lease_no = :lease_no", "")
-        assert open_to_all != guarded
-        setattr(statements, name, text(open_to_all))
+def no_claim_token() -> None:
+    """Let the number of a lease alone tell who holds a job."""
+    _without("AND claim_token = :claim_token")
 
 
 def no_unique_key() -> None:
@@ -128,3 +125,15 @@ def no_redaction() -> None:
     from ifood_actors import logs
 
     setattr(logs, "_redact_event", lambda _logger, _method, event: event)
+
+
+def _without(guard: str) -> None:
+    from sqlalchemy import text
+
+    from ifood_actors.ledger import statements
+
+    for name in ("SUCCEED", "FAIL", "RETRY", "SNOOZE"):
+        guarded = getattr(statements, name).text
+        open_to_all = guarded.replace(guard, "")
+        assert open_to_all != guarded
+        setattr(statements, name, text(open_to_all))

@@ -24,6 +24,7 @@ JOB = ClaimedJob(
     period_end=DAY,
     attempts=1,
     lease_no=1,
+    claim_token=uuid4(),
     late=timedelta(0),
 )
 

@@ -10,7 +10,7 @@ from ifood_actors.ledger.states import JobStatus
 @dataclass(frozen=True)
 class ClaimedJob:
     """
-    A job that this worker owns until its lease ends; `lease_no` is the fence.
+    A job that this worker owns until its lease ends; `lease_no` and `claim_token` are the fence.
 
     `late` is how long after its slot it was claimed; the first claim has the `lease_no` 1.
     """
@@ -27,6 +27,7 @@ class ClaimedJob:
     period_end: date
     attempts: int
     lease_no: int
+    claim_token: UUID
     late: timedelta
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import simplejson
 from sqlalchemy import Connection, Row, TextClause
@@ -93,8 +93,9 @@ class Ledger:
         if not row.active:
             self.cancel([job_id], reason="the account is disabled")
             return None
-        self._do(statements.CLAIM, Act.CLAIM, id=job_id, after=lease)
-        return _claimed(row)
+        token = uuid4()
+        self._do(statements.CLAIM, Act.CLAIM, id=job_id, claim_token=token, after=lease)
+        return _claimed(row, token)
 
     def wait_for(self, job_id: UUID) -> None:
         """
@@ -106,14 +107,14 @@ class Ledger:
         self._connection.execute(statements.WAIT, {"id": job_id})
 
     def renew(self, held: Iterable[ClaimedJob], *, lease: timedelta) -> set[UUID]:
-        """Renew the leases of jobs in work; a job that is missing from the answer was lost."""
+        """Renew leases; gives the claim tokens of those that still hold, the others are lost."""
         jobs = list(held)
         rows = self._connection.execute(
             statements.RENEW,
             {
                 "ids": [job.id for job in jobs],
                 "lease_nos": [job.lease_no for job in jobs],
-                "actor": self._actor,
+                "claim_tokens": [job.claim_token for job in jobs],
                 "after": lease,
             },
         )
@@ -224,7 +225,7 @@ class Ledger:
         detail: dict[str, Any] | None = None,
         **values: object,
     ) -> None:
-        fence = {"id": job.id, "lease_no": job.lease_no}
+        fence = {"id": job.id, "lease_no": job.lease_no, "claim_token": job.claim_token}
         if not self._do(statement, act, reason=reason, detail=detail, **fence, **values):
             raise LeaseLost(f"job {job.id} is no longer held with lease {job.lease_no}")
 
@@ -256,7 +257,7 @@ def _batches(jobs: Iterable[NewJob], size: int) -> Iterator[list[NewJob]]:
         yield batch
 
 
-def _claimed(row: Row[Any]) -> ClaimedJob:
+def _claimed(row: Row[Any], token: UUID) -> ClaimedJob:
     return ClaimedJob(
         id=row.id,
         kind=row.kind,
@@ -270,6 +271,7 @@ def _claimed(row: Row[Any]) -> ClaimedJob:
         period_end=row.period_end,
         attempts=row.attempts + 1,
         lease_no=row.lease_no + 1,
+        claim_token=token,
         late=row.late,
     )
 

@@ -97,6 +97,7 @@ class Job(SQLModel, table=True):
     dispatched_at: datetime | None = Field(sa_column=instant())
     dispatch_no: int = Field(sa_column=_count())
     lease_no: int = Field(sa_column=_count())
+    claim_token: UUID | None = Field(sa_column=Column(Uuid))
     lease_expires_at: datetime | None = Field(sa_column=instant())
     wake_at: datetime | None = Field(sa_column=instant(now=True))
     finished_at: datetime | None = Field(sa_column=instant())

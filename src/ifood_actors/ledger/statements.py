@@ -25,12 +25,14 @@ def _act(changes: str, *, where: str = "id = :id") -> TextClause:
     """)
 
 
-_UNLOCKED = "locked_at = NULL, locked_by = NULL, lease_expires_at = NULL"
+_UNLOCKED = "locked_at = NULL, locked_by = NULL, claim_token = NULL, lease_expires_at = NULL"
 _WAITING = f"status = 'pending', dispatched_at = NULL, {_UNLOCKED}"
 _FINISHED = (
     f"{_UNLOCKED}, wake_at = NULL, next_retry_at = NULL, finished_at = statement_timestamp()"
 )
-_FENCED = "id = :id AND status = 'running' AND lease_no = :lease_no"
+# The number tells old holders from new ones. The token does when a number is given out twice: a
+# fail-over, or a crash without synchronous commits, forgets the last claims and their numbers.
+_FENCED = "id = :id AND status = 'running' AND lease_no = :lease_no AND claim_token = :claim_token"
 _LATER = "statement_timestamp() + :after"
 
 # By primary key alone, so that it waits for an uncommitted dispatch: a guarded UPDATE would not see
@@ -49,16 +51,18 @@ LOCK = text("""
 WAIT = text("SELECT FROM ifood_jobs WHERE id = :id FOR UPDATE")
 SEND_AGAIN = text("UPDATE ifood_jobs SET wake_at = statement_timestamp() WHERE id = :id")
 CLAIM = _act(f"""
-    status = 'running', attempts = attempts + 1, lease_no = lease_no + 1, locked_by = :actor,
-    locked_at = statement_timestamp(), next_retry_at = NULL,
+    status = 'running', attempts = attempts + 1, lease_no = lease_no + 1,
+    claim_token = :claim_token, locked_by = :actor, locked_at = statement_timestamp(),
+    next_retry_at = NULL,
     lease_expires_at = {_LATER}, wake_at = {_LATER}
 """)
 RENEW = text(f"""
     UPDATE ifood_jobs SET lease_expires_at = {_LATER}, wake_at = {_LATER}
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:lease_nos AS int[])) AS held(id, lease_no)
-    WHERE ifood_jobs.id = held.id AND ifood_jobs.lease_no = held.lease_no
-      AND ifood_jobs.status = 'running' AND ifood_jobs.locked_by = :actor
-    RETURNING ifood_jobs.id
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:lease_nos AS int[]), CAST(:claim_tokens AS uuid[]))
+      AS held(id, lease_no, claim_token)
+    WHERE ifood_jobs.id = held.id AND ifood_jobs.status = 'running'
+      AND ifood_jobs.lease_no = held.lease_no AND ifood_jobs.claim_token = held.claim_token
+    RETURNING ifood_jobs.claim_token
 """)
 SUCCEED = _act(
     f"status = 'success', {_FINISHED}, last_error = NULL, error_code = NULL,"

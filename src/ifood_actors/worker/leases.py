@@ -93,13 +93,11 @@ class Leases:
             alive = [lease for lease in self._held if not lease.lost and not lease.stalled()]
         if not alive:
             return
-        # A job that was lost may have been claimed again by this very process.
-        latest = {lease.job.id: lease for lease in sorted(alive, key=lambda one: one.job.lease_no)}
         with transaction(self._engine) as tx:
-            jobs = [lease.job for lease in latest.values()]
+            jobs = [lease.job for lease in alive]
             renewed = Ledger(tx, actor=self.actor).renew(jobs, lease=self.length)
         for lease in alive:
-            lease.lost = lease.job.id not in renewed or lease is not latest[lease.job.id]
+            lease.lost = lease.job.claim_token not in renewed
 
     def _renew_for_ever(self) -> None:
         never = Event()
