@@ -1,6 +1,7 @@
 """Files that are there as a whole, or not at all."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,23 +15,24 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     Give a file to write, which takes its name, and the place of a former one, at the end.
 
-    Until then it stands beside it under a name of its own; an exception removes it. Raises
-    UsageError when it cannot be made, IfoodActorsError when it cannot be written.
+    Until then it stands beside it under a name of its own; an exception removes it. Only its owner
+    may read it, whatever the folder and the umask are. Raises UsageError when it cannot be made,
+    IfoodActorsError when it cannot be written.
     """
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path} is no file")  # such as a folder, or /dev/null
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-        out = unfinished.open("wb")
+        # By a name that nobody can foresee: in a folder of everybody's it could be there already.
+        handle, unfinished = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
     try:
-        with out:
+        with os.fdopen(handle, "wb") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        unfinished.replace(path)
+        Path(unfinished).replace(path)
     except OSError as error:
         raise IfoodActorsError(f"cannot write {path}: {error.strerror}") from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        Path(unfinished).unlink(missing_ok=True)
