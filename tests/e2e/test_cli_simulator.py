@@ -70,7 +70,7 @@ def test_with_a_certificate_it_speaks_https_and_says_whom_to_trust(command, tmp_
     assert url.startswith("https://127.0.0.1:")
     assert state["merchants"] == 100
     assert f"IFOOD_API_BASE_URL={url} IFOOD_API_ALLOW_HOST=127.0.0.1" in hints
-    assert "IFOOD_API_CA_FILE=both.pem" in hints
+    assert f"IFOOD_API_CA_FILE={tmp_path}/both.pem" in hints
 
 
 WRONG = [

@@ -3,7 +3,9 @@
 import sys
 from datetime import date, timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlsplit
 
@@ -182,8 +184,10 @@ def _read(option: str, parse: "Callable[[Words], T]", words: Words) -> T:
 def _introduce(url: str, settings: "Settings", certificate: Path | None) -> None:
     """Say where it is, and how to pull from it."""
     app = settings.apps[0]
-    trusted = f" IFOOD_API_CA_FILE={certificate}" if certificate else ""
-    trusting = f" --cacert {certificate}" if certificate else ""
+    url = _from_elsewhere(url)
+    authority = certificate and certificate.resolve()
+    trusted = f" IFOOD_API_CA_FILE={authority}" if authority else ""
+    trusting = f" --cacert {authority}" if authority else ""
     say(url)
     sys.stdout.flush()
     note(f"simulated iFood with {settings.merchants:,} restaurants; to pull from it:")
@@ -198,3 +202,11 @@ def _introduce(url: str, settings: "Settings", certificate: Path | None) -> None
     if app.kind == "distributed":
         note(f"  ifood-actors apps authorize {app.name}   # once for each of {app.owners} owners")
     note("Ctrl-C ends it")
+
+
+def _from_elsewhere(url: str) -> str:
+    """Name this host where the address is that of all its interfaces, which leads nowhere."""
+    parts = urlsplit(url)
+    if not ip_address(parts.hostname or "").is_unspecified:
+        return url
+    return parts._replace(netloc=f"{gethostname()}:{parts.port}").geturl()
