@@ -4,6 +4,7 @@ import os
 import secrets
 import shlex
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from ifood_actors import migrations
 from ifood_actors.db import connect
 from ifood_actors.embedded import docker, services
 from ifood_actors.embedded.docker import Compose
-from ifood_actors.embedded.postgres import find_programs
+from ifood_actors.embedded.postgres import installed_programs, wheel_programs
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
 from ifood_actors.errors import ServiceUnavailable
 
@@ -82,9 +83,13 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[RunningPostgres]
 
 
 @pytest.fixture(scope="session")
-def postgres_programs() -> Path:
-    """Give the folder with `psql` and `pg_dump`."""
-    return find_programs() or _lacks("Postgres' own programs are not on this machine")
+def postgres_programs(postgres_server: RunningPostgres) -> Path:
+    """Give the folder with `psql` and `pg_dump`, of the server's version or a newer one."""
+    with psycopg.connect(postgres_server.url) as connection:
+        major = connection.info.server_version // 10_000
+    folders = [folder for folder in (installed_programs(), wheel_programs()) if folder]
+    fitting = [folder for folder in folders if _major_version(folder) >= major]
+    return fitting[0] if fitting else _lacks(f"there is no pg_dump of Postgres {major} or newer")
 
 
 @pytest.fixture(scope="session")
@@ -193,6 +198,11 @@ def _required(service: AbstractContextManager[T]) -> Iterator[T]:
         except ServiceUnavailable as error:
             _lacks(str(error))
         yield running
+
+
+def _major_version(programs: Path) -> int:
+    said = subprocess.check_output([programs / "pg_dump", "--version"], text=True)
+    return int(said.split()[2].partition(".")[0])  # `pg_dump (PostgreSQL) 15.18 (Debian ...)`
 
 
 def _lacks(what: str) -> NoReturn:
