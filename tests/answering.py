@@ -69,6 +69,7 @@ class Script(ThreadingHTTPServer):
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.tokens_given = 0
         self.token_seconds = 10_800
+        self.token: Reply | None = None  # instead of tokens
 
     @property
     def url(self) -> str:
@@ -94,6 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.token is not None:
+            self._send(self.server.token)
+            return
         self.server.tokens_given += 1
         token = f"token-{self.server.tokens_given}"
         self._send(Reply(200, {"accessToken": token, "expiresIn": self.server.token_seconds}))
@@ -186,6 +190,11 @@ class Bench:
         """Make a job that waits for its next attempt due, and dispatch it."""
         backdate(self.engine, job_id, next_retry_at=timedelta(days=1), wake_at=timedelta(days=1))
         dispatch(self.engine, job_id)
+
+    def let_pauses_pass(self) -> None:
+        """Let tokens be asked for at once, although iFood has just failed to give one."""
+        with transaction(self.engine) as tx:
+            tx.execute(text("UPDATE ifood_authorizations SET locked_until = NULL"))
 
     def outcome_of(self, job_id: UUID, *replies: Reply) -> Outcome:
         """Deliver one job and tell what it came to."""

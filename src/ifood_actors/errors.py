@@ -8,6 +8,7 @@ logged, stored and shown.
 
 from collections.abc import Iterator
 from datetime import timedelta
+from http import HTTPStatus
 from typing import ClassVar
 
 
@@ -97,7 +98,8 @@ class ServerFault(JobError):
     """
     The API or the way to it failed (408, 425, 5xx, network, time-out): back off, try again.
 
-    `status` is that of the answer, None when there was none that could be read.
+    `status` is that of the answer; None when there was none that could be read, or when it was the
+    token endpoint that failed.
     """
 
     code = "server_fault"
@@ -105,6 +107,21 @@ class ServerFault(JobError):
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class GatewayFault(ServerFault):
+    """
+    A gateway answered in the API's place: believe nothing that it says, back off, try again.
+
+    So it ends no job for good, is no sign that a store has nothing, and refuses no credentials.
+    """
+
+    code = "gateway"
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it turns the request away, as it will every other of the application."""
+        return self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class DatabaseFault(JobError):

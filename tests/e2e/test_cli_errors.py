@@ -30,6 +30,11 @@ PAIRS = (
         "http://b.example:80/ and 'the other'",
         "<url> and <value>",
     ),
+    (
+        'GET "a": 403 HTML page "Error 1020: access denied!"',
+        'GET "b": 403 HTML page "Error 1015: access denied!"',
+        'GET <value>: <n> HTML page "Error <n>: access denied!"',
+    ),
 )
 
 

@@ -1,6 +1,7 @@
 """Every answer that iFood can give, through a whole delivery: what it costs and what it leaves."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 from answering import Bench, Outcome, Reply, script
+from bodies import CUT, OF_A_GATEWAY, PAGE
 from eventually import eventually
 from scripted_api import a_sale, a_title, an_anticipation, closing, sales_page
 
@@ -37,6 +39,7 @@ CLASSES: dict[str, tuple[str, str | None, int]] = {
     "renew": ("failed", "unauthorized", 1),
     "throttle": ("pending", None, 0),
     "transient": ("pending", "server_fault", 1),
+    "gateway": ("pending", "gateway", 1),
     "schema": ("pending", "schema", 1),
 }
 
@@ -71,7 +74,7 @@ def expected(status: int, kind: str) -> Outcome:
 
 @pytest.mark.parametrize("hundred", range(100, 600, 100))
 @pytest.mark.parametrize("kind", ONE_ITEM)
-def test_every_status_has_its_outcome_whatever_its_body(bench, kind, hundred):
+def test_every_status_has_its_outcome_when_ifood_says_it(bench, kind, hundred):
     statuses = range(hundred, hundred + 100)
     jobs = bench.plan(kind, count=100)
 
@@ -98,14 +101,19 @@ def case(*replies: Reply, meaning: str, requests: int = 1, rows: int = 0) -> Cas
 
 
 KONG = {"message": "no Route matched with those values"}
+NO_TOKEN = {"message": "Unauthorized"}
+LIMIT_EXCEEDED = {"message": "API rate limit exceeded"}
 ERROR = {"error": {"code": "X", "message": "No sales found", "field": "", "details": ""}}
+NO_PLAN = {"message": "no plan"}
 ERROR_404 = {"error": "404", "message": "No anticipations found"}
 CODE = {"code": "409", "message": "already requested"}
-HTML = b"<html><b>502 Bad Gateway</b></html>"
 SALE = sales_page(a_sale())
 PAST_THE_END = {"error": {"code": "BadRequest", "message": "Invalid page. pageCount = 1"}}
 NOT_THE_STORE = {"message": "user is forbidden to access merchant"}
 NOT_THE_MODULE = {"message": "ifood-kong-validate-headers-plugin: forbidden"}
+
+FOREIGN = (PAGE, b"no healthy upstream", KONG)
+BELOW_500 = (200, 206, 302, 400, 401, 403, 404, 408, 409, 418, 422, 451)
 
 # Section 8 of docs/ifood-api.md, row by row.
 ANSWERS = {
@@ -117,24 +125,48 @@ ANSWERS = {
         Case([Reply(200, closing())], "empty", 2, kind="settlements_weekly"),
         Case([Reply(200, closing())], "empty", 1, kind="anticipations_daily"),
     ],
-    "200 with null for a list": [case(Reply(200, {"sales": None}), meaning="empty")],
+    "200 with null, or null for a list": [
+        case(Reply(200, b"null"), meaning="empty"),
+        case(Reply(200, {"sales": None}), meaning="empty"),
+    ],
     "200 without a body, 204": [
         case(Reply(200), meaning="empty"),
         case(Reply(204), meaning="empty"),
     ],
     "200 without its list": [
         case(Reply(200, {"data": []}), meaning="schema"),
-        case(Reply(200, KONG), meaning="schema"),
+        case(Reply(200, NO_TOKEN), meaning="schema"),
     ],
     "200 with NaN, Infinity or money that is not sure": [
         case(Reply(200, b'{"sales": [{"id": "1", "x": NaN}]}'), meaning="schema"),
         case(Reply(200, b'{"sales": [], "total": -Infinity}'), meaning="schema"),
         Case([Reply(200, closing(a_title(amount=None)))], "schema", kind="settlements_weekly"),
     ],
-    "200 that is no JSON, or cut": [
-        case(Reply(200, HTML), meaning="transient"),
+    "a page, text, or a note that gateways are known to write; not 429": [
+        *(case(Reply(status, body), meaning="gateway") for status in BELOW_500 for body in FOREIGN),
+        *(
+            case(Reply(status, body), meaning="gateway", requests=4)
+            for status in (500, 502, 503, 504)
+            for body in FOREIGN
+        ),
+        *(
+            Case([Reply(404, body)], "gateway", kind=kind)
+            for body in OF_A_GATEWAY
+            for kind in BLOCKS
+        ),
+        case(Reply(504, PAGE), Reply(200, SALE), meaning="data", requests=3, rows=1),
+        case(
+            Reply(200, sales_page(a_sale(), pages=2)),
+            Reply(400, b"<title>Invalid page</title>"),
+            meaning="gateway",
+            requests=2,
+        ),
+    ],
+    "JSON that was cut": [
         case(Reply(200, b'{"sales": ['), meaning="transient"),
         case(Reply(200, SALE, cut=True), meaning="transient"),
+        *(case(Reply(status, CUT[0]), meaning="transient") for status in BELOW_500),
+        case(Reply(500, CUT[0]), meaning="transient", requests=4),
     ],
     "another 2xx, 3xx, a lone 1xx": [
         case(Reply(206, SALE), meaning="transient"),
@@ -153,34 +185,34 @@ ANSWERS = {
     "any other 400": [
         case(Reply(400, ERROR), meaning="permanent"),
         case(Reply(400, CODE), meaning="permanent"),
-        case(Reply(400, HTML), meaning="permanent"),
+        case(Reply(400), meaning="permanent"),
         case(Reply(400, PAST_THE_END), meaning="permanent"),
     ],
     "401": [
         case(Reply(401, ERROR), meaning="renew", requests=2),
-        case(Reply(401, KONG), meaning="renew", requests=2),
+        case(Reply(401, NO_TOKEN), meaning="renew", requests=2),
         case(Reply(401), Reply(200, SALE), meaning="data", requests=2, rows=1),
         case(Reply(401), Reply(503), Reply(204), meaning="empty", requests=4),
     ],
     "403": [
         case(Reply(403, NOT_THE_STORE), meaning="permission"),
         case(Reply(403, NOT_THE_MODULE), meaning="permission"),
-        case(Reply(403, HTML), meaning="permission"),
+        case(Reply(403), meaning="permission"),
     ],
     "404": [
         Case([Reply(404, body)], "empty", BLOCKS[kind], kind=kind)
-        for body in (ERROR, ERROR_404, KONG, HTML, b"")
+        for body in (ERROR, ERROR_404, NO_PLAN, b"")
         for kind in BLOCKS
     ],
     "409, 422, another 4xx": [
         case(Reply(409, CODE), meaning="permanent"),
         case(Reply(422, ERROR), meaning="permanent"),
-        case(Reply(418, HTML), meaning="permanent"),
+        case(Reply(418), meaning="permanent"),
     ],
     "429": [
-        case(Reply(429, KONG, {"Retry-After": "7"}), meaning="throttle"),
-        case(Reply(429, KONG, {"X-RateLimit-Reset": "12"}), meaning="throttle"),
-        case(Reply(429, HTML), meaning="throttle"),
+        case(Reply(429, LIMIT_EXCEEDED, {"Retry-After": "7"}), meaning="throttle"),
+        case(Reply(429, LIMIT_EXCEEDED, {"X-RateLimit-Reset": "12"}), meaning="throttle"),
+        *(case(Reply(429, body), meaning="throttle") for body in FOREIGN),
         case(
             Reply(200, sales_page(a_sale(), pages=2)),
             Reply(429),
@@ -189,33 +221,52 @@ ANSWERS = {
         ),
     ],
     "408, 425": [
-        case(Reply(408, KONG), meaning="transient"),
+        case(Reply(408, ERROR), meaning="transient"),
         case(Reply(425), meaning="transient"),
     ],
     "500, 502, 503, 504": [
         case(Reply(500, ERROR), meaning="transient", requests=4),
-        case(Reply(502, HTML), meaning="transient", requests=4),
         case(Reply(503), meaning="transient", requests=4),
-        case(Reply(504, HTML), Reply(200, SALE), meaning="data", requests=3, rows=1),
+        case(Reply(504), Reply(200, SALE), meaning="data", requests=3, rows=1),
     ],
 }
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_every_answer_of_the_page_has_its_outcome(bench, answer):
-    for number, one in enumerate(ANSWERS[answer]):
-        [job] = bench.plan(one.kind)
+    cases = ANSWERS[answer]
+    kinds = Counter(one.kind for one in cases)
+    jobs = {kind: bench.plan(kind, count=count) for kind, count in kinds.items()}
 
-        found = bench.outcome_of(job, *one.replies)
+    for number, one in enumerate(cases):
+        found = bench.outcome_of(jobs[one.kind].pop(), *one.replies)
 
         assert found == outcome(one.meaning, requests=one.requests, rows=one.rows), number
 
 
 def test_the_page_tells_every_answer_that_is_proved_here():
-    _, _, rest = DOCUMENT.read_text().partition("## 8. ")
+    _, _, rest = DOCUMENT.read_text().partition("| answer | class | how sure |")
     rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", rest.split("\n## ")[0], re.MULTILINE)
 
-    assert rows[2:] == list(ANSWERS)
+    assert rows[1:] == list(ANSWERS)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 500, 503])
+@pytest.mark.parametrize("body", [*FOREIGN, CUT[0]])
+def test_no_gateway_at_the_token_endpoint_closes_credentials_or_costs_a_job(bench, status, body):
+    [job] = bench.plan("sales")
+    bench.server.token = Reply(status, body)
+
+    before = bench.outcome_of(job, Reply(200, SALE))
+    [held] = bench.rows("SELECT * FROM ifood_authorizations")
+    bench.server.token = None
+    bench.let_pauses_pass()
+    bench.let_its_wait_pass(job)
+    after = bench.outcome_of(job, Reply(200, SALE))
+
+    assert before == outcome("transient" if body == CUT[0] else "gateway", requests=0)
+    assert (held["refused_at"], held["needs_authorization_since"]) == (None, None)
+    assert after == Outcome("success", None, attempts=2, requests=1, rows=1)
 
 
 def test_a_silent_server_is_transient(engine, server, monkeypatch):
@@ -252,7 +303,8 @@ def test_a_list_that_is_not_read_to_its_end_in_time_ends_in_good_order(bench, mo
     ("reply", "attempts", "status"),
     [
         (Reply(503), [1, 2, 3], "failed"),
-        (Reply(200, KONG), [1, 2], "failed"),
+        (Reply(403, PAGE), [1, 2, 3], "failed"),
+        (Reply(200, NO_TOKEN), [1, 2], "failed"),
         (Reply(429), [0, 0, 0, 0], "pending"),
         (Reply(403), [1], "failed"),
     ],

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from bodies import CUT, OF_A_GATEWAY
 from sqlalchemy import Engine, event, text
 
 from ifood_actors.errors import Throttled
@@ -296,7 +297,8 @@ def test_a_probe_that_fails_keeps_the_breaker_open_and_one_that_is_answered_clos
 
 NOT_OF_IFOOD = [
     answer(503),
-    answer(200, body=b" <html>maintenance</html>"),
+    *(answer(status, body=body) for status in (200, 403, 404) for body in OF_A_GATEWAY),
+    *(answer(status, body=body) for status in (200, 403, 404) for body in CUT),
     answer(429),
     answer(302),
 ]

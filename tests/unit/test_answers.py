@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import httpx
 import pytest
+from bodies import CUT, OF_A_GATEWAY, OF_IFOOD, PAGE
 
 from ifood_actors import errors
 from ifood_actors.ifood.answers import (
     DEFAULT_PAUSE,
+    author_of,
     error_text,
     is_served,
     parse,
@@ -37,16 +39,50 @@ def meaning(status: int) -> type[errors.JobError] | None:
     return named.get(status, errors.Rejected if status // 100 == 4 else errors.ServerFault)
 
 
-@pytest.mark.parametrize("status", range(100, 600))
-def test_every_status_has_one_meaning(status):
-    raised = None
-
+def raised_by(given: Answer) -> type[errors.JobError] | None:
     try:
-        raise_for_ifood(answer(status, b"<html>whatever</html>"))
+        raise_for_ifood(given)
     except errors.JobError as error:
-        raised = type(error)
+        return type(error)
+    return None
 
-    assert raised is meaning(status)
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_every_status_has_one_meaning_when_ifood_says_it(status):
+    assert {raised_by(answer(status, body)) for body in OF_IFOOD} == {meaning(status)}
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_no_word_of_a_gateway_is_believed_whatever_its_status(status):
+    transient = errors.Throttled if status == 429 else errors.GatewayFault
+
+    assert {raised_by(answer(status, body)) for body in OF_A_GATEWAY} == {transient}
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_what_was_cut_is_a_fault_that_may_pass_whatever_its_status(status):
+    transient = errors.Throttled if status == 429 else errors.ServerFault
+
+    assert {raised_by(answer(status, body)) for body in CUT} == {transient}
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 502])
+@pytest.mark.parametrize(
+    ("author", "bodies"), [("ifood", OF_IFOOD), ("gateway", OF_A_GATEWAY), ("unknown", CUT)]
+)
+def test_the_body_alone_tells_whose_word_an_answer_is(status, author, bodies):
+    assert {author_of(answer(status, body)) for body in bodies} == {author}
+
+
+@pytest.mark.parametrize(
+    ("status", "refuses"), [(401, True), (403, True), (404, False), (502, False)]
+)
+def test_a_gateway_refuses_an_application_by_401_and_403(status, refuses):
+    with pytest.raises(errors.GatewayFault) as raised:
+        raise_for_ifood(answer(status, PAGE))
+
+    assert (raised.value.code, raised.value.status) == ("gateway", status)
+    assert raised.value.refuses is refuses
 
 
 def test_a_rejection_carries_status_and_message():
@@ -128,8 +164,10 @@ def test_what_an_answer_tells_of_the_limit_is_a_number_or_nothing(headers, told)
 def test_only_what_ifood_itself_answered_shows_that_it_works(status):
     faults = {errors.ServerFault, errors.Throttled}
 
-    assert is_served(answer(status, b'{"message": "x"}')) == (meaning(status) not in faults)
-    assert not is_served(answer(status, b"\n<html>maintenance</html>"))
+    for body in OF_IFOOD:
+        assert is_served(answer(status, body)) == (meaning(status) not in faults)
+    for body in OF_A_GATEWAY + CUT:
+        assert not is_served(answer(status, body))
 
 
 def test_a_throttled_answer_carries_its_pause():
@@ -146,7 +184,14 @@ ERROR_BODIES = [
     (b'{"message": "API rate limit exceeded"}', "API rate limit exceeded"),
     (b'{"error": {"message": 5}}', '{"error": {"message": 5}}'),
     (b"[1]", "[1]"),
-    (b"<html>\n<b>502</b>\n</html>", "<html> <b>502</b> </html>"),
+    (PAGE, 'HTML page "Attention Required! | Cloudflare"'),
+    (b'<TITLE class=x>\n 403 &amp;\n "no" </TITLE>', "HTML page \"403 & 'no'\""),
+    (b"<title>" + b"long " * 100, 'HTML page "' + "long " * 15 + 'long"'),
+    (b"<html>\n<b>502</b>\n</html>", "HTML page without a title"),
+    (b"<title></title>", "HTML page without a title"),
+    (b"oops: <html><body>", "HTML page without a title"),
+    (b"<title" * 5_000, "HTML page without a title"),
+    (b'{"message": "<html><title>502</title></html>"}', 'HTML page "502"'),
     (b"a\x1b[31m\x00red\xe2\x80\xa8\xff", "a [31m red \ufffd"),
     (b"[" * 30_000, "[" * 200),
     (b"x" * 500, "x" * 200),
@@ -162,8 +207,10 @@ def test_the_text_of_an_error_is_one_short_printable_line(body, text):
 def test_a_server_that_echoes_a_secret_does_not_bring_it_into_a_log():
     secret = "s3cr3t" * 1000
     echoed = answer(400, f"you sent {secret}".encode(), secrets=(secret,))
+    titled = answer(400, f"<title>no &#115;{secret[1:]}</title>".encode(), secrets=(secret,))
 
     assert error_text(echoed) == "you sent ***"
+    assert error_text(titled) == 'HTML page "no ***"'
 
 
 def test_fractions_are_decimals():

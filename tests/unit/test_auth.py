@@ -1,13 +1,16 @@
 """The token endpoint: what is sent, and what each answer means."""
 
 from datetime import timedelta
+from functools import partial
 from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from bodies import CUT, OF_A_GATEWAY
 
 from ifood_actors.errors import (
     CredentialsRefused,
+    GatewayFault,
     NeedsAuthorization,
     Rejected,
     SchemaBroken,
@@ -82,6 +85,34 @@ REFUSALS = [
 def test_a_refusal_says_what_to_do(status, error):
     with pytest.raises(error):
         ask(httpx.Response(status, json={"error": {"message": "Bad credentials"}}))
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 500, 503])
+@pytest.mark.parametrize("body", [*OF_A_GATEWAY, b"<title>Invalid refresh token</title>"])
+@pytest.mark.parametrize(
+    "door",
+    [
+        ask,
+        partial(ask, refresh_token="still-good"),
+        lambda response: redeem_code(
+            CREDENTIALS, "code", verifier="v", http=answering(response), base_url="https://i.test"
+        ),
+        lambda response: request_user_code(
+            "client", http=answering(response), base_url="https://i.test"
+        ),
+    ],
+    ids=["client credentials", "refresh token", "owner's code", "user code"],
+)
+def test_a_gateway_refuses_neither_credentials_nor_tokens(door, status, body):
+    with pytest.raises(GatewayFault):
+        door(httpx.Response(status, content=body))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("body", CUT)
+def test_a_refusal_that_was_cut_refuses_nothing(status, body):
+    with pytest.raises(ServerFault):
+        ask(httpx.Response(status, content=body), refresh_token="still-good")
 
 
 UNUSABLE = [

@@ -6,9 +6,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from bodies import OF_A_GATEWAY
 
 from ifood_actors.errors import (
     Forbidden,
+    GatewayFault,
     Rejected,
     SchemaBroken,
     ServerFault,
@@ -69,16 +71,29 @@ def test_a_get_spends_one_slot_and_carries_the_token_to_the_configured_host():
 
 NOTHING = [
     httpx.Response(404, json={"message": "no plan"}),
-    httpx.Response(404, text="<html>"),
+    httpx.Response(404),
     httpx.Response(204),
     httpx.Response(200),
     httpx.Response(200, text=" \n"),
+    httpx.Response(200, text="null"),
 ]
 
 
 @pytest.mark.parametrize("answer", NOTHING)
 def test_nothing_has_faces_that_are_all_none(answer):
     assert Bench(answer).api.get("settlements", {}) is None
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 500])
+@pytest.mark.parametrize("body", OF_A_GATEWAY)
+def test_a_gateway_that_answers_in_ifoods_place_is_asked_once_and_not_believed(status, body):
+    bench = Bench(httpx.Response(status, content=body))
+
+    with pytest.raises(GatewayFault):
+        bench.api.get("sales", {})
+
+    assert len(bench.sent) == 1
+    assert "invalidate first" not in bench.story
 
 
 def test_an_empty_list_is_returned_as_it_is():
@@ -156,7 +171,7 @@ def test_other_refusals_keep_their_class():
 
 
 def test_an_error_that_echoes_the_token_does_not_show_it():
-    bench = Bench(httpx.Response(400, text="Bearer first is odd"))
+    bench = Bench(httpx.Response(400, json={"message": "Bearer first is odd"}))
 
     with pytest.raises(Rejected, match=r"400 Bearer \*\*\* is odd"):
         bench.api.get("sales", {})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.errors import Forbidden, SchemaBroken, ServerFault, Throttled
+from ifood_actors.errors import Forbidden, GatewayFault, SchemaBroken, ServerFault, Throttled
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.planning.cadence import DAY, Period
 
@@ -74,6 +74,7 @@ def test_an_outage_costs_few_requests_and_ends_with_its_fault(length, smallest, 
         ServerFault("ReadTimeout"),
         ServerFault("408", status=408),
         ServerFault("302", status=302),
+        *(GatewayFault("page", status=status) for status in (200, 403, 404)),
         Forbidden("403", status=403),
         SchemaBroken("no list"),
         Throttled("429", after=timedelta(seconds=30)),

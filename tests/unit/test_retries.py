@@ -8,6 +8,7 @@ from ifood_actors.errors import (
     CredentialsRefused,
     DatabaseFault,
     Forbidden,
+    GatewayFault,
     JobError,
     LeaseLost,
     NeedsAuthorization,
@@ -48,6 +49,7 @@ def test_what_will_never_work_fails_at_once(error, code):
     ("error", "code"),
     [
         (ServerFault("503"), "server_fault"),
+        (GatewayFault('403 HTML page "blocked"', status=403), "gateway"),
         (DatabaseFault("gone"), "database"),
         (TimeLimitReached("slow"), "time_limit"),
         (JobError("unexpected"), "unknown"),

@@ -20,6 +20,7 @@ _SOURCE = re.compile(r"docs/ifood-api\.md, sections? (\d+)(?:(?: and | to |, )(\
 FOLLOWS_IFOOD = [
     IfoodClient.merchants,
     MerchantApi.get,
+    answers.author_of,
     answers.raise_for_ifood,
     answers.error_text,
     answers.asked_pause,

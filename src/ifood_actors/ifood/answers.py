@@ -1,18 +1,25 @@
-"""What an answer of iFood means: an error by its status alone, a value by its JSON."""
+"""
+What an answer means: first whose word it is, then an error by its status, a value by its JSON.
+
+Nothing but iFood's own word may end a job, empty a table or cost a token.
+"""
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from html import unescape
 from http import HTTPStatus
-from typing import NoReturn, TypeAlias
+from typing import Literal, NoReturn, TypeAlias
 
 import httpx
 import simplejson
 
 from ifood_actors.errors import (
     Forbidden,
+    GatewayFault,
     JobError,
     Rejected,
     SchemaBroken,
@@ -31,32 +38,92 @@ DEFAULT_PAUSE = timedelta(seconds=30)  # after a 429 that does not say how long
 SHORTEST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(hours=1)
 
+Author = Literal["ifood", "gateway", "unknown"]
+
+# What Kong, the gateway before the API, writes when it answers itself: `{"message": TEXT}`, since
+# version 3.5 with a `request_id`. The places are those in its sources, github.com/Kong/kong.
+_NOTES_OF_GATEWAYS = {
+    "no Route matched with those values",  # 404, kong/runloop/handler.lua
+    "An invalid response was received from the upstream server",  # 502, kong/pdk/response.lua
+    "The upstream server is currently unavailable",  # 503, kong/pdk/response.lua
+    "The upstream server is timing out",  # 504, kong/pdk/response.lua
+    "failure to get a peer from the ring-balancer",  # 503, kong/runloop/balancer/init.lua
+    "name resolution failed",  # 503, kong/runloop/balancer/init.lua
+    "Your IP address is not allowed",  # 403, kong/plugins/ip-restriction/handler.lua
+}
+_LONGEST_NOTE = 4_096  # bytes; longer JSON is data, and read once only
+
+_LOOKED_THROUGH = 20_000  # bytes of a body, for its message or title
+_TITLE_LENGTH = 80
+_PAGE = re.compile(r"\s*<|.*<(!doctype|html|head|title)\b", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title\b[^<>]*>([^<]*)", re.IGNORECASE)
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
+
+
+def author_of(answer: Answer) -> Author:
+    """
+    Tell whose word an answer is, whatever its status: iFood's, or a gateway's in its place.
+
+    iFood writes JSON, or nothing at all. A gateway writes pages and other text, and a few notes in
+    JSON that are known. JSON that was cut may be the one or the other's. (docs/ifood-api.md,
+    section 8)
+    """
+    body = answer.body.removeprefix(BOM_UTF8).strip()
+    if not body or body == b"null":
+        return "ifood"
+    if body[:1] not in b"{[":
+        return "gateway"
+    if len(body) > _LONGEST_NOTE:
+        return "ifood" if body[-1:] in b"}]" else "unknown"
+    try:
+        document = parse(answer)
+    except ServerFault:
+        return "unknown"
+    except SchemaBroken:
+        return "ifood"
+    return "gateway" if _is_note_of_gateway(document) else "ifood"
+
+
+def _is_note_of_gateway(document: "JsonValue") -> bool:
+    message = document.get("message") if isinstance(document, dict) else None
+    return isinstance(message, str) and message.strip() in _NOTES_OF_GATEWAYS
 
 
 def raise_for_ifood(answer: Answer) -> None:
     """
     Return for 200 and 204; raise what the caller must do next for everything else.
 
-    Only the status decides: bodies come in at least four shapes, and as HTML from the gateway
-    (docs/ifood-api.md, section 8). A redirect is never followed: the API has none, so it comes
-    from something in between (a proxy, a maintenance page) and is a fault that may pass. So is
-    any other 2xx, such as a 206 that holds a part of the money, and a 1xx that no final answer
-    follows.
+    A 429 is heeded whoever says it. Any other word of a gateway is a fault that may pass, also
+    with 200; so is what nobody can be sure of. Of iFood's own answers the status decides, since
+    their bodies come in at least four shapes (docs/ifood-api.md, section 8). A redirect is never
+    followed: the API has none, so it comes from something in between (a proxy, a maintenance page)
+    and is a fault that may pass. So is any other 2xx, such as a 206 that holds a part of the
+    money, and a 1xx that no final answer follows.
     """
     status = answer.status
-    if status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
+    author = author_of(answer)
+    if author == "ifood" and status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
         return
 
     message = f"{status} {error_text(answer)}".strip()
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Throttled(message, after=pause(answer.headers))
+    match author:
+        case "gateway":
+            raise GatewayFault(message, status=status)
+        case "unknown":
+            raise ServerFault(f"{status} the answer is no whole JSON", status=status)
+        case "ifood":
+            _refuse_or_fail(status, message)
+
+
+def _refuse_or_fail(status: int, message: str) -> NoReturn:
     match status:
         case HTTPStatus.UNAUTHORIZED:
             raise Unauthorized(message)
         case HTTPStatus.FORBIDDEN:
             raise Forbidden(message, status=status)
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            raise Throttled(message, after=pause(answer.headers))
         case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_EARLY:
             raise ServerFault(message, status=status)
         case _ if httpx.codes.is_client_error(status):
@@ -67,30 +134,40 @@ def raise_for_ifood(answer: Answer) -> None:
 
 def error_text(answer: Answer) -> str:
     """
-    Find the message in an error body, cleaned for a log; the whole body when it is not JSON.
+    Find the message in an error body, cleaned for a log; a page is told by its title alone.
 
     Shapes: `{"error": {"message"}}`, `{"error", "message"}`, `{"code", "message"}`, `{"message"}`
-    (docs/ifood-api.md, section 8).
+    (docs/ifood-api.md, section 8). Any other body is given as it is.
     """
-    text = answer.body[:20_000].decode(errors="replace")
+    text = answer.body[:_LOOKED_THROUGH].decode("utf-8-sig", errors="replace")
+    message = _message_in(text) or text
+    if not _PAGE.match(message):
+        return answer.clean(message)
+    title = _TITLE.search(message)
+    named = answer.clean(unescape(title[1]) if title else "").replace('"', "'")
+    return f'HTML page "{named[:_TITLE_LENGTH].strip()}"' if named else "HTML page without a title"
+
+
+def _message_in(text: str) -> str | None:
     try:
         document = simplejson.loads(text)
     except (ValueError, RecursionError):
-        return answer.clean(text)
+        return None
 
     fault = document.get("error") if isinstance(document, dict) else None
     for part in (fault, document):
         if isinstance(part, dict) and isinstance(part.get("message"), str):
-            return answer.clean(part["message"])
-    return answer.clean(text)
+            message: str = part["message"]
+            return message
+    return None
 
 
 def is_served(answer: Answer) -> bool:
     """
     Tell whether iFood itself answered, be it by a refusal.
 
-    A fault, a 429 and the gateway's HTML (a page that says "maintenance" with 200) are no sign
-    that it works.
+    A fault, a 429 and a gateway's word are no sign that it works: what is a fault of iFood's for
+    the job is none for the breaker either.
     """
     try:
         raise_for_ifood(answer)
@@ -98,7 +175,7 @@ def is_served(answer: Answer) -> bool:
         return False
     except JobError:
         pass
-    return not answer.body.lstrip().startswith(b"<")
+    return True
 
 
 def pause(headers: httpx.Headers) -> timedelta:
@@ -176,9 +253,8 @@ def parse(answer: Answer) -> JsonValue:
     """
     Read a body as JSON, every number with a fraction as Decimal (docs/ifood-api.md, section 6).
 
-    Raises ServerFault when it is no JSON (cut, or the gateway's HTML), SchemaBroken when it is,
-    but holds NaN, Infinity, a number of thousands of digits or of a monstrous exponent, or endless
-    nesting.
+    Raises ServerFault when it is no JSON (cut, or a page), SchemaBroken when it is, but holds NaN,
+    Infinity, a number of thousands of digits or of a monstrous exponent, or endless nesting.
     """
     try:
         value: JsonValue = simplejson.loads(

@@ -3,13 +3,21 @@
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 import httpx
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, SchemaBroken
-from ifood_actors.ifood.answers import error_text, parse, raise_for_ifood
+from ifood_actors.errors import (
+    CredentialsRefused,
+    NeedsAuthorization,
+    Rejected,
+    SchemaBroken,
+    ServerFault,
+    Unauthorized,
+)
+from ifood_actors.ifood.answers import parse, raise_for_ifood
 from ifood_actors.ifood.transport import Answer, counted_exchange
 
 PATH = "/authentication/v1.0/oauth/token"
@@ -85,9 +93,9 @@ def request_token(
 
     Field names are camelCase; snake_case is refused with 400 (measured by third parties).
 
-    Raises NeedsAuthorization when it is the refresh token that is refused (400, 401, 403),
+    Raises NeedsAuthorization when iFood refuses the refresh token (400, 401, 403),
     CredentialsRefused for every other such refusal, Throttled (429), Rejected (other 4xx),
-    ServerFault, SchemaBroken.
+    ServerFault (also for every word of a gateway), SchemaBroken.
     """
     fields = (
         {"grantType": "client_credentials"}
@@ -166,13 +174,20 @@ def _post(path: str, form: dict[str, str], *, http: httpx.Client, base_url: str)
 
 
 def _raise_for_oauth(answer: Answer) -> None:
-    if answer.status in {400, 401, 403}:
-        message = f"{answer.status} {error_text(answer)}".strip()
+    try:
+        raise_for_ifood(answer)
+    except (Rejected, Unauthorized) as error:
+        if answer.status not in {400, 401, 403}:
+            raise
         # The statuses are the same; only the text tells (measured by third parties).
-        if re.search(r"refresh.?token", message, re.IGNORECASE):
-            raise NeedsAuthorization(message)
-        raise CredentialsRefused(message)
-    raise_for_ifood(answer)
+        if re.search(r"refresh.?token", str(error), re.IGNORECASE):
+            raise NeedsAuthorization(str(error)) from None
+        raise CredentialsRefused(str(error)) from None
+    except ServerFault as fault:
+        if fault.status is None or fault.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        # Without its status: a shorter span of days is no help against a token that is not given.
+        raise type(fault)(str(fault)) from None
 
 
 def _lifetime(token: _TokenAnswer) -> timedelta:

@@ -99,7 +99,7 @@ class IfoodClient:
         calls = self._calls(credential, "merchant", lambda: None)
         seen: set[str] = set()
         for page in range(1, MAX_PAGES + 1):
-            stores = _merchants_of(calls.get(_MERCHANTS_PATH, _page(page)))
+            stores = _merchants_of(calls.read(_MERCHANTS_PATH, _page(page)))
             new = [store for store in stores if store.id not in seen]
             yield from new
             seen.update(store.id for store in new)
@@ -128,21 +128,16 @@ class MerchantApi:
         """
         Read one answer; None when iFood has nothing.
 
-        "Nothing" comes as 404, as 204 and as 200 with an empty body (docs/ifood-api.md, section 2);
-        as 200 with an empty list, too, which is returned as it is. What each other answer means
-        is in section 8 there.
+        "Nothing" comes as 404, as 204, as 200 with an empty body and as null (docs/ifood-api.md,
+        section 2); as 200 with an empty list, too, which is returned as it is. What each other
+        answer means is in section 8 there.
 
         Raises Rejected with its status (other 4xx), Forbidden (403), Unauthorized (a second 401,
         with a new token), Throttled (429, or no slot within 30 s), ServerFault (5xx, 408, 425,
-        redirects, network, time-out, size), SchemaBroken, and what `Tokens.token` raises.
+        redirects, network, time-out, size), GatewayFault (any word of a gateway), SchemaBroken,
+        and what `Tokens.token` raises.
         """
-        try:
-            answer = self._calls.get(f"{self._path}/{resource}", params)
-        except Rejected as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
-            return None
-        return parse(answer) if answer.body.strip() else None
+        return self._calls.read(f"{self._path}/{resource}", params)
 
 
 @dataclass
@@ -161,7 +156,16 @@ class _Calls:
     def app_id(self) -> UUID:
         return self.credential.app_id
 
-    def get(self, path: str, params: Mapping[str, str]) -> Answer:
+    def read(self, path: str, params: Mapping[str, str]) -> JsonValue | None:
+        try:
+            answer = self._get(path, params)
+        except Rejected as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+        return parse(answer) if answer.body.strip() else None
+
+    def _get(self, path: str, params: Mapping[str, str]) -> Answer:
         token = self.access.token(self.credential)
         try:
             return self._send(path, params, token=token)
@@ -190,11 +194,9 @@ def _page(number: int) -> dict[str, str]:
     return {"page": str(number), "size": str(PAGE_SIZE)}
 
 
-def _merchants_of(answer: Answer) -> list[MerchantSummary]:
-    if not answer.body.strip():
-        return []
+def _merchants_of(value: JsonValue | None) -> list[MerchantSummary]:
     try:
-        return _MERCHANTS.validate_python(parse(answer))
+        return _MERCHANTS.validate_python([] if value is None else value)
     except ValidationError as error:
         fields = ", ".join(sorted({str(e["loc"][-1]) for e in error.errors() if e["loc"]}))
         raise SchemaBroken(f"the list of merchants cannot be read: {fields or 'no list'}") from None

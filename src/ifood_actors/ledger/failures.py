@@ -18,10 +18,10 @@ _SAMPLES = 3
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
 # What differs from one failure to the next, the larger before what it is made of. A quote inside
-# a word is an apostrophe. No `(?:`, which would be a parameter.
+# a word is an apostrophe, and a page is known by its title. No `(?:`, which would be a parameter.
 _VARYING = (
     (r"https?://[^\s''\"<>]+", "<url>"),
-    (r"(?<!\w)(''[^'']*''|\"[^\"]*\")(?!\w)", "<value>"),
+    (r"(?<!\w)(?<!HTML page )(''[^'']*''|\"[^\"]*\")(?!\w)", "<value>"),
     (r"\m[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\M", "<id>"),
     (f"{_DAY}([T ]{_TIME})?", "<date>"),
     (r"[0-9]+([.,][0-9]+)*", "<n>"),
