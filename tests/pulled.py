@@ -32,6 +32,7 @@ def pull(
             account_id=uuid4(),
             merchant_id=merchant,
             job_id=uuid4(),
+            job_day=now.date(),
             period=WEEK,
             now=now,
         )

@@ -22,9 +22,10 @@ def command(tmp_path: Path, database_url: str) -> CommandLine:
     return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
-def succeed(engine, job, *, amount, rows, tries=1):
+def succeed(engine, job, *, amount, rows, tries=1, vanished=0):
     """End a job well, its slot an hour ago; each try before the last is a retry."""
     result = {"rows": rows, "new": rows - 1, "changed": 1, "missing": 0, "requests": 2}
+    result["vanished"] = vanished
     for number in range(1, tries + 1):
         dispatch(engine, job.id)
         with transaction(engine) as tx:
@@ -72,6 +73,23 @@ def test_a_day_is_told_by_kind_beside_the_same_weekday_before(command, engine):
     assert (settlements["kind"], settlements["before"]) == ("settlements_weekly", None)
     assert f"sales, against {DAY - WEEK}: rows -25.0 %, amount +25.0 %, failed +1" in shown.out
     assert "settlements_weekly, against" not in shown.out
+
+
+def test_rows_that_vanished_are_told_by_report_and_status(command, engine):
+    jobs = make_jobs(engine, 3, slot=an_hour_ago())
+    for job, vanished in zip(jobs, (25, 3, 0), strict=True):
+        succeed(engine, job, amount="0.00", rows=1, vanished=vanished)
+
+    told, shown, status, progress = command.each(
+        [[*ON_THE_DAY, "--json"], ON_THE_DAY, ["status", "--json"], ["status"]]
+    )
+
+    sentence = "28 known rows vanished in 2 stores: all or most of what was known there; "
+    [sales], [run] = told.document["kinds"], status.document["runs"]
+    assert (sales["vanished"], sales["vanished_stores"]) == (28, 2)
+    assert (run["vanished"], run["vanished_stores"]) == (28, 2)
+    assert f"sales: {sentence}" in shown.out
+    assert f"sales {DAY} {sentence}" in progress.out
 
 
 def test_a_day_on_which_nothing_has_run_yet_has_no_times(command, engine):

@@ -280,6 +280,11 @@ CASES = {
         lambda w: w.sql("UPDATE accounts SET active = false"),
         ("sales", "1 active accounts have no fresh data, such as Cantina", "limit 0"),
     ),
+    "RowsVanished": (
+        lambda w: jobs(w, count=3, status="success", result="""'{"vanished": 20}'"""),
+        no_jobs,
+        ("sales", "3 stores of the run of 2026-09-21 did not bring", "60 rows in all", "limit 2"),
+    ),
     "HistoryLarge": (
         much_history,
         lambda w: w.sql("TRUNCATE ifood_job_events"),

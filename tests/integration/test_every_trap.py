@@ -15,7 +15,9 @@ from answering import MONDAY, Bench, Reply, script
 from builders import row_of
 from eventually import eventually
 from scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
+from sqlalchemy import text
 
+from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS
 
 pytestmark = pytest.mark.services
@@ -282,13 +284,17 @@ EMPTY = [NOTHING, Reply(204), Reply(200), Reply(200, {"sales": []}), Reply(200, 
 
 @proves("nothing", "`sales`")
 @pytest.mark.parametrize("reply", EMPTY)
-def test_nothing_is_a_success_and_marks_what_is_gone(bench, reply):
+def test_nothing_is_a_success_and_marks_what_is_gone_on_the_second_day(bench, reply):
     store = Store(bench)
     store.pull(sales_page(a_sale()))
 
-    result = store.pull(reply, day=MONDAY + timedelta(days=1))
+    first = store.pull(reply, day=MONDAY + timedelta(days=1))
+    with transaction(bench.engine) as tx:
+        tx.execute(text("UPDATE ifood_sales SET suspected_since = suspected_since - INTERVAL '1d'"))
+    result = store.pull(reply, day=MONDAY + timedelta(days=2))
 
-    assert (result["rows"], result["missing"]) == (0, 1)
+    assert (first["rows"], first["missing"], first["vanished"]) == (0, 0, 1)
+    assert (result["rows"], result["missing"], result["vanished"]) == (0, 1, 0)
     assert [row["missing_since"] is None for row in store.rows()] == [False]
 
 

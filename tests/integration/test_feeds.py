@@ -75,6 +75,7 @@ def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> 
             account_id=uuid4(),
             merchant_id=merchant.id,
             job_id=uuid4(),
+            job_day=period.end,
             period=period,
             now=datetime.now(UTC),
         )

@@ -48,6 +48,7 @@ class Store:
         period: Period = WEEK,
         now: datetime = MONDAY,
         job_id: UUID | None = None,
+        job_day: date | None = None,
     ) -> Stored:
         feed = FEEDS[kind]
         fetched = feed.fetch(ScriptedApi(*answers), period, timezone=ZoneInfo("UTC"))
@@ -58,6 +59,7 @@ class Store:
                 account_id=self.account_id,
                 merchant_id=self.merchant_id,
                 job_id=job_id or uuid4(),
+                job_day=job_day or now.date(),
                 period=period,
                 now=now,
             )
@@ -93,6 +95,7 @@ def test_a_sale_is_stored_with_its_columns_and_its_whole_item(store):
         changed=0,
         unchanged=0,
         missing=0,
+        vanished=0,
         amount=Decimal("62.90"),
         complete=True,
     )
@@ -169,14 +172,86 @@ def test_what_a_complete_re_read_no_longer_brings_is_marked_once_and_kept(store)
 
 
 def test_what_comes_back_is_unmarked(store):
+    store.sales(a_sale("1"), a_sale("2"))
+    assert store.sales(a_sale("2"), now=TUESDAY).missing == 1
+
+    stored = store.sales(a_sale("1"), a_sale("2"), now=WEDNESDAY)
+
+    assert {row.missing_since for row in store.rows("ifood_sales")} == {None}
+    assert stored.unchanged == 2
+
+
+def test_what_is_gone_all_at_once_is_marked_by_the_run_of_another_day(store):
+    store.sales(a_sale("1"), a_sale("2"))
+
+    first = store.pull("sales", None, now=TUESDAY)
+    between = standing(store)
+    second = store.pull("sales", None, now=WEDNESDAY)
+
+    assert (first.missing, first.vanished) == (0, 2)
+    assert between == {"1": (None, TUESDAY.date()), "2": (None, TUESDAY.date())}
+    assert (second.missing, second.vanished) == (2, 0)
+    assert standing(store) == {"1": (WEDNESDAY, None), "2": (WEDNESDAY, None)}
+
+
+def test_a_run_of_the_same_day_is_no_second_witness(store):
     store.sales(a_sale())
-    assert store.pull("sales", None, now=TUESDAY).missing == 1
+    store.pull("sales", None, now=TUESDAY)
 
-    stored = store.sales(a_sale(), now=WEDNESDAY)
+    again = store.pull("sales", None, now=WEDNESDAY, job_day=TUESDAY.date())
 
-    [row] = store.rows("ifood_sales")
-    assert row.missing_since is None
-    assert stored.unchanged == 1
+    assert (again.missing, again.vanished) == (0, 1)
+    assert standing(store) == {"sale-1": (None, TUESDAY.date())}
+
+
+def test_days_that_are_replayed_at_once_are_no_second_witness(store):
+    store.sales(a_sale())
+    replayed = [WEEK.end + timedelta(days=n) for n in (2, 3, 4)]
+    for minute, day in enumerate(replayed):
+        stored = store.pull("sales", None, now=TUESDAY + timedelta(minutes=minute), job_day=day)
+
+    assert (stored.missing, stored.vanished) == (0, 1)
+    assert standing(store) == {"sale-1": (None, replayed[0])}
+
+
+def test_what_came_back_in_between_needs_two_witnesses_again(store):
+    store.sales(a_sale())
+    store.pull("sales", None, now=TUESDAY)
+    store.sales(a_sale(), now=WEDNESDAY)
+    assert standing(store) == {"sale-1": (None, None)}
+
+    again = store.pull("sales", None, now=WEDNESDAY + timedelta(days=1))
+
+    assert (again.missing, again.vanished) == (0, 1)
+
+
+def test_what_is_still_gone_when_the_rest_is_back_waits_for_its_second_witness(store):
+    store.sales(*(a_sale(str(number)) for number in range(4)))
+    store.pull("sales", None, now=TUESDAY)
+    later = TUESDAY + timedelta(hours=1)
+
+    repaired = store.sales(
+        *(a_sale(str(number)) for number in range(3)), now=later, job_day=TUESDAY.date()
+    )
+    next_day = store.sales(*(a_sale(str(number)) for number in range(3)), now=WEDNESDAY)
+
+    assert (repaired.missing, repaired.vanished) == (0, 1)
+    assert (next_day.missing, next_day.vanished) == (1, 0)
+
+
+def test_an_empty_block_of_a_long_reading_is_not_believed_at_once(store):
+    two_weeks = Period(date(2026, 9, 7), WEEK.end)
+    former = a_sale("former week", createdAt="2026-09-09T15:00:00Z")
+    store.pull("sales", sales_page(former), sales_page(a_sale()), period=two_weeks)
+
+    stored = store.pull("sales", sales_page(former), None, period=two_weeks, now=TUESDAY)
+
+    assert (stored.missing, stored.vanished) == (0, 1)
+
+
+def standing(store, table="ifood_sales", key="sale_id"):
+    """Give each row's mark, and the day of the run that suspected it."""
+    return {getattr(row, key): (row.missing_since, row.suspected_day) for row in store.rows(table)}
 
 
 def test_only_days_that_were_read_can_miss_something(store):
@@ -189,7 +264,8 @@ def test_only_days_that_were_read_can_miss_something(store):
         a_sale("other store", createdAt="2026-09-16T15:00:00Z")
     )
 
-    store.sales(period=Period(date(2026, 9, 15), date(2026, 9, 19)), now=TUESDAY)
+    still = a_sale("still there", createdAt="2026-09-16T18:00:00Z")
+    store.sales(still, period=Period(date(2026, 9, 15), date(2026, 9, 19)), now=TUESDAY)
 
     missing = [row.sale_id for row in store.rows("ifood_sales") if row.missing_since]
     assert missing == ["inside"]
@@ -208,9 +284,11 @@ def test_a_loose_title_is_missed_only_when_its_whole_block_was_read(store):
     store.pull("settlements_weekly", closing(a_title()), period=four_weeks)
 
     one_week = store.pull("settlements_weekly", closing(), period=WEEK)
-    all_weeks = store.pull("settlements_weekly", closing(), period=four_weeks)
+    other = a_title("other")
+    all_weeks = store.pull("settlements_weekly", closing(other), period=four_weeks)
 
-    assert (one_week.missing, all_weeks.missing) == (0, 1)
+    assert (one_week.missing, one_week.vanished) == (0, 0)
+    assert all_weeks.missing == 1
 
 
 def test_a_paid_title_without_id_is_the_same_row(store):
@@ -243,6 +321,19 @@ def test_a_corrected_amount_is_a_new_row_and_the_old_one_goes_missing(store):
     stored = store.pull("anticipations_daily", corrected, now=TUESDAY)
 
     assert (stored.new, stored.missing) == (1, 1)
+
+
+def test_all_anticipations_of_a_small_store_corrected_at_once_are_replaced_at_once(store):
+    amounts = (100, 200, 300)
+    answers = [
+        closing(a_week(*(an_anticipation(originalPaymentAmount=n + less) for n in amounts)))
+        for less in (0, -10)
+    ]
+    store.pull("anticipations_daily", answers[0])
+
+    stored = store.pull("anticipations_daily", answers[1], now=TUESDAY)
+
+    assert (stored.new, stored.missing, stored.vanished) == (3, 3, 0)
 
 
 def test_text_that_postgres_cannot_hold_is_replaced(store):

@@ -13,7 +13,13 @@ from sqlalchemy import Connection, text
 from ifood_actors.alerts.rules import ALL, Reading
 from ifood_actors.config import Settings
 from ifood_actors.ledger import JobStatus
-from ifood_actors.ledger.conditions import FIRST_DUE, HISTORY_BYTES, IS_OF_A_DAY, IS_STALE
+from ifood_actors.ledger.conditions import (
+    FIRST_DUE,
+    HISTORY_BYTES,
+    IS_OF_A_DAY,
+    IS_STALE,
+    VANISHED,
+)
 from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.messaging.queues import QueueState
 from ifood_actors.messaging.topology import UNROUTABLE, dead_letter_name
@@ -97,6 +103,9 @@ SQL: Final = {
         FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
         JOIN accounts AS account ON {IS_STALE}
         GROUP BY kind
+    """,
+    "RowsVanished": f"""
+        SELECT kind AS subject, stores AS value, job_day AS day, rows FROM {VANISHED} AS run
     """,
     "HistoryLarge": f"SELECT '{ALL}' AS subject, {HISTORY_BYTES} AS value",
 }

@@ -24,6 +24,8 @@ _OVERDUE = timedelta(minutes=30)
 _SILENT = timedelta(minutes=2)
 _THROTTLED_SHARE = 0.10
 _HISTORY_BYTES = 20 * 2**30
+# One or two stores may lose what they had; more at once are rather an answer that is wrong.
+_VANISHED_STORES = 2
 _SHORT, _LONG = timedelta(minutes=5), timedelta(minutes=10)
 
 
@@ -218,6 +220,14 @@ RULES: Final = (
         "{number} active accounts have no fresh data, such as {accounts}",
         _at(0),
         wait=timedelta(minutes=30),
+        calm=_LONG,
+    ),
+    Rule(
+        "RowsVanished",
+        "Rows vanished in several stores",
+        "{number} stores of the run of {day} did not bring all or most of the rows that were "
+        "known, {rows} rows in all",
+        _at(_VANISHED_STORES),
         calm=_LONG,
     ),
     Rule(

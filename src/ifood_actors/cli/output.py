@@ -139,6 +139,14 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
+def vanished_rows(rows: int, *, stores: int) -> str:
+    """Say what a run did not bring and did not mark, as `report` and `status` do."""
+    return (
+        f"{count(rows, 'known row')} vanished in {count(stores, 'store')}: all or most of what was "
+        "known there; marked missing when a run of another day sees the same"
+    )
+
+
 def instant(at: datetime | None) -> str | None:
     """Write an instant for a program: ISO 8601, in UTC."""
     return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

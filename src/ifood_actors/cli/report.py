@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from ifood_actors.cli.options import Day, Json, Kind
-from ifood_actors.cli.output import document, note, say, table
+from ifood_actors.cli.output import document, note, say, table, vanished_rows
 
 if TYPE_CHECKING:
     from ifood_actors.ledger.days import Delivered
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 N = TypeVar("N", int, Decimal)
 
 _WEEK = timedelta(days=7)
-_COUNTS = ("planned", "success", "failed", "cancelled", "open", "rows", "new", "changed")
+_COUNTS = ("planned", "success", "failed", "cancelled", "open", "rows", "new", "changed", "missing")
 _COLUMNS = (*_COUNTS, "amount", "requests", "retries")
 _TIMES = ("duration", "job_p50", "job_p95", "lateness_p50", "lateness_p95")
 
@@ -24,9 +24,9 @@ def report(*, day: Day = None, json: Json = False) -> None:
     """
     Tell what the runs of a day delivered, beside the same weekday before.
 
-    Today's unless given, by kind: jobs by outcome, rows that were read, new or changed, the amount
-    in BRL (payouts, anticipated payouts, or gross value of bags), requests, retries, how long the
-    run and its jobs took, and how late they started.
+    Today's unless given, by kind: jobs by outcome, rows that were read, new, changed or no longer
+    there, the amount in BRL (payouts, anticipated payouts, or gross value of bags), requests,
+    retries, how long the run and its jobs took, and how late they started.
     """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
@@ -51,7 +51,7 @@ def report(*, day: Day = None, json: Json = False) -> None:
         ]
         table(names, rows, zone=settings.timezone)
         say()
-    for line in _comparisons(found, before):
+    for line in (*_comparisons(found, before), *_vanished(found)):
         say(line)
     if not found:
         note(f"no run on {job_day}")
@@ -84,6 +84,12 @@ def _comparisons(
                 f"{kind}, against {then.job_day}: rows {_change(now.rows, then.rows)}, "
                 f"amount {_change(now.amount, then.amount)}, failed {now.failed - then.failed:+,}"
             )
+
+
+def _vanished(found: "Mapping[str, Delivered]") -> Iterator[str]:
+    for kind, one in found.items():
+        if one.vanished_stores:
+            yield f"{kind}: {vanished_rows(one.vanished, stores=one.vanished_stores)}"
 
 
 def _change(now: N, then: N) -> str:

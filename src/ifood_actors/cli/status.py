@@ -16,7 +16,16 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ifood_actors.cli.options import Json, Status
-from ifood_actors.cli.output import count, document, duration, lines, note, rich_table, say
+from ifood_actors.cli.output import (
+    count,
+    document,
+    duration,
+    lines,
+    note,
+    rich_table,
+    say,
+    vanished_rows,
+)
 from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -171,6 +180,10 @@ def _rows(runs: "Sequence[RunProgress]") -> list[tuple[object, ...]]:
 
 def _sentences(overview: Overview) -> Iterator[str]:
     yield from _progress(overview)
+    for run in overview.runs:
+        if run.vanished_stores:
+            told = vanished_rows(run.vanished, stores=run.vanished_stores)
+            yield f"{run.kind} {run.job_day} {told}"
     if not overview.runs:
         yield "no run is open, and none began in the last day"
     pace = overview.pace
@@ -245,6 +258,8 @@ def _run_facts(run: "RunProgress") -> dict[str, object]:
         "due": run.due,
         **{status.value: getattr(run, status) for status in Status},
         "progress": run.progress,
+        "vanished": run.vanished,
+        "vanished_stores": run.vanished_stores,
         "lateness_p50_seconds": run.lateness_p50,
         "lateness_p95_seconds": run.lateness_p95,
     }

@@ -21,7 +21,7 @@ from ifood_actors.feeds import FEEDS
 _FIRST = ("account_id", "merchant_id")
 _LAST = ("job_id", "first_seen_at", "last_seen_at", "changed_at", "missing_since")
 # Of use to the storing of records only; `raw` holds personal data as well.
-_LEFT_OUT = ("id", "covered_from", "covered_to", "raw")
+_LEFT_OUT = ("id", "covered_from", "covered_to", "suspected_since", "suspected_day", "raw")
 
 # Gives the SQL with which a format wants a column.
 Expression = Callable[[Column[Any]], str]

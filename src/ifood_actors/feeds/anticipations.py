@@ -94,4 +94,6 @@ def fetch(
     return Fetched(tuple(items.values()), amount=sum(paid, Decimal(0)))
 
 
-ANTICIPATIONS = Feed(kind="anticipations_daily", table=Anticipation, fetch=fetch)
+ANTICIPATIONS = Feed(
+    kind="anticipations_daily", table=Anticipation, fetch=fetch, block_days=ANTICIPATIONS_BLOCK_DAYS
+)

@@ -1,7 +1,7 @@
 """A feed: one kind of data that is pulled, from the question to the stored rows."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -28,11 +28,16 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """`kind` is its name as stored in `job_type`. No HTTP in `store`, no SQL in `fetch`."""
+    """
+    `kind` is its name as stored in `job_type`. No HTTP in `store`, no SQL in `fetch`.
+
+    `block_days` are the most that iFood is asked about at once.
+    """
 
     kind: str
     table: type[Record]
     fetch: Fetch
+    block_days: int
 
     def store(
         self,
@@ -42,6 +47,7 @@ class Feed:
         account_id: UUID,
         merchant_id: str,
         job_id: UUID,
+        job_day: date,
         period: Period,
         now: datetime,
     ) -> Stored:
@@ -50,5 +56,18 @@ class Feed:
 
         Raises SchemaBroken when Postgres refuses a value.
         """
-        origin = Origin(account_id=account_id, merchant_id=merchant_id, job_id=job_id, now=now)
-        return store(connection, fetched, table=self.table, period=period, origin=origin)
+        origin = Origin(
+            account_id=account_id,
+            merchant_id=merchant_id,
+            job_id=job_id,
+            job_day=job_day,
+            now=now,
+        )
+        return store(
+            connection,
+            fetched,
+            table=self.table,
+            period=period,
+            block_days=self.block_days,
+            origin=origin,
+        )

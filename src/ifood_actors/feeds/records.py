@@ -30,8 +30,10 @@ class Record(SQLModel):
     The columns that every record table has; a subclass adds those of its items.
 
     `covered_from` to `covered_to` are the days that a pull must have read in full to say that
-    the row is gone. `job_id` is the job that wrote the row last, if only its `last_seen_at`; it
-    is no foreign key, so that records can stay without their jobs.
+    the row is gone. `suspected_since` and `suspected_day` are the first sight of a row that went
+    with all the others, when and in which day's run: it is not missing yet. `job_id` is the job
+    that wrote the row last, if only its `last_seen_at`; it is no foreign key, so that records can
+    stay without their jobs.
     """
 
     natural_key: ClassVar[tuple[str, ...]]
@@ -44,6 +46,8 @@ class Record(SQLModel):
     last_seen_at: datetime = Field(sa_type=DateTime(timezone=True))
     changed_at: datetime = Field(sa_type=DateTime(timezone=True))
     missing_since: datetime | None = Field(sa_type=DateTime(timezone=True))
+    suspected_since: datetime | None = Field(sa_type=DateTime(timezone=True))
+    suspected_day: date | None = Field(sa_type=Date)
     covered_from: date = Field(sa_type=Date)
     covered_to: date = Field(sa_type=Date)
     raw: Raw | None = Field(sa_type=JSONB)
@@ -83,6 +87,7 @@ class Stored:
     """
     What storing did: `rows` are `new`, `changed` or `unchanged`; `missing` counts new marks.
 
+    `vanished` are the rows that were not brought and are not marked: too many of them at once.
     `amount` and `complete` are those of Fetched.
     """
 
@@ -91,6 +96,7 @@ class Stored:
     changed: int
     unchanged: int
     missing: int
+    vanished: int
     amount: Decimal
     complete: bool
 

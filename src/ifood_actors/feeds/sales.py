@@ -170,4 +170,4 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-SALES = Feed(kind="sales", table=Sale, fetch=fetch)
+SALES = Feed(kind="sales", table=Sale, fetch=fetch, block_days=SALES_BLOCK_DAYS)

@@ -102,4 +102,6 @@ def _merged(known: Row | None, row: Row) -> Row:
     return row | {"covered_from": min(known["covered_from"], row["covered_from"])}
 
 
-SETTLEMENTS = Feed(kind="settlements_weekly", table=Settlement, fetch=fetch)
+SETTLEMENTS = Feed(
+    kind="settlements_weekly", table=Settlement, fetch=fetch, block_days=SETTLEMENTS_BLOCK_DAYS
+)

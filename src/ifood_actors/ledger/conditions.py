@@ -24,6 +24,15 @@ IS_OF_A_DAY: Final = """
       AND job.created_at > now() - INTERVAL '24 hours'
 """
 
+# Of the rows `job` of a day: the run of each kind in which most stores had rows vanish.
+VANISHED: Final = f"""
+    (SELECT DISTINCT ON (job_type) job_type AS kind, job_day, count(*) AS stores,
+      sum(CAST(result ->> 'vanished' AS bigint)) AS rows
+    FROM ifood_jobs AS job
+    WHERE job_type = ANY(:kinds) AND {IS_OF_A_DAY} AND CAST(result ->> 'vanished' AS bigint) > 0
+    GROUP BY job_type, job_day ORDER BY job_type, stores DESC)
+"""
+
 HISTORY_BYTES: Final = """
     (SELECT sum(pg_total_relation_size(relid)) FROM (
       SELECT relid FROM pg_partition_tree('ifood_job_events')

@@ -15,10 +15,11 @@ class Delivered:
     """
     What the jobs of one kind brought on one day.
 
-    `rows`, `new`, `changed`, `missing`, `amount` (BRL) and `requests` are those of successful
-    jobs; what the amount is, each feed says. `duration` is from the first claim to the last end
-    so far, `job_p50` and `job_p95` the time of one successful job, and lateness that of first
-    claims.
+    `rows`, `new`, `changed`, `missing`, `vanished`, `amount` (BRL) and `requests` are those of
+    successful jobs; what the amount is, each feed says. In `vanished_stores` of them `vanished`
+    known rows did not come, with most or all others, and are not marked yet. `duration` is from
+    the first claim to the last end so far, `job_p50` and `job_p95` the time of one successful job,
+    and lateness that of first claims.
     """
 
     kind: str
@@ -32,6 +33,8 @@ class Delivered:
     new: int
     changed: int
     missing: int
+    vanished: int
+    vanished_stores: int
     amount: Decimal
     requests: int
     retries: int
@@ -64,7 +67,8 @@ def delivered(connection: Connection, day: date, *, kinds: Iterable[str]) -> dic
           count(*) FILTER (WHERE status = 'failed') AS failed,
           count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
           count(*) FILTER (WHERE status IN ('pending', 'running')) AS open,
-          {_sums("rows", "new", "changed", "missing", "requests")},
+          {_sums("rows", "new", "changed", "missing", "vanished", "requests")},
+          count(*) FILTER (WHERE CAST(result ->> 'vanished' AS bigint) > 0) AS vanished_stores,
           coalesce(sum(CAST(result ->> 'amount' AS numeric)), 0.00) AS amount,
           coalesce(sum(story.retries), 0)::bigint AS retries,
           min(story.first_claim) AS started_at, max(finished_at) AS finished_at,

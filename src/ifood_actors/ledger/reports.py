@@ -14,7 +14,11 @@ _OPEN = "status IN ('pending', 'running')"
 
 @dataclass(frozen=True)
 class RunProgress:
-    """One run, now: `due` jobs should have started, `lateness` is that of first claims."""
+    """
+    One run, now: `due` jobs should have started, `lateness` is that of first claims.
+
+    In `vanished_stores` of them `vanished` known rows did not come, with most or all others.
+    """
 
     kind: str
     job_day: date
@@ -27,6 +31,8 @@ class RunProgress:
     failed: int
     cancelled: int
     due: int
+    vanished: int
+    vanished_stores: int
     lateness_p50: timedelta | None
     lateness_p95: timedelta | None
 
@@ -66,6 +72,8 @@ def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -
         SELECT run.job_type AS kind, run.job_day, run.window_start, run.window_end, run.planned,
           {_count_by_status()},
           count(*) FILTER (WHERE job.scheduled_for <= now()) AS due,
+          coalesce(sum(CAST(job.result ->> 'vanished' AS bigint)), 0)::bigint AS vanished,
+          count(*) FILTER (WHERE CAST(job.result ->> 'vanished' AS bigint) > 0) AS vanished_stores,
           percentile_disc(0.5) WITHIN GROUP (ORDER BY late.by) AS lateness_p50,
           percentile_disc(0.95) WITHIN GROUP (ORDER BY late.by) AS lateness_p95
         FROM ifood_runs AS run

@@ -12,7 +12,13 @@ from datetime import timedelta
 from ifood_actors.config import Settings
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
-from ifood_actors.ledger.conditions import FIRST_DUE, HISTORY_BYTES, IS_OF_A_DAY, IS_STALE
+from ifood_actors.ledger.conditions import (
+    FIRST_DUE,
+    HISTORY_BYTES,
+    IS_OF_A_DAY,
+    IS_STALE,
+    VANISHED,
+)
 from ifood_actors.planning.planner import patience
 from ifood_actors.planning.renewals import EXPIRING
 
@@ -177,10 +183,22 @@ LAST_DAY = Gauges(
         GROUP BY kind
     """,
 )
+VANISHED_STORES = Gauges(
+    every=_SELDOM,
+    labels=("kind",),
+    meanings={
+        "ifood_vanished_stores": "Stores of one run of the last 24 hours that did not bring all "
+        "or most of the rows that were known."
+    },
+    statement=f"""
+        SELECT kind, coalesce(run.stores, 0) AS ifood_vanished_stores
+        FROM unnest(CAST(:kinds AS text[])) AS kind LEFT JOIN {VANISHED} AS run USING (kind)
+    """,
+)
 
 ALL = (
     *(JOBS, DUE, RUNS, HEARTBEAT, BREAKERS, LIMITERS),
-    *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY),
+    *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY, VANISHED_STORES),
 )
 
 

@@ -64,6 +64,7 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
                 account_id=job.account_id,
                 merchant_id=job.merchant_id,
                 job_id=job.id,
+                job_day=job.job_day,
                 period=period,
                 now=database_now(tx),
             )
