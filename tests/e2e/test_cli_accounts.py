@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from builders import claim, dispatch, make_jobs
 from commands import CommandLine
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from ifood_actors import simulator
+from ifood_actors.config import WEEKDAYS
 from ifood_actors.db import transaction
 from ifood_actors.simulator import Settings, Simulator
 
@@ -167,6 +171,56 @@ def test_a_bad_file_names_all_its_bad_lines_and_imports_nothing(command, tmp_pat
     assert "bad.csv, line 3, priority: " in bad.err
     assert bad.err.endswith("nothing was imported\n")
     assert listed.document == []
+
+
+@pytest.mark.services
+def test_who_joins_in_an_open_window_is_told_when_the_first_run_is(command, tmp_path):
+    now = datetime.now(ZoneInfo("America/Sao_Paulo"))
+    start, end, later = (now + timedelta(hours=n) for n in (-1, 2, 3))
+    windows = {
+        "IFOOD_SALES_WINDOW": f"daily {start:%H:%M}-{end:%H:%M}",
+        "IFOOD_ANTICIPATIONS_WINDOW": f"daily {end:%H:%M}-{later:%H:%M}",
+        "IFOOD_SETTLEMENTS_WINDOW": f"{WEEKDAYS[(now.weekday() + 3) % 7]} 08:00-12:00",
+    }
+    (tmp_path / "a.csv").write_text(
+        "name;ifood_merchant_id\nA;00000000-0000-4000-8000-000000000001\n"
+    )
+
+    imported, again, disabled, enabled = command.each(
+        [
+            ["accounts", "import", "a.csv"],
+            ["accounts", "import", "a.csv"],
+            ["accounts", "disable", "A"],
+            ["accounts", "enable", "A"],
+        ],
+        **windows,
+    )
+
+    told = (
+        "the window of sales is open, and what joins now runs in the next one, "
+        f"{start + timedelta(days=1):%Y-%m-%d %H:%M} America/Sao_Paulo; "
+        "to run it now: `ifood-actors plan sales`\n"
+    )
+    assert imported.err.endswith(told)
+    assert enabled.err == told
+    assert "the window" not in again.err + disabled.err
+
+
+@pytest.mark.services
+def test_enabling_an_account_tells_of_its_jobs_that_were_cancelled(command, engine):
+    jobs = make_jobs(engine, 2)
+    names = [job.merchant_id for job in jobs]
+    command("accounts", "disable", *names)
+    dispatch(engine, jobs[0].id)
+    assert claim(engine, jobs[0].id) is None
+
+    enabled = command("accounts", "enable", *names)
+    requeue = "jobs requeue --status cancelled --since 24h --account"
+    requeued = command(*requeue.split(), names[0])
+
+    assert "1 job of the last 24 hours stay cancelled" in enabled.err
+    assert f"`ifood-actors {requeue} NAME`" in enabled.err
+    assert requeued.out == "requeued 1, skipped 0\n"
 
 
 @pytest.mark.services

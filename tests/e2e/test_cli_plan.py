@@ -1,6 +1,8 @@
 """`plan`, `status`, and replaying a period, on a real database."""
 
 import json
+import re
+import shlex
 import signal
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -8,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from builders import claim, dispatch, make_accounts, make_app, make_jobs
+from builders import DAY, claim, dispatch, make_accounts, make_app, make_jobs, must_claim
 from commands import CommandLine
 from eventually import PATIENCE_SECONDS
 from sqlalchemy import text
@@ -154,6 +156,72 @@ def test_status_shows_progress_lateness_and_the_oldest_pending_job(command, engi
         "cancelled": 0,
     }
     assert told.document["runs"][0]["lateness_p50_seconds"] > 0
+
+
+@pytest.mark.services
+def test_lateness_counts_from_the_slot_that_a_job_had_when_it_was_claimed(command, engine):
+    [job] = make_jobs(engine, slot=datetime.now(UTC) - timedelta(hours=1))
+    dispatch(engine, job.id)
+    claimed = must_claim(engine, job.id)
+    with transaction(engine) as tx:
+        Ledger(tx, actor="worker").succeed(claimed, result={"requests": 3})
+        tx.execute(text("UPDATE ifood_jobs SET scheduled_for = now() + INTERVAL '7 min'"))
+
+    status, report = command.each([["status", "--json"], ["report", "--day", str(DAY), "--json"]])
+
+    [run], [sales] = status.document["runs"], report.document["kinds"]
+    for told in (run, sales):
+        assert 3600 <= told["lateness_p50_seconds"] <= told["lateness_p95_seconds"] < 3720
+
+
+@pytest.mark.services
+def test_a_job_that_was_retried_before_a_slot_that_a_person_moved_is_not_early(command, engine):
+    [job] = make_jobs(engine, slot=datetime.now(UTC) - timedelta(hours=1))
+    with transaction(engine) as tx:
+        tx.execute(
+            text("""
+                UPDATE ifood_jobs SET scheduled_for = now() + INTERVAL '7 min',
+                  next_retry_at = now() - INTERVAL '1 min'
+            """)
+        )
+    dispatch(engine, job.id)
+
+    claimed = must_claim(engine, job.id)
+    status = command("status", "--json")
+
+    assert claimed.late == timedelta(0)
+    assert status.document["runs"][0]["lateness_p50_seconds"] == 0
+
+
+@pytest.mark.services
+def test_a_plan_names_what_stays_cancelled_and_the_command_that_runs_it(command, engine):
+    make_accounts(engine, 2)
+    day = ("sales", "--day", str(MONDAY), "--over", "1m")
+    command("plan", *day)
+    with transaction(engine) as tx:
+        job_id = tx.execute(text("SELECT id FROM ifood_jobs LIMIT 1")).scalar_one()
+        name = tx.execute(
+            text(
+                "SELECT name FROM accounts JOIN ifood_jobs ON account_id = accounts.id"
+                " WHERE ifood_jobs.id = :id"
+            ),
+            {"id": job_id},
+        ).scalar_one()
+        Ledger(tx, actor="worker").cancel([job_id], reason="the account is disabled")
+
+    again, named, told = command.each(
+        [["plan", *day], ["plan", *day, "--account", name], ["plan", *day, "--json"]]
+    )
+    of_all, of_one = (re.findall(r"`ifood-actors (.*)`", each.err)[0] for each in (again, named))
+    requeued = command(*shlex.split(of_one))
+    quiet = command("plan", *day)
+
+    assert "planned 0 jobs" in again.out
+    assert "1 job of that day stay cancelled" in again.err
+    assert of_all == f"jobs requeue --kind sales --day {MONDAY} --status cancelled"
+    assert told.document["cancelled"] == 1
+    assert requeued.out == "requeued 1, skipped 0\n"
+    assert quiet.err == ""
 
 
 @pytest.mark.services

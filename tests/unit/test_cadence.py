@@ -17,6 +17,7 @@ from ifood_actors.planning.cadence import (
     due_openings,
     local_day,
     next_opening,
+    opening_at,
     opening_on,
     sales_period,
     settlements_period,
@@ -118,6 +119,7 @@ def test_every_instant_belongs_to_at_most_one_window_of_a_kind(window, place, of
     containing = [o for o in nearby if o and o.window_start <= at < o.window_end]
 
     assert len(containing) <= 1
+    assert opening_at(cadence, at=at, zone=zone) == next(iter(containing), None)
 
 
 @given(windows, places())

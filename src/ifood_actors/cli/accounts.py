@@ -15,6 +15,7 @@ from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from sqlalchemy import Connection, Engine
 
@@ -46,15 +47,19 @@ def import_(
     from ifood_actors import config
     from ifood_actors.accounts import BadSheet, import_sheet
     from ifood_actors.cli.database import open_database
+    from ifood_actors.db import database_now
 
     content = _read(file)
-    with open_database(config.load()) as engine, _trial(engine, dry_run=dry_run) as tx:
+    settings = config.load()
+    with open_database(settings) as engine, _trial(engine, dry_run=dry_run) as tx:
         try:
             done = import_sheet(tx, content)
         except BadSheet as error:
             problems = "\n".join(f"{file}, {problem}" for problem in error.problems)
             raise UsageError(f"{problems}\nnothing was imported") from None
+        now = database_now(tx)
     _report(done, dry_run=dry_run, json=json)
+    _note_first_runs(settings, now=now, joined=done.inserted)
 
 
 @app.command()
@@ -130,6 +135,7 @@ def discover(
     from ifood_actors.accounts import add_discovered
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.stores import link_accounts, stores_of
+    from ifood_actors.db import database_now
 
     settings = config.load()
     with open_database(settings) as engine:
@@ -139,16 +145,23 @@ def discover(
             done = add_discovered(tx, names.items(), app=app_name, active=not inactive)
             for credential, stores in found:
                 link_accounts(tx, [store.id for store in stores], credential)
+            now = database_now(tx)
     _report(done, dry_run=dry_run, json=json)
+    _note_first_runs(settings, now=now, joined=0 if inactive else done.inserted)
 
 
 def _switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> None:
     from ifood_actors import config
     from ifood_actors.accounts import set_active
     from ifood_actors.cli.database import open_database
+    from ifood_actors.cli.joining import cancelled_meanwhile
+    from ifood_actors.db import database_now
 
-    with open_database(config.load()) as engine, _trial(engine, dry_run=dry_run) as tx:
+    settings = config.load()
+    with open_database(settings) as engine, _trial(engine, dry_run=dry_run) as tx:
         done = set_active(tx, names, active=active)
+        now = database_now(tx)
+        cancelled = cancelled_meanwhile(tx, names, now=now) if active else None
     word = "enabled" if active else "disabled"
     verb = f"would have {word}" if dry_run else word
     outcome(
@@ -156,6 +169,16 @@ def _switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> Non
         {"dry_run": dry_run, word: done.changed, f"already_{word}": done.unchanged},
         json=json,
     )
+    if cancelled:
+        note(cancelled)
+    _note_first_runs(settings, now=now, joined=done.changed if active else 0)
+
+
+def _note_first_runs(settings: "Settings", *, now: "datetime", joined: int) -> None:
+    from ifood_actors.cli.joining import first_runs
+
+    for line in first_runs(settings, now=now) if joined else ():
+        note(line)
 
 
 @contextmanager

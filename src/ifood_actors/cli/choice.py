@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -21,6 +21,7 @@ class Wanted:
     kind: Kind | None
     statuses: Sequence[Status] | None
     account: str | None
+    day: date | None
     since: timedelta | None
     error_code: str | None
     error_group: str | None = None
@@ -46,6 +47,7 @@ class Wanted:
             kind=self.kind,
             statuses=self.statuses or ([default] if default else []),
             account=self.account,
+            day=self.day,
             error_code=self.error_code,
             error_group=self.error_group,
             since=None if self.error_group else earliest,
@@ -53,8 +55,8 @@ class Wanted:
         )
 
     def __bool__(self) -> bool:
-        return any(
-            (self.kind, self.statuses, self.account, self.since, self.error_code, self.error_group)
+        return any((self.kind, self.statuses, self.account, self.day, self.since)) or any(
+            (self.error_code, self.error_group)
         )
 
 

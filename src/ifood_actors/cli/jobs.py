@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from ifood_actors.cli.choice import Wanted, choose, require_choice
-from ifood_actors.cli.options import MOST, DryRun, Json, KindFilter, Since, Status, Yes, given
+from ifood_actors.cli.options import MOST, Day, DryRun, Json, KindFilter, Since, Status, Yes, given
 from ifood_actors.cli.output import confirm, count, document, facts, note, outcome, say, table
 from ifood_actors.errors import UsageError
 
@@ -55,6 +55,7 @@ def list_(
     kind: KindFilter = None,
     status: StatusFilter = None,
     account: AccountFilter = None,
+    day: Day = None,
     since: Since = None,
     error_code: CodeFilter = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 50,
@@ -68,7 +69,7 @@ def list_(
 
     settings = config.load()
     with open_database(settings) as engine, transaction(engine) as tx:
-        wanted = Wanted(kind, status, account, since, error_code)
+        wanted = Wanted(kind, status, account, day, since, error_code)
         rows = search.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
     if json:
         document(rows[:limit])
@@ -129,6 +130,7 @@ def requeue(
     kind: KindFilter = None,
     status: StatusFilter = None,
     account: AccountFilter = None,
+    day: Day = None,
     since: Since = None,
     error_code: CodeFilter = None,
     error_group: Annotated[
@@ -149,7 +151,7 @@ def requeue(
     """
     if failed:
         status = [*(status or []), Status.FAILED]
-    wanted = Wanted(kind, status, account, since, error_code, error_group)
+    wanted = Wanted(kind, status, account, day, since, error_code, error_group)
     require_choice(ids, wanted)
     with _open() as engine:
         job_ids = choose(engine, ids, wanted, default=Status.FAILED, limit=limit)
@@ -166,6 +168,7 @@ def cancel(
         typer.Option("--status", metavar="STATUS", help="pending: no others can be cancelled."),
     ] = None,
     account: AccountFilter = None,
+    day: Day = None,
     since: Since = None,
     error_code: CodeFilter = None,
     limit: AtMost = None,
@@ -176,7 +179,7 @@ def cancel(
     """Take pending jobs out: those named, or all that match."""
     if set(status or ()) - {Status.PENDING}:
         raise UsageError("--status: only pending jobs can be cancelled")
-    wanted = Wanted(kind, status, account, since, error_code)
+    wanted = Wanted(kind, status, account, day, since, error_code)
     require_choice(ids, wanted)
     with _open() as engine:
         job_ids = choose(engine, ids, wanted, default=Status.PENDING, limit=limit)

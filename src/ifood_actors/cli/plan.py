@@ -1,19 +1,22 @@
 """`ifood-actors plan`: plan a run now, or show when its jobs would start."""
 
 import re
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from ifood_actors.cli.options import Day, DryRun, Json, Kind, Over
+from ifood_actors.cli.options import Day, DryRun, Json, Kind, Over, Status
 from ifood_actors.cli.output import count, document, duration, note, say, table
 from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from ifood_actors.planning.cadence import Cadence, Opening
     from ifood_actors.planning.planner import Planned
 
@@ -72,7 +75,15 @@ def plan(
         found = planner.preview(engine, wanted)
         if found.jobs and not dry_run:
             found = planner.plan(engine, wanted, actor=operator())
-    _report(found, selected=selected, dry_run=dry_run, json=json, zone=settings.timezone)
+        cancelled = _cancelled(engine, kind, job_day, account)
+    _report(
+        found,
+        selected=selected,
+        cancelled=cancelled,
+        dry_run=dry_run,
+        json=json,
+        zone=settings.timezone,
+    )
 
 
 def opening_for(
@@ -129,11 +140,35 @@ def _start(text: str, *, day: date, now: datetime, zone: ZoneInfo) -> datetime:
     return start
 
 
-def _report(found: "Planned", *, selected: int, dry_run: bool, json: bool, zone: ZoneInfo) -> None:
+def _cancelled(
+    engine: "Engine", kind: Kind, day: date, accounts: Sequence[str] | None
+) -> dict[str | None, int]:
+    """Count the jobs that stay cancelled, by account if some were named."""
+    from ifood_actors.db import transaction
+    from ifood_actors.ledger.search import JobFilter, find_job_ids
+
+    named: Sequence[str | None] = accounts or [None]
+    with transaction(engine) as tx:
+        return {
+            account: len(find_job_ids(tx, JobFilter(kind, [Status.CANCELLED], account, day)))
+            for account in named
+        }
+
+
+def _report(
+    found: "Planned",
+    *,
+    selected: int,
+    cancelled: Mapping[str | None, int],
+    dry_run: bool,
+    json: bool,
+    zone: ZoneInfo,
+) -> None:
     jobs = len(found.jobs)
     new = jobs if dry_run else found.new
     if json:
-        document(_facts(found, new=new, selected=selected, dry_run=dry_run))
+        facts = _facts(found, new=new, selected=selected, dry_run=dry_run)
+        document({**facts, "cancelled": sum(cancelled.values())})
         return
     run = found.run
     verb = "would plan" if dry_run else "planned"
@@ -149,6 +184,13 @@ def _report(found: "Planned", *, selected: int, dry_run: bool, json: bool, zone:
         say(f"data from {run.period_start} to {run.period_end}")
     if new and dry_run:
         _timeline(found, zone=zone)
+    for account, stay in cancelled.items():
+        if stay:
+            of = f" --account {shlex.quote(account)}" if account else ""
+            note(
+                f"{count(stay, 'job')} of that day stay cancelled; to run them: `ifood-actors "
+                f"jobs requeue --kind {run.kind} --day {run.job_day} --status cancelled{of}`"
+            )
 
 
 def _facts(found: "Planned", *, new: int, selected: int, dry_run: bool) -> dict[str, object]:

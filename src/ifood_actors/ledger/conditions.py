@@ -18,6 +18,13 @@ FIRST_DUE: Final = """
       AND coalesce(job.next_retry_at <= now(), true))
 """
 
+# Of a claim `event` of a `job`: how late it was, for the slot that the job had then. A person may
+# have moved the slot since. Claims of the first releases do not tell theirs.
+LATENESS: Final = """
+    greatest(event.at - coalesce(CAST(event.detail ->> 'slot' AS timestamptz), job.scheduled_for),
+      INTERVAL '0')
+"""
+
 # Of a `job`, as in the statement that operators know; status and slot are there for the index.
 IS_OF_A_DAY: Final = """
     job.status = ANY(:statuses) AND job.scheduled_for > now() - INTERVAL '48 hours'

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from ifood_actors.ledger.conditions import LATENESS
 from ifood_actors.ledger.reading import rows_of
 
 
@@ -60,6 +61,7 @@ def delivered(connection: Connection, day: date, *, kinds: Iterable[str]) -> dic
         story AS (
           SELECT event.job_id, min(event.at) FILTER (WHERE act = 'claim') AS first_claim,
             max(event.at) FILTER (WHERE act = 'claim') AS last_claim,
+            (array_agg({LATENESS} ORDER BY event.event_no) FILTER (WHERE act = 'claim'))[1] AS late,
             count(*) FILTER (WHERE act = 'retry') AS retries
           FROM ifood_job_events AS event JOIN job ON job.id = event.job_id GROUP BY event.job_id)
         SELECT job.kind, CAST(:day AS date) AS job_day, count(*) AS planned,
@@ -74,7 +76,7 @@ def delivered(connection: Connection, day: date, *, kinds: Iterable[str]) -> dic
           min(story.first_claim) AS started_at, max(finished_at) AS finished_at,
           greatest(max(finished_at), min(story.first_claim)) - min(story.first_claim) AS duration,
           {_percentiles("job", "finished_at - story.last_claim", "status = 'success'")},
-          {_percentiles("lateness", "story.first_claim - scheduled_for", "true")}
+          {_percentiles("lateness", "story.late", "true")}
         FROM job LEFT JOIN story ON story.job_id = job.id GROUP BY job.kind ORDER BY job.kind
         """,
         day=day,

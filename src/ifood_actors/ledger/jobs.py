@@ -12,7 +12,8 @@ class ClaimedJob:
     """
     A job that this worker owns until its lease ends; `lease_no` and `claim_token` are the fence.
 
-    `late` is how long after its slot it was claimed; the first claim has the `lease_no` 1.
+    `late` is how long after its slot it was claimed, at least 0. The first claim has the `lease_no`
+    1.
     """
 
     id: UUID

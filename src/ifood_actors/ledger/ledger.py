@@ -94,7 +94,10 @@ class Ledger:
             self.cancel([job_id], reason="the account is disabled")
             return None
         token = uuid4()
-        self._do(statements.CLAIM, Act.CLAIM, id=job_id, claim_token=token, after=lease)
+        slot = {"slot": row.slot.isoformat()}
+        self._do(
+            statements.CLAIM, Act.CLAIM, detail=slot, id=job_id, claim_token=token, after=lease
+        )
         return _claimed(row, token)
 
     def wait_for(self, job_id: UUID) -> None:

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from ifood_actors.ledger.conditions import FIRST_DUE
+from ifood_actors.ledger.conditions import FIRST_DUE, LATENESS
 from ifood_actors.ledger.progress import progress_line
 from ifood_actors.ledger.reading import rows_of
 
@@ -79,7 +79,7 @@ def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -
         FROM ifood_runs AS run
         JOIN ifood_jobs AS job ON job.run_id = run.id
         LEFT JOIN LATERAL (
-          SELECT event.at - job.scheduled_for AS by FROM ifood_job_events AS event
+          SELECT {LATENESS} AS by FROM ifood_job_events AS event
           WHERE event.job_id = job.id AND event.act = 'claim' ORDER BY event.event_no LIMIT 1
         ) AS late ON true
         WHERE run.window_start > now() - CAST(:since AS interval) OR EXISTS (

@@ -55,6 +55,7 @@ class JobFilter:
     kind: str | None = None
     statuses: Sequence[str] = ()
     account: str | None = None
+    day: date | None = None
     error_code: str | None = None
     error_group: str | None = None
     since: datetime | None = None
@@ -66,6 +67,7 @@ class JobFilter:
             "job.job_type = :kind": self.kind,
             "job.status = ANY(:statuses)": list(self.statuses),
             "(account.name = :account OR account.ifood_merchant_id = :account)": self.account,
+            "job.job_day = :day": self.day,
             "job.error_code = :error_code": self.error_code,
             f"{GROUP_ID} = :error_group": self.error_group,
             "job.created_at >= :since": self.since,
@@ -75,6 +77,7 @@ class JobFilter:
             "kind": self.kind,
             "statuses": list(self.statuses),
             "account": self.account,
+            "day": self.day,
             "error_code": self.error_code,
             "error_group": self.error_group,
             "since": self.since,

@@ -44,7 +44,8 @@ LOCK = text("""
       job.status = 'pending' AND job.dispatched_at IS NOT NULL AND job.dispatch_no = :dispatch_no
         AS awaited,
       coalesce(job.next_retry_at, job.scheduled_for) > clock_timestamp() AS early,
-      clock_timestamp() - job.scheduled_for AS late
+      job.scheduled_for AS slot,
+      greatest(clock_timestamp() - job.scheduled_for, INTERVAL '0') AS late
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.id = :id FOR UPDATE OF job
 """)

@@ -111,6 +111,15 @@ def due_openings(
     return [_moved(opening, at) for opening in openings if opening and opening.window_start <= at]
 
 
+def opening_at(cadence: Cadence, *, at: datetime, zone: ZoneInfo) -> Opening | None:
+    """Give the window that is open at an instant, or None."""
+    today = local_day(at, zone=zone)
+    # One that opened yesterday, or on the day before a day that the zone skipped.
+    days = (today - n * DAY for n in range(3))
+    openings = (opening_on(cadence, day, zone=zone) for day in days)
+    return next((one for one in openings if one and one.window_start <= at < one.window_end), None)
+
+
 def next_opening(cadence: Cadence, *, at: datetime, zone: ZoneInfo) -> Opening:
     """Give the first window that opens after an instant."""
     day = local_day(at, zone=zone)
