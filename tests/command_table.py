@@ -157,6 +157,18 @@ ROWS = {
         facts=("runs", "limits", "oldest_due"),
         wrong=(("--watch", "--json"), ("--interval", "nan")),
     ),
+    "limits show": Row(
+        works=("simulated",),
+        says="configured",
+        facts=("app", "endpoint", "per_minute", "source", "since"),
+        wrong=(("nobody",), ("a", "b")),
+    ),
+    "limits reset": Row(
+        works=("simulated",),
+        says="forgot 0 named limits of application simulated",
+        facts=("dry_run", "application", "forgotten"),
+        wrong=((), ("nobody",), ("a", "b")),
+    ),
     "jobs list": Row(
         says="{failed}",
         facts=("id", "kind", "status"),

@@ -84,7 +84,7 @@ BEGIN
 
   -- Of credentials, only the names and dates are for everybody who reads.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
-    ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions, ifood_alerts,
+    ifood_named_limits, ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions, ifood_alerts,
     ifood_schedulers TO ifood_web, ifood_operator, ifood_admin;
   GRANT SELECT (id, name, client_id, kind, created_at, updated_at) ON ifood_apps
     TO ifood_web, ifood_operator;
@@ -124,14 +124,14 @@ BEGIN
   GRANT INSERT ON ifood_record_versions TO ifood_worker;
 
   -- Both ask iFood for tokens, at the fleet's pace.
-  GRANT SELECT, INSERT, UPDATE ON ifood_authorizations, ifood_limits
+  GRANT SELECT, INSERT, UPDATE ON ifood_authorizations, ifood_limits, ifood_named_limits
     TO ifood_scheduler, ifood_worker, ifood_admin;
 
   -- The commands of the operators' program.
   GRANT INSERT, UPDATE ON accounts, ifood_runs, ifood_jobs TO ifood_admin;
   GRANT INSERT ON ifood_job_events TO ifood_admin;
   GRANT SELECT, INSERT, UPDATE ON ifood_apps TO ifood_admin;
-  GRANT DELETE ON ifood_authorizations TO ifood_admin;
+  GRANT DELETE ON ifood_authorizations, ifood_named_limits TO ifood_admin;
 END $$;
 
 COMMIT;

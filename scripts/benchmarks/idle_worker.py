@@ -24,7 +24,7 @@ def _answer(request: httpx.Request) -> httpx.Response:
 
 
 def _unpaced(tokens: Tokens, limiter: Limiter) -> Access:
-    return replace(fleet_access(tokens, limiter), pace=lambda _app_id, _group, _on_progress: None)
+    return replace(fleet_access(tokens, limiter), pace=lambda *_: None)
 
 
 # Under Dramatiq's command the worker composes itself when it is imported. So these two are put in

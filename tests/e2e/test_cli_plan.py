@@ -230,18 +230,24 @@ def test_status_shows_why_an_application_waits(command, engine):
     limiter = Limiter(engine, rates={"financial": 180})
     limiter.reserve(app_id, "financial", max_wait=timedelta(0))
     named = Answer(200, httpx.Headers({"X-RateLimit-Limit": "60"}), b"[]")
-    limiter.heed(app_id, "financial", named)
+    for _ in range(3):
+        limiter.heed(app_id, "financial", named, endpoint="sales")
     for _ in range(BREAKS_AFTER):
         limiter.failed(app_id, "financial")
 
     shown, told = command.each([["status"], ["status", "--json"]])
 
     [line] = [line for line in shown.out.splitlines() if line.startswith("limiter cantinas")]
-    assert "slowed to the 60 a minute that iFood named" in line
+    assert "180 a minute, configured" in line
+    assert "sales 60 a minute, named by iFood since" in line
     assert "breaker open since" in line
     assert "iFood fails; one request in 60 s tries" in line
     [use] = told.document["limits"]
-    assert use["learned_per_minute"] == 60
+    assert [tuple(each.values())[:3] for each in use["endpoints"]] == [
+        ("sales", 60, "named by iFood"),
+        ("settlements", 180, "configured"),
+        ("anticipations", 180, "configured"),
+    ]
     assert 0 < use["breaker_open_for_seconds"] < use["closed_for_seconds"] <= 60
 
 

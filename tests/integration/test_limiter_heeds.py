@@ -78,11 +78,14 @@ def length(engine: Engine, app_id: UUID) -> float:
     return lasts.total_seconds()
 
 
-def step(engine: Engine, app_id: UUID) -> timedelta:
+def step(engine: Engine, app_id: UUID, **how: Any) -> timedelta:
     """Measure the distance of two slots when another process takes the first, by Postgres."""
-    shift(engine, app_id, MINUTE, "next_free_at")  # a slot that is over would count from now
+    with engine.begin() as connection:  # a slot that is over would count from now
+        soon = "UPDATE ifood_limits SET next_free_at = clock_timestamp() + INTERVAL '1 min'"
+        connection.execute(text(soon))
     first: datetime = column(engine, app_id, "next_free_at")
-    Limiter(engine, rates=RATES).reserve(app_id, "financial", max_wait=5 * MINUTE)
+    process = Limiter(engine, rates=RATES, follow=how.pop("follow", False))
+    process.reserve(app_id, "financial", max_wait=5 * MINUTE, **how)
     second: datetime = column(engine, app_id, "next_free_at")
     return second - first
 
@@ -176,36 +179,109 @@ def test_a_limit_that_is_used_up_closes_until_its_reset(
     assert closed_for(engine, app_id) == pytest.approx(seconds, rel=0.2)
 
 
-def test_a_limit_lower_than_ours_slows_every_process_down(engine, limiter, app_id):
-    limiter.heed(app_id, "financial", limit("300"))
+@pytest.mark.parametrize("value", ["600", "900"])
+def test_a_limit_lower_than_ours_slows_every_process_down(engine, limiter, app_id, value):
+    limiter.heed(app_id, "financial", limit(value))
 
-    assert step(engine, app_id) == pytest.approx(interval(300), abs=NEARLY)
+    assert step(engine, app_id) == pytest.approx(interval(int(value)), abs=NEARLY)
 
 
 @pytest.mark.parametrize("value", ["1200", "5000", "0", "-1", "300, 300;w=60", "many", "9" * 30])
 def test_other_limits_change_nothing(engine, limiter, app_id, value):
     with counted(engine) as statements:
-        limiter.heed(app_id, "financial", limit(value))
+        for _ in range(5):
+            limiter.heed(app_id, "financial", limit(value))
 
-    assert not [statement for statement in statements if "learned" in statement]
+    assert not [statement for statement in statements if "named" in statement]
     assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
 
 
-def test_the_lowest_limit_of_a_day_counts(engine, limiter, app_id):
-    for value in ("300", "600", "240", "1000"):
+def test_two_odd_headers_do_not_slow_a_fleet_down(engine, limiter, app_id):
+    for value in ("900", "10", "900", "10", "10", "900"):
         limiter.heed(app_id, "financial", limit(value))
-    assert step(engine, app_id) == pytest.approx(interval(240), abs=NEARLY)
 
-    shift(engine, app_id, -DAY, "learned_at")
-    limiter.heed(app_id, "financial", limit("600"))
-    assert step(engine, app_id) == pytest.approx(interval(600), abs=NEARLY)
+    assert step(engine, app_id) == pytest.approx(interval(900), abs=NEARLY)
+
+
+def test_a_limit_under_half_of_ours_is_believed_when_three_answers_in_a_row_say_it(
+    engine, limiter, app_id
+):
+    steps = []
+    for _ in range(3):
+        limiter.heed(app_id, "financial", limit("599"))
+        steps.append(step(engine, app_id))
+
+    assert steps == pytest.approx([interval(1200), interval(1200), interval(599)], abs=NEARLY)
+
+
+def test_an_answer_that_names_no_limit_confirms_none(engine, limiter, app_id):
+    for _ in range(3):
+        limiter.heed(app_id, "financial", limit("10"))
+        limiter.heed(app_id, "financial", answer())
+    limiter.heed(app_id, "financial", answer(429, {"Retry-After": "1"}))
+
+    shift(engine, app_id, -MINUTE, "closed_until")
+    assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
+
+
+@pytest.mark.parametrize("refusal", [{"X-RateLimit-Limit": "10"}, {}], ids=["named", "silent"])
+def test_a_429_confirms_a_very_low_limit_at_once(engine, limiter, app_id, refusal):
+    limiter.heed(app_id, "financial", limit("10"))
+
+    limiter.heed(app_id, "financial", answer(429, {"Retry-After": "1", **refusal}))
+
+    shift(engine, app_id, -MINUTE, "closed_until")
+    assert step(engine, app_id) == pytest.approx(interval(10), abs=NEARLY)
+
+
+def test_the_newest_limit_counts_and_rises_to_ours_but_not_above(engine, limiter, app_id):
+    steps = []
+    for value in ("700", "1000", "650", "1200", "900", "5000"):
+        limiter.heed(app_id, "financial", limit(value))
+        steps.append(step(engine, app_id))
+
+    limits = (700, 1000, 650, 1200, 900, 1200)
+    assert steps == pytest.approx([interval(each) for each in limits], abs=NEARLY)
+
+
+def test_another_process_raises_what_this_one_was_told(engine, limiter, app_id):
+    other = Limiter(engine, rates=RATES)
+    for _ in range(3):
+        limiter.heed(app_id, "financial", limit("10"))
+
+    other.reserve(app_id, "financial", max_wait=5 * MINUTE)  # shows it the limit that is in use
+    other.heed(app_id, "financial", limit("1200"))
+
+    assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
+
+
+def test_a_limit_above_ours_is_followed_when_that_is_wanted(engine, app_id):
+    eager = Limiter(engine, rates=RATES, follow=True)
+    eager.reserve(app_id, "financial", max_wait=NO_WAIT)
+
+    eager.heed(app_id, "financial", limit("6000"))
+
+    assert step(engine, app_id, follow=True) == pytest.approx(interval(6000), abs=NEARLY)
+    assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
+
+
+def test_each_endpoint_keeps_to_its_own_limit(engine, limiter, app_id):
+    limiter.heed(app_id, "financial", limit("600"), endpoint="settlements")
+
+    endpoints = ("sales", "settlements", "anticipations")
+    steps = {endpoint: step(engine, app_id, endpoint=endpoint) for endpoint in endpoints}
+
+    assert steps["settlements"] == pytest.approx(interval(600), abs=NEARLY)
+    assert steps["sales"] == steps["anticipations"] == pytest.approx(interval(1200), abs=NEARLY)
 
 
 @pytest.mark.parametrize("by", [-DAY, timedelta(days=30)], ids=["a day later", "clock set back"])
-def test_a_learned_limit_is_forgotten(engine, limiter, app_id, by):
-    limiter.heed(app_id, "financial", limit("300"))
+def test_a_named_limit_is_forgotten(engine, limiter, app_id, by):
+    limiter.heed(app_id, "financial", limit("600"))
 
-    shift(engine, app_id, by, "learned_at")
+    with engine.begin() as connection:
+        statement = text("UPDATE ifood_named_limits SET heard_at = heard_at + :by")
+        connection.execute(statement, {"by": by})
 
     assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
 
@@ -213,9 +289,9 @@ def test_a_learned_limit_is_forgotten(engine, limiter, app_id, by):
 def test_the_same_limit_on_every_answer_is_written_once(engine, limiter, app_id):
     with counted(engine) as statements:
         for _ in range(5):
-            limiter.heed(app_id, "financial", limit("300"))
+            limiter.heed(app_id, "financial", limit("600"))
 
-    assert len([statement for statement in statements if "learned" in statement]) == 1
+    assert len([statement for statement in statements if "named" in statement]) == 1
 
 
 def test_a_request_costs_one_statement(engine, limiter, app_id, monkeypatch):

@@ -35,8 +35,10 @@ class Bench:
         access = Access(
             token=lambda _app: self.tokens[0],
             invalidate=self.invalidate,
-            pace=lambda _app, group, _progress: self.story.append(f"slot {group}"),
-            heed=lambda _app, group, answer: self.story.append(f"{answer.status} {group}"),
+            pace=lambda _app, group, *_: self.story.append(f"slot {group}"),
+            heed=lambda _app, group, _endpoint, answer: self.story.append(
+                f"{answer.status} {group}"
+            ),
         )
         http = http_client(threads=1, transport=httpx.MockTransport(self.answer))
         self.client = IfoodClient(base_url=BASE_URL, http=http, access=access)

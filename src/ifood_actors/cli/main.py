@@ -20,6 +20,7 @@ from ifood_actors.cli import (
     errors,
     export,
     jobs,
+    limits,
     plan,
     processes,
     report,
@@ -54,6 +55,7 @@ app.command("worker")(processes.worker)
 app.command("web")(web.web)
 app.command("status")(status.status)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(limits.app, name="limits")
 app.command("errors")(errors.errors)
 app.add_typer(alerts.app, name="alerts")
 app.command("report")(report.report)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ifood_actors.config import Settings
-    from ifood_actors.ifood.usage import LimitUse
+    from ifood_actors.ifood.usage import LimitInUse, LimitUse
     from ifood_actors.ledger.reports import OutsideRuns, Pace, RunProgress
 
 _COLUMNS = (
@@ -53,8 +53,14 @@ class Overview:
     outside: "Sequence[OutsideRuns]"
     pace: "Pace"
     limits: "Sequence[LimitUse]"
+    in_use: "Sequence[LimitInUse]"
     rate_limit: int  # requests a minute, for each application
     zone: ZoneInfo
+
+    def limits_of(self, use: "LimitUse") -> "list[LimitInUse]":
+        """Give the limits of a limiter row's endpoints."""
+        row = (use.app, use.endpoint_group)
+        return [limit for limit in self.in_use if (limit.app, limit.endpoint_group) == row]
 
 
 def status(
@@ -87,7 +93,7 @@ def status(
 
 def _read(engine: "Engine", settings: "Settings") -> Overview:
     from ifood_actors.db import database_now, transaction
-    from ifood_actors.ifood.usage import limit_uses
+    from ifood_actors.ifood.usage import limit_uses, limits_in_use
     from ifood_actors.ledger import reports
 
     with transaction(engine) as tx:
@@ -97,6 +103,7 @@ def _read(engine: "Engine", settings: "Settings") -> Overview:
             outside=reports.open_outside_runs(tx),
             pace=reports.pace(tx),
             limits=limit_uses(tx),
+            in_use=limits_in_use(tx, settings),
             rate_limit=settings.rate_limit_per_minute,
             zone=settings.timezone,
         )
@@ -196,13 +203,18 @@ def _sentences(overview: Overview) -> Iterator[str]:
         since = f"{pace.oldest_due.astimezone(overview.zone):%Y-%m-%d %H:%M:%S}"
         yield f"oldest pending: due since {since}, {duration(overview.at - pace.oldest_due)}"
     for use in overview.limits:
-        yield f"limiter {use.app}, {use.endpoint_group}: {'; '.join(_state_of(use))}"
+        state = "; ".join(_state_of(use, overview))
+        yield f"limiter {use.app}, {use.endpoint_group}: {state}"
 
 
-def _state_of(use: "LimitUse") -> Iterator[str]:
+def _state_of(use: "LimitUse", overview: Overview) -> Iterator[str]:
     yield f"reserved {duration(use.reserved_ahead)} ahead"
-    if use.learned_per_minute:
-        yield f"slowed to the {use.learned_per_minute:,} a minute that iFood named"
+    limits = overview.limits_of(use)
+    yield from {f"{each.per_minute:,} a minute, configured" for each in limits if not each.since}
+    for each in limits:
+        if each.since:
+            since = f"{each.since.astimezone(overview.zone):%Y-%m-%d %H:%M:%S}"
+            yield f"{each.endpoint} {each.per_minute:,} a minute, {each.source} since {since}"
     if use.breaker_open_for:
         yield f"breaker open since {duration(use.breaker_open_for)}"
     if use.closed_for:
@@ -235,7 +247,15 @@ def _facts(overview: Overview) -> dict[str, object]:
                 "closed_for_seconds": use.closed_for,
                 "closed_reason": use.closed_reason,
                 "breaker_open_for_seconds": use.breaker_open_for,
-                "learned_per_minute": use.learned_per_minute,
+                "endpoints": [
+                    {
+                        "endpoint": limit.endpoint,
+                        "per_minute": limit.per_minute,
+                        "source": limit.source,
+                        "since": limit.since,
+                    }
+                    for limit in overview.limits_of(use)
+                ],
             }
             for use in overview.limits
         ],

@@ -71,6 +71,8 @@ def _show(value: object, *, field: str = "") -> str:
     match value:
         case SecretStr():
             return _masked(value.get_secret_value(), field=field)
+        case bool():
+            return str(value).lower()  # as it is typed
         case timedelta():
             return format_duration(value)
         case ZoneInfo():

@@ -23,6 +23,7 @@ from ifood_actors.config.types import (
     LogLevel,
     Overflow,
     ShareSetting,
+    Switch,
     Weekday,
     WindowSetting,
     Zone,
@@ -153,6 +154,11 @@ class Settings(BaseSettings):
     rate_limit_per_minute: Annotated[int, whole(1, 100_000)] = Field(
         180,
         description="requests per minute of the whole fleet, per application and endpoint group",
+    )
+    rate_limit_follow: Switch = Field(
+        default=False,
+        description="whether a limit that iFood names is kept to when it is above "
+        "`IFOOD_RATE_LIMIT_PER_MINUTE`, too; a lower one always is",
     )
     rate_limit_oauth_per_minute: Annotated[int, whole(1, OAUTH_PER_MINUTE)] = Field(
         15, description="token requests per minute of the whole fleet; iFood allows 20"

@@ -43,6 +43,7 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
     BeforeValidator(values.one_of("debug", "info", "warning", "error")),
 ]
+Switch = Annotated[bool, BeforeValidator(values.one_of("true", "false"))]
 Weekday = Annotated[str, BeforeValidator(values.one_of(*values.WEEKDAYS))]
 # At least what no pull reads again by itself, and a trigger lets go of.
 Kept = Annotated[timedelta, duration("90d", 9999 * DAY)]

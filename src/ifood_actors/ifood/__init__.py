@@ -18,8 +18,10 @@ from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.fleet import fleet_limiter, fleet_tokens
 from ifood_actors.ifood.limiter import Limiter, Reservation
 from ifood_actors.ifood.models import App, AppKind, Authorization, Limit
+from ifood_actors.ifood.named_limits import NamedLimit, forget_named_limits, named_limits
 from ifood_actors.ifood.tokens import Tokens
 from ifood_actors.ifood.transport import http_client
+from ifood_actors.ifood.usage import limits_in_use
 
 __all__ = [
     "Access",
@@ -36,6 +38,7 @@ __all__ = [
     "Limiter",
     "MerchantApi",
     "MerchantSummary",
+    "NamedLimit",
     "Reservation",
     "Resource",
     "Tokens",
@@ -43,7 +46,10 @@ __all__ = [
     "fleet_access",
     "fleet_limiter",
     "fleet_tokens",
+    "forget_named_limits",
     "http_client",
+    "limits_in_use",
+    "named_limits",
     "read_closures",
     "register_app",
     "request_token",

@@ -48,8 +48,9 @@ class Access:
 
     token: Callable[[Credential], str]
     invalidate: Callable[[Credential, str], None]  # this token was refused
-    pace: Callable[[UUID, EndpointGroup, Callable[[], None]], None]  # returns when it is time
-    heed: Callable[[UUID, EndpointGroup, Answer], None]  # what it says of the pace
+    # Returns when it is time to ask this endpoint of the group.
+    pace: Callable[[UUID, EndpointGroup, str, Callable[[], None]], None]
+    heed: Callable[[UUID, EndpointGroup, str, Answer], None]  # what it says of the pace
 
 
 def fleet_access(tokens: Tokens, limiter: Limiter) -> Access:
@@ -57,10 +58,12 @@ def fleet_access(tokens: Tokens, limiter: Limiter) -> Access:
     return Access(
         token=tokens.token,
         invalidate=tokens.invalidate,
-        pace=lambda app_id, group, on_progress: limiter.acquire(
-            app_id, group, on_progress=on_progress
+        pace=lambda app_id, group, endpoint, on_progress: limiter.acquire(
+            app_id, group, endpoint=endpoint, on_progress=on_progress
         ),
-        heed=limiter.heed,
+        heed=lambda app_id, group, endpoint, answer: limiter.heed(
+            app_id, group, answer, endpoint=endpoint
+        ),
     )
 
 
@@ -99,7 +102,7 @@ class IfoodClient:
         calls = self._calls(credential, "merchant", lambda: None)
         seen: set[str] = set()
         for page in range(1, MAX_PAGES + 1):
-            stores = _merchants_of(calls.read(_MERCHANTS_PATH, _page(page)))
+            stores = _merchants_of(calls.read("merchants", _MERCHANTS_PATH, _page(page)))
             new = [store for store in stores if store.id not in seen]
             yield from new
             seen.update(store.id for store in new)
@@ -137,7 +140,7 @@ class MerchantApi:
         redirects, network, time-out, size), GatewayFault (any word of a gateway), SchemaBroken,
         and what `Tokens.token` raises.
         """
-        return self._calls.read(f"{self._path}/{resource}", params)
+        return self._calls.read(resource, f"{self._path}/{resource}", params)
 
 
 @dataclass
@@ -156,35 +159,35 @@ class _Calls:
     def app_id(self) -> UUID:
         return self.credential.app_id
 
-    def read(self, path: str, params: Mapping[str, str]) -> JsonValue | None:
+    def read(self, endpoint: str, path: str, params: Mapping[str, str]) -> JsonValue | None:
         try:
-            answer = self._get(path, params)
+            answer = self._get(endpoint, path, params)
         except Rejected as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
         return parse(answer) if answer.body.strip() else None
 
-    def _get(self, path: str, params: Mapping[str, str]) -> Answer:
+    def _get(self, endpoint: str, path: str, params: Mapping[str, str]) -> Answer:
         token = self.access.token(self.credential)
         try:
-            return self._send(path, params, token=token)
+            return self._send(endpoint, path, params, token=token)
         except Unauthorized:
             self.access.invalidate(self.credential, token)
         # Once only (iFood best practices): if a new token is refused, too, it is not the token.
-        return self._send(path, params, token=self.access.token(self.credential))
+        return self._send(endpoint, path, params, token=self.access.token(self.credential))
 
-    def _send(self, path: str, params: Mapping[str, str], *, token: str) -> Answer:
+    def _send(self, endpoint: str, path: str, params: Mapping[str, str], *, token: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{self.base_url}{path}"
         request = self.http.build_request("GET", url, params=dict(params), headers=headers)
 
         # Nothing slow may stand between the slot and the request.
-        self.access.pace(self.app_id, self.group, self.on_progress)
+        self.access.pace(self.app_id, self.group, endpoint, self.on_progress)
         self.requests += 1
         answer = counted_exchange(self.http, request, endpoint=self.group, secrets=[token])
 
-        self.access.heed(self.app_id, self.group, answer)
+        self.access.heed(self.app_id, self.group, endpoint, answer)
         raise_for_ifood(answer)
         self.on_progress()
         return answer

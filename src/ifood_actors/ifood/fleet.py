@@ -8,20 +8,27 @@ from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
 from ifood_actors.ifood.auth import request_token
+from ifood_actors.ifood.closures import EndpointGroup
 from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tokens import Tokens
+
+
+def rates(settings: Settings) -> dict[EndpointGroup, int]:
+    """Give the configured requests a minute of each endpoint group."""
+    return {
+        "financial": settings.rate_limit_per_minute,
+        "merchant": settings.rate_limit_per_minute,
+        "oauth": settings.rate_limit_oauth_per_minute,
+    }
 
 
 def fleet_limiter(engine: Engine, settings: Settings, *, stopping: Event | None = None) -> Limiter:
     """Make the limiter; all processes that share a database must be given the same rates."""
     return Limiter(
         engine,
-        rates={
-            "financial": settings.rate_limit_per_minute,
-            "merchant": settings.rate_limit_per_minute,
-            "oauth": settings.rate_limit_oauth_per_minute,
-        },
+        rates=rates(settings),
+        follow=settings.rate_limit_follow,
         stopping=stopping,
     )
 

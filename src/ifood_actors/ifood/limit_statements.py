@@ -8,28 +8,31 @@ from sqlalchemy import text
 
 _ROW = "app_id = :app_id AND endpoint_group = :group"
 _TURN = "greatest(l.next_free_at, l.closed_until, clock_timestamp())"
-# A learned limit is believed for a day, whichever way the clock was set since.
-_LEARNED = """
-    l.learned_at BETWEEN statement_timestamp() - CAST(:memory AS interval)
+# A named limit is believed for a day, whichever way the clock was set since.
+BELIEVED = """
+    named.heard_at BETWEEN statement_timestamp() - CAST(:memory AS interval)
         AND statement_timestamp() + CAST(:memory AS interval)
 """
-# greatest() passes over NULL. As limiter.interval().
-_STEP = f"""
-    greatest(CAST(:interval AS interval), CASE WHEN {_LEARNED} THEN
-        CAST(:span AS interval) / l.learned_per_minute + INTERVAL '1 microsecond' END)
+_NAMED = f"""
+    (SELECT named.per_minute FROM ifood_named_limits AS named
+     WHERE named.app_id = :app_id AND named.endpoint = :endpoint AND {BELIEVED})
 """
+# Requests to one endpoint are that endpoint's step apart, and all of a group ours: each limit
+# holds by itself. As limiter.interval().
+_LIMIT = f"least(coalesce({_NAMED}, CAST(:configured AS int)), CAST(:most AS int))"
+_STEP = f"(CAST(:span AS interval) / {_LIMIT} + INTERVAL '1 microsecond')"
 
 # While the breaker is open, whoever passes shuts the door behind itself: one probe at a time.
 RESERVE = text(f"""
     INSERT INTO ifood_limits AS l (app_id, endpoint_group, next_free_at)
-    VALUES (:app_id, :group, clock_timestamp() + :interval)
+    VALUES (:app_id, :group, clock_timestamp() + {_STEP})
     ON CONFLICT (app_id, endpoint_group) DO UPDATE
     SET next_free_at = {_TURN} + {_STEP},
         closed_until = CASE WHEN l.failures >= :breaks_after
             THEN {_TURN} + :probe_every ELSE l.closed_until END
     WHERE greatest(l.next_free_at, l.closed_until) <= clock_timestamp() + :max_wait
     RETURNING extract(epoch FROM l.next_free_at - {_STEP} - clock_timestamp())::float8 AS wait,
-        l.failures >= :breaks_after AS probe
+        l.failures >= :breaks_after AS probe, {_LIMIT} AS per_minute
 """)
 
 # An instant beyond what can be reserved is left from a clock that has been set back since.
@@ -88,10 +91,12 @@ ANSWERED = text(f"""
     WHERE {_ROW} AND failures > 0
 """)
 
-# The endpoints of a group may differ: the lowest of a day counts.
-LEARN = text(f"""
-    UPDATE ifood_limits AS l
-    SET learned_per_minute = :per_minute, learned_at = clock_timestamp()
-    WHERE {_ROW}
-      AND (l.learned_per_minute IS NULL OR l.learned_per_minute >= :per_minute OR NOT {_LEARNED})
+BELIEVE = text(f"""
+    INSERT INTO ifood_named_limits AS named
+        (app_id, endpoint, endpoint_group, per_minute, since, heard_at)
+    VALUES (:app_id, :endpoint, :group, :per_minute, clock_timestamp(), clock_timestamp())
+    ON CONFLICT (app_id, endpoint) DO UPDATE
+    SET per_minute = excluded.per_minute, heard_at = excluded.heard_at,
+        since = CASE WHEN named.per_minute = excluded.per_minute AND {BELIEVED}
+            THEN named.since ELSE excluded.since END
 """)

@@ -35,6 +35,7 @@ from ifood_actors.ifood.closures import (
     EndpointGroup,
     read_closures,
 )
+from ifood_actors.ifood.named_limits import MOST, NamedLimits
 from ifood_actors.ifood.transport import Answer
 from ifood_actors.logs import get_logger
 
@@ -49,7 +50,6 @@ PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
 CALM = timedelta(minutes=5)  # after a closure; a 429 that says nothing sooner doubles the pause
 
 _CLOSURES_KEPT = 1.0  # seconds for which a process believes what it read about closures
-_LEARN_AGAIN = 3600.0  # seconds, for the same limit seen on every answer
 _SLICE = 0.5  # seconds; a thread in one long wait cannot be interrupted by Dramatiq
 _PROGRESS_EVERY = 5.0  # seconds
 
@@ -89,8 +89,8 @@ class Limiter:
     """
     Paces the requests of all processes that share one database.
 
-    `rates` are requests per minute for each endpoint group. When `stopping` is set, whoever waits
-    is thrown out with Throttled.
+    `rates` are requests per minute for each endpoint group; iFood may name lower ones, and with
+    `follow` higher ones. When `stopping` is set, whoever waits is thrown out with Throttled.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class Limiter:
         engine: Engine,
         *,
         rates: Mapping[EndpointGroup, int],
+        follow: bool = False,
         stopping: Event | None = None,
     ) -> None:
         # One statement is one transaction: a process frozen in between would hold the hot row.
@@ -105,19 +106,21 @@ class Limiter:
         self._rates = dict(rates)
         self._stopping = stopping or Event()
         self._closures: dict[EndpointGroup, Closures] = {}
-        self._learned: dict[tuple[UUID, EndpointGroup], tuple[int, float]] = {}
+        self._named = NamedLimits(self._engine, rates=self._rates, follow=follow)
 
     def acquire(
         self,
         app_id: UUID,
         group: EndpointGroup,
         *,
+        endpoint: str | None = None,
         max_wait: timedelta = timedelta(seconds=30),
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Return at the instant at which one request may be sent; send it at once.
 
+        `endpoint` is which one of the group, for its own limit; None when the group is one.
         `on_progress` is called every 5 s while waiting, never just before the return.
 
         Raises Throttled when the instant would be more than `max_wait` ahead.
@@ -126,20 +129,29 @@ class Limiter:
         give_up = asked_at + max_wait.total_seconds()
         while True:
             left = timedelta(seconds=max(0.0, give_up - time.monotonic()))
-            reservation = self.reserve(app_id, group, max_wait=left)
+            reservation = self.reserve(app_id, group, endpoint=endpoint, max_wait=left)
             if self.wait_for(reservation, on_progress=on_progress):
                 waited = time.monotonic() - asked_at
                 metrics.LIMITER_WAITS.labels(endpoint=group).observe(waited)
                 return
 
-    def reserve(self, app_id: UUID, group: EndpointGroup, *, max_wait: timedelta) -> Reservation:
+    def reserve(
+        self,
+        app_id: UUID,
+        group: EndpointGroup,
+        *,
+        endpoint: str | None = None,
+        max_wait: timedelta,
+    ) -> Reservation:
         """
         Take the next free slot, if it is at most `max_wait` (and 5 minutes) ahead.
 
         Raises Throttled, with nothing reserved, when it is not.
         """
         pace = {
-            "interval": interval(self._rates[group]),
+            "endpoint": endpoint or group,
+            "configured": self._rates[group],
+            "most": MOST if self._named.follow else self._rates[group],
             "span": _span(),
             "memory": MEMORY,
             "max_wait": min(max_wait, LONGEST_WAIT),
@@ -158,6 +170,7 @@ class Limiter:
                 }
                 after = connection.execute(statements.REFUSED, row | bounds).scalar_one()
                 raise Throttled(f"no {group} request is free yet", after=max(after, timedelta(0)))
+        self._named.use(app_id, endpoint or group, slot.per_minute)
 
         # The database read its clock at some instant between the two readings of ours: never
         # early counts from the later one, never too late from the earlier one.
@@ -205,21 +218,23 @@ class Limiter:
         """
         return self._closures_of(group).closed()
 
-    def heed(self, app_id: UUID, group: EndpointGroup, answer: Answer) -> None:
+    def heed(
+        self, app_id: UUID, group: EndpointGroup, answer: Answer, *, endpoint: str | None = None
+    ) -> None:
         """
         Take from an answer what iFood thinks of the fleet's pace.
 
         A 429 closes for as long as its headers ask, else for 30 s and twice as long each time that
         it comes again soon. `X-RateLimit-Remaining: 0` closes until `X-RateLimit-Reset`, and an
-        `X-RateLimit-Limit` that is lower than the configured rate (a minute, as all in iFood's
-        rate-limit guide) replaces it for a day. Every answer that iFood itself gave ends a series
-        of failures.
+        `X-RateLimit-Limit` (a minute, as all in iFood's rate-limit guide) replaces the configured
+        rate of its endpoint for a day: see `NamedLimits`. Every answer that iFood itself gave ends
+        a series of failures.
         """
         told = rate_headers(answer.headers)
-        if told.limit is not None:
-            self._learn(app_id, group, told.limit)
+        refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+        self._named.hear(app_id, group, endpoint or group, named=told.limit, refused=refused)
 
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        if refused:
             self._throttled(app_id, group, answer)
         elif told.remaining == 0 and told.reset is not None:
             self.close(app_id, group, after=told.reset, reason="iFood's limit is used up")
@@ -269,17 +284,6 @@ class Limiter:
         self._closures.pop(group, None)
         if app_id in closures.broken:
             log.warning("breaker.closed", app_id=str(app_id), group=group)
-
-    def _learn(self, app_id: UUID, group: EndpointGroup, per_minute: int) -> None:
-        if per_minute >= self._rates[group]:
-            return
-        known, at = self._learned.get((app_id, group), (0, 0.0))
-        if known == per_minute and time.monotonic() - at < _LEARN_AGAIN:
-            return
-        learned = self._write(statements.LEARN, app_id, group, per_minute=per_minute, memory=MEMORY)
-        self._learned[app_id, group] = (per_minute, time.monotonic())
-        if learned:
-            log.warning("limit.learned", app_id=str(app_id), group=group, per_minute=per_minute)
 
     def _closures_of(self, group: EndpointGroup) -> Closures:
         kept = self._closures.get(group)

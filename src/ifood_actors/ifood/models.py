@@ -103,6 +103,19 @@ class Limit(SQLModel, table=True):
     closed_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     # Deliveries in a row that ended in a fault of iFood's; ten of them open the breaker.
     failures: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
-    # What iFood's answers named as its limit, when that is lower than the configured one.
+    # Of the former release, which still reads and writes them; the next one drops them.
     learned_per_minute: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
     learned_at: datetime | None = Field(default=None, sa_column=instant())
+
+
+class NamedLimitRow(SQLModel, table=True):
+    """The requests a minute that iFood's answers named last, for one endpoint."""
+
+    __tablename__ = "ifood_named_limits"
+
+    app_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    endpoint: str = Field(sa_column=Column(Text, primary_key=True))
+    endpoint_group: str = Field(sa_column=Column(Text, nullable=False))
+    per_minute: int = Field(sa_column=Column(Integer, nullable=False))
+    since: datetime = Field(sa_column=instant(nullable=False))
+    heard_at: datetime = Field(sa_column=instant(nullable=False))
