@@ -23,6 +23,11 @@ REQUESTS = Counter(
     "Requests to iFood by endpoint group and outcome: 2xx, 3xx, 4xx, 429, 5xx or no_answer.",
     ["endpoint", "outcome"],
 )
+WASTED_REQUESTS = Counter(
+    "ifood_wasted_requests",
+    "Requests of jobs by kind that iFood answered by 404: it counts them as improper use.",
+    ["kind"],
+)
 REQUEST_TIMES = Histogram(
     "ifood_request_seconds",
     "Requests to iFood by endpoint group: from sending to the last byte of the answer.",

@@ -120,6 +120,8 @@ def test_counts_are_those_of_all_processes_and_outlive_a_killed_one(host, engine
     financial = [each for each in asked if "/financial/" in each["path"]]
     assert total(last, requests, endpoint="financial") == len(financial)
     assert of(last, "ifood_request_seconds_count", endpoint="financial") == len(financial)
+    empty = [each for each in financial if each["status"] == 404]
+    assert total(last, "ifood_wasted_requests_total") == len(empty) > 0
     assert of(last, "ifood_limiter_wait_seconds_count", endpoint="financial") == len(financial)
 
 

@@ -285,6 +285,11 @@ CASES = {
         no_jobs,
         ("sales", "3 stores of the run of 2026-09-21 did not bring", "60 rows in all", "limit 2"),
     ),
+    "RequestsWasted": (
+        lambda w: jobs(w, count=20, status="success", result="""'{"requests": 2, "wasted": 1}'"""),
+        no_jobs,
+        ("all", "50% of the requests", "20 of 40", "limit 10%"),
+    ),
     "HistoryLarge": (
         much_history,
         lambda w: w.sql("TRUNCATE ifood_job_events"),

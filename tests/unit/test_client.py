@@ -86,6 +86,24 @@ def test_nothing_has_faces_that_are_all_none(answer):
     assert Bench(answer).api.get("settlements", {}) is None
 
 
+@pytest.mark.parametrize(
+    ("answers", "requests", "wasted"),
+    [
+        ([httpx.Response(404)], 1, 1),
+        ([httpx.Response(401), httpx.Response(404)], 2, 2),
+        ([httpx.Response(204)], 1, 0),
+        ([httpx.Response(200, json=[])], 1, 0),
+        ([httpx.Response(401), httpx.Response(204)], 2, 0),
+    ],
+)
+def test_requests_that_end_in_a_404_are_counted_as_wasted(answers, requests, wasted):
+    bench = Bench(*answers)
+
+    bench.api.get("anticipations", {})
+
+    assert (bench.api.requests, bench.api.wasted) == (requests, wasted)
+
+
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 500])
 @pytest.mark.parametrize("body", OF_A_GATEWAY)
 def test_a_gateway_that_answers_in_ifoods_place_is_asked_once_and_not_believed(status, body):

@@ -107,6 +107,14 @@ SQL: Final = {
     "RowsVanished": f"""
         SELECT kind AS subject, stores AS value, job_day AS day, rows FROM {VANISHED} AS run
     """,
+    # Of fewer than 20 requests, those of two stores would already be a share.
+    "RequestsWasted": f"""
+        SELECT '{ALL}' AS subject, wasted, requests, wasted / requests::float8 AS value FROM (
+          SELECT coalesce(sum((result ->> 'wasted')::int), 0) AS wasted,
+            coalesce(sum((result ->> 'requests')::int), 0) AS requests
+          {_OF_A_DAY}) AS sent
+        WHERE requests >= 20
+    """,
     "HistoryLarge": f"SELECT '{ALL}' AS subject, {HISTORY_BYTES} AS value",
 }
 ON_THE_BROKER: Final = ("NoWorker", "DeadLetters", "UnroutableOrders")

@@ -23,6 +23,7 @@ _BEHIND_SHARE = 0.10
 _OVERDUE = timedelta(minutes=30)
 _SILENT = timedelta(minutes=2)
 _THROTTLED_SHARE = 0.10
+_WASTED_SHARE = 0.10
 _HISTORY_BYTES = 20 * 2**30
 # One or two stores may lose what they had; more at once are rather an answer that is wrong.
 _VANISHED_STORES = 2
@@ -228,6 +229,16 @@ RULES: Final = (
         "{number} stores of the run of {day} did not bring all or most of the rows that were "
         "known, {rows} rows in all",
         _at(_VANISHED_STORES),
+        calm=_LONG,
+    ),
+    Rule(
+        "RequestsWasted",
+        "Many requests are answered by 404",
+        "{number} of the requests of the last 24 hours were answered by 404: {wasted} of "
+        "{requests}",
+        _at(_WASTED_SHARE),
+        unit="share",
+        wait=_SHORT,
         calm=_LONG,
     ),
     Rule(

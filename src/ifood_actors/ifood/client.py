@@ -127,6 +127,11 @@ class MerchantApi:
         """How many requests were sent, repeated ones included."""
         return self._calls.requests
 
+    @property
+    def wasted(self) -> int:
+        """How many of them iFood answered by 404, those before a new token included."""
+        return self._calls.wasted
+
     def get(self, resource: Resource, params: Mapping[str, str]) -> JsonValue | None:
         """
         Read one answer; None when iFood has nothing.
@@ -154,17 +159,20 @@ class _Calls:
     group: EndpointGroup
     on_progress: Callable[[], None]
     requests: int = 0
+    wasted: int = 0
 
     @property
     def app_id(self) -> UUID:
         return self.credential.app_id
 
     def read(self, endpoint: str, path: str, params: Mapping[str, str]) -> JsonValue | None:
+        before = self.requests
         try:
             answer = self._get(endpoint, path, params)
         except Rejected as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
+            self.wasted += self.requests - before
             return None
         return parse(answer) if answer.body.strip() else None
 

@@ -17,7 +17,8 @@ class Delivered:
     What the jobs of one kind brought on one day.
 
     `rows`, `new`, `changed`, `missing`, `vanished`, `amount` (BRL) and `requests` are those of
-    successful jobs; what the amount is, each feed says. In `vanished_stores` of them `vanished`
+    successful jobs, `wasted` requests those that were answered by 404; what the amount is, each
+    feed says. In `vanished_stores` of them `vanished`
     known rows did not come, with most or all others, and are not marked yet. `duration` is from
     the first claim to the last end so far, `job_p50` and `job_p95` the time of one successful job,
     and lateness that of first claims.
@@ -38,6 +39,7 @@ class Delivered:
     vanished_stores: int
     amount: Decimal
     requests: int
+    wasted: int
     retries: int
     started_at: datetime | None
     finished_at: datetime | None
@@ -69,7 +71,7 @@ def delivered(connection: Connection, day: date, *, kinds: Iterable[str]) -> dic
           count(*) FILTER (WHERE status = 'failed') AS failed,
           count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
           count(*) FILTER (WHERE status IN ('pending', 'running')) AS open,
-          {_sums("rows", "new", "changed", "missing", "vanished", "requests")},
+          {_sums("rows", "new", "changed", "missing", "vanished", "requests", "wasted")},
           count(*) FILTER (WHERE CAST(result ->> 'vanished' AS bigint) > 0) AS vanished_stores,
           coalesce(sum(CAST(result ->> 'amount' AS numeric)), 0.00) AS amount,
           coalesce(sum(story.retries), 0)::bigint AS retries,

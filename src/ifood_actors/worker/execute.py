@@ -55,7 +55,10 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
     with leases.hold(job) as lease:
         api = client.merchant(_credential(job), job.merchant_id, on_progress=lease.progress)
         period = Period(job.period_start, job.period_end)
-        fetched = feed.fetch(api, period, timezone=ZoneInfo(job.timezone))
+        try:
+            fetched = feed.fetch(api, period, timezone=ZoneInfo(job.timezone))
+        finally:
+            metrics.WASTED_REQUESTS.labels(kind=job.kind).inc(api.wasted)
 
         def store(tx: Connection) -> dict[str, Any]:
             stored = feed.store(
@@ -68,7 +71,8 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
                 period=period,
                 now=database_now(tx),
             )
-            result = {**asdict(stored), "amount": str(stored.amount), "requests": api.requests}
+            asked = {"requests": api.requests, "wasted": api.wasted}
+            result = {**asdict(stored), "amount": str(stored.amount), **asked}
             Ledger(tx, actor=leases.actor).succeed(job, result=result)
             return result
 
