@@ -233,7 +233,7 @@ def test_status_shows_why_an_application_waits(command, engine):
     for _ in range(3):
         limiter.heed(app_id, "financial", named, endpoint="sales")
     for _ in range(BREAKS_AFTER):
-        limiter.failed(app_id, "financial")
+        limiter.failed(app_id, "financial", blocked_by='403 HTML page "Attention Required!"')
 
     shown, told = command.each([["status"], ["status", "--json"]])
 
@@ -242,12 +242,14 @@ def test_status_shows_why_an_application_waits(command, engine):
     assert "sales 60 a minute, named by iFood since" in line
     assert "breaker open since" in line
     assert "iFood fails; one request in 60 s tries" in line
+    assert 'a gateway refuses the application: 403 HTML page "Attention Required!"' in line
     [use] = told.document["limits"]
     assert [tuple(each.values())[:3] for each in use["endpoints"]] == [
         ("sales", 60, "named by iFood"),
         ("settlements", 180, "configured"),
         ("anticipations", 180, "configured"),
     ]
+    assert use["blocked_by"] == '403 HTML page "Attention Required!"'
     assert 0 < use["breaker_open_for_seconds"] < use["closed_for_seconds"] <= 60
 
 

@@ -162,13 +162,16 @@ def workers(world: World) -> Callable[[], None]:
     return close
 
 
-def limits(world: World, failures: int) -> None:
+def limits(world: World, failures: int, *, blocked_by: str | None = None) -> None:
     world.sql(
-        "INSERT INTO ifood_limits (app_id, endpoint_group, next_free_at, failures)"
-        " VALUES (:app, 'financial', now(), :failures)"
-        " ON CONFLICT (app_id, endpoint_group) DO UPDATE SET failures = :failures",
+        "INSERT INTO ifood_limits"
+        " (app_id, endpoint_group, next_free_at, closed_at, failures, blocked_by)"
+        " VALUES (:app, 'financial', now(), now(), :failures, :blocked_by)"
+        " ON CONFLICT (app_id, endpoint_group) DO UPDATE"
+        " SET failures = :failures, blocked_by = :blocked_by",
         app=world.app,
         failures=failures,
+        blocked_by=blocked_by,
     )
 
 
@@ -274,6 +277,11 @@ CASES = {
         lambda w: limits(w, 12),
         lambda w: limits(w, 0),
         ("app", "12 deliveries in a row", "limit 10"),
+    ),
+    "ApplicationBlocked": (
+        lambda w: limits(w, 12, blocked_by='403 HTML page "Blocked"'),
+        lambda w: limits(w, 0),
+        ("app", '403 HTML page "Blocked"', "limit 0"),
     ),
     "AccountsStale": (
         stale_account,

@@ -84,8 +84,8 @@ def test_authorizations_and_breakers_tell_their_state(engine):
         )
     execute(
         engine,
-        "INSERT INTO ifood_limits (app_id, endpoint_group, next_free_at, failures)"
-        " VALUES (:app, 'financial', now() + INTERVAL '1 h', :failures)",
+        "INSERT INTO ifood_limits (app_id, endpoint_group, next_free_at, failures, blocked_by)"
+        " VALUES (:app, 'financial', now() + INTERVAL '1 h', :failures, '403 HTML page')",
         app=app_id,
         failures=BREAKS_AFTER,
     )
@@ -95,6 +95,7 @@ def test_authorizations_and_breakers_tell_their_state(engine):
     states = [found["ifood_authorizations", state] for state in ("ok", "expiring", "refused")]
     assert states == [1, 1, 1]
     assert found["ifood_breaker_open", "central"] == 1
+    assert found["ifood_application_blocked", "central"] == 1
     assert 3000 < found["ifood_limiter_ahead_seconds", "central", "financial"] <= 3600
 
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from bodies import CUT, OF_A_GATEWAY
+from bodies import CUT, OF_A_GATEWAY, PAGE
 from sqlalchemy import Engine, event, text
 
 from ifood_actors.errors import Throttled
@@ -320,6 +320,36 @@ def test_ten_failures_in_a_row_open_the_breaker_for_the_fleet(engine, limiter, a
     assert closed_for(engine, app_id) == pytest.approx(60, abs=STALL)
     with pytest.raises(Throttled):
         limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=30))
+
+
+def test_an_application_that_no_request_was_sent_for_can_fail(engine, limiter):
+    never_asked = uuid4()
+
+    broken(limiter, never_asked)
+
+    assert never_asked in read_closures(engine, "financial").broken
+    assert closed_for(engine, never_asked) == pytest.approx(60, abs=STALL)
+
+
+def test_what_a_gateway_said_is_kept_until_another_fault_or_an_answer(engine, limiter, app_id):
+    def fail(said: str | None) -> str | None:
+        limiter.failed(app_id, "financial", blocked_by=said)
+        return blocked_by(engine, app_id)
+
+    said = [fail("403 one"), fail("403 two"), fail(None), fail("403 three")]
+    limiter.heed(app_id, "financial", answer(403, body=PAGE))
+    still = blocked_by(engine, app_id)
+    limiter.heed(app_id, "financial", answer(403))
+
+    assert said == ["403 one", "403 two", None, "403 three"]
+    assert (still, blocked_by(engine, app_id)) == ("403 three", None)
+
+
+def blocked_by(engine: Engine, app_id: UUID) -> str | None:
+    with engine.connect() as connection:
+        statement = text("SELECT blocked_by FROM ifood_limits WHERE app_id = :app_id")
+        said: str | None = connection.execute(statement, {"app_id": app_id}).scalar_one()
+    return said
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 403, 404])

@@ -63,6 +63,15 @@ def test_an_authorization_that_is_refused_fires_at_once():
     assert found.text == "iFood has refused it for 0: revoked"
 
 
+def test_an_application_that_is_blocked_fires_at_once_and_says_by_what():
+    facts = {"reason": '403 HTML page "Blocked"'}
+    [found] = evaluate(named("ApplicationBlocked"), [Reading("app", 60, facts)], Settings())
+
+    assert found.text == (
+        'a gateway has refused all requests of the application for 1m: 403 HTML page "Blocked"'
+    )
+
+
 def test_limits_are_those_of_the_settings():
     settings = Settings.model_validate(
         {"alert_pending_max": 3, "alert_failed_max": 4, "alert_failure_rate": "12.5%"}

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.alerts.rules import ALL, Reading
 from ifood_actors.config import Settings
+from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
     FIRST_DUE,
@@ -96,6 +97,13 @@ SQL: Final = {
     "BreakerOpen": """
         SELECT app.name AS subject, max(held.failures) AS value
         FROM ifood_limits AS held JOIN ifood_apps AS app ON app.id = held.app_id GROUP BY app.name
+    """,
+    "ApplicationBlocked": f"""
+        SELECT app.name AS subject,
+          extract(epoch FROM now() - min(held.closed_at))::float8 AS value,
+          min(held.blocked_by) AS reason
+        FROM ifood_limits AS held JOIN ifood_apps AS app ON app.id = held.app_id
+        WHERE held.blocked_by IS NOT NULL AND held.failures >= {BREAKS_AFTER} GROUP BY app.name
     """,
     "AccountsStale": f"""
         SELECT kind AS subject, count(*) AS value,

@@ -216,6 +216,14 @@ RULES: Final = (
         fires=operator.ge,
     ),
     Rule(
+        "ApplicationBlocked",
+        "An application is blocked",
+        "a gateway has refused all requests of the application for {number}: {reason}",
+        _at(0),
+        unit="seconds",
+        fires=operator.ge,
+    ),
+    Rule(
         "AccountsStale",
         "Accounts without fresh data",
         "{number} active accounts have no fresh data, such as {accounts}",

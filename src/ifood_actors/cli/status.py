@@ -217,6 +217,8 @@ def _state_of(use: "LimitUse", overview: Overview) -> Iterator[str]:
             yield f"{each.endpoint} {each.per_minute:,} a minute, {each.source} since {since}"
     if use.breaker_open_for:
         yield f"breaker open since {duration(use.breaker_open_for)}"
+    if use.blocked_by:
+        yield f"a gateway refuses the application: {use.blocked_by}"
     if use.closed_for:
         yield f"closed for {duration(use.closed_for)}: {use.closed_reason}"
 
@@ -247,6 +249,7 @@ def _facts(overview: Overview) -> dict[str, object]:
                 "closed_for_seconds": use.closed_for,
                 "closed_reason": use.closed_reason,
                 "breaker_open_for_seconds": use.breaker_open_for,
+                "blocked_by": use.blocked_by,
                 "endpoints": [
                     {
                         "endpoint": limit.endpoint,

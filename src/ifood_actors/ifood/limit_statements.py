@@ -68,9 +68,13 @@ BACK_OFF = text(f"""
     WHERE {_ROW} AND (closed_until IS NULL OR closed_until <= clock_timestamp())
 """)
 
-FAILED = text(f"""
-    UPDATE ifood_limits AS l
+# An application whose token endpoint has failed from its first request on has no row yet.
+FAILED = text("""
+    INSERT INTO ifood_limits AS l (app_id, endpoint_group, next_free_at, failures, blocked_by)
+    VALUES (:app_id, :group, clock_timestamp(), 1, :blocked_by)
+    ON CONFLICT (app_id, endpoint_group) DO UPDATE
     SET failures = l.failures + 1,
+        blocked_by = excluded.blocked_by,
         closed_at = CASE WHEN l.failures + 1 = :breaks_after
             THEN clock_timestamp() ELSE l.closed_at END,
         closed_until = CASE WHEN l.failures + 1 >= :breaks_after
@@ -78,13 +82,12 @@ FAILED = text(f"""
                 clock_timestamp() + :longest) ELSE l.closed_until END,
         closed_reason = CASE WHEN l.failures + 1 >= :breaks_after
             THEN :reason ELSE l.closed_reason END
-    WHERE {_ROW}
     RETURNING failures, closed_until - clock_timestamp() AS closed_for
 """)
 
 ANSWERED = text(f"""
     UPDATE ifood_limits
-    SET failures = 0,
+    SET failures = 0, blocked_by = NULL,
         closed_at = CASE WHEN failures < :breaks_after THEN closed_at END,
         closed_until = CASE WHEN failures < :breaks_after THEN closed_until END,
         closed_reason = CASE WHEN failures < :breaks_after THEN closed_reason END

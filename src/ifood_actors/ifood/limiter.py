@@ -241,13 +241,14 @@ class Limiter:
         if is_served(answer):
             self._answered(app_id, group)
 
-    def failed(self, app_id: UUID, group: EndpointGroup) -> timedelta | None:
+    def failed(
+        self, app_id: UUID, group: EndpointGroup, *, blocked_by: str | None = None
+    ) -> timedelta | None:
         """
-        Count a delivery that ended in a fault of iFood's.
+        Count a delivery that ended in a fault; `blocked_by` is what a gateway said that refuses us.
 
-        Ten in a row, whoever had them, open the breaker: the application is closed, but for one
-        request a minute, until one is answered. Gives for how long it is closed, None when the
-        breaker is not open.
+        Ten in a row, whoever had them, open the breaker: but for one request a minute, the
+        application is closed until one is answered. Gives for how long, None when it is not open.
         """
         values = {
             "breaks_after": BREAKS_AFTER,
@@ -255,12 +256,12 @@ class Limiter:
             "longest": LONGEST_CLOSURE,
             "reason": f"iFood fails; one request in {PROBE_EVERY.total_seconds():.0f} s tries",
         }
-        row = {"app_id": app_id, "group": group}
+        row = {"app_id": app_id, "group": group, "blocked_by": blocked_by}
         with self._engine.connect() as connection:
-            found = connection.execute(statements.FAILED, row | values).one_or_none()
+            found = connection.execute(statements.FAILED, row | values).one()
         self._closures.pop(group, None)
 
-        if found is None or found.failures < BREAKS_AFTER:
+        if found.failures < BREAKS_AFTER:
             return None
         if found.failures == BREAKS_AFTER:
             log.error("breaker.opened", app_id=str(app_id), group=group, failures=found.failures)

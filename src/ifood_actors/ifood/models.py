@@ -103,6 +103,8 @@ class Limit(SQLModel, table=True):
     closed_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     # Deliveries in a row that ended in a fault of iFood's; ten of them open the breaker.
     failures: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    # What a gateway said when it refused the last of them; None when that was another fault.
+    blocked_by: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     # Of the former release, which still reads and writes them; the next one drops them.
     learned_per_minute: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
     learned_at: datetime | None = Field(default=None, sa_column=instant())

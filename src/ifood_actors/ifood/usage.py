@@ -25,7 +25,8 @@ _USES = text("""
       CASE WHEN l.closed_until > now() THEN l.closed_until - now() END AS closed_for,
       CASE WHEN l.closed_until > now() OR l.failures >= :breaks_after
         THEN l.closed_reason END AS closed_reason,
-      CASE WHEN l.failures >= :breaks_after THEN now() - l.closed_at END AS breaker_open_for
+      CASE WHEN l.failures >= :breaks_after THEN now() - l.closed_at END AS breaker_open_for,
+      CASE WHEN l.failures >= :breaks_after THEN l.blocked_by END AS blocked_by
     FROM ifood_limits AS l JOIN ifood_apps AS app ON app.id = l.app_id
     ORDER BY app.name, l.endpoint_group
 """)
@@ -37,7 +38,8 @@ class LimitUse:
     One limiter row, now.
 
     Reservations reach `reserved_ahead`. `closed_for` is how much longer nobody may send, and
-    `breaker_open_for` since when only probes may.
+    `breaker_open_for` since when only probes may; `blocked_by` is what a gateway says that refuses
+    them.
     """
 
     app: str
@@ -46,6 +48,7 @@ class LimitUse:
     closed_for: timedelta | None
     closed_reason: str | None
     breaker_open_for: timedelta | None
+    blocked_by: str | None
 
 
 def limit_uses(connection: Connection) -> list[LimitUse]:

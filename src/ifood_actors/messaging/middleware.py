@@ -28,6 +28,7 @@ from ifood_actors import metrics
 from ifood_actors.db import repeated
 from ifood_actors.errors import (
     DatabaseFault,
+    GatewayFault,
     JobError,
     LeaseLost,
     ServerFault,
@@ -214,8 +215,11 @@ class LedgerRetry(Middleware):
 
     def _blame(self, job: ClaimedJob, error: ServerFault) -> JobError:
         """Tell the breaker; what fails while it is open is charged to nobody."""
+        refused = isinstance(error, GatewayFault) and error.refuses
         try:
-            closed_for = job.app_id and self._limiter.failed(job.app_id, "financial")
+            closed_for = job.app_id and self._limiter.failed(
+                job.app_id, "financial", blocked_by=str(error) if refused else None
+            )
         except SQLAlchemyError:
             return error  # to settle the job matters more, and is tried more than once
         return Throttled(str(error), after=closed_for) if closed_for else error

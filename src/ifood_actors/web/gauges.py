@@ -99,10 +99,15 @@ HEARTBEAT = Gauges(
 )
 BREAKERS = Gauges(
     labels=("app",),
-    meanings={"ifood_breaker_open": "1 while iFood fails and only probes are sent."},
+    meanings={
+        "ifood_breaker_open": "1 while iFood fails and only probes are sent.",
+        "ifood_application_blocked": "1 while a gateway refuses those, too.",
+    },
     statement="""
         SELECT app.name AS app,
-          coalesce(max((used.failures >= :breaks_after)::int), 0) AS ifood_breaker_open
+          coalesce(max((used.failures >= :breaks_after)::int), 0) AS ifood_breaker_open,
+          coalesce(max((used.failures >= :breaks_after AND used.blocked_by IS NOT NULL)::int), 0)
+            AS ifood_application_blocked
         FROM ifood_apps AS app LEFT JOIN ifood_limits AS used ON used.app_id = app.id
         GROUP BY app.name
     """,
