@@ -10,7 +10,7 @@ from fleet import MONDAY, fleet
 from sqlalchemy import text
 
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Limiter, limiter
+from ifood_actors.ifood import Limiter, limiter, slots
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.messaging import middleware
 from ifood_actors.planning import planner
@@ -40,8 +40,7 @@ def faster(monkeypatch):
     monkeypatch.setattr(relay, "BATCH", BATCH)
     defaults = Limiter.acquire.__kwdefaults__ or {}
     monkeypatch.setitem(defaults, "max_wait", defaults["max_wait"] / FASTER)
-    for name in ("WINDOW", "LATENESS", "DELIVERY"):
-        monkeypatch.setattr(limiter, name, getattr(limiter, name) * (MINUTE / limiter.WINDOW))
+    monkeypatch.setattr(slots, "WINDOW", MINUTE)
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ def client(answer: Answer) -> Iterator[IfoodClient]:
         token=lambda *_: "token",
         invalidate=lambda *_: None,
         pace=lambda *_: None,
+        sent=lambda *_: None,
         heed=lambda *_: None,
     )
     http = http_client(threads=1, transport=httpx.MockTransport(answer))

@@ -58,6 +58,7 @@ def client(ifood):
         token=lambda _app: token,
         invalidate=lambda *_: None,
         pace=lambda *_: None,
+        sent=lambda *_: None,
         heed=lambda *_: None,
     )
     with http_client(threads=1) as http:

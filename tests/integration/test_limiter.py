@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from sqlalchemy import Engine, text
 
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, closures
 from ifood_actors.ifood import limiter as limiter_module
-from ifood_actors.ifood.limiter import LATENESS, interval
+from ifood_actors.ifood.slots import DELIVERY, LATENESS, WINDOW, interval
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
 
@@ -203,6 +204,47 @@ def test_who_wakes_up_late_gives_the_slot_up(limiter):
     late = Reservation(uuid4(), "financial", not_before=now - 2, not_after=now - 1)
 
     assert not limiter.wait_for(late)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_request_that_left_too_late_takes_another_slot(engine, limiter, late):
+    app_id = uuid4()
+    held = limiter.reserve(app_id, "financial", max_wait=NO_WAIT)
+    shift(engine, app_id, "next_free_at", timedelta(minutes=1))
+    before = next_free_at(engine, app_id)
+    request = httpx.Request("GET", "https://ifood.test")
+    request.extensions["sent_at"] = held.not_after + (0.001 if late else -0.001)
+    request.extensions["answered_at"] = held.not_after + 0.1
+
+    limiter.sent(held, request)
+
+    taken = next_free_at(engine, app_id) - before
+    assert taken == (interval(1200) if late else timedelta(0))
+
+
+def test_a_process_that_stalls_is_given_more_time_by_the_whole_fleet(engine, limiter):
+    app_id, other = uuid4(), Limiter(engine, rates=RATES)
+    stalled = time.monotonic() - 2
+    for _ in range(2):
+        late = Reservation(app_id, "financial", not_before=stalled, not_after=stalled + 0.3)
+        assert not limiter.wait_for(late)
+
+    mine = limiter.reserve(app_id, "financial", max_wait=LONG)
+    steps = [step_of(engine, other, app_id)]
+    shift(engine, app_id, "slack_at", -timedelta(minutes=3))
+    steps.append(step_of(engine, other, app_id))
+
+    assert 4 <= mine.lateness <= 5
+    wide = WINDOW + timedelta(seconds=mine.lateness) + DELIVERY
+    assert steps[0] == pytest.approx(wide / 1200, abs=timedelta(microseconds=3))
+    assert steps[1] == interval(1200)
+
+
+def step_of(engine: Engine, limiter: Limiter, app_id: UUID) -> timedelta:
+    shift(engine, app_id, "next_free_at", timedelta(minutes=1))
+    before = next_free_at(engine, app_id)
+    limiter.reserve(app_id, "financial", max_wait=LONG)
+    return next_free_at(engine, app_id) - before
 
 
 class Clock(threading.Event):

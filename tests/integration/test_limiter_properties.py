@@ -27,7 +27,13 @@ from ifood_actors.ifood import (
     limiter,
     read_closures,
 )
-from ifood_actors.ifood.limiter import DELIVERY, LATENESS, WINDOW
+from ifood_actors.ifood.slots import (
+    DELIVERY,
+    LATENESS,
+    MOST_DELIVERY,
+    MOST_LATENESS,
+    WINDOW,
+)
 from ifood_actors.ifood.transport import Answer
 
 pytestmark = pytest.mark.services
@@ -35,14 +41,16 @@ pytestmark = pytest.mark.services
 Row = tuple[UUID, EndpointGroup]
 RATES: dict[EndpointGroup, int] = {"financial": 6, "oauth": 2}
 SPAN = WINDOW + LATENESS + DELIVERY
+LONGEST_SPAN = WINDOW + MOST_LATENESS + MOST_DELIVERY
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 # For slots that floats carried, rounded to the microsecond; one for each step of the pace.
 NEARLY = timedelta(microseconds=500)
 
 rows = st.integers(0, 3)
 processes = st.integers(0, 2)
-# By how many seconds threads wake up late; the last of these is too late to send.
-lateness = st.lists(st.sampled_from([0.0, 0.5, 0.999, 1.5]), min_size=1, max_size=10)
+# By how many seconds threads wake up late; the last two are too late to send at first, and make the
+# fleet allow for more.
+lateness = st.lists(st.sampled_from([0.0, 0.05, 0.149, 0.4, 1.5]), min_size=1, max_size=10)
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.sent: dict[Row, list[tuple[datetime, int]]] = defaultdict(list)
         self.best: dict[Row, list[datetime]] = defaultdict(list)
         self.told: set[Row] = set()
+        self.slack: dict[Row, list[tuple[datetime, timedelta]]] = defaultdict(list)
         self.closed: dict[Row, tuple[datetime, datetime]] = {}
 
     @rule(
@@ -92,6 +101,7 @@ class LimiterMachine(RuleBasedStateMachine):
 
     def reserve_one(self, row: Row, process: Limiter, late: float, max_wait: timedelta) -> None:
         now, best = self.clock.now, self.best_slot(row)
+        slack = timedelta(seconds=process._slack.total.total_seconds())
         try:
             reservation = process.reserve(*row, max_wait=max_wait)
         except Throttled as refused:
@@ -101,11 +111,14 @@ class LimiterMachine(RuleBasedStateMachine):
         slot = NOON + timedelta(seconds=reservation.not_before)
         assert now <= slot <= now + max_wait
         # Evenly paced, it may come a window later than from who sends all at once; never more.
-        assert row in self.told or slot <= best + SPAN + NEARLY
-        if self.slots[row] and now >= max(self.slots[row][-1][0] + SPAN, self.closed_until(row)):
+        assert self.is_slowed(row) or slot <= best + SPAN + NEARLY
+        if self.slots[row] and now >= max(
+            self.slots[row][-1][0] + LONGEST_SPAN, self.closed_until(row)
+        ):
             assert slot == now
         limit = self.limit_of(row)
         self.slots[row].append((slot, limit))
+        self.slack[row].append((slot, slack))
         self.best[row].append(best)
         wakes_at = slot + timedelta(seconds=late, microseconds=1)
         self.waiting.append(Waiting(slot, wakes_at, row, process, reservation, limit))
@@ -114,7 +127,10 @@ class LimiterMachine(RuleBasedStateMachine):
         self, row: Row, after: timedelta, max_wait: timedelta, best: datetime
     ) -> None:
         assert after > max_wait
-        assert row in self.told or after <= best + SPAN + NEARLY - self.clock.now
+        assert self.is_slowed(row) or after <= best + SPAN + NEARLY - self.clock.now
+
+    def is_slowed(self, row: Row) -> bool:
+        return row in self.told or any(s > LATENESS + DELIVERY for _, s in self.slack[row])
 
     @rule(by=st.sampled_from([0.4, 2.0, 11.0, 30.0, 61.0, 300.0, 25 * 3600.0]))
     def time_passes(self, by: float) -> None:
@@ -130,7 +146,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.clock.set(now)
         if not one.process.wait_for(one.reservation):
             return
-        assert now <= one.slot + LATENESS
+        assert now <= one.slot + timedelta(seconds=one.reservation.lateness) + NEARLY
         since, until = self.closed.get(one.row, (NOON, NOON))
         assert not since + SECOND < now < until  # a closure is noticed within a second
         self.sent[one.row].append((now, one.limit))
@@ -191,6 +207,10 @@ class LimiterMachine(RuleBasedStateMachine):
         for row, limit in ((row, limit) for row in self.rows for limit in range(1, 7)):
             if limit <= RATES[row[1]]:
                 assert most_in(SPAN, self.slots[row], limit) <= limit
+        for row in self.rows:
+            for at, slack in self.slack[row]:
+                within = [one for one, _ in self.slots[row] if at <= one <= at + WINDOW + slack]
+                assert len(within) <= RATES[row[1]]
                 assert most_in(WINDOW + DELIVERY, self.sent[row], limit) <= limit
 
 

@@ -90,7 +90,8 @@ def own_limiter() -> None:
     """Let each process keep the limit for itself alone."""
     from time import monotonic
 
-    from ifood_actors.ifood.limiter import Limiter, Reservation, interval
+    from ifood_actors.ifood.limiter import Limiter
+    from ifood_actors.ifood.slots import Reservation, interval
 
     free: dict[object, float] = {}
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from timetable import play
 
-from ifood_actors.ifood.limiter import Limiter, interval
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.slots import interval
 from ifood_actors.planning.capacity import (
     PATIENCE,
     Demand,
@@ -26,8 +27,8 @@ A_THOUSAND = Demand(accounts=1000, requests_per_job=2, latency=SECOND)
 MONDAY = Supply(window=4 * HOUR, batch_size="auto", rate_limit_per_minute=180, concurrency=20)
 
 LONGER_OR_FASTER = (
-    "the window must last at least 1,149 minutes, or, if iFood allows so much, "
-    "IFOOD_RATE_LIMIT_PER_MINUTE must be at least 862"
+    "the window must last at least 1,126 minutes, or, if iFood allows so much, "
+    "IFOOD_RATE_LIMIT_PER_MINUTE must be at least 845"
 )
 MORE_WORKERS = (
     "IFOOD_WORKER_MAX_CONCURRENCY must be at least 9 on each host, or there must be 2 hosts"
@@ -230,7 +231,7 @@ def test_an_attempt_costs_its_requests_and_hosts_and_applications_share_them():
 
 def test_a_job_waits_for_the_limiter_as_long_as_it_is_said_to():
     assert inspect.signature(Limiter.acquire).parameters["max_wait"].default == PATIENCE
-    assert MONDAY.most_concurrency == 87
+    assert MONDAY.most_concurrency == 177
 
 
 def test_no_accounts_take_no_time():

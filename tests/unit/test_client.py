@@ -36,6 +36,7 @@ class Bench:
             token=lambda _app: self.tokens[0],
             invalidate=self.invalidate,
             pace=lambda _app, group, *_: self.story.append(f"slot {group}"),
+            sent=lambda *_: None,
             heed=lambda _app, group, _endpoint, answer: self.story.append(
                 f"{answer.status} {group}"
             ),

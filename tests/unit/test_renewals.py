@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.ifood.limiter import interval
+from ifood_actors.ifood.slots import interval
 from ifood_actors.ifood.tokens import fresh_for
 from ifood_actors.planning.renewals import (
     FORESIGHT,
@@ -133,13 +133,13 @@ def test_a_monday_of_a_thousand_expired_authorizations_is_ready_two_hours_ahead(
     assert len(calls) == expected  # a token of six hours serves two windows
 
 
-def test_a_thousand_needs_at_one_instant_are_served_in_69_minutes_of_the_two_hours():
+def test_a_thousand_needs_at_one_instant_are_served_in_68_minutes_of_the_two_hours():
     standings, needs = fleet(1000, ("sales", MIDNIGHT, timedelta(0), THREE_HOURS))
 
     calls = forecast(standings, needs, at=MIDNIGHT - 5 * HOUR, interval=PACE)
 
     assert calls[0].at == MIDNIGHT - 2 * HOUR
-    assert timedelta(minutes=68) < calls[-1].at - calls[0].at < timedelta(minutes=69)
+    assert timedelta(minutes=67) < calls[-1].at - calls[0].at < timedelta(minutes=68)
     assert least_ahead(calls) > timedelta(minutes=51)
 
 

@@ -73,7 +73,7 @@ def _conditions(answer: Answer) -> Iterator[str]:
 
 def usable(limit: int) -> float:
     """Give the requests a minute that the limiter lets through."""
-    from ifood_actors.ifood.limiter import interval
+    from ifood_actors.ifood.slots import interval
 
     return timedelta(minutes=1) / interval(limit)
 
@@ -138,7 +138,7 @@ def _sentences(answer: Answer) -> Iterator[str]:
     if supply.hosts * supply.concurrency > supply.most_concurrency:
         yield (
             f"more than {supply.most_concurrency:,} jobs at the same time are of no use to this "
-            "limit: who waits longer than 30 s for it gives up and begins anew"
+            "limit: who waits longer than 60 s for it gives up and begins anew"
         )
     waits = longest_waits(settings)
     yield (

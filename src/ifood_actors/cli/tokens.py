@@ -110,7 +110,7 @@ def _facts(held: "Held", *, at: datetime) -> dict[str, object]:
 def _windows(
     engine: "Engine", settings: "Settings", held: "Sequence[Held]", *, at: datetime
 ) -> Iterator[dict[str, object]]:
-    from ifood_actors.ifood.limiter import interval
+    from ifood_actors.ifood.slots import interval
     from ifood_actors.planning import demand
     from ifood_actors.planning.renewals import forecast
 

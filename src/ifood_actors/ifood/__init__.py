@@ -16,9 +16,10 @@ from ifood_actors.ifood.client import (
 from ifood_actors.ifood.closures import EndpointGroup, read_closures
 from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.fleet import fleet_limiter, fleet_tokens
-from ifood_actors.ifood.limiter import Limiter, Reservation
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.models import App, AppKind, Authorization, Limit
 from ifood_actors.ifood.named_limits import NamedLimit, forget_named_limits, named_limits
+from ifood_actors.ifood.slots import Reservation
 from ifood_actors.ifood.tokens import Tokens
 from ifood_actors.ifood.transport import http_client
 from ifood_actors.ifood.usage import limits_in_use

@@ -20,6 +20,7 @@ from ifood_actors.ifood.answers import JsonValue, parse, raise_for_ifood
 from ifood_actors.ifood.authorizations import Credential
 from ifood_actors.ifood.closures import EndpointGroup
 from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.slots import Reservation
 from ifood_actors.ifood.tokens import Tokens
 from ifood_actors.ifood.transport import Answer, counted_exchange
 
@@ -49,7 +50,8 @@ class Access:
     token: Callable[[Credential], str]
     invalidate: Callable[[Credential, str], None]  # this token was refused
     # Returns when it is time to ask this endpoint of the group.
-    pace: Callable[[UUID, EndpointGroup, str, Callable[[], None]], None]
+    pace: Callable[[UUID, EndpointGroup, str, Callable[[], None]], Reservation | None]
+    sent: Callable[[Reservation | None, httpx.Request], None]  # once it is over, how it may be
     heed: Callable[[UUID, EndpointGroup, str, Answer], None]  # what it says of the pace
 
 
@@ -61,6 +63,7 @@ def fleet_access(tokens: Tokens, limiter: Limiter) -> Access:
         pace=lambda app_id, group, endpoint, on_progress: limiter.acquire(
             app_id, group, endpoint=endpoint, on_progress=on_progress
         ),
+        sent=limiter.sent,
         heed=lambda app_id, group, endpoint, answer: limiter.heed(
             app_id, group, answer, endpoint=endpoint
         ),
@@ -141,7 +144,7 @@ class MerchantApi:
         answer means is in section 8 there.
 
         Raises Rejected with its status (other 4xx), Forbidden (403), Unauthorized (a second 401,
-        with a new token), Throttled (429, or no slot within 30 s), ServerFault (5xx, 408, 425,
+        with a new token), Throttled (429, or no slot within 60 s), ServerFault (5xx, 408, 425,
         redirects, network, time-out, size), GatewayFault (any word of a gateway), SchemaBroken,
         and what `Tokens.token` raises.
         """
@@ -191,9 +194,12 @@ class _Calls:
         request = self.http.build_request("GET", url, params=dict(params), headers=headers)
 
         # Nothing slow may stand between the slot and the request.
-        self.access.pace(self.app_id, self.group, endpoint, self.on_progress)
+        slot = self.access.pace(self.app_id, self.group, endpoint, self.on_progress)
         self.requests += 1
-        answer = counted_exchange(self.http, request, endpoint=self.group, secrets=[token])
+        try:
+            answer = counted_exchange(self.http, request, endpoint=self.group, secrets=[token])
+        finally:
+            self.access.sent(slot, request)
 
         self.access.heed(self.app_id, self.group, endpoint, answer)
         raise_for_ifood(answer)

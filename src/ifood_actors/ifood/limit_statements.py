@@ -20,19 +20,33 @@ _NAMED = f"""
 # Requests to one endpoint are that endpoint's step apart, and all of a group ours: each limit
 # holds by itself. As limiter.interval().
 _LIMIT = f"least(coalesce({_NAMED}, CAST(:configured AS int)), CAST(:most AS int))"
-_STEP = f"(CAST(:span AS interval) / {_LIMIT} + INTERVAL '1 microsecond')"
+# What the fleet needed most of late; when nobody needed more than the least for a while, that.
+_SLACK = """
+    greatest(CAST(:slack AS interval), CASE WHEN
+        l.slack_at BETWEEN statement_timestamp() - CAST(:calm AS interval)
+            AND statement_timestamp() + CAST(:calm AS interval) THEN l.slack END)
+"""  # greatest() passes over NULL
+
+
+def _step(slack: str) -> str:
+    window = f"(CAST(:window AS interval) + {slack})"
+    return f"({window} / {_LIMIT} + INTERVAL '1 microsecond')"
+
+
+_NEEDED_AT = "CASE WHEN :slack > CAST(:least AS interval) THEN statement_timestamp() END"
 
 # While the breaker is open, whoever passes shuts the door behind itself: one probe at a time.
 RESERVE = text(f"""
-    INSERT INTO ifood_limits AS l (app_id, endpoint_group, next_free_at)
-    VALUES (:app_id, :group, clock_timestamp() + {_STEP})
+    INSERT INTO ifood_limits AS l (app_id, endpoint_group, next_free_at, slack, slack_at)
+    VALUES (:app_id, :group, clock_timestamp() + {_step(":slack")}, :slack, {_NEEDED_AT})
     ON CONFLICT (app_id, endpoint_group) DO UPDATE
-    SET next_free_at = {_TURN} + {_STEP},
+    SET next_free_at = {_TURN} + {_step(_SLACK)},
+        slack = {_SLACK}, slack_at = coalesce({_NEEDED_AT}, l.slack_at),
         closed_until = CASE WHEN l.failures >= :breaks_after
             THEN {_TURN} + :probe_every ELSE l.closed_until END
     WHERE greatest(l.next_free_at, l.closed_until) <= clock_timestamp() + :max_wait
-    RETURNING extract(epoch FROM l.next_free_at - {_STEP} - clock_timestamp())::float8 AS wait,
-        l.failures >= :breaks_after AS probe, {_LIMIT} AS per_minute
+    RETURNING l.failures >= :breaks_after AS probe, {_LIMIT} AS per_minute,
+        extract(epoch FROM l.next_free_at - {_step("l.slack")} - clock_timestamp())::float8 AS wait
 """)
 
 # An instant beyond what can be reserved is left from a clock that has been set back since.

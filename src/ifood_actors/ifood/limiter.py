@@ -9,17 +9,19 @@ See docs/decisions/0005-limiter-by-reservation-in-postgres.md.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
 from threading import Event
 from uuid import UUID
 
+import httpx
 from sqlalchemy import Engine, TextClause
 
 from ifood_actors import metrics
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import limit_statements as statements
+from ifood_actors.ifood import slots
 from ifood_actors.ifood.answers import (
     DEFAULT_PAUSE,
     asked_pause,
@@ -36,53 +38,20 @@ from ifood_actors.ifood.closures import (
     read_closures,
 )
 from ifood_actors.ifood.named_limits import MOST, NamedLimits
+from ifood_actors.ifood.slots import DELIVERY, LATENESS, Reservation, Slack, interval
 from ifood_actors.ifood.transport import Answer
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
 
-WINDOW = timedelta(seconds=60)  # iFood's limits are per minute
-LATENESS = timedelta(seconds=1)  # of a sender that wakes up late; a later one gives its slot up
-DELIVERY = timedelta(seconds=1)  # by which the way to iFood may differ between two requests
-
 LONGEST_WAIT = timedelta(minutes=5)  # no reservation lies further ahead; the next free one may
 PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
+STEADY = timedelta(minutes=2)  # without need of more slack; longer than any slot's minute
 CALM = timedelta(minutes=5)  # after a closure; a 429 that says nothing sooner doubles the pause
 
 _CLOSURES_KEPT = 1.0  # seconds for which a process believes what it read about closures
 _SLICE = 0.5  # seconds; a thread in one long wait cannot be interrupted by Dramatiq
 _PROGRESS_EVERY = 5.0  # seconds
-
-
-def interval(limit: int) -> timedelta:
-    """
-    Give the distance between two slots for `limit` requests per minute.
-
-    A request reaches iFood up to LATENESS + DELIVERY after its slot, so those that iFood counts in
-    one window have slots within W = 62 s. Slots T apart put at most floor(W / T) + 1 into a closed
-    span W; with T just above W / limit that is `limit`. (As GCRA with rate r = 1 / T and burst
-    B = 1: r * W + B - 1 <= limit.) Of a limit, 60 / 62 = 96.8 % can be used.
-    """
-    return _span() / limit + timedelta(microseconds=1)
-
-
-def _span() -> timedelta:
-    return WINDOW + LATENESS + DELIVERY
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """
-    The right to send one request, on this process's monotonic clock (seconds).
-
-    A `probe` is the one request that is let through an open breaker.
-    """
-
-    app_id: UUID
-    group: EndpointGroup
-    not_before: float
-    not_after: float
-    probe: bool = False
 
 
 class Limiter:
@@ -106,6 +75,7 @@ class Limiter:
         self._rates = dict(rates)
         self._stopping = stopping or Event()
         self._closures: dict[EndpointGroup, Closures] = {}
+        self._slack = Slack()
         self._named = NamedLimits(self._engine, rates=self._rates, follow=follow)
 
     def acquire(
@@ -114,11 +84,11 @@ class Limiter:
         group: EndpointGroup,
         *,
         endpoint: str | None = None,
-        max_wait: timedelta = timedelta(seconds=30),
+        max_wait: timedelta = timedelta(seconds=60),
         on_progress: Callable[[], None] = lambda: None,
-    ) -> None:
+    ) -> Reservation:
         """
-        Return at the instant at which one request may be sent; send it at once.
+        Return at the instant at which one request may be sent; send it at once, and tell `sent`.
 
         `endpoint` is which one of the group, for its own limit; None when the group is one.
         `on_progress` is called every 5 s while waiting, never just before the return.
@@ -133,7 +103,7 @@ class Limiter:
             if self.wait_for(reservation, on_progress=on_progress):
                 waited = time.monotonic() - asked_at
                 metrics.LIMITER_WAITS.labels(endpoint=group).observe(waited)
-                return
+                return reservation
 
     def reserve(
         self,
@@ -148,11 +118,15 @@ class Limiter:
 
         Raises Throttled, with nothing reserved, when it is not.
         """
+        lateness = self._slack.lateness
         pace = {
             "endpoint": endpoint or group,
             "configured": self._rates[group],
             "most": MOST if self._named.follow else self._rates[group],
-            "span": _span(),
+            "window": slots.WINDOW,
+            "slack": lateness + self._slack.delivery,
+            "least": LATENESS + DELIVERY,
+            "calm": STEADY,
             "memory": MEMORY,
             "max_wait": min(max_wait, LONGEST_WAIT),
             "breaks_after": BREAKS_AFTER,
@@ -174,9 +148,14 @@ class Limiter:
 
         # The database read its clock at some instant between the two readings of ours: never
         # early counts from the later one, never too late from the earlier one.
-        not_after = asked_at + slot.wait + LATENESS.total_seconds()
+        not_after = asked_at + slot.wait + lateness.total_seconds()
         not_before = time.monotonic() + slot.wait
-        return Reservation(app_id, group, not_before, not_after, probe=slot.probe)
+        return Reservation(
+            *(app_id, group, not_before, not_after),
+            probe=slot.probe,
+            endpoint=endpoint,
+            lateness=lateness.total_seconds(),
+        )
 
     def wait_for(
         self, reservation: Reservation, *, on_progress: Callable[[], None] = lambda: None
@@ -194,10 +173,31 @@ class Limiter:
                 on_progress()
                 progress_at = time.monotonic() + _PROGRESS_EVERY
 
+        now = time.monotonic()
+        self._slack.woke(now - reservation.not_after + reservation.lateness)
         # A probe closed the row itself, for everybody else.
         if not reservation.probe and reservation.app_id in self.closed(reservation.group):
             return False
         return time.monotonic() <= reservation.not_after
+
+    def sent(self, reservation: Reservation | None, request: httpx.Request) -> None:
+        """
+        Note when a request left, and when its answer began; nothing for one that never left.
+
+        One that left too late for its slot, as the process stood still after `wait_for` had looked
+        at the clock, pays with a second slot.
+        """
+        at = request.extensions.get("sent_at")
+        if reservation is None or at is None:
+            return
+        self._slack.answered(request.extensions["answered_at"] - at)
+        late = at - reservation.not_after
+        if late <= 0:
+            return
+        log.warning("limiter.late", app_id=str(reservation.app_id), seconds=round(late, 3))
+        row = (reservation.app_id, reservation.group)
+        with suppress(Throttled):  # then nobody sends for minutes
+            self.reserve(*row, endpoint=reservation.endpoint, max_wait=LONGEST_WAIT)
 
     def close(self, app_id: UUID, group: EndpointGroup, *, after: timedelta, reason: str) -> None:
         """

@@ -1,6 +1,6 @@
 """The tables of `ifood/`: applications, their authorizations, the state of the limiter."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid4
 
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Integer,
+    Interval,
     Text,
     UniqueConstraint,
     Uuid,
@@ -105,6 +106,9 @@ class Limit(SQLModel, table=True):
     failures: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
     # What a gateway said when it refused the last of them; None when that was another fault.
     blocked_by: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    # What a process needed most lately of the time by which requests may be late, and when.
+    slack: timedelta | None = Field(default=None, sa_column=Column(Interval, nullable=True))
+    slack_at: datetime | None = Field(default=None, sa_column=instant())
     # Of the former release, which still reads and writes them; the next one drops them.
     learned_per_minute: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
     learned_at: datetime | None = Field(default=None, sa_column=instant())

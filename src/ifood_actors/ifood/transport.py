@@ -175,13 +175,23 @@ class _LimitedTransport(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._clock.deadline = request.extensions["deadline"]
-        return super().handle_request(request)
+        self._clock.sent_at = None
+        try:
+            return super().handle_request(request)
+        finally:
+            request.extensions["sent_at"] = self._clock.sent_at
+            request.extensions["answered_at"] = time.monotonic()
 
 
 class _Clock(threading.local):
-    """The deadline of the request that this thread is in; a thread is in one at a time."""
+    """
+    The request that this thread is in, one at a time, in monotonic seconds.
+
+    Its deadline, and when its latest bytes were handed to the kernel: None before the first.
+    """
 
     deadline = float("inf")
+    sent_at: float | None = None
 
     def left(self, timeout: float | None, error: type[Exception]) -> float:
         left = self.deadline - time.monotonic()
@@ -219,6 +229,7 @@ class _LimitedStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._clock.left(timeout, httpcore.WriteTimeout))
+        self._clock.sent_at = time.monotonic()
 
     def close(self) -> None:
         self._stream.close()

@@ -18,7 +18,7 @@ from functools import cached_property
 from math import ceil
 from typing import Literal
 
-from ifood_actors.ifood.limiter import interval
+from ifood_actors.ifood.slots import interval
 from ifood_actors.planning.pacing import (
     MICROSECOND,
     MINUTE,
@@ -30,7 +30,7 @@ from ifood_actors.planning.pacing import (
 
 # How long a job waits for its turn at the limiter before it gives up and comes back later
 # (Limiter.acquire); what it had read until then is read again.
-PATIENCE = timedelta(seconds=30)
+PATIENCE = timedelta(seconds=60)
 
 
 class Resource(StrEnum):
