@@ -51,6 +51,13 @@ class Outcome:
         """Read stdout as exactly one JSON document."""
         return json.loads(self.out)
 
+    @property
+    def told(self) -> str:
+        """Give its one line on stderr, from the log event in which a process says the same."""
+        [line] = self.err.splitlines()
+        reason: str = json.loads(line)["reason"] if line.startswith("{") else line
+        return reason.removeprefix("ifood-actors: ")
+
 
 @dataclass
 class CommandLine:

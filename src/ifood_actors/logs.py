@@ -21,6 +21,8 @@ from uuid import UUID
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from ifood_actors.config import stderr_is_journal
+
 MASK = "***"
 DEEPEST = 6  # levels of nested values; what lies deeper is shown as text
 
@@ -77,12 +79,13 @@ def configure(level: str, *, json: bool | None = None, stream: TextIO | None = N
 
     `stream` is stderr as it is at the call: dramatiq replaces it by a pipe in its workers. `json`
     is decided by the stream unless given: readable lines for a terminal, JSON for anything else.
+    In systemd's journal each line has the priority of its level.
     """
     _join_standard_library()
     out = sys.stderr if stream is None else stream
     as_json = not out.isatty() if json is None else json
 
-    handler = _Handler(out)
+    handler = _Handler(out, prioritized=stream is None and stderr_is_journal())
     handler.setFormatter(_formatter(as_json=as_json, colors=out.isatty()))
     for logger in _loggers_with_handlers():
         for former in tuple(logger.handlers):
@@ -205,6 +208,15 @@ def _as_escape(match: re.Match[str]) -> str:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
+    def __init__(self, stream: TextIO, *, prioritized: bool) -> None:
+        super().__init__(stream)
+        self._prioritized = prioritized
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line, for systemd's journal with a prefix that it takes off: sd-daemon(3)."""
+        line = super().format(record)
+        return f"<{_priority(record.levelno)}>{line}" if self._prioritized else line
+
     def handle(self, record: logging.LogRecord) -> bool:
         """
         Write a record under the lock, which no interrupt can leave taken.
@@ -231,3 +243,9 @@ class _Handler(logging.StreamHandler[TextIO]):
             self.stream.write(self.format(failure) + self.terminator)
         except (OSError, ValueError):
             return  # the stream itself is gone, and with it whoever could be told
+
+
+def _priority(level: int) -> int:
+    """Give syslog's number for a level; 6, the journal's own choice, is `info`."""
+    known = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+    return next((priority for least, priority in known if level >= least), 7)

@@ -1,5 +1,6 @@
 """What all commands have in common: help, exit codes, one clear line, no secrets."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -76,8 +77,18 @@ def test_without_a_database_url_every_command_that_needs_one_says_so(command):
 
     for arguments, answer in zip(ON_THE_DATABASE, answers, strict=True):
         assert (answer.code, answer.out) == (2, ""), arguments
-        assert answer.err.startswith("ifood-actors: IFOOD_DATABASE_URL is not set"), arguments
-        assert answer.err.count("\n") == 1, arguments
+        assert answer.told.startswith("IFOOD_DATABASE_URL is not set"), arguments
+
+
+@pytest.mark.parametrize(
+    "arguments", [["scheduler"], ["worker"], ["web"], ["scheduler", "--nonsense"]]
+)
+def test_a_process_tells_its_end_in_a_line_as_all_its_others(command, arguments):
+    event = json.loads(command(*arguments).err)
+
+    assert (event["event"], event["level"], event["code"]) == ("process.failed", "error", 2)
+    assert event["reason"]
+    assert event["timestamp"]
 
 
 @pytest.mark.services

@@ -1,6 +1,7 @@
 """`ifood-actors worker` among real signals: what it starts again, what it stops, what it leaves."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -145,6 +146,9 @@ def test_jobs_go_on_after_a_worker_process_was_killed(installed, engine):
         installed.run("plan", "anticipations_daily", "--day", str(MONDAY), "--over", "1s")
         eventually(lambda: count(engine, "status = 'success'") == 2 * MERCHANTS)
         assert worker.process.poll() is None
+    told = [json.loads(line) for line in installed.logs().splitlines()]
+    [died] = [line for line in told if "exited unexpectedly" in line["event"]]  # Dramatiq's own
+    assert died["level"] == "critical"
 
 
 @pytest.mark.services

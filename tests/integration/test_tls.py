@@ -98,7 +98,7 @@ def port_of(url: str) -> int:
 
 
 def assert_one_clear_line(outcome: Outcome, *, where: str, what: str, remedy: str) -> None:
-    [line] = outcome.err.splitlines()
+    line = outcome.told
     assert (outcome.code, outcome.out) == (3, "")
     assert where in line
     assert re.search(what, line)

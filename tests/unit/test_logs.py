@@ -74,6 +74,38 @@ def test_an_event_is_one_json_line_with_its_facts(out):
     }
 
 
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [("debug", 7), ("info", 6), ("warning", 4), ("error", 3), ("critical", 2)],
+)
+def test_in_systemds_journal_a_line_has_the_priority_of_its_level(level, priority):
+    program = f"""
+import os
+from ifood_actors import logs
+at = os.fstat(2)
+os.environ["JOURNAL_STREAM"] = f"{{at.st_dev}}:{{at.st_ino}}"
+logs.configure("debug")
+logs.get_logger("test").{level}("told", rows=3)
+"""
+    line = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stderr
+
+    prefix, text = line[:3], line[3:]
+    assert prefix == f"<{priority}>"
+    assert json.loads(text)["rows"] == 3
+
+
+@pytest.mark.parametrize("journal", ["", "1:2", "nonsense"])
+def test_elsewhere_a_line_has_no_prefix(journal, monkeypatch, capsys):
+    monkeypatch.setenv("JOURNAL_STREAM", journal)
+
+    logs.configure("info", json=True)
+    logs.get_logger("test").error("told")
+
+    assert capsys.readouterr().err.startswith("{")
+
+
 def test_bound_ids_are_on_every_line_also_of_libraries(out):
     with structlog.contextvars.bound_contextvars(job_id="7"):
         logging.getLogger("dramatiq.worker").warning("slow %s", "message")

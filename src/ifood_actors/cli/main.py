@@ -63,6 +63,9 @@ app.command("export")(export.export)
 app.command("config")(config.config)
 app.command("simulator")(simulator.simulator)
 
+# What runs until it is told to stop: its lines are read by programs, unless on a terminal.
+_PROCESSES = (["scheduler"], ["worker"], ["web"], ["simulator"])
+
 
 def main() -> None:
     """Run the command of `sys.argv` and end the process with its exit code."""
@@ -105,9 +108,21 @@ def _call() -> object:
 
 
 def _say(text: str, *, code: int, command: str = "ifood-actors") -> int:
+    if sys.argv[1:2] in _PROCESSES and not sys.stderr.isatty():
+        _log(text, code=code)
+        return code
     for line in text.splitlines():
         print(f"{command}: {line}", file=sys.stderr)  # noqa: T201 - where errors go
     return code
+
+
+def _log(text: str, *, code: int) -> None:
+    """Say it as a process says everything else."""
+    from ifood_actors import logs
+
+    logs.configure("error")
+    for line in text.splitlines():
+        logs.get_logger("ifood_actors").error("process.failed", reason=line, code=code)
 
 
 def _wrong_usage(error: TyperException) -> int:

@@ -50,7 +50,8 @@ def worker() -> None:
             broker.close()
     exposition.start_afresh(settings)
     supervisor = [sys.executable, "-m", "ifood_actors.worker.supervision"]
-    command = [*supervisor, sys.executable, "-m", "dramatiq", "ifood_actors.worker"]
+    dramatiq = [sys.executable, "-m", "ifood_actors.messaging.command", "ifood_actors.worker"]
+    command = [*supervisor, *dramatiq]
     options = {
         "--processes": settings.worker_processes,
         "--threads": settings.worker_threads,

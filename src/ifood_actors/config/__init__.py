@@ -6,6 +6,7 @@ from ifood_actors.config.reading import (
     count_together,
     load,
     read_client_secret,
+    stderr_is_journal,
 )
 from ifood_actors.config.settings import Settings
 from ifood_actors.config.values import WEEKDAYS, Window, format_duration, mask_url, parse_duration
@@ -24,4 +25,5 @@ __all__ = [
     "mask_url",
     "parse_duration",
     "read_client_secret",
+    "stderr_is_journal",
 ]

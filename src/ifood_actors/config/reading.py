@@ -94,6 +94,15 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def stderr_is_journal() -> bool:
+    """Tell whether it is systemd's journal, which names the one that it gave: systemd.exec(5)."""
+    journal = os.environ.get("JOURNAL_STREAM")
+    if not journal:
+        return False
+    opened = os.fstat(2)  # not `sys.stderr`, which Dramatiq replaces in its workers
+    return journal == f"{opened.st_dev}:{opened.st_ino}"
+
+
 def count_together(folder: str) -> None:
     """Tell prometheus_client where to count; it reads the environment when it is imported."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder

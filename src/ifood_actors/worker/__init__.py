@@ -34,7 +34,9 @@ def compose() -> None:
         broker = _broker(settings)
         exposition.serve(settings)
     except IfoodActorsError as error:
-        print(f"ifood-actors worker: {error}", file=sys.stderr)  # noqa: T201 - the one clear line
+        logs.configure("error")
+        failed = {"reason": str(error), "code": error.exit_code}
+        logs.get_logger(__name__).error("process.failed", **failed)
         raise SystemExit(error.exit_code) from None
     dramatiq.set_broker(broker)
 
