@@ -10,9 +10,12 @@ from builders import make_jobs
 from dramatiq import BrokerConnectionError
 from eventually import PATIENCE_SECONDS, eventually
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
+from ifood_actors.errors import IfoodActorsError
+from ifood_actors.scheduler import heartbeat
 from ifood_actors.scheduler.main import Scheduler
 
 pytestmark = pytest.mark.services
@@ -132,3 +135,22 @@ def test_a_hanging_tick_does_not_keep_a_stopping_scheduler(engine, database_url)
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_file_is_as_young_as_the_last_sign_of_life_that_postgres_took(engine, tmp_path):
+    file = tmp_path / "heartbeat"
+
+    heartbeat.beat(engine, file=file)
+    file.unlink()
+    gone = connect("postgresql://nobody@127.0.0.1:1/nowhere", application_name="t", pool_size=1)
+    with pytest.raises(DBAPIError):
+        heartbeat.beat(gone, file=file)
+
+    assert not file.exists()
+    heartbeat.beat(engine, file=file)
+    assert file.exists()
+
+
+def test_a_file_that_cannot_be_touched_is_told(engine, tmp_path):
+    with pytest.raises(IfoodActorsError, match=r"IFOOD_HEARTBEAT_FILE: .*No such file"):
+        heartbeat.beat(engine, file=tmp_path / "none/heartbeat")

@@ -1,9 +1,11 @@
 """compose.yaml, the image and the units: what they call exists, and what they may is little."""
 
+import os
 import re
 import shlex
 import subprocess
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -65,7 +67,7 @@ def test_every_command_that_is_started_exists_with_its_options(words):
 def test_every_process_has_its_container_and_its_unit():
     started = {words[0] for words in commands().values()}
 
-    assert started == {"db", "scheduler", "worker", "web", "simulator"}
+    assert started == {"doctor", "db", "scheduler", "worker", "web", "simulator"}
     assert {unit.stem for unit in UNITS} == {
         f"ifood-actors-{process}" for process in ("scheduler", "worker", "web")
     }
@@ -125,7 +127,7 @@ def test_an_image_of_others_has_a_version(name):
 @pytest.mark.parametrize("name", OURS)
 def test_one_service_builds_the_image_of_all_and_no_registry_is_asked_for_it(name):
     # Two that build one tag at the same time can fail.
-    assert ("build" in OURS[name]) == (name == "migrate")
+    assert ("build" in OURS[name]) == (name == "check")
     assert OURS[name]["pull_policy"] == "never"
 
 
@@ -134,9 +136,9 @@ def test_whoever_is_started_starts_what_builds_its_image():
         on = SERVICES[name].get("depends_on", {})
         return {name}.union(*(started(each) for each in on))
 
-    # The simulator is waited for by `migrate`, so it cannot wait itself; its profile starts both.
-    assert [name for name in OURS if "migrate" not in started(name)] == ["simulator"]
-    assert "simulator" in started("migrate")
+    # The simulator is waited for by `check`, so it cannot wait itself; its profile starts both.
+    assert [name for name in OURS if "check" not in started(name)] == ["simulator"]
+    assert "simulator" in started("check")
     assert not {*docker.SERVICES} & OURS.keys()
 
 
@@ -149,6 +151,37 @@ def test_a_health_check_that_is_made_every_few_seconds_starts_no_interpreter(nam
     assert int(check["interval"].removesuffix("s")) >= 5
     # Compose refuses it where the engine is older than 25.
     assert "start_interval" not in check
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in {"check", "migrate"}])
+def test_a_container_that_goes_on_says_whether_it_works(name):
+    # Only then `up --wait` fails for one that ends at its start, again and again.
+    assert SERVICES[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize(("age", "healthy"), [(0, True), (30, True), (130, False), (None, False)])
+def test_the_scheduler_is_healthy_while_its_heartbeat_is_young(age, healthy, tmp_path):
+    given = SERVICES["scheduler"]["environment"]["IFOOD_HEARTBEAT_FILE"]
+    kind, *words = SERVICES["scheduler"]["healthcheck"]["test"]
+    heartbeat = tmp_path / "heartbeat"
+    if age is not None:
+        heartbeat.touch()
+        os.utime(heartbeat, (time() - age, time() - age))
+
+    check = [word.replace(given, str(heartbeat)).replace("$$", "$") for word in words]
+
+    assert kind == "CMD"
+    assert str(heartbeat) in check[-1]
+    ended = subprocess.run(check, check=False, capture_output=True).returncode
+    assert (ended == 0) == healthy
+
+
+def test_the_settings_are_looked_at_before_anything_is_changed():
+    assert SERVICES["check"]["command"] == ["doctor", "--offline"]
+    assert "IFOOD_ALERT_URLS" not in SERVICES["check"].get("environment", {})
+    assert SERVICES["migrate"]["depends_on"]["check"] == {
+        "condition": "service_completed_successfully"
+    }
 
 
 @every_service
@@ -185,9 +218,9 @@ def test_what_only_looks_gets_no_secret(name):
         ("POSTGRES_PASSWORD", set()),  # what they need of it is in the URL
         ("RABBITMQ_PASSWORD", set()),
         # In the scheduler's container operators call commands.
-        ("IFOOD_ALERT_URLS", {"scheduler"}),
-        ("IFOOD_ENCRYPTION_KEYS", {"scheduler", "worker"}),
-        ("IFOOD_BROKER_URL", {"scheduler", "worker", "web", "gauges"}),
+        ("IFOOD_ALERT_URLS", {"check", "scheduler"}),
+        ("IFOOD_ENCRYPTION_KEYS", {"check", "scheduler", "worker"}),
+        ("IFOOD_BROKER_URL", {"check", "scheduler", "worker", "web", "gauges"}),
     ],
 )
 def test_a_secret_of_the_settings_file_reaches_who_needs_it(variable, services):

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ifood_actors.cli import doctor_settings
+from ifood_actors.cli.finding import Finding, Verdict
 from ifood_actors.cli.options import Json
 from ifood_actors.cli.output import count, document, duration, printable, say
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
@@ -24,7 +25,6 @@ _SKEW_TO_KNOW = timedelta(seconds=2)
 _SKEW_TO_MEND = timedelta(seconds=60)
 _API_PATIENCE = timedelta(seconds=10)
 
-Verdict = Literal["ok", "warning", "failed"]
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 _REACHING = {
     "postgres": "start it, or correct IFOOD_DATABASE_URL",
@@ -33,18 +33,11 @@ _REACHING = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check found; `advice` says what to do, `unreachable` that a service is away."""
-
-    check: str
-    verdict: Verdict
-    detail: str
-    advice: str | None = None
-    unreachable: bool = False
-
-
-def doctor(*, json: Json = False) -> None:
+def doctor(
+    *,
+    offline: Annotated[bool, typer.Option("--offline", help="Settings only; asks nobody.")] = False,
+    json: Json = False,
+) -> None:
     """
     Check configuration, services and the way to iFood.
 
@@ -53,7 +46,7 @@ def doctor(*, json: Json = False) -> None:
     shown.
     """
     findings = []
-    for finding in _findings():
+    for finding in doctor_settings.findings() if offline else _findings():
         findings.append(finding)
         if not json:
             _show(finding)
@@ -63,22 +56,15 @@ def doctor(*, json: Json = False) -> None:
     if any(finding.unreachable for finding in failed):
         raise typer.Exit(ServiceUnavailable.exit_code)
     if failed:
-        usage = all(finding.check == "configuration" for finding in failed)
+        usage = all(finding.check in doctor_settings.CHECKS for finding in failed)
         raise typer.Exit(UsageError.exit_code if usage else 1)
 
 
 def _findings() -> Iterator[Finding]:
-    from ifood_actors import config, logs
-
-    try:
-        settings = config.load()
-    except UsageError as error:
-        for line in str(error).splitlines():
-            yield Finding("configuration", "failed", line, "see `ifood-actors config --markdown`")
+    settings = yield from doctor_settings.configuration()
+    if settings is None:
         return
-    logs.configure("debug" if settings.log_level == "debug" else "error")
-    given = sum(row.origin != "default" for row in config.describe(settings))
-    yield Finding("configuration", "ok", f"{count(given, 'setting')} given")
+    yield from doctor_settings.alert_addresses(settings)
     yield from _surviving("postgres", _postgres(settings))
     yield from _surviving("rabbitmq", _rabbitmq(settings))
     yield from _surviving("ifood api", _api(settings))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -208,6 +209,10 @@ class Settings(BaseSettings):
         None,
         description="how long a record keeps its `raw`, which holds personal data, after it was "
         "last seen; its columns stay",
+    )
+    heartbeat_file: Annotated[Path | None, Unset("none")] = Field(
+        None,
+        description="file that the scheduler touches every 15 seconds, for health checks",
     )
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning` or `error`")
 

@@ -2,11 +2,13 @@
 
 import socket
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
+from ifood_actors.errors import IfoodActorsError
 
 EVERY: Final = timedelta(seconds=15)  # silence is an alert after two minutes
 
@@ -17,10 +19,20 @@ _BEAT = text("""
 _END = text("UPDATE ifood_schedulers SET stopped_at = clock_timestamp() WHERE host = :host")
 
 
-def beat(engine: Engine) -> None:
-    """Be alive. Schedulers of one host share a row: while one lives, the host is not silent."""
+def beat(engine: Engine, *, file: Path | None = None) -> None:
+    """
+    Be alive. Schedulers of one host share a row: while one lives, the host is not silent.
+
+    Then touch `file`, whose age a health check can ask for what a look at Postgres would cost it.
+    Raises IfoodActorsError when it cannot be written.
+    """
     with transaction(engine) as tx:
         tx.execute(_BEAT, {"host": socket.gethostname()})
+    if file:
+        try:
+            file.touch()
+        except OSError as error:
+            raise IfoodActorsError(f"IFOOD_HEARTBEAT_FILE: {file}: {error.strerror}") from None
 
 
 def end(engine: Engine) -> None:

@@ -115,7 +115,7 @@ class Scheduler:
 
     def _keep_watch(self, *, every: timedelta) -> None:
         self._beating = True
-        beat = partial(heartbeat.beat, self._engine)
+        beat = partial(heartbeat.beat, self._engine, file=self._settings.heartbeat_file)
         # Before the first look, which would find a host that was silent until now.
         _surviving(beat, name="heartbeat")()
         self._tick("heartbeat", beat, every=heartbeat.EVERY)

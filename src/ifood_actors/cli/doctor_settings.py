@@ -1,0 +1,61 @@
+"""What `doctor` can say of the settings alone: whether a process would end with 2 for them."""
+
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING
+
+from ifood_actors.cli.finding import Finding
+from ifood_actors.cli.output import count
+from ifood_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from ifood_actors.config import Settings
+
+CHECKS = {"configuration", "alert addresses"}
+
+
+def findings() -> Iterator[Finding]:
+    """Check what scheduler and workers need before they ask any service."""
+    settings = yield from configuration()
+    if settings is None:
+        return
+    for require in (
+        settings.require_database_url,
+        settings.require_broker_url,
+        settings.require_encryption_keys,
+    ):
+        yield from _refused("configuration", require)
+    yield from alert_addresses(settings)
+
+
+def configuration() -> "Generator[Finding, None, Settings | None]":
+    """Read the settings, one finding for each that cannot be used."""
+    from ifood_actors import config, logs
+
+    try:
+        settings = config.load()
+    except UsageError as error:
+        for line in str(error).splitlines():
+            yield Finding("configuration", "failed", line, "see `ifood-actors config --markdown`")
+        return None
+    logs.configure("debug" if settings.log_level == "debug" else "error")
+    given = sum(row.origin != "default" for row in config.describe(settings))
+    yield Finding("configuration", "ok", f"{count(given, 'setting')} given")
+    return settings
+
+
+def alert_addresses(settings: "Settings") -> Iterator[Finding]:
+    """Ask Apprise, as the scheduler does when it starts; nothing is sent."""
+    urls = settings.reveal_alert_urls()
+    if not urls:
+        return
+    from ifood_actors.alerts import Notifier
+
+    refused = list(_refused("alert addresses", lambda: Notifier(urls)))
+    yield from refused or [Finding("alert addresses", "ok", f"{len(urls)}, known to Apprise")]
+
+
+def _refused(check: str, attempt: Callable[[], object]) -> Iterator[Finding]:
+    try:
+        attempt()
+    except UsageError as error:
+        yield Finding(check, "failed", str(error))
