@@ -24,6 +24,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from ifood_actors.config import stderr_is_journal
 
 MASK = "***"
+# Why a process ends: the sentence that a terminal shows as well. It names settings, which redaction
+# would take for secrets, and is written without their values.
+FAILED = "process.failed"
 DEEPEST = 6  # levels of nested values; what lies deeper is shown as text
 
 # Libraries that narrate: httpx writes every URL, pika every step of a connection.
@@ -154,6 +157,8 @@ def _loggers_with_handlers() -> list[logging.Logger]:
 
 
 def _redact_event(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    if event_dict.get("event") == FAILED:
+        return event_dict
     return {
         name if name.isidentifier() else redact(name): _redact_named(name, value)
         for name, value in event_dict.items()

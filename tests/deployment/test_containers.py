@@ -70,7 +70,9 @@ def test_doctor_finds_nothing_to_mend(running):
 def test_every_line_of_the_processes_log_is_an_event(running):
     running.done("docker compose kill --signal KILL worker && docker compose up --detach --wait")
 
-    lines = running.done("docker compose logs --no-log-prefix scheduler worker web").splitlines()
+    lines = running.done(
+        "docker compose --ansi never logs --no-log-prefix scheduler worker web"
+    ).splitlines()
     assert [line for line in lines if not line.startswith("{")] == []
 
 

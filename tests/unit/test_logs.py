@@ -96,6 +96,14 @@ logs.get_logger("test").{level}("told", rows=3)
     assert json.loads(text)["rows"] == 3
 
 
+def test_why_a_process_ends_is_told_word_by_word(out):
+    reason = "IFOOD_ENCRYPTION_KEYS: expected Fernet keys, newest first"
+
+    logs.get_logger("test").error(logs.FAILED, reason=reason)
+
+    assert only_line(out)["reason"] == reason
+
+
 @pytest.mark.parametrize("journal", ["", "1:2", "nonsense"])
 def test_elsewhere_a_line_has_no_prefix(journal, monkeypatch, capsys):
     monkeypatch.setenv("JOURNAL_STREAM", journal)

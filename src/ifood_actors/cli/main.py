@@ -122,7 +122,7 @@ def _log(text: str, *, code: int) -> None:
 
     logs.configure("error")
     for line in text.splitlines():
-        logs.get_logger("ifood_actors").error("process.failed", reason=line, code=code)
+        logs.get_logger("ifood_actors").error(logs.FAILED, reason=line, code=code)
 
 
 def _wrong_usage(error: TyperException) -> int:
@@ -141,7 +141,9 @@ def _unexpected(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)  # without locals
-    reason = next(iter(str(error).splitlines()), "")
+    from ifood_actors.logs import redact  # nobody foresaw what it says
+
+    reason = redact(next(iter(str(error).splitlines()), ""))
     return _say(
         f"unexpected {type(error).__name__}: {reason} (IFOOD_LOG_LEVEL=debug shows where)", code=1
     )

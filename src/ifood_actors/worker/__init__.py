@@ -36,7 +36,7 @@ def compose() -> None:
     except IfoodActorsError as error:
         logs.configure("error")
         failed = {"reason": str(error), "code": error.exit_code}
-        logs.get_logger(__name__).error("process.failed", **failed)
+        logs.get_logger(__name__).error(logs.FAILED, **failed)
         raise SystemExit(error.exit_code) from None
     dramatiq.set_broker(broker)
 
