@@ -5,6 +5,7 @@ import gc
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import BytesIO, StringIO
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,19 +14,20 @@ import pytest
 from builders import make_accounts
 from pyarrow import parquet
 from records import DAY, store
-from sqlalchemy import Date, DateTime, Integer, Numeric, Uuid, text
+from sqlalchemy import Column, Date, DateTime, Integer, Numeric, Text, Uuid, text
 
+from ifood_actors.accounts.guard import FORMULA, guarded
 from ifood_actors.db import long_reading, transaction
 from ifood_actors.errors import IfoodActorsError
 from ifood_actors.exports import Selection, write_csv
 from ifood_actors.exports.as_parquet import write_parquet
 from ifood_actors.exports.as_xlsx import write_xlsx
+from ifood_actors.exports.selection import guarded as guarded_in_sql
 
 pytestmark = pytest.mark.services
 
 ZONE = "America/Sao_Paulo"
-FIRST_OF_FORMULAS = tuple("=+-@\t\r")
-FORMULAS = ("=1+1", "+55 11", "-x", "@SUM(A1)", "\tx", "\rx", "'=x")
+FORMULAS = ("=1+1", "+55 11", "-x", "@SUM(A1)", "\tx", "\rx", "\nx", "'=x", "\uff1dx", ";=x", '"=x')
 TEXTS = (*FORMULAS, 'Ação; "aspas", vírgula', "two\nlines", "x=1", "'quoted'", "00123", None)
 MONEY = (*map(Decimal, ("0.00", "-0.01", "1234567.89", "999999999999.99")), None)
 RECORDS: dict[str, list[dict[str, Any]]] = {
@@ -62,11 +64,6 @@ def held(engine, chosen):
     with transaction(engine) as tx:
         rows = tx.execute(text(f"SELECT {names} FROM {table} ORDER BY merchant_id, id"))
         return [dict(row) for row in rows.mappings()]
-
-
-def guarded(value):
-    formula = isinstance(value, str) and value.lstrip("'")[:1] in FIRST_OF_FORMULAS
-    return f"'{value}" if formula else value
 
 
 def by_the_clock(instant):
@@ -107,8 +104,10 @@ def expected(row, chosen, *, spreadsheet=True, local=True):
                 return str(stored)
             case DateTime():
                 return by_the_clock(stored) if local else stored
+            case Text() if spreadsheet:
+                return guarded(stored)
             case _:
-                return guarded(stored) if spreadsheet else stored
+                return stored
 
     return {name: value(name, stored) for name, stored in row.items()}
 
@@ -321,3 +320,18 @@ def test_a_long_reading_has_no_limit_of_time_and_cannot_write(engine):
         afterwards = tx.execute(text("SHOW statement_timeout")).scalar_one()
 
     assert (limit, only_reads, afterwards) == ("0", "on", "1min")
+
+
+def test_postgres_guards_the_same_texts_as_the_program(engine):
+    signs = ("=", "-", "\uff20", "\t", "\n", "'", '"', ";", ",", "a", " ")
+    texts = ["".join(each) for each in product(signs, repeat=4)]
+    column = Column("given", Text)
+
+    with transaction(engine) as tx:
+        rows = tx.exec_driver_sql(
+            f"SELECT given, {guarded_in_sql(column)} FROM unnest(%(texts)s::text[]) AS given",
+            {"texts": texts, "formula": FORMULA},
+        ).all()
+
+    assert len(rows) == len(texts)
+    assert [row for row in rows if row[1] != guarded(row[0])] == []

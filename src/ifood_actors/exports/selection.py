@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, Table
 from sqlmodel import SQLModel
 
-from ifood_actors.accounts.sheet import FORMULA
+from ifood_actors.accounts.guard import FORMULA
 from ifood_actors.feeds import FEEDS
 
 _FIRST = ("account_id", "merchant_id")
@@ -68,7 +68,7 @@ class Selection:
             WHERE {" AND ".join(conditions)} ORDER BY record.merchant_id, {self._day}, id
         """
         values = {"start": self.start, "end": self.end, "accounts": list(self.accounts)}
-        return statement, {**values, "zone": self.zone, "formula": f"^{FORMULA}"}
+        return statement, {**values, "zone": self.zone, "formula": FORMULA}
 
     @property
     def _table(self) -> Table:
@@ -94,8 +94,7 @@ class Selection:
 
 def guarded(column: Column[Any]) -> str:
     """Give a text that no spreadsheet takes for a formula, in SQL."""
-    name = column.name
-    return f"CASE WHEN {name} ~ %(formula)s THEN '''' || {name} ELSE {name} END"
+    return f"regexp_replace({column.name}, %(formula)s, '''', 'g')"
 
 
 def by_the_clock(column: Column[Any]) -> str:
