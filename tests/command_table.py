@@ -86,13 +86,19 @@ ROWS = {
         works=("accounts.csv",),
         says="1 inserted",
         facts=_CHANGED_ACCOUNTS,
-        wrong=((), ("not-there.csv",), (".",)),
+        wrong=((), ("not-there.csv",), (".",), ("accounts.csv", "--sheet", "Lojas")),
     ),
     "accounts export": Row(says="name,ifood_merchant_id,timezone", facts=("name", "priority")),
     "accounts list": Row(
         says="{merchant}",
         facts=("name", "ifood_merchant_id", "active"),
-        wrong=(("--limit", "0"), ("--limit", _BIG), ("--active=maybe",)),
+        wrong=(
+            ("--limit", "0"),
+            ("--limit", _BIG),
+            ("--active=maybe",),
+            ("--cnpj", "14380200000122"),
+            ("--group", ""),
+        ),
     ),
     "accounts enable": Row(
         works=("{merchant}",), says="1 already enabled", facts=("dry_run", "enabled"), wrong=((),)

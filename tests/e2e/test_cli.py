@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_table import POSTGRES, ROWS
 from commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine
+from sheets import M
 
 KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
 HEAVY = (
@@ -26,7 +27,7 @@ WRONG = ((), ("nonsense",), *((group,) for group in GROUPS), *((group, "x") for 
 
 @pytest.fixture
 def command(tmp_path: Path) -> CommandLine:
-    (tmp_path / "accounts.csv").write_text("name,ifood_merchant_id\nA,m\n")
+    (tmp_path / "accounts.csv").write_text(f"name,ifood_merchant_id\nA,{M}\n")
     return CommandLine(tmp_path, {"IFOOD_ENCRYPTION_KEYS": KEY})
 
 

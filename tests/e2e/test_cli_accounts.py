@@ -10,6 +10,7 @@ import pytest
 from builders import claim, dispatch, make_jobs
 from commands import CommandLine
 from cryptography.fernet import Fernet
+from sheets import M, N, P
 from sqlalchemy import text
 
 from ifood_actors import simulator
@@ -134,7 +135,11 @@ def test_an_application_is_refused_without_a_key_and_without_a_secret(command):
 
 @pytest.mark.services
 def test_accounts_are_imported_exported_and_imported_again(command, tmp_path):
-    lines = ["name;ifood_merchant_id;priority;active", "=Mais Sabor;m;5;sim", "Açaí do Zé;n;0;não"]
+    lines = [
+        "name;ifood_merchant_id;priority;active",
+        f"=Mais Sabor;{M};5;sim",
+        f"Açaí do Zé;{N};0;não",
+    ]
     (tmp_path / "accounts.csv").write_text("\n".join(lines), encoding="utf-8-sig")
 
     preview, done, again, listed, table = command.each(
@@ -156,13 +161,15 @@ def test_accounts_are_imported_exported_and_imported_again(command, tmp_path):
     assert [row["name"] for row in listed.document] == ["=Mais Sabor", "Açaí do Zé"]
     assert "Açaí do Zé" in table.out
     assert "Mais Sabor" not in table.out
-    assert "'=Mais Sabor,m,America/Sao_Paulo,5,true," in exported.out
+    assert f"'=Mais Sabor,{M},America/Sao_Paulo,5,true," in exported.out
     assert back.out == "0 inserted, 0 updated, 2 unchanged\n"
 
 
 @pytest.mark.services
 def test_a_bad_file_names_all_its_bad_lines_and_imports_nothing(command, tmp_path):
-    (tmp_path / "bad.csv").write_text("name,ifood_merchant_id,priority\n,m,1\nB,n,high\nC,o,1\n")
+    (tmp_path / "bad.csv").write_text(
+        f"name,ifood_merchant_id,priority\n,{M},1\nB,{N},high\nC,{P},1\n"
+    )
 
     bad, listed = command.each([["accounts", "import", "bad.csv"], ["accounts", "list", "--json"]])
 
@@ -225,13 +232,13 @@ def test_enabling_an_account_tells_of_its_jobs_that_were_cancelled(command, engi
 
 @pytest.mark.services
 def test_accounts_are_disabled_and_enabled_by_name(command, tmp_path):
-    (tmp_path / "accounts.csv").write_text("name,ifood_merchant_id\nA,m\nB,n\n")
+    (tmp_path / "accounts.csv").write_text(f"name,ifood_merchant_id\nA,{M}\nB,{N}\n")
 
     _, preview, disabled, unknown, listed, enabled = command.each(
         [
             ["accounts", "import", "accounts.csv"],
             ["accounts", "disable", "A", "--dry-run"],
-            ["accounts", "disable", "A", "n"],
+            ["accounts", "disable", "A", N.upper()],
             ["accounts", "enable", "A", "X"],
             ["accounts", "list", "--active", "--json"],
             ["accounts", "enable", "A", "B"],

@@ -9,6 +9,7 @@ import pytest
 from builders import make_app, make_jobs
 from commands import CommandLine
 from cryptography.fernet import Fernet
+from sheets import merchant
 from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
@@ -25,7 +26,8 @@ SQL = (
     "\\'; DELETE FROM accounts; --",
     "$$; TRUNCATE accounts CASCADE; $$",
 )
-FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(0)")
+FIRST_OF_FORMULAS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(0)", "\uff1d1+1")
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def test_whatever_a_name_says_it_is_only_a_name(command, engine):
     sheet = StringIO()
     writer = csv.writer(sheet)
     writer.writerow(["name", "ifood_merchant_id", "app"])
-    writer.writerows([name, f"m-{number}", SQL[0]] for number, name in enumerate(names))
+    writer.writerows([name, merchant(number), SQL[0]] for number, name in enumerate(names))
     (command.folder / "accounts.csv").write_text(sheet.getvalue())
     add = ["apps", "add", SQL[0], "--client-id", SQL[1], "--kind", "centralized"]
 
@@ -108,5 +110,5 @@ def test_whatever_a_name_says_it_is_only_a_name(command, engine):
     assert listed == dict.fromkeys(names, SQL[0])
     assert counts(engine) == (0, 0, 1)
     cells = [cell for row in csv.reader(StringIO(done[-1].out)) for cell in row]
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert not [cell for cell in cells if cell.startswith(FIRST_OF_FORMULAS)]
     assert {f"'{name}" for name in FORMULAS} < set(cells)

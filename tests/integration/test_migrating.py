@@ -132,11 +132,12 @@ def fill(former: Former) -> Filled:
     m = former.merchants
     quotes = former.account("Cantina'; DROP TABLE accounts; --", m[0], priority=5)
     lines = former.account('O "Bar",\r\n\\N e\tGrill;\n\\.\n', m[1], priority=None, timezone=None)
-    nameless = former.account("", f" {m[2].upper()} ", timezone="America/Manaus")
+    nameless = former.account("", f" {{{m[2].upper()}}} ", timezone="America/Manaus")
     disabled = former.account("Disabled", m[3], active=False)
     unsaid = former.account("Unsaid", m[4], active=None)
     former.account("No merchant", None)
     former.account("Blank merchant", " ")
+    former.account("Short number", "4078865")
     former.account("Wrong zone", m[5], timezone="Brasilia/DF")
     former.account("Nowhere", m[6], timezone="UTC")
     twin = former.account("Twin", m[0].upper(), active=False, priority=9)
@@ -282,6 +283,7 @@ def test_what_does_not_fit_is_listed_with_its_reason(operator, former):
         ("no merchant id", "No merchant"),
         ("no such time zone", "Nowhere"),
         ("no such time zone", "Wrong zone"),
+        ("not a merchant id", "Short number"),
     ]
     assert sorted(jobs) == [
         "another job of its account and day is imported",

@@ -1,10 +1,14 @@
 """
 The restaurant accounts whose data is pulled.
 
-models (the table) · sheet (accounts as CSV, pure) · registry (imports, lists and changes them) ·
-linking (which authorization reads which account)
+models (the table) · identifiers (merchant ids and CNPJs, pure) · sheet (accounts as a file, pure;
+csv_lines and workbook_lines read its lines, guard keeps formulas out) · registry (imports, lists
+and changes them) · spelling (one merchant, one account) · linking (which authorization reads which
+account)
 """
 
+from ifood_actors.accounts.identifiers import canonical_id
+from ifood_actors.accounts.lines import BadSheet
 from ifood_actors.accounts.linking import Linked, link_accounts
 from ifood_actors.accounts.models import Account
 from ifood_actors.accounts.registry import (
@@ -20,9 +24,10 @@ from ifood_actors.accounts.registry import (
     require_known,
     set_active,
 )
-from ifood_actors.accounts.sheet import BadSheet, Entry, Sheet, read_sheet, write_sheet
+from ifood_actors.accounts.sheet import COLUMNS, Entry, Sheet, read_sheet, write_sheet
 
 __all__ = [
+    "COLUMNS",
     "Account",
     "AccountRow",
     "BadSheet",
@@ -34,6 +39,7 @@ __all__ = [
     "add_discovered",
     "application_names",
     "busiest_share",
+    "canonical_id",
     "count_active",
     "import_sheet",
     "link_accounts",

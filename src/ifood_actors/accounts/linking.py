@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from ifood_actors.accounts.spelling import stored_ids
+
 _LINK = text("""
     WITH was AS (
       SELECT id, authorization_id FROM accounts
@@ -40,8 +42,12 @@ def link_accounts(
 
     An authorization that loses its last account by that has been replaced, and is removed.
     """
-    wanted = list(dict.fromkeys(merchant_ids))
-    values = {"merchant_ids": wanted, "app_id": app_id, "authorization_id": authorization_id}
+    stored = stored_ids(connection, merchant_ids)
+    values = {
+        "merchant_ids": list(stored.values()),
+        "app_id": app_id,
+        "authorization_id": authorization_id,
+    }
     found = connection.execute(_LINK, values).all()
 
     formers = [row.former_id for row in found if row.former_id is not None]
@@ -49,5 +55,5 @@ def link_accounts(
         _DROP_SUPERSEDED, {"former_ids": formers, "authorization_id": authorization_id}
     )
     known = {row.merchant_id for row in found}
-    unknown = [merchant_id for merchant_id in wanted if merchant_id not in known]
+    unknown = [given for given, merchant_id in stored.items() if merchant_id not in known]
     return Linked(sorted(row.name for row in found), unknown)

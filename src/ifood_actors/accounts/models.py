@@ -31,6 +31,8 @@ class Account(SQLModel, table=True):
         sa_column=Column(Text, nullable=False, server_default="America/Sao_Paulo"),
     )
     app_id: UUID | None = Field(default=None, sa_column=Column(ForeignKey("ifood_apps.id")))
+    cnpj: str | None = Field(default=None, sa_column=Column(Text))
+    group_name: str | None = Field(default=None, sa_column=Column(Text))
     # Whose tokens read it, if its application is distributed.
     authorization_id: UUID | None = Field(
         default=None,

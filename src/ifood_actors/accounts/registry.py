@@ -7,10 +7,13 @@ from itertools import islice
 
 from sqlalchemy import Connection, TextClause, text
 
+from ifood_actors.accounts.identifiers import canonical_id
 from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, fitting_name, read_sheet
+from ifood_actors.accounts.spelling import stored_ids
 from ifood_actors.errors import UsageError
 
 _BATCH = 10_000  # accounts a statement
+_STORED_AS = {"app": "app_id", "group": "group_name"}
 
 _NAMED = "(account.name = ANY(:names) OR account.ifood_merchant_id = ANY(:names))"
 _FIND = text(f"""
@@ -28,10 +31,12 @@ _BUSIEST_SHARE = text("""
 _COUNT_ACTIVE = text("SELECT count(*) FROM accounts WHERE active")
 _LIST = text("""
     SELECT account.name, account.ifood_merchant_id, account.timezone, account.priority,
-      account.active, app.name AS app
+      account.active, app.name AS app, account.cnpj, account.group_name AS "group"
     FROM accounts AS account LEFT JOIN ifood_apps AS app ON app.id = account.app_id
     WHERE (CAST(:active AS boolean) IS NULL OR account.active = :active)
       AND (CAST(:app AS text) IS NULL OR app.name = :app)
+      AND (CAST(:cnpj AS text) IS NULL OR account.cnpj = :cnpj)
+      AND (CAST(:group AS text) IS NULL OR account.group_name = :group)
     ORDER BY account.name, account.ifood_merchant_id LIMIT CAST(:limit AS bigint)
 """)
 
@@ -46,6 +51,8 @@ class AccountRow:
     priority: int
     active: bool
     app: str | None
+    cnpj: str | None = None
+    group: str | None = None
 
     def entry(self) -> Entry:
         """Give it as a line of a file."""
@@ -56,6 +63,8 @@ class AccountRow:
             priority=self.priority,
             active=self.active,
             app=self.app,
+            cnpj=self.cnpj,
+            group=self.group,
         )
 
 
@@ -83,15 +92,15 @@ class Switched:
     unchanged: int
 
 
-def import_sheet(connection: Connection, content: bytes) -> Imported:
+def import_sheet(connection: Connection, content: bytes, *, name: str | None = None) -> Imported:
     """
-    Insert the accounts of a CSV file, or update those whose merchant is known.
+    Insert the accounts of a CSV file or a workbook, or update those whose merchant is known.
 
-    A column that the file lacks changes nothing in accounts that exist. Raises BadSheet when
-    anything is wrong, and then nothing was changed.
+    `name` is the sheet of the workbook. A column that the file lacks changes nothing in accounts
+    that exist. Raises BadSheet when anything is wrong, and then nothing was changed.
     """
     apps = application_names(connection)
-    sheet = read_sheet(content, apps=apps)
+    sheet = read_sheet(content, apps=apps, name=name)
     columns, entries = set(sheet.columns), sheet.entries
     assumed = apps[0] if len(apps) == 1 and "app" not in columns else None
     if assumed:
@@ -112,10 +121,10 @@ def add_discovered(
     Those that are known keep their name and whether they are active: an operator gave them both.
     A new one's name is changed as far as a sheet could not hold it.
     """
-    entries = [
-        Entry(name=fitting_name(name) or id_, merchant_id=id_, active=active, app=app)
-        for id_, name in stores
-    ]
+    entries = {
+        id_: Entry(name=fitting_name(name) or id_, merchant_id=id_, active=active, app=app)
+        for id_, name in ((canonical_id(given) or given, name) for given, name in stores)
+    }.values()
     return _upsert(connection, entries, updates={"app"})
 
 
@@ -124,10 +133,13 @@ def list_accounts(
     *,
     active: bool | None = None,
     app: str | None = None,
+    cnpj: str | None = None,
+    group: str | None = None,
     limit: int | None = None,
 ) -> list[AccountRow]:
     """List accounts by name; None of a filter is all."""
-    rows = connection.execute(_LIST, {"active": active, "app": app, "limit": limit})
+    values = {"active": active, "app": app, "cnpj": cnpj, "group": group, "limit": limit}
+    rows = connection.execute(_LIST, values)
     return [AccountRow(**row) for row in rows.mappings()]
 
 
@@ -187,8 +199,11 @@ def application_names(connection: Connection) -> list[str]:
 def _upsert(
     connection: Connection, entries: Iterable[Entry], *, updates: Collection[str]
 ) -> Imported:
+    entries = list(entries)
+    stored = stored_ids(connection, [entry.merchant_id for entry in entries])
+    spelled = [replace(entry, merchant_id=stored[entry.merchant_id]) for entry in entries]
     # In one order for everybody, so that two imports wait for each other and never deadlock.
-    ordered = sorted(entries, key=lambda entry: entry.merchant_id)
+    ordered = sorted(spelled, key=lambda entry: entry.merchant_id)
     statement = _upsert_statement(updates)
     inserted = updated = 0
     for batch in _batches(ordered):
@@ -201,6 +216,8 @@ def _upsert(
                 "priorities": [entry.priority for entry in batch],
                 "actives": [entry.active for entry in batch],
                 "apps": [entry.app for entry in batch],
+                "cnpjs": [entry.cnpj for entry in batch],
+                "groups": [entry.group for entry in batch],
             },
         )
         outcomes = Counter(rows.scalars())
@@ -210,19 +227,21 @@ def _upsert(
 
 
 def _upsert_statement(updates: Collection[str]) -> TextClause:
-    changed = ["app_id" if column == "app" else column for column in sorted(updates)]
+    changed = [_STORED_AS.get(column, column) for column in sorted(updates)]
     changes = ", ".join(f"{column} = excluded.{column}" for column in changed)
     differs = " OR ".join(
         f"account.{column} IS DISTINCT FROM excluded.{column}" for column in changed
     )
     return text(f"""
         INSERT INTO accounts AS account
-          (ifood_merchant_id, name, timezone, priority, active, app_id)
+          (ifood_merchant_id, name, timezone, priority, active, app_id, cnpj, group_name)
         SELECT entry.merchant_id, entry.name, coalesce(entry.timezone, '{DEFAULT_TIMEZONE}'),
-          coalesce(entry.priority, 0), coalesce(entry.active, true), app.id
+          coalesce(entry.priority, 0), coalesce(entry.active, true), app.id,
+          entry.cnpj, entry.group_name
         FROM unnest(CAST(:merchant_ids AS text[]), CAST(:names AS text[]),
           CAST(:timezones AS text[]), CAST(:priorities AS int[]), CAST(:actives AS boolean[]),
-          CAST(:apps AS text[])) AS entry(merchant_id, name, timezone, priority, active, app)
+          CAST(:apps AS text[]), CAST(:cnpjs AS text[]), CAST(:groups AS text[]))
+          AS entry(merchant_id, name, timezone, priority, active, app, cnpj, group_name)
         LEFT JOIN ifood_apps AS app ON app.name = entry.app
         ORDER BY entry.merchant_id
         ON CONFLICT (ifood_merchant_id) DO UPDATE SET {changes}, updated_at = now()

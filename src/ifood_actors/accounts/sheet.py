@@ -1,5 +1,5 @@
 """
-Accounts as CSV: what a spreadsheet or another program wrote, checked cell by cell.
+Accounts as a sheet: what a spreadsheet or another program wrote, checked cell by cell.
 
 Pure. Every problem of a file is reported at once, with its line, its column and what was expected.
 A text cell that a spreadsheet would take for a formula is written with a leading `'`, and read
@@ -8,40 +8,52 @@ without it, so that an export imports again unchanged.
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from io import StringIO
+from itertools import zip_longest
 from typing import TextIO, TypeVar
 
+from ifood_actors.accounts.csv_lines import csv_lines
+from ifood_actors.accounts.guard import guarded
+from ifood_actors.accounts.identifiers import canonical_id, cnpj, formatted_cnpj, merchant_id
+from ifood_actors.accounts.lines import BadSheet, Line, quote, tidy
+from ifood_actors.accounts.workbook_lines import workbook_lines
 from ifood_actors.config.values import zone
-from ifood_actors.errors import UsageError
 
 T = TypeVar("T")
 
-COLUMNS = ("name", "ifood_merchant_id", "timezone", "priority", "active", "app")
+COLUMNS = ("name", "ifood_merchant_id", "timezone", "priority", "active", "app", "cnpj", "group")
 NEEDED = COLUMNS[:2]
 DEFAULT_TIMEZONE = "America/Sao_Paulo"
 
+# What Brazilian sheets call them; case, accents and what joins the words do not count.
+_ALSO_CALLED = {
+    "nome": "name",
+    "merchant_id": "ifood_merchant_id",
+    "id_ifood": "ifood_merchant_id",
+    "fuso_horario": "timezone",
+    "prioridade": "priority",
+    "ativo": "active",
+    "ativa": "active",
+    "aplicativo": "app",
+    "grupo": "group",
+}
 _HIGHEST_PRIORITY = 1_000_000
-_LONGEST = {"name": 200, "ifood_merchant_id": 100}  # characters; far more than iFood's own have
-_LONGEST_QUOTE = 60
+_LONGEST = {"name": 200, "group": 200}  # characters
 # What a spreadsheet says, in English and Portuguese.
 _TRUE = frozenset({"true", "yes", "1", "sim", "s", "verdadeiro", ""})
 _FALSE = frozenset({"false", "no", "0", "não", "nao", "n", "falso"})
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# How a text begins that must be guarded, for Python and for Postgres. An apostrophe that stands
-# before one of these is doubled as well: it would be taken for a guard.
-FORMULA = r"'*[=+\-@\t\r]"
-_TO_GUARD = re.compile(FORMULA)
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
+_TOTALS = re.compile(r"(sub)?tota(l|is)( geral)?:?|soma:?", re.IGNORECASE)
+# The first bytes of a ZIP file, as .xlsx and .ods are, and of Microsoft's older files.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One account of a file; None is what the file does not speak about."""
+    """One account of a file; None is what the file does not speak about, or that there is none."""
 
     name: str
     merchant_id: str
@@ -49,6 +61,8 @@ class Entry:
     priority: int | None = None
     active: bool | None = None
     app: str | None = None
+    cnpj: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +73,23 @@ class Sheet:
     entries: Sequence[Entry]
 
 
-class BadSheet(UsageError):
-    """A file cannot be imported; `problems` has one line each, in the order of the file."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
-
-
-def read_sheet(content: bytes, *, apps: Collection[str]) -> Sheet:
+def read_sheet(content: bytes, *, apps: Collection[str], name: str | None = None) -> Sheet:
     """
-    Read a CSV file with a header: UTF-8 with or without BOM, `;` or `,`, columns in any order.
+    Read a CSV file or a workbook with a header, columns in any order.
 
-    `apps` are the names of the known applications. Raises BadSheet with everything that is wrong.
+    `apps` are the names of the known applications, `name` that of the workbook's sheet. Raises
+    BadSheet with everything that is wrong.
     """
-    lines = _lines(_decoded(content))
+    lines = _lines(content, name)
     try:
-        _, header = next(lines)
+        header = next(lines)
     except StopIteration:
         raise BadSheet([f"the file is empty: expected a header with {', '.join(NEEDED)}"]) from None
     columns = _columns(header)
 
     reader = _Reader(columns, apps)
-    for number, cells in lines:
-        reader.read(number, cells)
+    for line in lines:
+        reader.read(line)
     if reader.problems:
         raise BadSheet(reader.problems)
     return Sheet(frozenset(columns), reader.entries)
@@ -90,7 +97,7 @@ def read_sheet(content: bytes, *, apps: Collection[str]) -> Sheet:
 
 def fitting_name(text: str) -> str:
     """Give a name that a sheet can hold: printable, on one line, not too long; perhaps empty."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
+    printable = "".join(char if char.isprintable() else " " for char in tidy(text))
     return " ".join(printable.split())[: _LONGEST["name"]].rstrip()
 
 
@@ -99,10 +106,11 @@ def write_sheet(entries: Iterable[Entry], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for entry in entries:
-        active = "true" if entry.active else "false"
         texts = (entry.name, entry.merchant_id, entry.timezone or "")
-        cells = (*map(_guard, texts), str(entry.priority or 0), active, _guard(entry.app or ""))
-        writer.writerow(cells)
+        active = "true" if entry.active else "false"
+        cnpj_ = formatted_cnpj(entry.cnpj) if entry.cnpj else ""
+        cells = (str(entry.priority or 0), active, _safe(entry.app), cnpj_, _safe(entry.group))
+        writer.writerow((*map(_safe, texts), *cells))
 
 
 class _Reader:
@@ -113,39 +121,53 @@ class _Reader:
         self.problems: list[str] = []
         self._columns = columns
         self._apps = apps
-        self._line_of: dict[str, int] = {}
+        self._line_of: dict[str, str] = {}
 
-    def read(self, number: int, cells: Sequence[str]) -> None:
+    def read(self, line: Line) -> None:
         width = len(self._columns)
-        if len(cells) < width or any(cells[width:]):
-            self._refuse(number, f"expected {width} cells, as in the header, not {len(cells)}")
+        if beyond := [cell for cell in line.cells[width:] if cell]:
+            found = f"found {quote(beyond[0])} beyond the {width} columns of the header"
+            self._refuse(line, f"{found}: a cell that holds the separator needs quotes")
             return
-        texts = dict(zip(self._columns, cells, strict=False))
+        if total := _total(line):
+            self._refuse(line, f"found {quote(total)} and no merchant id: leave out totals")
+            return
+        # Excel leaves out the separators after the last cell that is filled.
+        texts = dict(zip_longest(self._columns, line.cells[:width], fillvalue=""))
         before = len(self.problems)
         entry = Entry(
-            name=self._value(number, texts, "name", _name) or "",
-            merchant_id=self._value(number, texts, "ifood_merchant_id", _merchant_id) or "",
-            timezone=self._value(number, texts, "timezone", _timezone),
-            priority=self._value(number, texts, "priority", _priority),
-            active=self._value(number, texts, "active", _active),
-            app=self._value(number, texts, "app", self._app),
+            name=self._value(line, texts, "name", _name) or "",
+            merchant_id=self._value(line, texts, "ifood_merchant_id", _merchant_id) or "",
+            timezone=self._value(line, texts, "timezone", _timezone),
+            priority=self._value(line, texts, "priority", _priority),
+            active=self._value(line, texts, "active", _active),
+            app=self._value(line, texts, "app", self._app),
+            cnpj=self._value(line, texts, "cnpj", _cnpj),
+            group=self._value(line, texts, "group", _group),
         )
-        first = self._line_of.setdefault(entry.merchant_id, number)
-        if entry.merchant_id and first != number:
-            self._refuse(number, f"the same merchant as in line {first}", "ifood_merchant_id")
+        first = self._line_of.setdefault(entry.merchant_id, line.where)
+        if entry.merchant_id and first != line.where:
+            self._refuse(line, f"the same merchant as in {first}", "ifood_merchant_id")
         if len(self.problems) == before:
             self.entries.append(entry)
 
     def _value(
-        self, number: int, texts: dict[str, str], column: str, read: Callable[[str], T]
+        self, line: Line, texts: Mapping[str, str], column: str, read: Callable[[str], T]
     ) -> T | None:
         if column not in texts:
             return None
         text = texts[column]
+        if what := line.refused.get(self._columns.index(column)):
+            found = f"expected a text, not {what}, {quote(text)}; format the column as text"
+            self._refuse(line, found, column)
+            return None
         try:
             return read(text)
         except ValueError as error:
-            self._refuse(number, f"{error}, not {_quote(text)}" if text else str(error), column)
+            expected, *looks_like = map(str, error.args)
+            found = "".join(f"; {each}" for each in looks_like)
+            not_ = f", not {quote(text)}" if text else ""
+            self._refuse(line, f"{expected}{not_}{found}", column)
             return None
 
     def _app(self, text: str) -> str | None:
@@ -154,73 +176,72 @@ class _Reader:
             raise ValueError(f"expected the name of an application ({known})")
         return text or None
 
-    def _refuse(self, number: int, what: str, column: str | None = None) -> None:
-        where = f"line {number}, {column}" if column else f"line {number}"
+    def _refuse(self, line: Line, what: str, column: str | None = None) -> None:
+        where = f"{line.where}, {column}" if column else line.where
         self.problems.append(f"{where}: {what}")
 
 
-def _decoded(content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        raise BadSheet(
-            [f"line {number}: expected UTF-8 (in Excel, save as 'CSV UTF-8'), not other bytes"]
-        ) from None
-    return text
+def _lines(content: bytes, name: str | None) -> Iterator[Line]:
+    if content.startswith(_WORKBOOKS):
+        return workbook_lines(content, name)
+    if name is not None:
+        raise BadSheet([f"a CSV file has no sheets: it cannot be {quote(name)}"])
+    return csv_lines(content)
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Give the lines that are not empty, trimmed and without guards, each with its number."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = ";" if header.count(";") > header.count(",") else ","
-    rows = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number = 1
-    try:
-        for cells in rows:
-            trimmed = [_unguard(cell.strip(" ")) for cell in cells]
-            if any(trimmed):
-                yield number, trimmed
-            number = rows.line_num + 1
-    except csv.Error as error:
-        raise BadSheet([f"line {number}: not CSV: {error}"]) from None
-
-
-def _columns(header: Sequence[str]) -> list[str]:
-    names = [name.lower() for name in header]
-    while names and not names[-1]:
-        names.pop()
-    problems = [_unknown(name) for name in names if name not in COLUMNS]
+def _columns(header: Line) -> list[str]:
+    texts = list(header.cells)
+    while texts and not texts[-1]:
+        texts.pop()
+    names = [_column(text) for text in texts]
+    problems = [_unknown(text) for text in texts if _column(text) not in COLUMNS]
     twice = {name for name in names if names.count(name) > 1}
-    problems += [f"line 1: the column {name} stands there twice" for name in sorted(twice)]
-    problems += [f"line 1: the column {name} is missing" for name in NEEDED if name not in names]
+    problems += [f"the column {name} stands there twice" for name in sorted(twice)]
+    problems += [f"the column {name} is missing" for name in NEEDED if name not in names]
     if problems:
-        raise BadSheet(problems)
+        raise BadSheet([f"{header.where}: {problem}" for problem in problems])
     return names
 
 
-def _unknown(name: str) -> str:
-    near = get_close_matches(name, COLUMNS, n=1)
+def _column(text: str) -> str:
+    plain = unicodedata.normalize("NFD", text).encode("ascii", "ignore").decode().lower()
+    joined = "_".join(re.findall(r"[a-z0-9]+", plain))
+    return _ALSO_CALLED.get(joined, joined)
+
+
+def _unknown(text: str) -> str:
+    near = get_close_matches(_column(text), COLUMNS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(COLUMNS)}"
-    return f"line 1: no such column: {_quote(name)}; {hint}"
+    return f"no such column: {quote(text)}; {hint}"
+
+
+def _total(line: Line) -> str | None:
+    if any(map(canonical_id, line.cells)):
+        return None
+    return next(filter(_TOTALS.fullmatch, line.cells), None)
 
 
 def _name(text: str) -> str:
+    if not text:
+        raise ValueError("expected a value, found an empty cell")
     return _plain(text, column="name")
 
 
 def _merchant_id(text: str) -> str:
-    found = _plain(text, column="ifood_merchant_id")
-    if " " in found:
-        raise ValueError("expected an id without spaces")
-    # iFood writes UUIDs in small letters; other capitals would be a second account, and pull twice.
-    return found.lower() if _UUID.fullmatch(found) else found
+    if not text:
+        raise ValueError("expected a value, found an empty cell")
+    return merchant_id(text)
+
+
+def _cnpj(text: str) -> str | None:
+    return cnpj(text) if text else None
+
+
+def _group(text: str) -> str | None:
+    return _plain(text, column="group") or None
 
 
 def _plain(text: str, *, column: str) -> str:
-    text = text.replace("\N{NO-BREAK SPACE}", " ").strip(" ")  # what is copied from a page has them
-    if not text:
-        raise ValueError("expected a value, found an empty cell")
     if not text.isprintable():
         raise ValueError("expected printable characters on one line")
     if len(text) > _LONGEST[column]:
@@ -248,15 +269,6 @@ def _active(text: str) -> bool:
     return word in _TRUE
 
 
-def _guard(text: str) -> str:
+def _safe(text: str | None) -> str:
     # A name given by SQL may hold one; the writer would not quote it, and it ends a row.
-    text = text.replace("\r", " ")
-    return f"'{text}" if _TO_GUARD.match(text) else text
-
-
-def _unguard(text: str) -> str:
-    return text[1:] if _GUARDED.match(text) else text
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}...")
+    return guarded((text or "").replace("\r", " "))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ifood_actors.cli.options import MOST, DryRun, Json
+from ifood_actors.cli.options import MOST, DryRun, Json, given, name_or_merchant
 from ifood_actors.cli.output import count, document, note, outcome, table
 from ifood_actors.errors import UsageError
 
@@ -22,27 +22,51 @@ if TYPE_CHECKING:
     from ifood_actors.accounts import AccountRow, Imported
     from ifood_actors.config import Settings
 
+
+def _cnpj(text: str) -> str:
+    from ifood_actors.accounts.identifiers import cnpj
+
+    try:
+        return cnpj(text)
+    except ValueError as error:
+        raise typer.BadParameter("; ".join(map(str, error.args))) from None
+
+
 app = typer.Typer(help="The restaurants whose data is pulled.", no_args_is_help=True)
 
-Names = Annotated[list[str], typer.Argument(help="Names or merchant ids.", metavar="NAME")]
+Names = Annotated[
+    list[str],
+    typer.Argument(parser=name_or_merchant, help="Names or merchant ids.", metavar="NAME"),
+]
 AppName = Annotated[
     str | None, typer.Option("--app", metavar="NAME", help="Only those of this application.")
+]
+Cnpj = Annotated[
+    str | None, typer.Option(parser=_cnpj, metavar="CNPJ", help="Only those of this company.")
+]
+Group = Annotated[
+    str | None, typer.Option(parser=given, metavar="GROUP", help="Only those of this group.")
 ]
 
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="`-` is stdin.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or .xlsx; `-` is stdin.")],
     *,
+    sheet: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a workbook; else the first that is not hidden."),
+    ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """
-    Import a CSV file: all of it, or nothing.
+    Import a CSV file or a workbook: all of it, or nothing.
 
-    Columns name, ifood_merchant_id, timezone, priority, active, app; the first two are needed, in
-    any order. UTF-8, separated by ; or by commas. An account whose merchant is known is updated.
-    Every line that is wrong is named, and then nothing is imported.
+    Columns name, ifood_merchant_id, timezone, priority, active, app, cnpj, group; the first two
+    are needed, in any order. CSV is in UTF-8, separated by ; or , or tabs; of a workbook (.xlsx,
+    .xls, .ods) one sheet is read. An account whose merchant is known is updated. Every line that
+    is wrong is named, and then nothing is imported.
     """
     from ifood_actors import config
     from ifood_actors.accounts import BadSheet, import_sheet
@@ -53,7 +77,7 @@ def import_(
     settings = config.load()
     with open_database(settings) as engine, _trial(engine, dry_run=dry_run) as tx:
         try:
-            done = import_sheet(tx, content)
+            done = import_sheet(tx, content, name=sheet)
         except BadSheet as error:
             problems = "\n".join(f"{file}, {problem}" for problem in error.problems)
             raise UsageError(f"{problems}\nnothing was imported") from None
@@ -84,17 +108,22 @@ def list_(
         bool | None, typer.Option("--active/--inactive", help="Only those that are so.")
     ] = None,
     app_name: AppName = None,
+    cnpj: Cnpj = None,
+    group: Group = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 100,
     json: Json = False,
 ) -> None:
     """List accounts by name."""
-    rows, settings = _listed(active=active, app_name=app_name, limit=limit + 1)
+    rows, settings = _listed(
+        active=active, app_name=app_name, cnpj=cnpj, group=group, limit=limit + 1
+    )
     if json:
         document(rows[:limit])
     else:
-        columns = ("name", "ifood_merchant_id", "timezone", "priority", "active", "app")
-        shown = [[getattr(row, column) for column in columns] for row in rows[:limit]]
-        table(columns, shown, zone=settings.timezone)
+        from ifood_actors.accounts import COLUMNS
+
+        shown = [[getattr(row, column) for column in COLUMNS] for row in rows[:limit]]
+        table(COLUMNS, shown, zone=settings.timezone)
     if len(rows) > limit:
         note(f"only the first {limit} are shown: see --limit")
 
@@ -193,7 +222,12 @@ def _trial(engine: "Engine", *, dry_run: bool) -> "Iterator[Connection]":
 
 
 def _listed(
-    *, active: bool | None = None, app_name: str | None = None, limit: int | None = None
+    *,
+    active: bool | None = None,
+    app_name: str | None = None,
+    cnpj: str | None = None,
+    group: str | None = None,
+    limit: int | None = None,
 ) -> "tuple[list[AccountRow], Settings]":
     from ifood_actors import config
     from ifood_actors.accounts import list_accounts
@@ -205,7 +239,8 @@ def _listed(
     with open_database(settings) as engine, transaction(engine) as tx:
         if app_name is not None:
             require_application(tx, app_name)
-        return list_accounts(tx, active=active, app=app_name, limit=limit), settings
+        rows = list_accounts(tx, active=active, app=app_name, cnpj=cnpj, group=group, limit=limit)
+        return rows, settings
 
 
 def _read(file: Path) -> bytes:

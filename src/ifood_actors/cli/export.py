@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from ifood_actors.cli.options import Json, Kind, day
+from ifood_actors.cli.options import Accounts, Json, Kind, day
 from ifood_actors.cli.output import count, document, note
 from ifood_actors.errors import UsageError
 
@@ -63,10 +63,7 @@ def export(
         Locale | None,
         typer.Option(metavar="pt-BR", help="For csv: semicolons, decimal commas, BOM."),
     ] = None,
-    account: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A name or merchant id; may be given again."),
-    ] = None,
+    account: Accounts = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="Also records that iFood took back.")
     ] = False,

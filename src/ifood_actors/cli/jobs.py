@@ -8,7 +8,18 @@ from uuid import UUID
 import typer
 
 from ifood_actors.cli.choice import Wanted, choose, require_choice
-from ifood_actors.cli.options import MOST, Day, DryRun, Json, KindFilter, Since, Status, Yes, given
+from ifood_actors.cli.options import (
+    MOST,
+    Day,
+    DryRun,
+    Json,
+    KindFilter,
+    Since,
+    Status,
+    Yes,
+    given,
+    name_or_merchant,
+)
 from ifood_actors.cli.output import confirm, count, document, facts, note, outcome, say, table
 from ifood_actors.errors import UsageError
 
@@ -29,7 +40,7 @@ AccountFilter = Annotated[
     str | None,
     typer.Option(
         "--account",
-        parser=given,
+        parser=name_or_merchant,
         metavar="NAME",
         help="Only of this account: a name or a merchant id.",
     ),

@@ -62,6 +62,22 @@ def given(text: str) -> str:
     return text
 
 
+def name_or_merchant(text: str) -> str:
+    """Give a merchant id as accounts have it, however it is spelled; anything else is a name."""
+    from ifood_actors.accounts import canonical_id
+
+    return canonical_id(given(text)) or text
+
+
+Accounts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--account",
+        parser=name_or_merchant,
+        metavar="NAME",
+        help="A name or merchant id; may be given again.",
+    ),
+]
 KindFilter = Annotated[
     Kind | None,
     typer.Option(

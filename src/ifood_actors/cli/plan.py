@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ifood_actors.cli.options import Day, DryRun, Json, Kind, Over, Status
+from ifood_actors.cli.options import Accounts, Day, DryRun, Json, Kind, Over, Status
 from ifood_actors.cli.output import count, document, duration, note, say, table
 from ifood_actors.errors import UsageError
 
@@ -37,10 +37,7 @@ def plan(
         typer.Option(metavar="TIME", help="now, HH:MM or 2026-03-31T08:00, in IFOOD_TIMEZONE."),
     ] = None,
     over: Over = None,
-    account: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A name or merchant id; may be given again."),
-    ] = None,
+    account: Accounts = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
