@@ -1,3 +1,5 @@
+from urllib.parse import quote
+
 import pika
 import pytest
 import trustme
@@ -12,6 +14,7 @@ from ifood_actors.errors import UsageError
 from ifood_actors.messaging.addresses import connection_parameters
 
 SECRET = "hunter2"
+NO_PEM = quote(__file__)
 
 
 def read(url: str) -> list[pika.URLParameters]:
@@ -67,10 +70,10 @@ def test_a_name_to_check_may_be_given_and_is_else_the_host():
             "amqps://me:hunter2@rabbit/?cacertfile=/hunter2.pem",
             "cacertfile cannot be used: No",
         ),
-        (f"amqps://me:hunter2@rabbit/?cacertfile={__file__}", "cacertfile cannot be used: "),
+        (f"amqps://me:hunter2@rabbit/?cacertfile={NO_PEM}", "cacertfile cannot be used: "),
         ("amqps://me:hunter2@rabbit/?cacertfile=", "cacertfile is empty"),
         ("amqps://me:hunter2@rabbit/?keyfile=/hunter2.pem", "a keyfile, but no certfile"),
-        (f"amqps://me:hunter2@rabbit/?certfile={__file__}", "certfile or keyfile cannot be used: "),
+        (f"amqps://me:hunter2@rabbit/?certfile={NO_PEM}", "certfile or keyfile cannot be used: "),
     ],
 )
 def test_tls_is_refused_unless_it_checks_the_certificate(url, fault):

@@ -49,7 +49,7 @@ def problem(name: str, value: str) -> str:
         ("RATE_LIMIT_OAUTH_PER_MINUTE", "21", "from 1 to 20"),
         ("API_ALLOW_HOST", "https://host/", "the name of a host"),
         ("API_CA_FILE", "/nowhere/ca.pem", "a PEM file of certificates (No such file"),
-        ("API_CA_FILE", __file__, "a PEM file of certificates"),
+        ("API_CA_FILE", "/dev/null", "a PEM file of certificates"),
         ("API_CA_FILE", " ", "a PEM file of certificates"),
         ("LOG_LEVEL", "loud", "debug or info or warning or error"),
     ],
