@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,9 @@ def audit(tmp_path):
 
 
 def program(path: Path, code: str) -> None:
-    path.write_text(f"#!{sys.executable}\nimport sys\n{code}\n")
+    # By a shell: the path of an interpreter after #! may hold no space and not be long.
+    command = shlex.join([sys.executable, "-c", f"import sys\n{code}"])
+    path.write_text(f"#!/bin/sh\nexec {command}\n")
     path.chmod(0o755)
 
 
