@@ -65,7 +65,9 @@ class Fleet:
     @contextmanager
     def working(self, *, threads: int = 6) -> Iterator[None]:
         """Run scheduler and workers for the length of the block."""
-        scheduler = Scheduler(self.settings, engine=self.engine, outbox=self.broker)
+        scheduler = Scheduler(
+            self.settings, engine=self.engine, outbox=self.broker, witness=self.broker
+        )
         with working(self.broker, threads=threads):
             scheduler.start(plan=False)
             try:

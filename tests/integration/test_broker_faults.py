@@ -18,6 +18,8 @@ from ifood_actors.embedded.services import RunningRabbit
 from ifood_actors.errors import ServiceUnavailable, UsageError
 from ifood_actors.messaging import topology
 from ifood_actors.messaging.broker import LadderBroker, ladder_broker
+from ifood_actors.messaging.publishers import NotTaken
+from ifood_actors.messaging.queues import QueueState
 
 pytestmark = pytest.mark.services
 
@@ -134,8 +136,42 @@ def test_a_queue_that_takes_no_more_is_an_error_soon(broker, broker_url, node):
 
     eventually(is_full)
 
-    with pytest.raises(ConnectionClosed, match="NACKed"):
-        broker.enqueue_many((echo(n), None) for n in range(20))
+    with pytest.raises(NotTaken, match="NACKed") as refusal:
+        broker.enqueue_many((echo(n), None) for n in range(200))
+    with pytest.raises(NotTaken):
+        broker.enqueue(echo(200))
+
+    refused = {message.args[0] for message in refusal.value.messages}
+    ready, _, _ = broker.get_queue_message_counts(QUEUE)
+    assert refused | numbers(broker, ready) == set(range(200))
+    assert len(refused) + ready == 200
+
+
+def test_a_quorum_queue_that_does_not_answer_in_time_seems_to_have_no_consumer(
+    broker, broker_url, node, channel
+):
+    """So whoever sees a consumer may believe the number of messages."""
+    broker.declare_all()
+    channel.basic_qos(prefetch_count=1)
+    channel.basic_consume(QUEUE, lambda *_: None)
+    broker.enqueue_many((echo(n), None) for n in range(5))
+    eventually(lambda: broker.queue_states([QUEUE]) == [QueueState(QUEUE, 4, 1)])
+    process = f"whereis('{urlsplit(broker_url).path[1:]}_{QUEUE}')"
+    node.ctl("eval", f"sys:suspend({process}).")
+
+    assert broker.queue_states([QUEUE]) == [QueueState(QUEUE, 0, 0)]
+
+    node.ctl("eval", f"sys:resume({process}).")
+
+
+def test_a_queue_that_is_asked_for_and_not_there_is_declared_again(broker, channel):
+    broker.declare_all()
+    names = [QUEUE, topology.level_name(3)]
+    for name in names:
+        channel.queue_delete(name)
+
+    assert broker.queue_states(names) == [QueueState(name, 0, 0) for name in names]
+    assert [channel.queue_declare(name, passive=True).method.queue for name in names] == names
 
 
 def test_an_alarm_ends_sending_after_the_blocked_time(broker, alarm, monkeypatch):

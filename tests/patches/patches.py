@@ -32,13 +32,6 @@ def deadly_merchant() -> None:
     setattr(IfoodClient, "merchant", merchant)
 
 
-def short_grace() -> None:
-    """Let the relay miss a message after 3 s instead of 5 minutes."""
-    from ifood_actors.scheduler import relay
-
-    relay.GRACE = timedelta(seconds=3)
-
-
 def no_confirms() -> None:
     """Publish without waiting for RabbitMQ's word that it has the message."""
     from pika.adapters.blocking_connection import BlockingChannel

@@ -22,7 +22,7 @@ def scheduler() -> None:
         broker = ladder(settings, name="scheduler")
         try:
             broker.declare_all()
-            process.run(settings, engine=engine, outbox=broker)
+            process.run(settings, engine=engine, outbox=broker, witness=broker)
         finally:
             broker.close()
 

@@ -34,7 +34,11 @@ class ClaimedJob:
 
 @dataclass(frozen=True)
 class DueJob:
-    """A job that the relay has to move: publish it, hold it back, or take it from a dead worker."""
+    """
+    A job that the relay has to move: publish it, hold it back, or take it from a dead worker.
+
+    It is a `resend` when its message was sent before, `missed` when that one was found lost.
+    """
 
     id: UUID
     kind: str
@@ -42,6 +46,7 @@ class DueJob:
     attempts: int
     dispatch_no: int
     resend: bool
+    missed: bool
     due_in: timedelta
 
 

@@ -176,7 +176,9 @@ class Ledger:
         row = self._connection.execute(statements.PROBE, values).one_or_none()
         return None if row is None else _due(row)
 
-    def dispatch(self, job_ids: Sequence[UUID], *, grace: timedelta) -> None:
+    def dispatch(
+        self, job_ids: Sequence[UUID], *, grace: timedelta, reason: str | None = None
+    ) -> None:
         """
         Note that messages were handed to RabbitMQ; look again when they are `grace` late.
 
@@ -184,7 +186,8 @@ class Ledger:
         of up to twelve times the grace: a backlog longer than the grace must not void its own
         messages, nor double them too often.
         """
-        self._do(statements.DISPATCH, Act.DISPATCH, ids=list(job_ids), grace=grace)
+        ids = list(job_ids)
+        self._do(statements.DISPATCH, Act.DISPATCH, ids=ids, grace=grace, reason=reason)
 
     def hold(self, job_ids: Sequence[UUID], *, horizon: timedelta) -> None:
         """Leave jobs whose time is beyond the horizon until they come within it."""
@@ -287,6 +290,7 @@ def _due(row: Row[Any]) -> DueJob:
         attempts=row.attempts,
         dispatch_no=row.dispatch_no,
         resend=row.resend,
+        missed=row.missed,
         due_in=row.due_in,
     )
 

@@ -95,9 +95,12 @@ REQUEUE = _act(
     " wake_at = statement_timestamp()",
     where="id = ANY(:ids) AND status IN ('failed', 'cancelled')",
 )
-# A kind that this release does not know is left to the release that planned it.
+# A kind that this release does not know is left to the release that planned it. A look long before
+# the grace is over was called for: the message was missed, or came early.
 _DUE = """
     SELECT id, job_type AS kind, status, attempts, dispatch_no, dispatched_at IS NOT NULL AS resend,
+      dispatched_at IS NOT NULL AND wake_at < interval '1 minute'
+        + greatest(coalesce(next_retry_at, scheduled_for), dispatched_at) AS missed,
       coalesce(next_retry_at, scheduled_for) - statement_timestamp() AS due_in
     FROM ifood_jobs WHERE wake_at <= statement_timestamp() AND job_type = ANY(:kinds)
 """

@@ -6,6 +6,8 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPChannelError, AMQPConnectionError
 
 from ifood_actors.errors import ServiceUnavailable, UsageError
 from ifood_actors.messaging import tls
@@ -28,6 +30,9 @@ SETTINGS: Final[dict[str, object]] = {
         "TCP_USER_TIMEOUT": 20_000,
     },
 }
+
+BROKEN: Final = (AMQPConnectionError, AMQPChannelError, AMQPConnectorException, OSError)
+"""What pika raises when a connection or a channel ends, or cannot be had."""
 
 
 def connection_parameters(url: str, *, connection_name: str) -> list[pika.URLParameters]:

@@ -7,16 +7,13 @@ with workers run by the `dramatiq` command. What differs:
 * `enqueue(message, delay=...)` goes through the delay ladder of `topology.py`. The message carries
   the option `not_before` (epoch milliseconds) instead of `eta`, and no `.DQ` queue exists.
 * Every publish is confirmed. All queues are quorum queues, which know no priorities.
-* `enqueue_many` publishes a batch over several connections.
+* Whatever is published leaves over the connections of `publishers.py`, a batch over several.
 * Workers get no message that `consumer.refusal` or the given `check` refuses.
 * Queues that exist with other arguments are a UsageError that says what to do.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from functools import partial
 from threading import Event, Lock
 from typing import Any, Final, TypeVar
 
@@ -26,20 +23,20 @@ from dramatiq.broker import Consumer
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import current_millis
 from dramatiq.errors import ConnectionClosed
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import (
-    AMQPChannelError,
-    AMQPConnectionError,
     ChannelClosedByBroker,
     ConnectionBlockedTimeout,
+    NackError,
     UnroutableError,
 )
 
 from ifood_actors.messaging import topology
-from ifood_actors.messaging.addresses import connection_parameters, unreachable
+from ifood_actors.messaging.addresses import BROKEN, connection_parameters, unreachable
 from ifood_actors.messaging.consumer import BODY_MAX, Check, CheckingConsumer
 from ifood_actors.messaging.declaring import declare
 from ifood_actors.messaging.orders import Order
+from ifood_actors.messaging.publishers import NotTaken, Publishers, confirmed_within
+from ifood_actors.messaging.queues import QueueState, ask_for
 from ifood_actors.messaging.topology import Route
 
 T = TypeVar("T")
@@ -47,9 +44,7 @@ T = TypeVar("T")
 # Seconds before each further attempt. The first comes at once: a connection died while idle, or a
 # queue must be declared again. The others give a restarting RabbitMQ a moment.
 PAUSES: Final = (0.0, 0.3, 1.0)
-PUBLISHERS: Final = 8  # threads, each with a connection; measured in docs/decisions/0002
 
-_BROKEN: Final = (AMQPConnectionError, AMQPChannelError, AMQPConnectorException, OSError)
 _NOT_FOUND: Final = 404  # a reply code of AMQP 0-9-1
 
 
@@ -88,7 +83,9 @@ class LadderBroker(RabbitmqBroker):
         self._ladder_pending = True
         self._declaring = Lock()
         self._closed = Event()
-        self._publishers = ThreadPoolExecutor(PUBLISHERS, thread_name_prefix="publisher")
+        self._publishers = Publishers(
+            connect=self._connect, rest=self._keep_alive, leave=self._disconnect
+        )
 
     @property
     def consumer_class(self) -> type[CheckingConsumer]:
@@ -100,47 +97,22 @@ class LadderBroker(RabbitmqBroker):
 
         Returns once RabbitMQ has confirmed it. None, zero and less mean at once.
         Raises ValueError for a delay beyond the ladder's reach and for a body that a consumer would
-        refuse as too large, ConnectionClosed when RabbitMQ cannot be reached or does not accept it.
+        refuse as too large, ConnectionClosed when RabbitMQ cannot be reached, and its subclass
+        NotTaken when RabbitMQ refuses the message. Hooks of middleware run in publishing threads.
         """
-        route = _route(message, delay)
-        if route.exchange:
-            message = message.copy(options={"not_before": current_millis() + (delay or 0)})
-        self.declare_queue(message.queue_name)
-        self.emit_before("enqueue", message, delay)
-        body = message.encode()
-        if len(body) > BODY_MAX:
-            raise ValueError(f"a message of {len(body)} bytes is larger than {BODY_MAX}")
-        self._persist(lambda: self._publish(route, body, queue_name=message.queue_name))
-        self.emit_after("enqueue", message, delay)
-        return message
+        return self._publishers.run(lambda: self._send(message, delay))
 
     def enqueue_many(self, batch: Iterable[tuple[Message[Any], int | None]]) -> None:
         """
         Send each message with its delay in milliseconds, in no particular order.
 
-        Returns once all are confirmed. Raises what `enqueue` raises when any is not: then some may
-        have been sent and some not. Hooks of middleware run in publishing threads.
+        Returns once all are confirmed. Raises NotTaken, with those that RabbitMQ refused, when all
+        others are; after whatever else `enqueue` raises, some may have been sent and some not.
         """
         messages = list(batch)
         for message, delay in messages:
             _route(message, delay)  # nothing is sent when any delay is wrong
-        failed = Event()
-
-        def publish(share: list[tuple[Message[Any], int | None]]) -> None:
-            try:
-                for message, delay in share:
-                    if failed.is_set():
-                        return
-                    self.enqueue(message, delay=delay)
-            except BaseException:
-                failed.set()
-                raise
-
-        shares = [messages[start::PUBLISHERS] for start in range(min(PUBLISHERS, len(messages)))]
-        sent = [self._publishers.submit(publish, share) for share in shares]
-        wait(sent)
-        for each in sent:
-            each.result()
+        self._publishers.send(messages, send=self._send)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         self.declare_queue(queue_name, ensure=True)
@@ -174,6 +146,8 @@ class LadderBroker(RabbitmqBroker):
                 self.declare_queue(queue_name, ensure=True)
         except ConnectionClosed as error:
             raise unreachable(self.parameters, error) from error
+        finally:
+            self._disconnect()
 
     def probe(self) -> None:
         """Log in, open a channel, log out. Raises ServiceUnavailable."""
@@ -181,7 +155,7 @@ class LadderBroker(RabbitmqBroker):
             connection = pika.BlockingConnection(self.parameters)
             connection.channel()
             connection.close()
-        except _BROKEN as error:
+        except BROKEN as error:
             raise unreachable(self.parameters, error) from error
 
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
@@ -191,13 +165,19 @@ class LadderBroker(RabbitmqBroker):
         The ladder is shared: its number includes what waits for other queues. So `join` returns
         only when nothing waits at all.
         """
-        self.declare_queue(queue_name, ensure=True)
-        levels = map(topology.level_name, range(topology.LEVELS))
-        return (
-            self._count(queue_name),
-            sum(map(self._count, levels)),
-            self._count(topology.dead_letter_name(queue_name)),
+        self.declare_queue(queue_name)
+        *levels, queue, dead = self.queue_states(
+            [*topology.LEVEL_NAMES, queue_name, topology.dead_letter_name(queue_name)]
         )
+        return queue.ready, sum(level.ready for level in levels), dead.ready
+
+    def queue_states(self, names: Iterable[str]) -> list[QueueState]:
+        """
+        Ask for each queue of this broker, in order; one that is not there is declared again.
+
+        Raises UsageError, and ConnectionClosed when RabbitMQ cannot be reached.
+        """
+        return self._publishers.run(lambda: [self._state(name) for name in names])
 
     def flush(self, queue_name: str) -> None:
         """Drop what its queue and dead-letter queue hold; what is in the ladder still comes."""
@@ -208,13 +188,13 @@ class LadderBroker(RabbitmqBroker):
     def flush_all(self) -> None:
         """Drop all messages, those in the ladder included."""
         self._persist(self._ensure_ladder)
-        for level in range(topology.LEVELS):
-            self.channel.queue_purge(topology.level_name(level))
+        for name in topology.LEVEL_NAMES:
+            self.channel.queue_purge(name)
         super().flush_all()
 
     def close(self) -> None:
         self._closed.set()
-        self._publishers.shutdown()
+        self._publishers.close()
         super().close()
 
     def _persist(self, act: Callable[[], T]) -> T:
@@ -222,7 +202,9 @@ class LadderBroker(RabbitmqBroker):
         while True:
             try:
                 return act()
-            except _BROKEN as error:
+            except NackError:  # an answer, over a sound connection
+                raise
+            except BROKEN as error:
                 del self.connection  # the next attempt, or caller, gets a new one
                 pause = next(pauses, None)
                 # What has taken its full time already is not tried again.
@@ -230,10 +212,41 @@ class LadderBroker(RabbitmqBroker):
                     raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's
             self._closed.wait(pause)
 
+    def _connect(self) -> None:
+        _ = self.channel
+
+    def _disconnect(self) -> None:
+        del self.connection
+
+    def _keep_alive(self) -> None:
+        """Answer heartbeats; RabbitMQ closes a connection that is silent for longer than two."""
+        if getattr(self.state, "connection", None) is None:
+            return
+        try:
+            self.connection.process_data_events()
+        except BROKEN:
+            self._disconnect()  # the next message gets a new one
+
+    def _send(self, message: Message[Any], delay: int | None) -> Message[Any]:
+        route = _route(message, delay)
+        if route.exchange:
+            message = message.copy(options={"not_before": current_millis() + (delay or 0)})
+        self.declare_queue(message.queue_name)
+        self.emit_before("enqueue", message, delay)
+        body = message.encode()
+        if len(body) > BODY_MAX:
+            raise ValueError(f"a message of {len(body)} bytes is larger than {BODY_MAX}")
+        try:
+            self._persist(lambda: self._publish(route, body, queue_name=message.queue_name))
+        except NackError as error:
+            raise NotTaken([message], error) from None
+        self.emit_after("enqueue", message, delay)
+        return message
+
     def _publish(self, route: Route, body: bytes, *, queue_name: str) -> None:
         self._ensure(queue_name)
         try:
-            with self._confirm_timeout():
+            with confirmed_within(self.parameters[0].blocked_connection_timeout, self.connection):
                 self.channel.basic_publish(
                     exchange=route.exchange,
                     routing_key=route.routing_key,
@@ -246,21 +259,6 @@ class LadderBroker(RabbitmqBroker):
                 self.queues_pending.add(queue_name)
                 self._ladder_pending = True
             raise
-
-    @contextmanager
-    def _confirm_timeout(self) -> Iterator[None]:
-        # A quorum queue that has lost its majority neither confirms nor refuses, and pika would
-        # wait for ever. Its own time-outs end a connection in this way too, but none is for this.
-        # ruff: disable[SLF001] - the public connection runs no timers while it waits for a confirm
-        connection = self.connection._impl
-        seconds = self.parameters[0].blocked_connection_timeout
-        late = ConnectionBlockedTimeout(f"no confirm within {seconds} s")
-        timer = connection._adapter_call_later(seconds, partial(connection._terminate_stream, late))
-        try:
-            yield
-        finally:
-            connection._adapter_remove_timeout(timer)
-        # ruff: enable[SLF001]
 
     def _ensure(self, queue_name: str) -> None:
         self._ensure_ladder()
@@ -275,11 +273,19 @@ class LadderBroker(RabbitmqBroker):
                 declare(self.channel, topology.ladder())
                 self._ladder_pending = False
 
-    def _count(self, queue_name: str) -> int:
-        def count() -> int:
-            return int(self.channel.queue_declare(queue_name, passive=True).method.message_count)
+    def _state(self, name: str) -> QueueState:
+        def ask() -> QueueState:
+            for queue_name in self.queues:
+                self._ensure(queue_name)
+            try:
+                return ask_for(name, self.channel)
+            except ChannelClosedByBroker as error:
+                if error.reply_code == _NOT_FOUND:
+                    self.queues_pending |= self.queues
+                    self._ladder_pending = True
+                raise
 
-        return self._persist(count)
+        return self._persist(ask)
 
 
 def _route(message: Message[Any], delay: int | None) -> Route:

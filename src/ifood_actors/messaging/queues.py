@@ -4,15 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pika
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import ChannelClosedByBroker
 
-from ifood_actors.messaging.addresses import connection_parameters, unreachable
+from ifood_actors.messaging.addresses import BROKEN, connection_parameters, unreachable
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Messages that wait in a queue, and consumers; a queue that is not there has neither."""
+    """
+    Messages that wait in a queue, and consumers; a queue that is not there has neither.
+
+    Nor has, in RabbitMQ's answer, a quorum queue whose leader does not answer it within 250 ms.
+    """
 
     name: str
     ready: int
@@ -25,15 +29,21 @@ def queue_states(url: str, names: Iterable[str]) -> list[QueueState]:
     try:
         with pika.BlockingConnection(parameters) as connection:
             return [_state(connection, name) for name in names]
-    except (AMQPError, AMQPConnectorException, OSError) as error:
+    except BROKEN as error:
         raise unreachable(parameters, error) from None
 
 
+def ask_for(name: str, channel: BlockingChannel) -> QueueState:
+    """Ask for one queue; a queue that is not there closes the channel."""
+    found = channel.queue_declare(name, passive=True).method
+    return QueueState(name, ready=found.message_count, consumers=found.consumer_count)
+
+
 def _state(connection: pika.BlockingConnection, name: str) -> QueueState:
-    channel = connection.channel()  # a queue that is not there closes it
+    channel = connection.channel()
     try:
-        found = channel.queue_declare(name, passive=True).method
+        state = ask_for(name, channel)
     except ChannelClosedByBroker:
         return QueueState(name, ready=0, consumers=0)
     channel.close()
-    return QueueState(name, ready=found.message_count, consumers=found.consumer_count)
+    return state

@@ -114,6 +114,10 @@ def level_name(level: int) -> str:
     return f"{PREFIX}.level-{level:02d}"
 
 
+LEVEL_NAMES: Final = tuple(level_name(level) for level in reversed(range(LEVELS)))
+"""The levels' queues, in the order in which a message passes them."""
+
+
 def dead_letter_name(queue: str) -> str:
     """Where the refused and failed messages of a work queue go; Dramatiq's own suffix."""
     return f"{queue}.XQ"

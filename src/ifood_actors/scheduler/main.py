@@ -21,7 +21,8 @@ from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.orders import KINDS
 from ifood_actors.planning import planner
-from ifood_actors.scheduler import heartbeat, retention
+from ifood_actors.scheduler import heartbeat, losses, retention
+from ifood_actors.scheduler.losses import Losses, Witness
 from ifood_actors.scheduler.progress import ProgressLog
 from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
@@ -29,7 +30,7 @@ from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
 log = get_logger(__name__)
 
 # Transactions at the same time: one a tick, and the renewer's.
-POOL_SIZE = 8 + AT_A_TIME
+POOL_SIZE = 9 + AT_A_TIME
 _WATCH_EVERY_LOOKS = 6  # of the relay
 _WATCH_AT_LEAST_EVERY = timedelta(minutes=1)  # which is also the default
 # Seconds; the contract says 30.
@@ -49,9 +50,14 @@ class Scheduler:
         *,
         engine: Engine,
         outbox: Outbox,
+        witness: Witness | None = None,
         rules: Sequence[Rule] = RULES,
     ) -> None:
-        """Raise UsageError for an address in `IFOOD_ALERT_URLS` that nothing can be sent to."""
+        """
+        Take the way to RabbitMQ, and who tells what is there; without, no message is missed early.
+
+        Raise UsageError for an address in `IFOOD_ALERT_URLS` that nothing can be sent to.
+        """
         self._settings = settings
         self._engine = engine
         self._actor = f"{planner.SCHEDULER} {socket.gethostname()}:{os.getpid()}"
@@ -63,6 +69,7 @@ class Scheduler:
             max_attempts=settings.worker_max_attempts,
             actor=self._actor,
         )
+        self._losses = witness and Losses(engine, witness, threads=settings.worker_threads)
         notifier = Notifier(settings.reveal_alert_urls())
         self._watch = Watch(engine, settings, notifier=notifier, rules=rules)
         self._beating = False
@@ -78,6 +85,8 @@ class Scheduler:
         """Tick in background threads, for the first time at once; `plan` False only relays."""
         often = self._settings.poll_interval
         self._tick("relay", self._relay.run, every=often)
+        if self._losses:
+            self._tick("losses", self._losses.run, every=losses.EVERY)
         if plan:
             for kind in KINDS:
                 self._tick(f"plan {kind}", partial(self._plan, kind), every=often)
@@ -126,7 +135,9 @@ class Scheduler:
         planner.plan_due(self._engine, self._settings, kind=kind, at=now, actor=self._actor)
 
 
-def run(settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
+def run(
+    settings: Settings, *, engine: Engine, outbox: Outbox, witness: Witness | None = None
+) -> None:
     """
     Run until TERM or INT; a second signal ends the process at once.
 
@@ -148,7 +159,7 @@ def run(settings: Settings, *, engine: Engine, outbox: Outbox) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, stop)
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-    scheduler = Scheduler(settings, engine=engine, outbox=outbox)
+    scheduler = Scheduler(settings, engine=engine, outbox=outbox, witness=witness)
     scheduler.start()
     log.info("scheduler.started", poll_seconds=settings.poll_interval.total_seconds())
     while not stopping:

@@ -22,7 +22,9 @@ from ifood_actors.db import repeated
 from ifood_actors.ifood import read_closures
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
 from ifood_actors.logs import get_logger
+from ifood_actors.messaging.addresses import reason
 from ifood_actors.messaging.orders import KINDS, Order, message
+from ifood_actors.messaging.publishers import NotTaken
 
 log = get_logger(__name__)
 
@@ -30,6 +32,8 @@ log = get_logger(__name__)
 # commit waits for less than half a second.
 BATCH = 250
 _LEASE_ENDED = "its worker died or froze: the lease ended"
+# Only for what `losses.py` or a worker has missed: the alert counts it.
+MISSED = "RabbitMQ lost its message, or delivered it early"
 # How late a message may be before it is taken for lost, and sent again.
 GRACE = timedelta(minutes=5)
 
@@ -38,7 +42,11 @@ class Outbox(Protocol):
     """Where messages leave: the delay ladder, or the in-process broker of the demo."""
 
     def enqueue_many(self, messages: Iterable[tuple[Message[None], int | None]]) -> object:
-        """Hand over messages, each with its delay in milliseconds, and wait until all are safe."""
+        """
+        Hand over messages, each with its delay in milliseconds, and wait until all are safe.
+
+        Raises NotTaken for those that RabbitMQ refuses, when all others are.
+        """
 
 
 @dataclass(frozen=True)
@@ -122,14 +130,26 @@ class Relay:
             spent = [job for job in abandoned if job.attempts >= self._max_attempts]
             saved = [job for job in abandoned if job.attempts < self._max_attempts]
 
-            self._outbox.enqueue_many((_order(job), _delay_ms(job)) for job in near)
-            ledger.dispatch(_ids(near), grace=GRACE)
+            sent = self._send(near)
+            missed = [job for job in sent if job.missed]
+            ledger.dispatch(_ids(job for job in sent if not job.missed), grace=GRACE)
+            ledger.dispatch(_ids(missed), grace=GRACE, reason=MISSED)
             ledger.hold(_ids(far), horizon=self._horizon)
             ledger.rescue(_ids(saved), reason=_LEASE_ENDED, apart=self._apart)
             ledger.rescue_as_failed(_ids(spent), reason="the lease ended in the last attempt")
-            return Round(len(near), len(far), len(saved), len(spent))
+            return Round(len(sent), len(far), len(saved), len(spent))
 
         return repeated(self._engine, move)
+
+    def _send(self, jobs: Sequence[DueJob]) -> Sequence[DueJob]:
+        """Publish, and return what RabbitMQ has; what it refuses stays due, for the next round."""
+        try:
+            self._outbox.enqueue_many((_order(job), _delay_ms(job)) for job in jobs)
+        except NotTaken as error:
+            refused = {Order.from_message(message).job_id for message in error.messages}
+            log.warning("relay.not_taken", jobs=len(refused), reason=reason(error))
+            return [job for job in jobs if job.id not in refused]
+        return jobs
 
 
 def _order(job: DueJob) -> Message[None]:
@@ -142,5 +162,5 @@ def _delay_ms(job: DueJob) -> int | None:
     return milliseconds if milliseconds > 0 else None
 
 
-def _ids(jobs: Sequence[DueJob]) -> list[UUID]:
+def _ids(jobs: Iterable[DueJob]) -> list[UUID]:
     return [job.id for job in jobs]
