@@ -52,25 +52,21 @@ def test_all_connections_are_closed_every_second(chaos, recovery):
 def test_all_queues_are_purged(chaos, recovery):
     chaos.plan(over=timedelta(seconds=5))
     eventually(lambda: _dispatched(chaos) == STORES)
-    with _channel(chaos) as channel:
-        for name in (QUEUE, *topology.LEVEL_NAMES):
-            channel.queue_purge(name)
+    _purge(chaos)
     recovery.begin()
     recovery.until(chaos.idle, figure=MISSED)
 
     check(chaos)
 
 
-def test_rabbitmq_comes_back_without_its_queues(chaos, recovery):
+def test_rabbitmq_comes_back_without_its_messages(chaos, recovery):
     chaos.plan(over=timedelta(seconds=9))
     eventually(lambda: _dispatched(chaos) == STORES)
     chaos.rabbit.stop()
     done = chaos.count("success")
 
     chaos.rabbit.start()
-    with _channel(chaos) as channel:
-        for name in (QUEUE, *topology.LEVEL_NAMES):
-            channel.queue_delete(name)
+    _purge(chaos)
     recovery.begin()
     recovery.until(lambda: chaos.count("success") > min(done, STORES - 1), figure=MISSED)
     recovery.until(chaos.idle, figure=MISSED)
@@ -177,6 +173,12 @@ def test_messages_that_nobody_has_sent(chaos, recovery):
     check(chaos, once=True)
     # An unknown job and a job of another kind are passed over; all else is a dead letter.
     eventually(lambda: _dead_letters(chaos) - before >= len(forged) - 2)
+
+
+def _purge(chaos):
+    with _channel(chaos) as channel:
+        for name in (QUEUE, *topology.LEVEL_NAMES):
+            channel.queue_purge(name)
 
 
 def _dispatched(chaos):

@@ -32,7 +32,7 @@ class Rabbit:
     """An outbox that notes what is sent, and a witness that says what a test wants."""
 
     def __init__(self):
-        self.sent = Counter()
+        self.sent: Counter[str] = Counter()
         self.ready = 0
         self.delayed = 0
         self.consumers = CONSUMERS
