@@ -19,6 +19,7 @@ from ifood_actors.alerts import RULES, Notifier, Watch, look, memory
 from ifood_actors.alerts.rules import Finding
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, database_now, transaction
+from ifood_actors.ledger.losses import MISSED
 from ifood_actors.messaging import topology
 from ifood_actors.messaging.broker import LadderBroker, ladder_broker
 from ifood_actors.messaging.orders import KINDS, queue_name
@@ -194,6 +195,16 @@ def throttled(world: World, *, reason: str = "429 Too many requests") -> None:
     )
 
 
+def lost(world: World) -> None:
+    world.sql(
+        "INSERT INTO ifood_job_events"
+        " (job_id, event_no, at, act, to_status, attempt, actor, reason)"
+        " SELECT gen_random_uuid(), 1, now(), 'dispatch', 'pending', 0, 's', :reason"
+        " FROM generate_series(1, 30)",
+        reason=MISSED,
+    )
+
+
 def much_history(world: World) -> None:
     world.sql(
         "INSERT INTO ifood_job_events (job_id, event_no, at, act, to_status, attempt, actor)"
@@ -256,6 +267,11 @@ CASES = {
         lambda w: w.purge(topology.UNROUTABLE),
         (topology.UNROUTABLE, "1 orders", "limit 0"),
     ),
+    "MessagesLost": (
+        lost,
+        lambda w: w.sql("UPDATE ifood_job_events SET at = now() - INTERVAL '1 h'"),
+        ("all", "30 messages of the last 15 minutes were lost or came early", "limit 0"),
+    ),
     "AuthorizationExpiring": (
         lambda w: authorization(w, refresh_expires_at="now() + INTERVAL '10 h 30 min'"),
         lambda w: w.sql(
@@ -307,7 +323,7 @@ CASES = {
 
 
 def test_every_rule_has_its_case():
-    assert {*CASES, "NoWorker"} == {rule.name for rule in RULES}
+    assert {*CASES, "NoWorker", "RabbitUnusable"} == {rule.name for rule in RULES}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -560,7 +576,7 @@ def test_a_look_that_another_overtakes_begins_nothing_anew(world, settings, hook
     notifier = Notifier([hook.url])
     rules = [rule for rule in QUICK if rule.name == "DeadLetters"]
     slow, quick = (Watch(world.engine, settings, notifier=notifier, rules=rules) for _ in range(2))
-    look_at_queues = slow._queues
+    look_at_queues = slow._rabbit
 
     def overtaken() -> Any:
         seen = look_at_queues()
@@ -570,7 +586,7 @@ def test_a_look_that_another_overtakes_begins_nothing_anew(world, settings, hook
 
     world.publish("ifood.sales.XQ")
     slow.run()
-    monkeypatch.setattr(slow, "_queues", overtaken)
+    monkeypatch.setattr(slow, "_rabbit", overtaken)
     slow.run()
 
     assert hook.about("Dead letters") == ["start", "end"]

@@ -105,14 +105,16 @@ def test_a_message_that_was_never_dispatched_claims_nothing(engine):
     assert claim(engine, job.id, dispatch_no=1) is None
 
 
-def test_an_early_message_claims_nothing_and_is_sent_again(engine):
+def test_an_early_message_claims_nothing_and_is_sent_again_when_its_job_is_due(engine):
     [job] = make_jobs(engine, slot=datetime.now(UTC) + timedelta(hours=1))
     dispatch(engine, job.id)
 
     assert claim(engine, job.id) is None
+    assert act(engine, "due", limit=10, kinds=KINDS) == []
+    backdate(engine, job.id, **dict.fromkeys(("scheduled_for", "wake_at"), timedelta(hours=1)))
     [due] = act(engine, "due", limit=10, kinds=KINDS)
     assert due.resend
-    assert due.due_in > timedelta(minutes=50)
+    assert due.missed
 
 
 def test_a_resent_message_keeps_its_number_so_that_the_first_copy_still_counts(engine):

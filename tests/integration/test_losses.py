@@ -13,12 +13,13 @@ from sqlalchemy import text
 from stopped_clock import StoppedClock
 
 from ifood_actors.db import transaction
+from ifood_actors.ledger.losses import MISSED
 from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.messaging.queues import QueueState
 from ifood_actors.messaging.topology import LEVEL_NAMES
 from ifood_actors.scheduler import losses
 from ifood_actors.scheduler.losses import EVERY, PATIENCE, Losses
-from ifood_actors.scheduler.relay import MISSED, Relay
+from ifood_actors.scheduler.relay import Relay
 from ifood_actors.simulator import Settings, running
 
 pytestmark = pytest.mark.services

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from ifood_actors.alerts import RULES, Notifier
-from ifood_actors.alerts.questions import ON_THE_BROKER, SQL, ask_queues
+from ifood_actors.alerts.questions import ON_THE_BROKER, SQL, ask_rabbit, can_be_asked
 from ifood_actors.alerts.rules import Reading, Rule, evaluate
 from ifood_actors.config import Settings, parse_duration
-from ifood_actors.errors import UsageError
+from ifood_actors.errors import ServiceUnavailable, UsageError
 from ifood_actors.messaging.queues import QueueState
 
 INFRA = Path(__file__).parents[2] / "infra" / "prometheus"
@@ -40,6 +40,8 @@ def named(name: str) -> Rule:
         ("NoWorker", 1, 0),
         ("DeadLetters", 0, 1),
         ("UnroutableOrders", 0, 1),
+        ("MessagesLost", 0, 1),
+        ("RabbitUnusable", 0, 1),
         ("AuthorizationExpiring", 36 * 3600, 36 * 3600 - 1),
         ("Throttled", 0.1, 0.11),
         ("BreakerOpen", 9, 10),
@@ -110,14 +112,23 @@ def test_each_question_to_the_broker_looks_at_its_own_queues():
     queues = [QueueState(name, ready=number, consumers=0) for number, name in enumerate(names, 5)]
 
     asked = {
-        name: [(r.subject, r.value) for r in ask_queues(queues, name)] for name in ON_THE_BROKER
+        name: [(r.subject, r.value) for r in ask_rabbit(queues, name)] for name in ON_THE_BROKER
     }
 
     assert asked == {
         "NoWorker": [("ifood.sales", 0)],
         "DeadLetters": [("ifood.sales.XQ", 6)],
         "UnroutableOrders": [("delay.v1.unroutable", 7)],
+        "RabbitUnusable": [],
     }
+
+
+def test_a_rabbitmq_that_refuses_answers_one_question_and_tells_why():
+    refusal = ServiceUnavailable("connection limit (10) is reached")
+
+    assert [name for name in ON_THE_BROKER if can_be_asked(name, refusal)] == ["RabbitUnusable"]
+    [found] = evaluate(named("RabbitUnusable"), ask_rabbit(refusal, "RabbitUnusable"), Settings())
+    assert found.text == "connection limit (10) is reached"
 
 
 def test_an_address_that_apprise_does_not_know_is_named_by_its_number_only():

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.alerts.rules import ALL, Reading
 from ifood_actors.config import Settings
+from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
@@ -19,12 +20,16 @@ from ifood_actors.ledger.conditions import (
     HISTORY_BYTES,
     IS_OF_A_DAY,
     IS_STALE,
+    LOST_MESSAGES,
     VANISHED,
 )
 from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.messaging.queues import QueueState
 from ifood_actors.messaging.topology import UNROUTABLE, dead_letter_name
 from ifood_actors.planning.planner import patience
+
+Rabbit = Sequence[QueueState] | ServiceUnavailable | None
+"""What RabbitMQ said of its queues, or why it said nothing; None where there is none to ask."""
 
 _OF_A_DAY = f"FROM ifood_jobs AS job WHERE job_type = ANY(:kinds) AND {IS_OF_A_DAY}"
 
@@ -68,6 +73,9 @@ SQL: Final = {
         UNION ALL
         SELECT '{ALL}', coalesce(extract(epoch FROM now() - max(seen_at))::float8, 86400)
         FROM ifood_schedulers
+    """,
+    "MessagesLost": f"""
+        SELECT '{ALL}' AS subject, {LOST_MESSAGES} AS value
     """,
     "AuthorizationExpiring": """
         SELECT app.name || ', ' || held.name AS subject,
@@ -125,7 +133,7 @@ SQL: Final = {
     """,
     "HistoryLarge": f"SELECT '{ALL}' AS subject, {HISTORY_BYTES} AS value",
 }
-ON_THE_BROKER: Final = ("NoWorker", "DeadLetters", "UnroutableOrders")
+ON_THE_BROKER: Final = ("NoWorker", "DeadLetters", "UnroutableOrders", "RabbitUnusable")
 
 
 def ask_postgres(connection: Connection, name: str, settings: Settings) -> list[Reading]:
@@ -141,9 +149,24 @@ def queue_names() -> list[str]:
     return [*work, *map(dead_letter_name, work), UNROUTABLE]
 
 
-def ask_queues(queues: Sequence[QueueState], name: str) -> list[Reading]:
+def can_be_asked(name: str, rabbit: Rabbit) -> bool:
+    """Tell whether what RabbitMQ said, or that it refused, answers the question of a rule."""
+    if name not in ON_THE_BROKER:
+        return True
+    return rabbit is not None and (name == "RabbitUnusable" or not isinstance(rabbit, Exception))
+
+
+def ask_rabbit(rabbit: Rabbit, name: str) -> list[Reading]:
     """Answer the question of the rule `name` from what RabbitMQ said of `queue_names`."""
+    if rabbit is None or isinstance(rabbit, Exception):
+        return [Reading(ALL, 1, {"reason": str(rabbit)})]
+    return _ask_queues(rabbit, name)
+
+
+def _ask_queues(queues: Sequence[QueueState], name: str) -> list[Reading]:
     match name:
+        case "RabbitUnusable":
+            return []
         case "NoWorker":
             work = {queue_name(kind) for kind in KINDS}
             return [

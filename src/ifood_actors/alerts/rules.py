@@ -182,6 +182,21 @@ RULES: Final = (
         _at(0),
     ),
     Rule(
+        "MessagesLost",
+        "Messages are lost",
+        "{number} messages of the last 15 minutes were lost or came early, as by a purge or by a "
+        "policy of RabbitMQ that sets message-ttl, max-length or expires",
+        _at(0),
+    ),
+    Rule(
+        "RabbitUnusable",
+        "RabbitMQ cannot be used",
+        "{reason}",
+        _at(0),
+        wait=timedelta(minutes=2),
+        calm=timedelta(minutes=1),
+    ),
+    Rule(
         "AuthorizationExpiring",
         "An authorization is about to end",
         "its refresh token ends in {number}, and nobody could renew it",

@@ -9,7 +9,14 @@ from sqlalchemy import Connection, Engine
 from ifood_actors.alerts import memory
 from ifood_actors.alerts.memory import Ended, Notice
 from ifood_actors.alerts.notices import Notifier, body_of, title_of
-from ifood_actors.alerts.questions import ON_THE_BROKER, ask_postgres, ask_queues, queue_names
+from ifood_actors.alerts.questions import (
+    ON_THE_BROKER,
+    Rabbit,
+    ask_postgres,
+    ask_rabbit,
+    can_be_asked,
+    queue_names,
+)
 from ifood_actors.alerts.rules import RULES, Finding, Rule, evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, repeated, transaction
@@ -30,19 +37,18 @@ class Look:
 
 def look(
     tx: Connection,
-    queues: Sequence[QueueState] | None,
+    rabbit: Rabbit,
     settings: Settings,
     *,
     rules: Sequence[Rule] = RULES,
 ) -> Look:
-    """Evaluate the rules once; without `queues` those that ask RabbitMQ are left out."""
-    answered = [rule for rule in rules if queues is not None or rule.name not in ON_THE_BROKER]
+    """Evaluate the rules once, except for those that need queues of which nothing is known."""
+    answered = [rule for rule in rules if can_be_asked(rule.name, rabbit)]
     findings = []
     for rule in answered:
-        on_the_broker = queues is not None and rule.name in ON_THE_BROKER
         readings = (
-            ask_queues(queues or (), rule.name)
-            if on_the_broker
+            ask_rabbit(rabbit, rule.name)
+            if rule.name in ON_THE_BROKER
             else ask_postgres(tx, rule.name, settings)
         )
         findings += evaluate(rule, readings, settings)
@@ -73,24 +79,24 @@ class Watch:
     def run(self) -> None:
         """Look, remember what was seen, deliver what is owed."""
         at = repeated(self._engine, database_now)
-        queues = self._queues()
+        rabbit = self._rabbit()
 
         def remember(tx: Connection) -> list[Ended]:
-            seen = look(tx, queues, self._settings, rules=self._rules)
+            seen = look(tx, rabbit, self._settings, rules=self._rules)
             return memory.see(tx, seen.findings, answered=seen.answered, at=at)
 
         for ended in repeated(self._engine, remember):
             log.info("alert.ended", alert=ended.name, subject=ended.subject, told=ended.told)
         self._tell()
 
-    def _queues(self) -> list[QueueState] | None:
+    def _rabbit(self) -> Rabbit:
         if self._settings.broker_url is None:  # the demo's, in this process
             return None
         try:
             return look_at_queues(self._settings)
         except ServiceUnavailable as error:
             log.warning("alerts.queues_unknown", reason=str(error))
-            return None
+            return error
 
     def _tell(self) -> None:
         """

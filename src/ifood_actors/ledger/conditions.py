@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from ifood_actors.ledger.losses import MISSED
+
 # Of an `account` and a `feed(kind, patience)`: no success for longer than the patience.
 IS_STALE: Final = """
     account.active AND account.created_at < now() - feed.patience AND NOT EXISTS (
@@ -45,4 +47,9 @@ HISTORY_BYTES: Final = """
       SELECT relid FROM pg_partition_tree('ifood_job_events')
       UNION SELECT CAST('ifood_job_events' AS regclass)
     ) AS part)
+"""
+
+LOST_MESSAGES: Final = f"""
+    (SELECT count(*) FROM ifood_job_events
+      WHERE at > now() - INTERVAL '15 minutes' AND act = 'dispatch' AND reason = '{MISSED}')
 """

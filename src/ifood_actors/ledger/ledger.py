@@ -80,7 +80,7 @@ class Ledger:
 
         Not to be: it runs or has ended, or the message is from an earlier dispatch, or forged. All
         of that is normal. A message that is early, as after a clock was set back, is sent again
-        by the relay. A job of a disabled account is cancelled instead.
+        once its time has come. A job of a disabled account is cancelled instead.
         """
         row = self._connection.execute(
             statements.LOCK, {"id": job_id, "dispatch_no": dispatch_no}
@@ -88,7 +88,7 @@ class Ledger:
         if row is None or not row.awaited:
             return None
         if row.early:
-            self._connection.execute(statements.SEND_AGAIN, {"id": job_id})
+            self._connection.execute(statements.SEND_WHEN_DUE, {"id": job_id})
             return None
         if not row.active:
             self.cancel([job_id], reason="the account is disabled")

@@ -13,6 +13,9 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.ledger.reading import rows_of
 
+# The reason of a `dispatch` for what a look or a worker has missed; the alert counts it.
+MISSED = "RabbitMQ lost its message, or delivered it early"
+
 _DUE = "coalesce(next_retry_at, scheduled_for)"
 # One whose `wake_at` has passed is the relay's already.
 _SENT = """

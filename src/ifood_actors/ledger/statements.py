@@ -50,7 +50,10 @@ LOCK = text("""
     WHERE job.id = :id FOR UPDATE OF job
 """)
 WAIT = text("SELECT FROM ifood_jobs WHERE id = :id FOR UPDATE")
-SEND_AGAIN = text("UPDATE ifood_jobs SET wake_at = statement_timestamp() WHERE id = :id")
+# Not through the ladder, which has not held the message back: perhaps none is there that does.
+SEND_WHEN_DUE = text("""
+    UPDATE ifood_jobs SET wake_at = coalesce(next_retry_at, scheduled_for) WHERE id = :id
+""")
 CLAIM = _act(f"""
     status = 'running', attempts = attempts + 1, lease_no = lease_no + 1,
     claim_token = :claim_token, locked_by = :actor, locked_at = statement_timestamp(),

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine
 from ifood_actors.db import repeated
 from ifood_actors.ifood import read_closures
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
+from ifood_actors.ledger.losses import MISSED
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.addresses import reason
 from ifood_actors.messaging.orders import KINDS, Order, message
@@ -32,8 +33,6 @@ log = get_logger(__name__)
 # commit waits for less than half a second.
 BATCH = 250
 _LEASE_ENDED = "its worker died or froze: the lease ended"
-# Only for what `losses.py` or a worker has missed: the alert counts it.
-MISSED = "RabbitMQ lost its message, or delivered it early"
 # How late a message may be before it is taken for lost, and sent again.
 GRACE = timedelta(minutes=5)
 

@@ -17,6 +17,7 @@ from ifood_actors.ledger.conditions import (
     HISTORY_BYTES,
     IS_OF_A_DAY,
     IS_STALE,
+    LOST_MESSAGES,
     VANISHED,
 )
 from ifood_actors.planning.planner import patience
@@ -200,10 +201,24 @@ VANISHED_STORES = Gauges(
         FROM unnest(CAST(:kinds AS text[])) AS kind LEFT JOIN {VANISHED} AS run USING (kind)
     """,
 )
+RABBITMQ = Gauges(
+    every=_SELDOM,
+    labels=(),
+    meanings={
+        "ifood_messages_lost": "Messages of the last 15 minutes that were lost or came early.",
+        "ifood_rabbitmq_unusable": "1 while a scheduler cannot log in to RabbitMQ.",
+    },
+    statement=f"""
+        SELECT {LOST_MESSAGES} AS ifood_messages_lost, (
+          SELECT count(*) FROM ifood_alerts
+          WHERE name = 'RabbitUnusable' AND resolved_at IS NULL
+        ) AS ifood_rabbitmq_unusable
+    """,
+)
 
 ALL = (
     *(JOBS, DUE, RUNS, HEARTBEAT, BREAKERS, LIMITERS),
-    *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY, VANISHED_STORES),
+    *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY, VANISHED_STORES, RABBITMQ),
 )
 
 
