@@ -100,6 +100,14 @@ ROWS = {
             ("--group", ""),
         ),
     ),
+    "accounts check": Row(
+        says="that iFood does not list as ours",  # of which there are some
+        facts=("checked", "ours", "others"),
+        wrong=(("--app", "west"), ("--cnpj", "1"), ("--active=maybe",)),
+        needs=(POSTGRES, IFOOD),
+        code=1,
+        shown=("test_cli_accounts.py::test_accounts_that_ifood_does_not_list_are_told",),
+    ),
     "accounts enable": Row(
         works=("{merchant}",), says="1 already enabled", facts=("dry_run", "enabled"), wrong=((),)
     ),

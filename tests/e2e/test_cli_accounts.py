@@ -10,6 +10,7 @@ import pytest
 from builders import claim, dispatch, make_jobs
 from commands import CommandLine
 from cryptography.fernet import Fernet
+from openpyxl import Workbook
 from sheets import M, N, P
 from sqlalchemy import text
 
@@ -165,6 +166,52 @@ def test_accounts_are_imported_exported_and_imported_again(command, tmp_path):
     assert back.out == "0 inserted, 0 updated, 2 unchanged\n"
 
 
+def lojas(file: Path, *rows: tuple[object, ...]) -> None:
+    """Write a workbook as a person has it: a sheet of notes, and the stores on the second."""
+    book = Workbook()
+    sheet = book.create_sheet("Lojas")
+    for row in (("Nome", "Merchant ID", "CNPJ", "Grupo"), *rows):
+        sheet.append(row)
+    book.save(file)
+
+
+@pytest.mark.services
+def test_a_workbook_is_imported_and_its_cnpj_and_group_come_back(command, tmp_path):
+    cnpj = "14.380.200/0001-21"
+    lojas(tmp_path / "lojas.xlsx", ("Açaí", M.upper(), cnpj, "Rede Sul"), (1900, f"{{{N}}}"))
+    lojas(tmp_path / "bad.xlsx", ("Açaí", 4078865), ("Bar", M, 14380200000122), ("Total", 2))
+    read = ["accounts", "import", "lojas.xlsx"]
+
+    first_sheet, done, bad, by_group, by_cnpj = command.each(
+        [
+            read,
+            [*read, "--sheet", "Lojas"],
+            ["accounts", "import", "bad.xlsx", "--sheet", "Lojas"],
+            ["accounts", "list", "--group", "Rede Sul", "--json"],
+            ["accounts", "list", "--cnpj", "14380200000121", "--json"],
+        ]
+    )
+    exported = command("accounts", "export")
+    back = command("accounts", "import", "-", stdin=exported.out)
+
+    assert first_sheet.code == 2
+    assert "lojas.xlsx, the file is empty: expected a header with" in first_sheet.err
+    assert done.out == "2 inserted, 0 updated, 0 unchanged\n"
+    assert bad.code == 2
+    problems = [line.removeprefix("ifood-actors: ") for line in bad.err.splitlines()]
+    assert [line.partition(": expected")[0] for line in problems] == [
+        "bad.xlsx, row 2, ifood_merchant_id",
+        "bad.xlsx, row 3, cnpj",
+        "bad.xlsx, row 4: found 'Total' and no merchant id: leave out totals",
+        "nothing was imported",
+    ]
+    assert by_group.document == by_cnpj.document
+    [account] = by_cnpj.document
+    assert (account["name"], account["cnpj"]) == ("Açaí", "14380200000121")
+    assert f"Açaí,{M},America/Sao_Paulo,0,true,,{cnpj},Rede Sul\n" in exported.out
+    assert back.out == "0 inserted, 0 updated, 2 unchanged\n"
+
+
 @pytest.mark.services
 def test_a_bad_file_names_all_its_bad_lines_and_imports_nothing(command, tmp_path):
     (tmp_path / "bad.csv").write_text(
@@ -281,6 +328,48 @@ def test_stores_are_discovered_over_the_api(command, ifood):
         merchant.id for merchant in ifood.merchants()
     }
     assert not any(row["active"] for row in listed.document)
+
+
+@pytest.mark.services
+def test_accounts_that_ifood_does_not_list_are_told(command, ifood):
+    command.settings |= {
+        "IFOOD_API_BASE_URL": ifood.url,
+        "IFOOD_API_ALLOW_HOST": "127.0.0.1",
+        "IFOOD_CLIENT_SECRET": ifood.settings.apps[0].client_secret,
+    }
+    (command.folder / "more.csv").write_text(
+        f"name,ifood_merchant_id,app,group\nNobody's,{M},north,Sul\nHome,{N},,Norte\n"
+    )
+    check = ["accounts", "check"]
+
+    add = ["--client-id", ifood.settings.apps[0].client_id, "--kind", "centralized"]
+
+    *_, ours, _, done, some, told, listed = command.each(
+        [
+            ["apps", "add", "north", *add],
+            ["accounts", "discover", "--app", "north"],
+            check,
+            ["accounts", "import", "more.csv"],
+            check,
+            [*check, "--group", "Norte", "--json"],
+            [*check, "--json"],
+            ["accounts", "list", "--active", "--json"],
+        ]
+    )
+
+    assert (ours.code, ours.out) == (0, "5 accounts: 0 that iFood does not list as ours\n")
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert re.fullmatch(rf"Home +{N} +- +no_application +it has no application.+", lines[1])
+    assert re.fullmatch(rf"Nobody's +{M} +north +not_listed +iFood has no such .+", lines[2])
+    assert lines[3:] == ["7 accounts: 2 that iFood does not list as ours"]
+    assert (some.document["checked"], some.document["ours"]) == (1, 0)
+    assert (told.code, told.document["checked"], told.document["ours"]) == (1, 7, 5)
+    assert {each["presence"] for each in told.document["others"]} == {
+        "not_listed",
+        "no_application",
+    }
+    assert len(listed.document) == 7
 
 
 @pytest.mark.services

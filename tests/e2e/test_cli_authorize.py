@@ -104,8 +104,11 @@ def test_an_owner_authorizes_stores_and_their_accounts_are_linked(
     assert f"no account yet: {stores[1]}" in done.out
     assert "accounts discover --app bookshop" in done.err
 
-    discovered = command("accounts", "discover", "--app", "bookshop")
+    discovered, checked = command.each(
+        [["accounts", "discover", "--app", "bookshop"], ["accounts", "check"]]
+    )
     assert discovered.out == "1 inserted, 0 updated, 1 unchanged\n"
+    assert checked.out == "2 accounts: 0 that iFood does not list as ours\n"
     with transaction(engine) as tx:
         linked = tx.execute(
             text("SELECT count(*) FROM accounts WHERE authorization_id IS NOT NULL")

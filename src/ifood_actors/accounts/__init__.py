@@ -4,7 +4,7 @@ The restaurant accounts whose data is pulled.
 models (the table) · identifiers (merchant ids and CNPJs, pure) · sheet (accounts as a file, pure;
 csv_lines and workbook_lines read its lines, guard keeps formulas out) · registry (imports, lists
 and changes them) · spelling (one merchant, one account) · linking (which authorization reads which
-account)
+account) · presence (what iFood says of each)
 """
 
 from ifood_actors.accounts.identifiers import canonical_id

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ifood_actors.cli.options import MOST, DryRun, Json, given, name_or_merchant
+from ifood_actors.cli.accounts_check import check
+from ifood_actors.cli.options import (
+    MOST,
+    Active,
+    AppName,
+    Cnpj,
+    DryRun,
+    Group,
+    Json,
+    name_or_merchant,
+)
 from ifood_actors.cli.output import count, document, note, outcome, table
 from ifood_actors.errors import UsageError
 
@@ -22,31 +32,13 @@ if TYPE_CHECKING:
     from ifood_actors.accounts import AccountRow, Imported
     from ifood_actors.config import Settings
 
-
-def _cnpj(text: str) -> str:
-    from ifood_actors.accounts.identifiers import cnpj
-
-    try:
-        return cnpj(text)
-    except ValueError as error:
-        raise typer.BadParameter("; ".join(map(str, error.args))) from None
-
-
 app = typer.Typer(help="The restaurants whose data is pulled.", no_args_is_help=True)
 
 Names = Annotated[
     list[str],
     typer.Argument(parser=name_or_merchant, help="Names or merchant ids.", metavar="NAME"),
 ]
-AppName = Annotated[
-    str | None, typer.Option("--app", metavar="NAME", help="Only those of this application.")
-]
-Cnpj = Annotated[
-    str | None, typer.Option(parser=_cnpj, metavar="CNPJ", help="Only those of this company.")
-]
-Group = Annotated[
-    str | None, typer.Option(parser=given, metavar="GROUP", help="Only those of this group.")
-]
+app.command("check")(check)
 
 
 @app.command("import")
@@ -104,9 +96,7 @@ def export(*, json: Json = False) -> None:
 @app.command("list")
 def list_(
     *,
-    active: Annotated[
-        bool | None, typer.Option("--active/--inactive", help="Only those that are so.")
-    ] = None,
+    active: Active = None,
     app_name: AppName = None,
     cnpj: Cnpj = None,
     group: Group = None,

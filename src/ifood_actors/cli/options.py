@@ -69,6 +69,26 @@ def name_or_merchant(text: str) -> str:
     return canonical_id(given(text)) or text
 
 
+def company(text: str) -> str:
+    """Parse a CNPJ for a filter, with or without its punctuation."""
+    from ifood_actors.accounts.identifiers import cnpj
+
+    try:
+        return cnpj(text)
+    except ValueError as error:
+        raise typer.BadParameter("; ".join(map(str, error.args))) from None
+
+
+Active = Annotated[bool | None, typer.Option("--active/--inactive", help="Only those that are so.")]
+AppName = Annotated[
+    str | None, typer.Option("--app", metavar="NAME", help="Only those of this application.")
+]
+Cnpj = Annotated[
+    str | None, typer.Option(parser=company, metavar="CNPJ", help="Only those of this company.")
+]
+Group = Annotated[
+    str | None, typer.Option(parser=given, metavar="GROUP", help="Only those of this group.")
+]
 Accounts = Annotated[
     list[str] | None,
     typer.Option(
