@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 from commands import Outcome
 from cryptography.fernet import Fernet
+from deployment.terminal import Answer, typed_at
 
 from ifood_actors.embedded import docker
 from ifood_actors.embedded.processes import free_port
@@ -25,6 +25,7 @@ OURS = [name for name, each in SERVICES.items() if each["image"] == "ifood-actor
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINES = [line for block in _BLOCK.findall(MANUAL) for line in block.splitlines()]
 _PATIENCE_SECONDS = 300
+_SHELL = ("bash", "-o", "pipefail", "-c")
 
 
 def typed(beginning: str) -> str:
@@ -72,6 +73,10 @@ class Site:
         )
 
     @property
+    def _environment(self) -> dict[str, str]:
+        return {**self.environment, "COMPOSE_PROJECT_NAME": self.project}
+
+    @property
     def compose(self) -> str:
         return (self.folder / "compose.yaml").read_text()
 
@@ -96,9 +101,9 @@ class Site:
     def __call__(self, line: str, stdin: str = "", *, within: float = _PATIENCE_SECONDS) -> Outcome:
         """Type a line into a shell."""
         ran = subprocess.run(
-            ["bash", "-c", f"set -o pipefail; {line}"],
+            [*_SHELL, line],
             cwd=self.folder,
-            env={**self.environment, "COMPOSE_PROJECT_NAME": self.project, "SHELL": "/bin/bash"},
+            env=self._environment,
             input=stdin,
             capture_output=True,
             text=True,
@@ -107,9 +112,17 @@ class Site:
         )
         return Outcome(ran.returncode, ran.stdout, ran.stderr)
 
-    def on_a_terminal(self, line: str, answers: str) -> Outcome:
-        """Type a line, and then answers, into a terminal; what it shows is the outcome's `out`."""
-        return self(f"script --quiet --return --command {shlex.quote(line)} /dev/null", answers)
+    def on_a_terminal(self, line: str, *answers: Answer) -> Outcome:
+        """Type a line, and answers, into a terminal; what it shows is the outcome's `out`."""
+        command = [*_SHELL, line]
+        code, shown = typed_at(
+            command,
+            *answers,
+            cwd=str(self.folder),
+            env=self._environment,
+            within=_PATIENCE_SECONDS,
+        )
+        return Outcome(code, shown, "")
 
     def done(self, line: str, stdin: str = "") -> str:
         """Type a line that must work, and give its stdout."""

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 from deployment.site import ROOT, typed
+from deployment.terminal import UNSEEN
 from eventually import eventually
 
 pytestmark = pytest.mark.timeout(900)
@@ -40,7 +41,7 @@ def succeeded(site):
 def test_one_line_builds_migrates_and_starts_everything(running):
     states = running.states()
 
-    assert (states.pop("check"), states.pop("migrate")) == (("exited", 0), ("exited", 0))
+    assert (states.pop("settings"), states.pop("migrate")) == (("exited", 0), ("exited", 0))
     assert set(states) == {"postgres", "rabbitmq", "scheduler", "worker", "web", "simulator"}
     assert {state for state, _ in states.values()} == {"running"}
 
@@ -50,7 +51,7 @@ def test_twenty_accounts_are_pulled(running):
     sheet = running.done(_ACCOUNTS_CSV).splitlines(keepends=True)[: ACCOUNTS + 1]
     (running.folder / "accounts.csv").write_text("".join(sheet))
     running.done(typed("docker compose exec -T scheduler ifood-actors accounts import"))
-    planned = running.on_a_terminal(typed("docker compose exec scheduler ifood-actors plan"), "")
+    planned = running.on_a_terminal(typed("docker compose exec scheduler ifood-actors plan"))
 
     assert planned.code == 0, planned
     eventually(lambda: succeeded(running) == ACCOUNTS, within=_MINUTES)
@@ -61,7 +62,7 @@ def test_twenty_accounts_are_pulled(running):
 
 
 def test_doctor_finds_nothing_to_mend(running):
-    said = running.on_a_terminal(typed("docker compose exec scheduler ifood-actors doctor"), "")
+    said = running.on_a_terminal(typed("docker compose exec scheduler ifood-actors doctor"))
 
     assert said.code == 0, said
     assert "failed" not in said.out
@@ -70,19 +71,15 @@ def test_doctor_finds_nothing_to_mend(running):
 def test_every_line_of_the_processes_log_is_an_event(running):
     running.done("docker compose kill --signal KILL worker && docker compose up --detach --wait")
 
-    lines = running.done(
-        "docker compose --ansi never logs --no-log-prefix scheduler worker web"
-    ).splitlines()
+    said = running.done("docker compose logs --no-log-prefix scheduler worker web")
+    lines = [line.removeprefix("\x1b[2K") for line in said.splitlines()]  # compose adds it
     assert [line for line in lines if not line.startswith("{")] == []
 
 
 def test_definitions_are_imported_and_a_password_is_changed_unseen(running):
     run = typed("docker compose exec -T rabbitmq rabbitmqctl import_definitions")
     imported = running(run, within=60)  # it waited for ever, on some versions
-    changed = running.on_a_terminal(
-        typed(_CHANGE_PASSWORD),
-        "unseen123\n",
-    )
+    changed = running.on_a_terminal(typed(_CHANGE_PASSWORD), (UNSEEN, "unseen123"))
 
     assert imported.code == 0, imported
     assert changed.code == 0, changed
@@ -106,7 +103,7 @@ def test_up_fails_for_a_setting_that_a_process_would_end_for(running, setting, s
     failed = running(UP, within=_MINUTES)
 
     assert failed.code != 0
-    assert said in running.done("docker compose logs check")
+    assert said in running.done("docker compose logs settings")
     (running.folder / ".env").write_text(former)
     running.done(UP)
 
@@ -161,7 +158,7 @@ def test_a_backup_is_practised_in_the_containers(running):
         "docker compose exec postgres dropdb",
     ):
         line = typed(beginning).replace("...", running.password)
-        done = running(line) if " -T " in line else running.on_a_terminal(line, "")
+        done = running(line) if " -T " in line else running.on_a_terminal(line)
         assert done.code == 0, (line, done)
 
 
@@ -228,8 +225,11 @@ def test_with_logins_of_their_own_the_same_accounts_are_pulled(running):
         line = typed(
             "docker compose exec postgres psql --username postgres --command '\\password i"
         )
-        line = line.replace("ifood_migrator", f"ifood_{role}")
-        asked = running.on_a_terminal(line, f"{_of(role)}\n" * 2)
+        asked = running.on_a_terminal(
+            line.replace("ifood_migrator", f"ifood_{role}"),
+            ("Enter new password", _of(role)),
+            ("Enter it again", _of(role)),
+        )
         assert asked.code == 0, asked
         assert _of(role) not in asked.out
     running.done(typed("docker compose exec -T rabbitmq rabbitmqctl import_definitions"))
@@ -248,7 +248,7 @@ def test_with_logins_of_their_own_the_same_accounts_are_pulled(running):
     running.done(imported.replace("...", _of("admin")))
     running.done(f"docker compose exec -T {admin} scheduler ifood-actors plan sales --over 20s")
     eventually(lambda: succeeded(running) == ACCOUNTS, within=_MINUTES)
-    assert running.on_a_terminal(typed("docker compose exec web ifood-actors status"), "").code == 0
+    assert running.on_a_terminal(typed("docker compose exec web ifood-actors status")).code == 0
 
 
 def _of(role):

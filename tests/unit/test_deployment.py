@@ -127,7 +127,7 @@ def test_an_image_of_others_has_a_version(name):
 @pytest.mark.parametrize("name", OURS)
 def test_one_service_builds_the_image_of_all_and_no_registry_is_asked_for_it(name):
     # Two that build one tag at the same time can fail.
-    assert ("build" in OURS[name]) == (name == "check")
+    assert ("build" in OURS[name]) == (name == "settings")
     assert OURS[name]["pull_policy"] == "never"
 
 
@@ -136,9 +136,9 @@ def test_whoever_is_started_starts_what_builds_its_image():
         on = SERVICES[name].get("depends_on", {})
         return {name}.union(*(started(each) for each in on))
 
-    # The simulator is waited for by `check`, so it cannot wait itself; its profile starts both.
-    assert [name for name in OURS if "check" not in started(name)] == ["simulator"]
-    assert "simulator" in started("check")
+    # The simulator is waited for by `settings`, so it cannot wait itself; its profile starts both.
+    assert [name for name in OURS if "settings" not in started(name)] == ["simulator"]
+    assert "simulator" in started("settings")
     assert not {*docker.SERVICES} & OURS.keys()
 
 
@@ -153,7 +153,7 @@ def test_a_health_check_that_is_made_every_few_seconds_starts_no_interpreter(nam
     assert "start_interval" not in check
 
 
-@pytest.mark.parametrize("name", [name for name in SERVICES if name not in {"check", "migrate"}])
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in {"settings", "migrate"}])
 def test_a_container_that_goes_on_says_whether_it_works(name):
     # Only then `up --wait` fails for one that ends at its start, again and again.
     assert SERVICES[name]["healthcheck"]["test"]
@@ -177,9 +177,9 @@ def test_the_scheduler_is_healthy_while_its_heartbeat_is_young(age, healthy, tmp
 
 
 def test_the_settings_are_looked_at_before_anything_is_changed():
-    assert SERVICES["check"]["command"] == ["doctor", "--offline"]
-    assert "IFOOD_ALERT_URLS" not in SERVICES["check"].get("environment", {})
-    assert SERVICES["migrate"]["depends_on"]["check"] == {
+    assert SERVICES["settings"]["command"] == ["doctor", "--offline"]
+    assert "IFOOD_ALERT_URLS" not in SERVICES["settings"].get("environment", {})
+    assert SERVICES["migrate"]["depends_on"]["settings"] == {
         "condition": "service_completed_successfully"
     }
 
@@ -218,9 +218,9 @@ def test_what_only_looks_gets_no_secret(name):
         ("POSTGRES_PASSWORD", set()),  # what they need of it is in the URL
         ("RABBITMQ_PASSWORD", set()),
         # In the scheduler's container operators call commands.
-        ("IFOOD_ALERT_URLS", {"check", "scheduler"}),
-        ("IFOOD_ENCRYPTION_KEYS", {"check", "scheduler", "worker"}),
-        ("IFOOD_BROKER_URL", {"check", "scheduler", "worker", "web", "gauges"}),
+        ("IFOOD_ALERT_URLS", {"settings", "scheduler"}),
+        ("IFOOD_ENCRYPTION_KEYS", {"settings", "scheduler", "worker"}),
+        ("IFOOD_BROKER_URL", {"settings", "scheduler", "worker", "web", "gauges"}),
     ],
 )
 def test_a_secret_of_the_settings_file_reaches_who_needs_it(variable, services):
