@@ -48,6 +48,7 @@ def problem(name: str, value: str) -> str:
         ("ALERT_FAILURE_RATE", "101%", "a percentage from 0% to 100%"),
         ("RATE_LIMIT_OAUTH_PER_MINUTE", "21", "from 1 to 20"),
         ("API_ALLOW_HOST", "https://host/", "the name of a host"),
+        ("PRIVATE_HOSTS", "postgres,https://host/", "the name of a host"),
         ("API_CA_FILE", "/nowhere/ca.pem", "a PEM file of certificates (No such file"),
         ("API_CA_FILE", "/dev/null", "a PEM file of certificates"),
         ("API_CA_FILE", " ", "a PEM file of certificates"),

@@ -34,6 +34,21 @@ def test_a_postgres_elsewhere_has_to_prove_who_it_is(address, warned):
     assert SECRET not in str(found)
 
 
+def test_hosts_that_only_this_installation_can_reach_need_neither():
+    private = ("postgres", "rabbitmq")
+    one = make_url("postgresql://me:x@postgres/ledger")
+    both = make_url("postgresql://me:x@/ledger?host=postgres:5432&host=db.example:5432")
+    inside, outside = "amqp://me:x@rabbitmq/", "amqp://me:x@rabbit.example/"
+    nodes = connection_parameters(f"{inside};{outside}", connection_name="test")
+
+    assert list(_postgres_in_clear(one, private=private)) == []
+    [far] = _postgres_in_clear(both, private=private)
+    assert far.detail.startswith("db.example: ")
+    assert list(_rabbitmq_in_clear(nodes[:1], private=private)) == []
+    [far] = _rabbitmq_in_clear(nodes, private=private)
+    assert far.detail.startswith("rabbit.example is")
+
+
 @pytest.mark.parametrize(
     ("urls", "named"),
     [

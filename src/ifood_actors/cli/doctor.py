@@ -1,7 +1,7 @@
 """`ifood-actors doctor`: is everything there that the processes need? One line a check."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,7 +97,7 @@ def _postgres(settings: "Settings") -> Iterator[Finding]:
             yield Finding("postgres", "failed", detail, "upgrade it to version 14 or newer")
         else:
             yield Finding("postgres", "ok", detail)
-        yield from _postgres_in_clear(engine.url)
+        yield from _postgres_in_clear(engine.url, private=_private(settings))
         yield _clocks(connection)
         missing = pending(connection)
         if missing:
@@ -110,13 +110,22 @@ def _postgres(settings: "Settings") -> Iterator[Finding]:
         yield from _authorizations(connection)
 
 
-def _postgres_in_clear(url: "URL") -> Iterator[Finding]:
-    """Without these modes libpq takes any certificate, and by default also none."""
+def _private(settings: "Settings") -> Collection[str]:
+    return (settings.private_hosts or "").split(",")
+
+
+def _far(hosts: Iterable[str], private: Collection[str]) -> list[str]:
+    """Give those of the hosts to which others may listen on the way."""
     from ifood_actors.config.values import is_loopback
 
+    return [host for host in hosts if not is_loopback(host) and host not in private]
+
+
+def _postgres_in_clear(url: "URL", *, private: Collection[str] = ()) -> Iterator[Finding]:
+    """Without these modes libpq takes any certificate, and by default also none."""
     _, given = url.get_dialect()().create_connect_args(url)  # a host may stand in the query too
     hosts = str(given.get("hostaddr") or given.get("host", "")).split(",")
-    far = [host for host in hosts if host and not host.startswith("/") and not is_loopback(host)]
+    far = _far([host for host in hosts if host and not host.startswith("/")], private)
     if not far or given.get("sslmode") in {"verify-ca", "verify-full"}:
         return
     detail = f"{', '.join(far)}: no proof that it is the right Postgres, perhaps in clear"
@@ -220,7 +229,7 @@ def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
     broker.probe()
     hosts = ", ".join(f"{node.host}:{node.port}" for node in broker.parameters)
     yield Finding("rabbitmq", "ok", f"reachable at {hosts}")
-    yield from _rabbitmq_in_clear(broker.parameters)
+    yield from _rabbitmq_in_clear(broker.parameters, private=_private(settings))
     try:
         broker.declare_all()
     except UsageError as error:
@@ -231,11 +240,10 @@ def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
     yield Finding("queues", "ok", "their arguments are as this version declares them")
 
 
-def _rabbitmq_in_clear(nodes: "Sequence[Parameters]") -> Iterator[Finding]:
-    from ifood_actors.config.values import is_loopback
-
-    plain = [node.host for node in nodes if node.ssl_options is None]
-    if far := [host for host in plain if not is_loopback(host)]:
+def _rabbitmq_in_clear(
+    nodes: "Sequence[Parameters]", *, private: Collection[str] = ()
+) -> Iterator[Finding]:
+    if far := _far((node.host for node in nodes if node.ssl_options is None), private):
         detail = f"{', '.join(far)} is reached in clear, the password as well"
         advice = "write amqps://...?cacertfile=FILE in IFOOD_BROKER_URL"
         yield Finding("rabbitmq tls", "warning", detail, advice)

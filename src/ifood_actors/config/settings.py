@@ -20,6 +20,7 @@ from ifood_actors.config.types import (
     DatabaseUrl,
     FernetKeys,
     Host,
+    Hosts,
     Kept,
     LogLevel,
     Overflow,
@@ -213,6 +214,11 @@ class Settings(BaseSettings):
     heartbeat_file: Annotated[Path | None, Unset("none")] = Field(
         None,
         description="file that the scheduler touches every 15 seconds, for health checks",
+    )
+    private_hosts: Annotated[Hosts | None, Unset("none")] = Field(
+        None,
+        description="hosts that only a network of this installation leads to, commas between "
+        "them, as from container to container: `doctor` asks for no TLS there",
     )
     log_level: LogLevel = Field("info", description="`debug`, `info`, `warning` or `error`")
 

@@ -240,6 +240,10 @@ def authorities_file(value: object) -> str:
     return path
 
 
+def hosts(value: object) -> str:
+    return ",".join(host(each) for each in str(value).split(","))
+
+
 def is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ip_address(host).is_loopback
