@@ -216,9 +216,8 @@ def _unknown(text: str) -> str:
 
 
 def _total(line: Line) -> str | None:
-    if any(map(canonical_id, line.cells)):
-        return None
-    return next(filter(_TOTALS.fullmatch, line.cells), None)
+    total = next(filter(_TOTALS.fullmatch, line.cells), None)
+    return None if total and any(map(canonical_id, line.cells)) else total
 
 
 def _name(text: str) -> str:
