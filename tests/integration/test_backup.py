@@ -112,6 +112,20 @@ def test_a_backup_whose_key_is_lost_is_told(drill, backup, empty_database_url):
     assert "last_act" in done.stdout
 
 
+def test_a_backup_of_newer_programs_is_told_before_anything_is_restored(
+    drill, tmp_path, empty_database_url
+):
+    newer = tmp_path / "newer.dump"
+    newer.write_bytes(b"PGDMP\x01\x63\x00\x04\x08\x01")  # the archive's version, 1.99
+
+    done = drill(newer, empty_database_url)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{newer} cannot be read: unsupported version (1.99)")
+    assert done.stderr.endswith("has to be at least as new as the pg_dump that made it\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_nothing_is_restored_over_what_is_there(drill, backup, database_url):
     path, _ = backup
 
