@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Iterator
-from typing import NoReturn
 
 import pytest
 from deployment import engine
+from deployment.engine import lacks
 from deployment.site import MANUAL, ROOT, SERVICES, Site, typed
 
 _OBSERVABILITY = {"prometheus", "alertmanager", "grafana"}
@@ -16,12 +16,12 @@ _OBSERVABILITY = {"prometheus", "alertmanager", "grafana"}
 def image_of():
     """Give the image of a service; without it the test is skipped on a laptop and fails in CI."""
     if reason := engine.lacking():
-        _lacks(f"no container was run: {reason}")
+        lacks(f"no container was run: {reason}")
 
     def image_of(service: str) -> tuple[str, str]:
         name = SERVICES[service]["image"]
         found = engine.image(name)
-        return name, found or _lacks(
+        return name, found or lacks(
             f"{service} was not run: no registry gives {name}, and no "
             "package of Debian stands in for it"
         )
@@ -36,7 +36,7 @@ def site(image_of, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     [base] = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
     images = dict(image_of(service) for service in ("postgres", "rabbitmq"))
     images |= {name: found for name in _others() if (found := engine.image(name))}
-    images[base] = engine.image(base) or _lacks(f"nothing was run: no registry gives {base}")
+    images[base] = engine.image(base) or lacks(f"nothing was run: no registry gives {base}")
     site = Site(tmp_path_factory.mktemp("deployment") / "a clone", images, _environment())
     [lines] = re.findall(r"^```sh\n((?:IFOOD_API_\w+=.*simulator.*\n)+)```", MANUAL, re.MULTILINE)
     site.prepare(dict(line.split("=", 1) for line in lines.splitlines()))
@@ -61,9 +61,3 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not own.match(name)}
     authorities = os.environ.get("SSL_CERT_FILE")
     return kept | ({"BUILD_CA_FILE": authorities} if authorities else {})
-
-
-def _lacks(what: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what, pytrace=False)
-    pytest.skip(what)

@@ -131,7 +131,8 @@ class Site:
         return ran.out
 
     def status(self) -> Any:
-        return json.loads(self.done("docker compose exec -T scheduler ifood-actors status --json"))
+        """Ask where commands that read belong: with a login of its own, others may not."""
+        return json.loads(self.done("docker compose exec -T web ifood-actors status --json"))
 
     def states(self) -> dict[str, tuple[str, int]]:
         """Give the state and the exit code of the containers, by service."""
