@@ -14,6 +14,7 @@ from eventually import PATIENCE_SECONDS
 PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 NOWHERE_DATABASE = "postgresql://somebody:hunter2@127.0.0.1:1/nowhere"
+_KEY = "x" * 43 + "="
 NOWHERE_BROKER = "amqp://somebody:hunter2@127.0.0.1:1/"
 
 # Many commands in one process: what a command imports takes longer than what it does.
@@ -107,3 +108,14 @@ class CommandLine:
             timeout=PATIENCE_SECONDS,
         )
         return Outcome(ran.returncode, ran.stdout, ran.stderr)
+
+
+def starting(folder: Path, database_url: str, broker_url: str) -> list[Outcome]:
+    """Start what works on a database, where it refuses to; `doctor` is the last."""
+    settings = {
+        "IFOOD_DATABASE_URL": database_url,
+        "IFOOD_BROKER_URL": broker_url,
+        "IFOOD_ENCRYPTION_KEYS": _KEY,
+    }
+    commands = [["db", "upgrade"], ["scheduler"], ["worker"], ["status"], ["doctor"]]
+    return CommandLine(folder, settings).each(commands)

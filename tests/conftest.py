@@ -15,6 +15,7 @@ import pytest
 from chaos.recovery import RECOVERY
 from eventually import PATIENCE_SECONDS
 from hypothesis import settings
+from pgbouncer import find_program
 from sqlalchemy import Engine, make_url
 
 from ifood_actors import migrations
@@ -90,6 +91,11 @@ def postgres_programs(postgres_server: RunningPostgres) -> Path:
     folders = [folder for folder in (installed_programs(), wheel_programs()) if folder]
     fitting = [folder for folder in folders if _major_version(folder) >= major]
     return fitting[0] if fitting else _lacks(f"there is no pg_dump of Postgres {major} or newer")
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_program() -> Path:
+    return find_program() or _lacks("PgBouncer is not on this machine: Debian's pgbouncer")
 
 
 @pytest.fixture(scope="session")

@@ -8,21 +8,20 @@ from itertools import takewhile
 from random import uniform
 from threading import Event
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import psycopg
 import structlog
 from psycopg import errors
-from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Column, Connection, DateTime, create_engine, event, func, text
-from sqlalchemy.engine import URL, Engine, ExceptionContext, make_url
+from sqlalchemy.engine import URL, Engine, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlmodel import SQLModel
 
 from ifood_actors.errors import ServiceUnavailable, UsageError, causes
+from ifood_actors.session import Impatient, Sessions, Silent, answering
 
 log = structlog.get_logger(__name__)
 
@@ -36,15 +35,6 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-# A dead peer is noticed in about 30 s on an idle connection (keepalives) and on a busy one
-# (tcp_user_timeout, milliseconds), instead of the kernel's two hours and fifteen minutes.
-_SOCKET = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 4,
-    "tcp_user_timeout": 30_000,
-}
 _CERTIFICATE_ADVICE = (
     "renew it if it has expired, correct the host, or name its authority by sslrootcert=FILE in "
     "IFOOD_DATABASE_URL"
@@ -55,18 +45,7 @@ _OWN_CERTIFICATE_ADVICE = (
 _NOW = text("SELECT clock_timestamp()")
 _FOR_LONG = text("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0")
 _PING_AFTER = timedelta(seconds=10)
-# No TCP time-out sees a peer that takes bytes and answers nothing: a frozen server, or a proxy
-# before a dead one. A little longer than the server lets a statement take.
-_ANSWER_SECONDS = 65.0
 _LONG = timedelta(minutes=15)
-_WAKE_SECONDS = 0.1  # psycopg's own
-# No statement of this system needs longer; a longer wait is a fault that the ledger heals.
-_SESSION = {
-    "timezone": "UTC",
-    "statement_timeout": "60s",
-    "lock_timeout": "30s",
-    "idle_in_transaction_session_timeout": "60s",
-}
 
 # Seconds before each further attempt, each varied by a half: a deadlock is over at once, a restart
 # takes a moment.
@@ -81,33 +60,29 @@ _PASSING = (
 )
 
 
-def connect(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
+def connect(
+    url: str, *, application_name: str, pool_size: int = 5, schema: str | None = None
+) -> Engine:
     """
     Make the engine for one process; nothing is connected yet.
 
-    `pool_size` is the number of threads that may hold a transaction at the same time. What the URL
-    says in its query has precedence over `_SOCKET` and `_SESSION`.
+    `pool_size` is the number of threads that may hold a transaction at the same time. The tables
+    are in `schema`, by default the first of the search path. What the URL says in its query has
+    precedence over `session.SOCKET` and `session.PATIENCE`.
 
-    Raises UsageError when `url` is no Postgres URL; the text does not repeat it.
+    Raises UsageError when libpq cannot read `url`; the text does not repeat it.
     """
-    target = _psycopg(url)
-    session = [f"-c {name}={value}" for name, value in _SESSION.items()]
+    sessions = Sessions(url, application_name=application_name, schema=schema)
     engine = create_engine(
-        target,
+        # Only for people: it is the sessions that know the way.
+        URL.create("postgresql+psycopg", host=sessions.address),
+        creator=sessions.open,
         pool_size=pool_size,
         max_overflow=2,
         pool_timeout=30,
         hide_parameters=True,
-        connect_args={
-            **{name: value for name, value in _SOCKET.items() if name not in target.query},
-            "application_name": application_name,
-            "options": " ".join([*session, str(target.query.get("options", ""))]),
-        },
     )
     _ping_after_idling(engine)
-    event.listen(
-        engine, "do_connect", lambda _, __, args, kwargs: _Impatient.connect(*args, **kwargs)
-    )
     event.listen(engine, "handle_error", _leave_a_server_that_only_reads)
     return engine
 
@@ -122,12 +97,9 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def patient(connection: Connection, *, within: timedelta) -> Iterator[None]:
     """Let each answer of Postgres take up to `within`, instead of 65 s."""
-    link = cast("_Impatient", connection.connection.driver_connection)
-    link.answer_seconds = within.total_seconds()
-    try:
+    link = cast("Impatient", connection.connection.driver_connection)
+    with answering(link, within=within.total_seconds()):
         yield
-    finally:
-        link.answer_seconds = _ANSWER_SECONDS
 
 
 @contextmanager
@@ -185,7 +157,11 @@ def database_now(connection: Connection) -> datetime:
 
 
 def require_reachable(engine: Engine) -> None:
-    """Raise ServiceUnavailable, with the address but no password, unless Postgres answers."""
+    """
+    Raise ServiceUnavailable, with the address but no password, unless Postgres answers.
+
+    Raises UsageError when it is no database to work with.
+    """
     try:
         with engine.connect():
             return
@@ -195,35 +171,16 @@ def require_reachable(engine: Engine) -> None:
             reason += f": {_OWN_CERTIFICATE_ADVICE}"
         elif "certificate" in reason:  # libpq says no more of one that has expired
             reason += f": {_CERTIFICATE_ADVICE}"
+        elif "unsupported startup parameter" in reason:
+            raise UsageError(f"{reason}: leave it out of IFOOD_DATABASE_URL") from None
         raise ServiceUnavailable(
-            f"Postgres at {address(engine.url)} cannot be reached: {reason}"
+            f"Postgres at {address(engine)} cannot be reached: {reason}"
         ) from None
 
 
-def address(url: URL) -> str:
-    """Name host, port and database of a URL, never its user or password."""
-    return f"{url.host or 'local socket'}:{url.port or 5432}/{url.database or ''}"
-
-
-class _Impatient(psycopg.Connection[Any]):
-    """A connection that is closed when no answer comes; psycopg would wait for ever."""
-
-    answer_seconds = _ANSWER_SECONDS
-
-    def wait(
-        self, gen: PQGen[T], interval: float = _WAKE_SECONDS, timeout: float | None = None
-    ) -> T:
-        try:
-            return super().wait(gen, interval, timeout or self.answer_seconds)
-        except psycopg.OperationalError as error:
-            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
-                raise
-            self.close()
-            raise _Silent(str(error)) from None
-
-
-class _Silent(psycopg.OperationalError):
-    """Postgres took a query and answered nothing in time."""
+def address(engine: Engine) -> str:
+    """Name hosts, ports and database, never the user or the password."""
+    return str(engine.url.host)
 
 
 def _passes(error: DBAPIError, *, handled: BaseException | None) -> bool:
@@ -231,7 +188,7 @@ def _passes(error: DBAPIError, *, handled: BaseException | None) -> bool:
     for cause in takewhile(lambda cause: cause is not handled, causes(error)):
         if not isinstance(cause, Exception):
             return False  # an interrupt broke it: whoever sent it wants an end
-        if isinstance(cause, _Silent):
+        if isinstance(cause, Silent):
             return False
     # A connection that cannot be made has no code.
     nameless = isinstance(error, OperationalError) and not getattr(error.orig, "sqlstate", None)
@@ -271,13 +228,3 @@ def _answers(engine: Engine, connection: DBAPIConnection) -> bool:
         return engine.dialect.do_ping(connection)
     except psycopg.Error:
         return False
-
-
-def _psycopg(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise UsageError("the database URL cannot be read: write postgresql://...") from None
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise UsageError(f"the database must be Postgres, not {parsed.get_backend_name()}")
-    return parsed.set(drivername="postgresql+psycopg")

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
-from ifood_actors import db
-from ifood_actors.db import connect, require_reachable, transaction
+from ifood_actors import db, session
+from ifood_actors.db import address, connect, require_reachable, transaction
 from ifood_actors.errors import ServiceUnavailable
 
 
@@ -41,10 +41,8 @@ def test_a_connection_in_steady_use_is_the_same_one(database_url):
 
 
 def test_the_url_overrules_the_time_outs(database_url):
-    url = make_url(database_url).update_query_dict(
-        {"tcp_user_timeout": "4321", "options": "-c lock_timeout=7s"}
-    )
-    engine = connect(url.render_as_string(hide_password=False), application_name="patient")
+    url = f"{database_url}?tcp_user_timeout=4321&options=-c%20lock_timeout%3D7s"
+    engine = connect(url, application_name="patient")
 
     with engine.connect() as connection:
         shown = [
@@ -74,10 +72,26 @@ def test_a_server_that_answers_nothing_is_given_up_and_its_connection_dropped(
     former = backend(engine)
 
     with monkeypatch.context() as impatient:
-        impatient.setattr(db._Impatient, "answer_seconds", 2)
+        impatient.setattr(session.Impatient, "answer_seconds", 2)
         with pytest.raises(OperationalError) as raised, transaction(engine) as tx:
             tx.execute(text("SELECT pg_sleep(30)"))
 
     assert raised.value.connection_invalidated
     assert backend(engine) != former
+    engine.dispose()
+
+
+def test_the_folder_of_a_socket_is_a_host(postgres_server, database_url):
+    if postgres_server.private is None:
+        pytest.skip("the socket is in another container")
+    url = make_url(database_url)
+    folder = str(postgres_server.private.folder).replace("/", "%2F")
+    login = f"{url.username}:{url.password}"
+    engine = connect(
+        f"postgresql://{login}@{folder}:{url.port}/{url.database}", application_name="socket"
+    )
+
+    with transaction(engine) as tx:
+        assert tx.scalar(text("SELECT inet_server_addr() IS NULL"))
+    assert address(engine) == f"{postgres_server.private.folder}:{url.port}/{url.database}"
     engine.dispose()

@@ -69,7 +69,12 @@ def test_a_wrong_value_is_named_with_what_was_expected(name, value, expected):
     [
         ("DATABASE_URL", f"mysql://app:{SECRET}@db/ifood"),
         ("DATABASE_URL", f"postgresql://app:{SECRET}/x@db/ifood"),
-        ("DATABASE_URL", f"postgresql://app:{SECRET}#@db/ifood"),
+        ("DATABASE_URL", f"postgresql://app:4{SECRET}/5@db/ifood"),
+        ("DATABASE_URL", f"postgresql://app:54/{SECRET}@db/ifood"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET}@5@db/ifood"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET}%zz@db/ifood"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET}@db:54x/ifood"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET}@db/ifood?sslmod=require"),
         ("DATABASE_URL", f"postgresql://app:{SECRET} @db/ifood"),
         ("BROKER_URL", f"https://app:{SECRET}@mq"),
         ("BROKER_URL", f"amqp://app:{SECRET}@mq;"),

@@ -1,9 +1,10 @@
 """`doctor` warns of connections over a network that anybody could read or answer."""
 
 import pytest
-from sqlalchemy import make_url
 
-from ifood_actors.cli.doctor import _postgres_in_clear, _rabbitmq_in_clear
+from ifood_actors.cli.doctor import _rabbitmq_in_clear
+from ifood_actors.cli.doctor_postgres import _in_clear
+from ifood_actors.config import postgres_url
 from ifood_actors.messaging.addresses import connection_parameters
 
 SECRET = "hunter2"
@@ -19,7 +20,7 @@ SECRET = "hunter2"
         ("db.example/ledger", True),
         ("/ledger?host=db.example", True),
         ("/ledger?hostaddr=192.0.2.7", True),
-        ("/ledger?host=/run/postgresql&host=db.example:5433", True),
+        ("/ledger?host=/run/postgresql,db.example&port=5432,5433", True),
         ("192.0.2.7/ledger?sslmode=require", True),
         ("db.example/ledger?sslmode=prefer", True),
         ("db.example/ledger?sslmode=verify-ca", False),
@@ -28,7 +29,7 @@ SECRET = "hunter2"
 )
 def test_a_postgres_elsewhere_has_to_prove_who_it_is(address, warned):
     at = address if address.startswith("/") else f"me:{SECRET}@{address}"
-    found = list(_postgres_in_clear(make_url(f"postgresql://{at}")))
+    found = list(_in_clear(postgres_url.parameters(f"postgresql://{at}")))
 
     assert [finding.verdict for finding in found] == (["warning"] if warned else [])
     assert SECRET not in str(found)
@@ -36,13 +37,13 @@ def test_a_postgres_elsewhere_has_to_prove_who_it_is(address, warned):
 
 def test_hosts_that_only_this_installation_can_reach_need_neither():
     private = ("postgres", "rabbitmq")
-    one = make_url("postgresql://me:x@postgres/ledger")
-    both = make_url("postgresql://me:x@/ledger?host=postgres:5432&host=db.example:5432")
+    one = postgres_url.parameters("postgresql://me:x@postgres/ledger")
+    both = postgres_url.parameters("postgresql://me:x@postgres:5432,db.example:5432/ledger")
     inside, outside = "amqp://me:x@rabbitmq/", "amqp://me:x@rabbit.example/"
     nodes = connection_parameters(f"{inside};{outside}", connection_name="test")
 
-    assert list(_postgres_in_clear(one, private=private)) == []
-    [far] = _postgres_in_clear(both, private=private)
+    assert list(_in_clear(one, private=private)) == []
+    [far] = _in_clear(both, private=private)
     assert far.detail.startswith("db.example: ")
     assert list(_rabbitmq_in_clear(nodes[:1], private=private)) == []
     [far] = _rabbitmq_in_clear(nodes, private=private)

@@ -32,6 +32,7 @@ def open_database(
         settings.require_database_url(),
         application_name=f"ifood-actors {name}",
         pool_size=pool_size,
+        schema=settings.database_schema,
     )
     try:
         require_reachable(engine)
@@ -62,7 +63,7 @@ def _named(error: DBAPIError | psycopg.Error, engine: Engine) -> IfoodActorsErro
     reason = next(iter(str(cause).strip().splitlines()), type(error).__name__)
     if isinstance(cause, psycopg.ProgrammingError) and cause.sqlstate is None:  # libpq's, of a URL
         return UsageError(f"IFOOD_DATABASE_URL: {reason}")
-    where = f"Postgres at {address(engine.url)}"
+    where = f"Postgres at {address(engine)}"
     if gone:
         return ServiceUnavailable(f"{where} went away: {reason}")
     return IfoodActorsError(f"{where} refused: {reason}")

@@ -1,8 +1,8 @@
 """`ifood-actors doctor`: is everything there that the processes need? One line a check."""
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,14 +15,10 @@ from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
 
 if TYPE_CHECKING:
     from pika.connection import Parameters
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import Connection, Engine
 
     from ifood_actors.config import Settings
 
-_OLDEST_POSTGRES = 140_000  # server_version_num of 14
-# The ledger has one clock, Postgres's; this machine's decides only when a window opens.
-_SKEW_TO_KNOW = timedelta(seconds=2)
-_SKEW_TO_MEND = timedelta(seconds=60)
 _API_PATIENCE = timedelta(seconds=10)
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -41,9 +37,9 @@ def doctor(
     """
     Check configuration, services and the way to iFood.
 
-    One line a check: settings, Postgres, its clock, migrations, stored secrets, accounts, RabbitMQ,
-    its queues, and whether iFood answers. Queues that are missing are made. Secrets are never
-    shown.
+    One line a check: settings, Postgres, its session and clock, migrations, stored secrets,
+    accounts, RabbitMQ, its queues, and whether iFood answers. Queues that are missing are made.
+    Secrets are never shown.
     """
     findings = []
     for finding in doctor_settings.findings() if offline else _findings():
@@ -83,22 +79,13 @@ def _surviving(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _postgres(settings: "Settings") -> Iterator[Finding]:
-    from sqlalchemy import text
-
     from ifood_actors.cli.database import open_database
-    from ifood_actors.db import address
+    from ifood_actors.cli.doctor_postgres import findings
     from ifood_actors.migrations import pending
 
     with open_database(settings, migrated=False) as engine, engine.connect() as connection:
-        version = connection.execute(text("SHOW server_version")).scalar_one()
-        number = int(connection.execute(text("SHOW server_version_num")).scalar_one())
-        detail = f"version {version} at {address(engine.url)}"
-        if number < _OLDEST_POSTGRES:
-            yield Finding("postgres", "failed", detail, "upgrade it to version 14 or newer")
-        else:
-            yield Finding("postgres", "ok", detail)
-        yield from _postgres_in_clear(engine.url, private=_private(settings))
-        yield _clocks(connection)
+        url = settings.require_database_url()
+        yield from findings(connection, url, private=_private(settings))
         missing = pending(connection)
         if missing:
             waiting = f"{count(len(missing), 'migration')} not applied, from {missing[0]} on"
@@ -112,39 +99,6 @@ def _postgres(settings: "Settings") -> Iterator[Finding]:
 
 def _private(settings: "Settings") -> Collection[str]:
     return (settings.private_hosts or "").split(",")
-
-
-def _far(hosts: Iterable[str], private: Collection[str]) -> list[str]:
-    """Give those of the hosts to which others may listen on the way."""
-    from ifood_actors.config.values import is_loopback
-
-    return [host for host in hosts if not is_loopback(host) and host not in private]
-
-
-def _postgres_in_clear(url: "URL", *, private: Collection[str] = ()) -> Iterator[Finding]:
-    """Without these modes libpq takes any certificate, and by default also none."""
-    _, given = url.get_dialect()().create_connect_args(url)  # a host may stand in the query too
-    hosts = str(given.get("hostaddr") or given.get("host", "")).split(",")
-    far = _far([host for host in hosts if host and not host.startswith("/")], private)
-    if not far or given.get("sslmode") in {"verify-ca", "verify-full"}:
-        return
-    detail = f"{', '.join(far)}: no proof that it is the right Postgres, perhaps in clear"
-    advice = "add ?sslmode=verify-full&sslrootcert=FILE to IFOOD_DATABASE_URL"
-    yield Finding("postgres tls", "warning", detail, advice)
-
-
-def _clocks(connection: "Connection") -> Finding:
-    from sqlalchemy import text
-
-    before = datetime.now(UTC)
-    theirs: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    ours = before + (datetime.now(UTC) - before) / 2
-    skew = abs(theirs - ours)
-    detail = f"this machine and Postgres differ by {duration(skew)}"
-    if skew <= _SKEW_TO_KNOW:
-        return Finding("clock", "ok", detail)
-    verdict: Verdict = "failed" if skew > _SKEW_TO_MEND else "warning"
-    return Finding("clock", verdict, detail, "synchronise both by NTP")
 
 
 def _secrets(engine: "Engine", settings: "Settings") -> Iterator[Finding]:
@@ -243,8 +197,10 @@ def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
 def _rabbitmq_in_clear(
     nodes: "Sequence[Parameters]", *, private: Collection[str] = ()
 ) -> Iterator[Finding]:
-    if far := _far((node.host for node in nodes if node.ssl_options is None), private):
-        detail = f"{', '.join(far)} is reached in clear, the password as well"
+    from ifood_actors.cli.doctor_postgres import far
+
+    if away := far((node.host for node in nodes if node.ssl_options is None), private):
+        detail = f"{', '.join(away)} is reached in clear, the password as well"
         advice = "write amqps://...?cacertfile=FILE in IFOOD_BROKER_URL"
         yield Finding("rabbitmq tls", "warning", detail, advice)
 

@@ -34,7 +34,12 @@ def web(
     url = settings.require_database_url()
     broker = ladder(settings, name="web")
     logs.configure(settings.log_level)
-    engine = connect(url, application_name="ifood-actors web", pool_size=_POOL_SIZE)
+    engine = connect(
+        url,
+        application_name="ifood-actors web",
+        pool_size=_POOL_SIZE,
+        schema=settings.database_schema,
+    )
     try:
         process.serve(settings, engine=engine, probe_broker=broker.probe, host=host, port=port)
     finally:

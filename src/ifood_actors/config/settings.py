@@ -24,6 +24,7 @@ from ifood_actors.config.types import (
     Kept,
     LogLevel,
     Overflow,
+    Schema,
     ShareSetting,
     Switch,
     Weekday,
@@ -72,6 +73,9 @@ class Settings(BaseSettings):
             description="Postgres 14 or newer, as `postgresql://...`; "
             "over a network with `?sslmode=verify-full&sslrootcert=FILE`",
         )
+    )
+    database_schema: Annotated[Schema | None, Unset("the first of the search path")] = Field(
+        None, description="the schema of the tables; `db upgrade` makes it if it is missing"
     )
     broker_url: Annotated[BrokerUrl | None, Unset("in-process broker, for `demo` only")] = Field(
         None,

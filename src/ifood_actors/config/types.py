@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from ifood_actors.config import values
+from ifood_actors.config import postgres_url, values
 from ifood_actors.config.values import Share, Window
 
 DAY = timedelta(days=1)
@@ -25,7 +25,8 @@ def whole(low: int, high: int) -> BeforeValidator:
     return BeforeValidator(values.whole(low, high))
 
 
-DatabaseUrl = Annotated[SecretStr, _secret(values.database_url)]
+DatabaseUrl = Annotated[SecretStr, _secret(postgres_url.database_url)]
+Schema = Annotated[str, BeforeValidator(postgres_url.schema)]
 BrokerUrl = Annotated[SecretStr, _secret(values.broker_url)]
 AlertUrls = Annotated[SecretStr, _secret(values.alert_urls)]
 FernetKeys = Annotated[SecretStr, _secret(values.fernet_keys)]

@@ -188,14 +188,6 @@ def zone(value: object) -> ZoneInfo:
         raise ValueError("expected a time zone such as America/Sao_Paulo") from None
 
 
-def database_url(text: str) -> str:
-    """Give the URL the one scheme that both SQLAlchemy 2.1 (as psycopg 3) and libpq read."""
-    parts = _split(text, expected="postgresql://user:password@host:5432/database")
-    if parts.scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise ValueError("expected a URL that starts with postgresql://")
-    return "postgresql" + text.strip()[len(parts.scheme) :]
-
-
 def broker_url(text: str) -> str:
     """Check each of the URLs that `;` separates: the nodes of one cluster."""
     nodes = [node.strip() for node in text.split(";")]

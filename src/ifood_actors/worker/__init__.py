@@ -52,6 +52,7 @@ def _broker(settings: "Settings") -> "Broker":
         settings.require_database_url(),
         application_name="ifood-actors worker",
         pool_size=settings.worker_threads + 2,
+        schema=settings.database_schema,
     )
     require_reachable(engine)
     with engine.connect() as connection:
