@@ -94,7 +94,9 @@ def fleet(
             **changes,
         }
     )
-    engine = connect(database_url, application_name="fleet", pool_size=20)
+    engine = connect(
+        database_url, application_name="fleet", pool_size=20, schema=settings.database_schema
+    )
     register(engine, simulator)
     broker = assemble(
         settings,

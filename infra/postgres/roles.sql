@@ -2,7 +2,10 @@
 --
 --   psql --set ON_ERROR_STOP=1 --dbname postgresql://postgres@host/database --file roles.sql
 --
--- The database is for this system alone: whoever else uses it loses the schema `public`.
+-- The database is for this system alone: whoever else uses it loses the schema of the tables. That
+-- is the one in which they are, before the first `db upgrade` the first of the search path: for
+-- another than `public`, make it and set PGOPTIONS='-c search_path=NAME' that first time. The roles
+-- below then find it by themselves, without IFOOD_DATABASE_SCHEMA.
 -- Run this file as a superuser: before the first `ifood-actors db upgrade`, which makes the
 -- tables, and after each. It may run as often as you like; what a role holds and should not on the
 -- database, its schemas and tables is taken from it. The roles belong to the whole server and get
@@ -22,7 +25,11 @@ BEGIN;
 DO $$
 DECLARE
   name text;
+  home text := coalesce((
+    SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relname = 'ifood_job_events' AND relkind = 'r'), current_schema());
 BEGIN
+  PERFORM set_config('search_path', quote_ident(home) || ', pg_temp', true);
   FOREACH name IN ARRAY ARRAY['ifood_migrator', 'ifood_scheduler', 'ifood_worker', 'ifood_web',
     'ifood_operator', 'ifood_admin', 'ifood_reader']
   LOOP
@@ -31,6 +38,10 @@ BEGIN
     END IF;
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM %I', current_database(), name);
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name);
+    IF home <> 'public' THEN
+      EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = %I', name,
+        current_database(), home);
+    END IF;
   END LOOP;
   -- Nobody else makes tables, not even temporary ones.
   EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
@@ -39,11 +50,17 @@ END $$;
 
 CREATE SCHEMA IF NOT EXISTS reporting;
 ALTER SCHEMA reporting OWNER TO ifood_migrator;
-REVOKE ALL ON SCHEMA public, reporting FROM PUBLIC, ifood_scheduler, ifood_worker, ifood_web,
-  ifood_operator, ifood_admin, ifood_reader;
-GRANT USAGE, CREATE ON SCHEMA public TO ifood_migrator;
-GRANT USAGE ON SCHEMA public
-  TO ifood_scheduler, ifood_worker, ifood_web, ifood_operator, ifood_admin;
+DO $$
+DECLARE
+  others text := 'ifood_scheduler, ifood_worker, ifood_web, ifood_operator, ifood_admin';
+  home text := quote_ident(current_schema());
+BEGIN
+  EXECUTE format('REVOKE ALL ON SCHEMA %s, reporting FROM PUBLIC, ifood_reader, %s', home, others);
+  EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %s, reporting FROM PUBLIC, ifood_reader, %s',
+    home, others);
+  EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %s TO ifood_migrator', home);
+  EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', home, others);
+END $$;
 GRANT USAGE ON SCHEMA reporting TO ifood_reader, ifood_web, ifood_operator, ifood_admin;
 
 -- Whoever has migrated until now: from here on it is the migrator.
@@ -55,14 +72,14 @@ BEGIN
     SELECT format('%I.%I', nspname, relname) AS name FROM pg_class
     JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind IN ('r', 'p', 'v', 'm') AND relowner <> 'ifood_migrator'::regrole
-      AND (nspname = 'reporting' OR nspname = 'public'
+      AND (nspname = 'reporting' OR nspname = current_schema()
         AND (relname LIKE 'ifood\_%' OR relname IN ('accounts', 'alembic_version')))
   LOOP
     EXECUTE format('ALTER TABLE %s OWNER TO ifood_migrator', object.name);
   END LOOP;
   FOR object IN
     SELECT oid::regprocedure::text AS name FROM pg_proc
-    WHERE proname LIKE 'ifood\_%' AND pronamespace = 'public'::regnamespace
+    WHERE proname LIKE 'ifood\_%' AND pronamespace = quote_ident(current_schema())::regnamespace
   LOOP
     EXECUTE format('ALTER FUNCTION %s OWNER TO ifood_migrator', object.name);
     -- They are for the triggers and the scheduler; some write with the migrator's rights.
@@ -70,14 +87,12 @@ BEGIN
   END LOOP;
 END $$;
 
-REVOKE ALL ON ALL TABLES IN SCHEMA public, reporting FROM PUBLIC, ifood_scheduler, ifood_worker,
-  ifood_web, ifood_operator, ifood_admin, ifood_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA reporting
   TO ifood_reader, ifood_web, ifood_operator, ifood_admin;
 
 DO $$
 BEGIN
-  IF to_regclass('public.ifood_record_versions') IS NULL THEN
+  IF to_regclass('ifood_record_versions') IS NULL THEN
     RAISE WARNING 'there are no tables yet: run this file again after `ifood-actors db upgrade`';
     RETURN;
   END IF;

@@ -22,7 +22,9 @@ def upgrade(*, dry_run: DryRun = False, json: Json = False) -> None:
             would = f"would apply {count(len(waiting), 'migration')}: {', '.join(waiting) or '-'}"
             outcome(would, {"dry_run": True, "applied": waiting}, json=json)
             return
-        applied = migrations.upgrade(settings.require_database_url())
+        applied = migrations.upgrade(
+            settings.require_database_url(), schema=settings.database_schema
+        )
     done = f"applied {', '.join(applied)}" if applied else "the database is up to date"
     outcome(done, {"dry_run": False, "applied": applied}, json=json)
 

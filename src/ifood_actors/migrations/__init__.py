@@ -8,6 +8,7 @@ from typing import Final
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.schema import CreateSchema
 
 from ifood_actors.db import connect, patient
 from ifood_actors.errors import IfoodActorsError, UsageError
@@ -28,20 +29,29 @@ _LONGEST = timedelta(days=1)  # for one statement, on the largest of tables
 _GIVES_WAY_AFTER: Final = "SET LOCAL lock_timeout = '3s'"
 _PAUSE: Final = timedelta(seconds=3)
 _TRIES: Final = 50
+_ROOM = text("""
+    SELECT current_schema() AS schema, current_user AS role,
+      has_schema_privilege(current_schema(), 'CREATE') AS writable
+""")
+_ELSEWHERE = text("""
+    SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relname = 'ifood_job_events' AND relkind IN ('r', 'p') AND nspname !~ '^pg_'
+""")
 
 
-def upgrade(url: str, *, to: str = "head") -> list[str]:
+def upgrade(url: str, *, schema: str | None = None, to: str = "head") -> list[str]:
     """
-    Bring the schema of the database at `url` up to date; returns the revisions applied.
+    Bring the tables of the database at `url` up to date; returns the revisions applied.
 
-    Several processes may call this at once: one migrates, the others wait and find nothing to do.
-    The fleet may work on meanwhile. Raises IfoodActorsError when others hold a table for minutes.
+    They are in `schema`, which is made if it is missing, or the first of the search path. Several
+    processes may call this at once: one migrates, the others wait and find nothing to do. The fleet
+    may work on meanwhile. Raises IfoodActorsError when others hold a table for minutes.
     """
-    engine = connect(url, application_name="ifood-actors migrate")
+    engine = connect(url, application_name="ifood-actors migrate", schema=schema)
     try:
         for _ in range(_TRIES):
             try:
-                return _upgrade(engine, to)
+                return _upgrade(engine, schema, to)
             except OperationalError as error:
                 if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
                     raise
@@ -55,7 +65,7 @@ def upgrade(url: str, *, to: str = "head") -> list[str]:
     )
 
 
-def _upgrade(engine: Engine, to: str) -> list[str]:
+def _upgrade(engine: Engine, schema: str | None, to: str) -> list[str]:
     # Here, and not above: Alembic is 15 MB that no other process needs.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -66,6 +76,7 @@ def _upgrade(engine: Engine, to: str) -> list[str]:
         connection.exec_driver_sql(_GIVES_WAY_AFTER)
         waiting = pending(connection)
         if waiting:
+            _require_room(connection, schema)
             config = Config()
             config.set_main_option("script_location", "ifood_actors:migrations")
             config.attributes["connection"] = connection
@@ -81,6 +92,7 @@ def pending(connection: Connection) -> list[str]:
     version what it needs (CONTRIBUTING.md), so that processes of both work side by side.
     """
     if not inspect(connection).has_table("alembic_version"):
+        _require_that_none_are_elsewhere(connection)
         return list(REVISIONS)
     current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if current is None or current in REVISIONS:
@@ -97,4 +109,27 @@ def require_current(connection: Connection) -> None:
         raise UsageError(
             f"the database lacks {len(waiting)} migration(s), from {waiting[0]} on: "
             "run `ifood-actors db upgrade`"
+        )
+
+
+def _require_room(connection: Connection, schema: str | None) -> None:
+    """Make the schema that was named and is missing; UsageError unless tables can be made in it."""
+    if schema is not None and not inspect(connection).has_schema(schema):
+        connection.execute(CreateSchema(schema))
+    room = connection.execute(_ROOM).one()
+    if schema not in (None, room.schema) or not room.writable:
+        name = schema or room.schema
+        raise UsageError(
+            f"the role {room.role} may make no tables in the schema {name}: "
+            f"GRANT USAGE, CREATE ON SCHEMA {name} TO {room.role}"
+        )
+
+
+def _require_that_none_are_elsewhere(connection: Connection) -> None:
+    """Whoever is new to a search path must not begin a second system beside the first."""
+    found = connection.execute(_ELSEWHERE).scalars().first()
+    if found is not None:
+        raise UsageError(
+            f"the tables of this database are in the schema {found}, which is not the first of the "
+            f"search path: set IFOOD_DATABASE_SCHEMA={found}"
         )

@@ -17,7 +17,7 @@ depends_on = None
 # to forge, history. `session_user` is still the person.
 NOTICE_MANUAL_CHANGES = """
 CREATE FUNCTION ifood_notice_manual_change() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN
     NEW.event_no := 1;

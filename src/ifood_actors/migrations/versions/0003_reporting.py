@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
@@ -25,7 +26,8 @@ STATEMENTS = Path(__file__).with_suffix("")
 
 
 def upgrade() -> None:
-    op.execute("CREATE SCHEMA IF NOT EXISTS reporting")
+    if not op.get_bind().scalar(sa.text("SELECT to_regnamespace('reporting')")):
+        op.execute("CREATE SCHEMA reporting")
     for view in VIEWS:
         statements = (STATEMENTS / f"{view}.sql").read_text(encoding="utf-8")
         op.get_bind().exec_driver_sql(statements)

@@ -10,7 +10,7 @@ depends_on = None
 # Whoever deletes, the owner included: neither what is recent, nor of a job that has not ended.
 KEPT_FOR_90_DAYS = """
 CREATE FUNCTION ifood_refuse_forgetting() RETURNS trigger LANGUAGE plpgsql
-SET search_path = public, pg_temp AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
   IF NOT EXISTS (SELECT FROM ifood_jobs WHERE id = OLD.job_id
       AND finished_at < statement_timestamp() - INTERVAL '90 days') THEN
@@ -43,7 +43,7 @@ EXECUTE FUNCTION ifood_refuse_forgetting_versions();
 FORGET_RAW = """
 CREATE FUNCTION ifood_forget_raw(record_table regclass, before timestamptz, after bigint,
   batch integer) RETURNS TABLE (up_to bigint, forgotten bigint, youngest timestamptz) LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   IF record_table NOT IN ('ifood_settlements'::regclass, 'ifood_anticipations'::regclass,
       'ifood_sales'::regclass) OR before > statement_timestamp() - INTERVAL '90 days' THEN

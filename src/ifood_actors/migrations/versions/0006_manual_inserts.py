@@ -11,7 +11,7 @@ depends_on = None
 # after it. `event_no` stays 0 until then, and becoming 1 is no change by hand.
 NOTICE_MANUAL_INSERTS = """
 CREATE OR REPLACE FUNCTION ifood_notice_manual_change() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP = 'UPDATE' THEN
     NEW.event_no := OLD.event_no + 1;
@@ -35,7 +35,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ifood_write_manual_change(job ifood_jobs, former_status text) RETURNS void
-LANGUAGE sql SET search_path = public, pg_temp AS $$
+LANGUAGE sql SET search_path FROM CURRENT AS $$
   INSERT INTO ifood_job_events
     (job_id, event_no, at, act, from_status, to_status, attempt, actor, reason)
   VALUES (job.id, job.event_no, statement_timestamp(), 'manual', former_status, job.status,
@@ -44,7 +44,7 @@ LANGUAGE sql SET search_path = public, pg_temp AS $$
 $$;
 
 CREATE FUNCTION ifood_notice_manual_insert() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   NEW.event_no := 1;
   UPDATE ifood_jobs SET event_no = 1 WHERE id = NEW.id;

@@ -11,7 +11,7 @@ depends_on = None
 # A person who changes a job takes it from its worker: the token goes with the lock.
 NOTICE_MANUAL_CHANGES = """
 CREATE OR REPLACE FUNCTION ifood_notice_manual_change() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public, pg_temp AS $$
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP = 'UPDATE' THEN
     NEW.event_no := OLD.event_no + 1;
