@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import get_args
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,8 @@ from ifood_actors.planning.cadence import (
     sales_period,
     settlements_period,
 )
-from ifood_actors.simulator.merchants import Merchant
+from ifood_actors.simulator import Quirk
+from ifood_actors.simulator.merchants import EmptyFace, Merchant
 
 pytestmark = pytest.mark.services
 
@@ -38,7 +40,11 @@ PERIODS = {
 def ifood():
     # Small pages, so that most stores have several; no plan for some stores, so that 404 is met.
     settings = simulator.Settings(
-        merchants=STORES, today=MONDAY, sales_page_size=7, financial_per_minute=None
+        merchants=STORES,
+        today=MONDAY,
+        sales_page_size=7,
+        financial_per_minute=None,
+        oauth_per_minute=None,
     )
     with simulator.running(settings) as running:
         yield running
@@ -63,6 +69,7 @@ def client(ifood):
     )
     with http_client(threads=1) as http:
         yield IfoodClient(base_url=ifood.url, http=http, access=access)
+    ifood.clear_quirks()
 
 
 def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> Stored:
@@ -115,6 +122,25 @@ def test_every_item_is_stored_once_and_again_changes_nothing(
     assert stored == truth
     assert sum(pulled.new for pulled in first) == truth.total() > STORES
     assert all(pulled.unchanged == pulled.rows and not pulled.missing for pulled in again)
+
+
+@pytest.mark.parametrize("face", get_args(EmptyFace))
+@pytest.mark.parametrize("kind", PERIODS)
+def test_nothing_is_a_success_without_rows_whatever_its_face(client, ifood, kind, face):
+    ifood.add_quirk(Quirk("silent_empty", face=face))
+
+    for merchant in ifood.merchants()[:4]:  # some in a list, some without a plan
+        api = client.merchant(Credential(uuid4()), merchant.id, on_progress=lambda: None)
+        fetched = FEEDS[kind].fetch(api, PERIODS[kind], timezone=ZoneInfo("America/Sao_Paulo"))
+
+        assert (fetched.rows, fetched.amount, fetched.complete) == ((), 0, True)
+
+
+@pytest.mark.parametrize("face", get_args(EmptyFace))
+def test_an_application_without_stores_has_none_whatever_the_face(client, ifood, face):
+    ifood.add_quirk(Quirk("silent_empty", resource="merchants", face=face))
+
+    assert list(client.merchants(Credential(uuid4()))) == []
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,11 @@ def test_an_answer_that_would_never_end_is_refused(document):
         ),
         ("nan,text=1.005", Quirk("nan", text="1.005")),
         (
+            "status,status=404,body=kong,message=name resolution failed",
+            Quirk("status", status=404, body="kong", message="name resolution failed"),
+        ),
+        ("silent_empty,face=bare_null", Quirk("silent_empty", face="bare_null")),
+        (
             "habit,habits.empty=204,habits.total_off=true",
             Quirk("habit", habits={"empty": "204", "total_off": True}),
         ),
@@ -191,13 +196,30 @@ def test_nan_replaces_the_first_amount():
     assert spoiled.body == b'{"page":1,"sales":[{"bag":Infinity},{"bag":2.00}]}'
 
 
-@pytest.mark.parametrize("body", ["json", "html", "empty"])
+@pytest.mark.parametrize("body", ["json", "html", "waf", "kong", "text", "empty"])
 def test_a_status_comes_with_the_body_and_headers_asked_for(body):
     answer = instead(Quirk("status", status=418, body=body, headers={"Retry-After": "soon"}))
 
     assert answer is not None
     assert (answer.status, answer.headers) == (418, {"Retry-After": "soon"})
     assert bool(answer.body) == (body != "empty")
+
+
+@pytest.mark.parametrize(
+    ("quirk", "note"),
+    [
+        (Quirk("status", status=404, body="kong"), b'"no Route matched with those values"'),
+        (Quirk("status", status=503, body="kong"), b'"failure to get a peer from the ring-balanc'),
+        (Quirk("status", status=503, body="kong", message="name resolution failed"), b'"name res'),
+        (Quirk("status", status=403, body="waf"), b"<title>Attention Required! | Cloudflare</titl"),
+        (Quirk("status", status=403, body="text", message="denied"), b"denied"),
+    ],
+)
+def test_a_gateway_says_what_it_is_told_to(quirk, note):
+    answer = instead(quirk)
+
+    assert answer is not None
+    assert note in answer.body
 
 
 def test_faults_are_the_same_in_every_run_and_near_their_rates():

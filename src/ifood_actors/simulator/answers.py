@@ -8,9 +8,33 @@ default of the Kong gateway that stands before the API.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ifood_actors.simulator.merchants import EmptyFace
 from ifood_actors.simulator.world import dumps
 
-JSON, HTML = "application/json", "text/html"
+JSON, HTML, TEXT = "application/json", "text/html", "text/plain"
+
+_WAF_PAGE = """<!DOCTYPE html>
+<html lang="en-US">
+<head>
+<title>Attention Required! | Cloudflare</title>
+<style>body{margin:0;padding:0}</style>
+<script>window.addEventListener("DOMContentLoaded", function () {});</script>
+</head>
+<body>
+<h1>Sorry, you have been blocked</h1>
+<p>You are unable to access ifood.com.br</p>
+<p>Cloudflare Ray ID: <strong>8f2c0a9d7e4b1c36</strong> &bull; Your IP: 203.0.113.7</p>
+</body>
+</html>
+"""
+# What Kong writes by itself, by status.
+_KONGS_NOTES = {
+    403: "Your IP address is not allowed",
+    404: "no Route matched with those values",
+    502: "An invalid response was received from the upstream server",
+    503: "failure to get a peer from the ring-balancer",
+    504: "The upstream server is timing out",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +70,42 @@ def bad_request(message: str, *, name: str | None = None, details: tuple[str, ..
 def kong(status: int, message: str) -> Answer:
     """An error of the gateway, which never reached the API."""
     return Answer(status, dumps({"message": message}))
+
+
+def kongs_note(status: int, message: str | None) -> Answer:
+    """What Kong writes by itself at that status, with the number of the request."""
+    text = message or _KONGS_NOTES.get(status, _KONGS_NOTES[404])
+    return Answer(
+        status, dumps({"message": text, "request_id": "1579e7419a81ef1628ceee1431e26810"})
+    )
+
+
+def waf(status: int) -> Answer:
+    """The page of a firewall before the gateway, which blocks the caller."""
+    return Answer(status, _WAF_PAGE.encode(), HTML)
+
+
+def text(status: int, message: str | None) -> Answer:
+    """What a proxy says that does not speak HTML."""
+    return Answer(status, (message or "no healthy upstream").encode(), TEXT)
+
+
+def nothing(face: EmptyFace, *, missing: Answer, listed: bytes, unlisted: bytes) -> Answer:
+    """
+    The face that "nothing" has; all mean success with zero rows.
+
+    `listed` is the answer with an empty list, `unlisted` the one with null in the list's place.
+    """
+    faces = {
+        "404": missing,
+        "204": NO_CONTENT,
+        "blank": Answer(200),
+        "list": Answer(200, listed),
+        "null": Answer(200, unlisted),
+        "bare_list": Answer(200, b"[]"),
+        "bare_null": Answer(200, b"null"),
+    }
+    return faces[face]
 
 
 def html(status: int) -> Answer:

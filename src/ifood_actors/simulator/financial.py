@@ -59,14 +59,14 @@ def settlements(call: Call) -> Answer:
     if entries or _hidden(call, span):
         return _enveloped(merchant, dumps(envelope))
     missing = answers.error(404, "NO_SETTLEMENTS_FOUND", "No settlements found for the period")
-    return _nothing(merchant, missing, dumps(envelope))
+    return _nothing(merchant, missing, envelope, name="settlements")
 
 
 def anticipations(call: Call) -> Answer:
     merchant = call.merchant()
     place, span = one_pair_of((_CALCULATION, _ANTICIPATED), call.request.query_params)
     missing = answers.error(404, "404", "No anticipations found for the period")
-    if merchant.plan is None and not _homologation(call):
+    if merchant.plan is None and not _homologation(call) and not call.suffers("silent_empty"):
         return missing
     entries = _shown(call, call.simulation.world.anticipations, merchant, span, by=_BY[place])
     envelope: Json = {
@@ -78,7 +78,7 @@ def anticipations(call: Call) -> Answer:
     }
     if entries or _hidden(call, span):
         return _enveloped(merchant, dumps(envelope))
-    return _nothing(merchant, missing, dumps(envelope))
+    return _nothing(merchant, missing, envelope, name="settlements")
 
 
 def _homologation(call: Call) -> bool:
@@ -87,14 +87,14 @@ def _homologation(call: Call) -> bool:
 
 def _hidden(call: Call, span: Span) -> bool:
     """Whether the answer is a 200 with an empty list, whatever there is."""
-    return length(span) > _LONGEST or call.suffers("silent_empty") or _homologation(call)
+    return length(span) > _LONGEST or _homologation(call)
 
 
 def _shown(
     call: Call, find: Callable[..., list[Entry]], merchant: Merchant, span: Span, *, by: By
 ) -> list[Entry]:
     """What there is; where nothing is shown, nothing is looked for: a span may be of centuries."""
-    if _hidden(call, span):
+    if _hidden(call, span) or call.suffers("silent_empty"):
         return []
     entries = find(merchant, *span, today=call.today, by=by)
     return entries[:-1] if call.suffers("omit") else entries
@@ -134,22 +134,16 @@ def _sales_page(
 
 def _no_sales(call: Call, merchant: Merchant, span: Span) -> Answer:
     begin, end = map(str, span)
-    listed: list[Json] | None = (
-        [] if merchant.empty == "list" or call.suffers("silent_empty") else None
-    )
-    envelope = {
+    envelope: Json = {
         "page": 1,
         "size": 0 if merchant.size_is_rows else call.simulation.settings.sales_page_size,
         "beginSalesDate": begin,
         "endSalesDate": end,
         "total": 0,
         "pageCount": 0,
-        "sales": listed,
     }
-    if call.suffers("silent_empty"):
-        return _enveloped(merchant, dumps(envelope))
     missing = answers.error(404, "404", f"No sales found between {begin} and {end}")
-    return _nothing(merchant, missing, dumps(envelope))
+    return _nothing(merchant, missing, envelope, name="sales")
 
 
 def _test_sale(call: Call, merchant: Merchant) -> Answer:
@@ -215,12 +209,9 @@ def _enveloped(merchant: Merchant, body: bytes) -> Answer:
     return Answer(200, b"[" + body + b"]" if merchant.array_envelope else body)
 
 
-def _nothing(merchant: Merchant, missing: Answer, envelope: bytes) -> Answer:
-    """The face that "nothing" has at this store: all four mean success with zero rows."""
-    match merchant.empty:
-        case "404":
-            return missing
-        case "204":
-            return answers.NO_CONTENT
-        case "list" | "null":
-            return _enveloped(merchant, envelope)
+def _nothing(merchant: Merchant, missing: Answer, envelope: Json, *, name: str) -> Answer:
+    """Nothing, with the face that it has at this store; the list is called `name`."""
+    listed, unlisted = (
+        _enveloped(merchant, dumps({**envelope, name: shown})).body for shown in ([], None)
+    )
+    return answers.nothing(merchant.empty, missing=missing, listed=listed, unlisted=unlisted)

@@ -73,7 +73,14 @@ class Call:
             raise Refusal(answers.UNKNOWN_MERCHANT)
         if not self.opens(found) or found.revoked:
             raise Refusal(answers.NOT_YOUR_STORE)
-        return found if self.quirk is None else replace(found, **self.quirk.habits)
+        return self._habitual(found)
+
+    def _habitual(self, found: Merchant) -> Merchant:
+        if self.quirk is None:
+            return found
+        if self.suffers("silent_empty"):
+            return replace(found, empty=self.quirk.face)
+        return replace(found, **self.quirk.habits)
 
     def opens(self, store: Merchant) -> bool:
         """Whether the token was given for the store, which is linked and has spread."""

@@ -52,7 +52,7 @@ _DISTRICTS = (
     "Pituba",
     "Santa Cecília",
 )
-EmptyFace = Literal["404", "204", "list", "null"]
+EmptyFace = Literal["404", "204", "blank", "list", "null", "bare_list", "bare_null"]
 Plan = Literal["daily", "weekly"]
 Receivables = Literal["none", "split", "thrice"]
 T = TypeVar("T")
@@ -114,7 +114,7 @@ class Merchant:
     revoked: bool
     array_envelope: bool
     empty: EmptyFace
-    """How "nothing" looks; `null` is a 200 whose list is null (sales only, else an empty list)."""
+    """How "nothing" looks: `answers.nothing` has the faces."""
     size_is_rows: bool
     total_off: bool
     repeats_row: bool

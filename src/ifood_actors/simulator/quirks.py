@@ -17,7 +17,7 @@ from ifood_actors.simulator.merchants import EmptyFace
 from ifood_actors.simulator.settings import Resource
 
 QuirkName = Literal[
-    "status",  # `status`, `body` and `headers`
+    "status",  # `status`, `body` (whose `message`) and `headers`
     "slow",  # `seconds` before the answer
     "drip",  # the body at `bytes_per_second`
     "cut",  # the connection closes `where` = before the head or in mid body
@@ -29,7 +29,7 @@ QuirkName = Literal[
     "repeat_pages",  # the last page again and again, and always one more to come
     "omit",  # the last item is left out
     "revoked",  # 403, and no truth either
-    "silent_empty",  # 200 and an empty list
+    "silent_empty",  # nothing, whatever there is, with a `face`
     "expired_token",  # 401, and the token is really void
     "habit",  # `habits` in place of the store's own
 ]
@@ -62,7 +62,10 @@ class Quirk:
     after: int = 0
     """How many matching requests it lets pass first."""
     status: int | None = None
-    body: Literal["json", "html", "empty"] = "json"
+    body: Literal["json", "html", "waf", "kong", "text", "empty"] = "json"
+    """iFood's own word, or a page, a firewall's page, a note or a text of a gateway."""
+    message: str | None = None
+    """Of the bodies `kong` and `text`; None for one that is usual at that status."""
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 3.0
     bytes_per_second: int = 64
@@ -70,6 +73,7 @@ class Quirk:
     mebibytes: int = 8
     location: str = "https://example.invalid/elsewhere"
     text: str = "NaN"
+    face: EmptyFace = "list"
     habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:

@@ -3,13 +3,13 @@
 import re
 from dataclasses import replace
 
+from ifood_actors.simulator import answers
 from ifood_actors.simulator.answers import (
     NOT_YOUR_STORE,
     SERVER_ERROR,
     THROTTLED,
     UNAUTHORIZED,
     Answer,
-    html,
     kong,
 )
 from ifood_actors.simulator.quirks import Quirk
@@ -59,7 +59,13 @@ def _status(quirk: Quirk) -> Answer:
         case "empty":
             answer = Answer(status)
         case "html":
-            answer = html(status)
+            answer = answers.html(status)
+        case "waf":
+            answer = answers.waf(status)
+        case "kong":
+            answer = answers.kongs_note(status, quirk.message)
+        case "text":
+            answer = answers.text(status, quirk.message)
         case "json":
             answer = _json(status)
     return replace(answer, headers=quirk.headers)

@@ -1,4 +1,5 @@
 import time
+from typing import get_args
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from simulated import (
 )
 
 from ifood_actors.simulator import FaultRates, Quirk, Settings, quirk_of, running
+from ifood_actors.simulator.merchants import EmptyFace
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 400, 404, 418, 429, 500, 503, 599])
@@ -158,12 +160,36 @@ def test_a_store_can_change_its_habits(simulator, client):
     assert changed[0]["total"] == usual["total"] + 1
 
 
-@pytest.mark.parametrize(("face", "status"), [("404", 404), ("204", 204), ("list", 200)])
-def test_nothing_can_have_each_of_its_faces(simulator, client, face, status):
-    simulator.add_quirk(Quirk("habit", habits={"empty": face}))
-    future = {"beginSalesDate": "2027-01-01", "endSalesDate": "2027-01-02"}
+PAGE = {"page": 1, "size": 0, "total": 0, "pageCount": 0, "sales": []}
+CLOSING = {"settlements": []}
+NOTHING = {"sales": PAGE, "settlements": CLOSING, "anticipations": CLOSING}
 
-    assert get(client, store(simulator), "sales", **future).status_code == status
+
+@pytest.mark.parametrize("switch", ["habit", "silent_empty"])
+@pytest.mark.parametrize("face", get_args(EmptyFace))
+@pytest.mark.parametrize("resource", NOTHING)
+def test_nothing_has_each_of_its_faces_at_each_endpoint(simulator, client, resource, face, switch):
+    merchant = store(simulator, size_is_rows=True, array_envelope=False, plan="daily")
+    dates = WEEK if resource == "sales" else CALCULATION
+    if switch == "silent_empty":
+        simulator.add_quirk(Quirk("silent_empty", face=face))
+    else:  # only days in the future have nothing
+        simulator.add_quirk(Quirk("habit", habits={"empty": face}))
+        dates = dict(zip(dates, ("2027-01-01", "2027-01-02"), strict=True))
+
+    answer = get(client, merchant, resource, **dates)
+
+    page = NOTHING[resource]
+    unlisted = page | dict.fromkeys({"sales", "settlements"} & page.keys())
+    bodies = {"bare_list": [], "bare_null": None, "list": page, "null": unlisted}
+    assert answer.status_code == {"404": 404, "204": 204}.get(face, 200)
+    if face == "404":
+        assert " found " in answer.json()["error"]["message"]
+    elif face in bodies:
+        told = answer.json()
+        assert bodies[face] == (told and {name: told[name] for name in page})
+    else:
+        assert answer.content == b""
 
 
 def test_a_shape_that_nobody_knows(simulator, client):
