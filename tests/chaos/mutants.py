@@ -24,6 +24,7 @@ MUTANTS = {
     "own_limiter": "integration/test_pace.py",
     "early_ack": "chaos/test_kills.py::test_killed[worker, before it commits the claim]",
     "no_redaction": "unit/test_logs.py",
+    "believed_gateways": "integration/test_gateways.py",
 }
 
 

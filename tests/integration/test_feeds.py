@@ -133,7 +133,7 @@ def test_nothing_is_a_success_without_rows_whatever_its_face(client, ifood, kind
         api = client.merchant(Credential(uuid4()), merchant.id, on_progress=lambda: None)
         fetched = FEEDS[kind].fetch(api, PERIODS[kind], timezone=ZoneInfo("America/Sao_Paulo"))
 
-        assert (fetched.rows, fetched.amount, fetched.complete) == ((), 0, True)
+        assert (len(fetched.rows), fetched.amount, fetched.complete) == (0, Decimal(0), True)
 
 
 @pytest.mark.parametrize("face", get_args(EmptyFace))

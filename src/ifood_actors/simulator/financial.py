@@ -211,7 +211,6 @@ def _enveloped(merchant: Merchant, body: bytes) -> Answer:
 
 def _nothing(merchant: Merchant, missing: Answer, envelope: Json, *, name: str) -> Answer:
     """Nothing, with the face that it has at this store; the list is called `name`."""
-    listed, unlisted = (
-        _enveloped(merchant, dumps({**envelope, name: shown})).body for shown in ([], None)
-    )
+    listed = _enveloped(merchant, dumps({**envelope, name: []})).body
+    unlisted = _enveloped(merchant, dumps({**envelope, name: None})).body
     return answers.nothing(merchant.empty, missing=missing, listed=listed, unlisted=unlisted)

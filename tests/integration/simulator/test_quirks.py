@@ -1,5 +1,5 @@
 import time
-from typing import get_args
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -160,8 +160,8 @@ def test_a_store_can_change_its_habits(simulator, client):
     assert changed[0]["total"] == usual["total"] + 1
 
 
-PAGE = {"page": 1, "size": 0, "total": 0, "pageCount": 0, "sales": []}
-CLOSING = {"settlements": []}
+PAGE: dict[str, Any] = {"page": 1, "size": 0, "total": 0, "pageCount": 0, "sales": []}
+CLOSING: dict[str, Any] = {"settlements": []}
 NOTHING = {"sales": PAGE, "settlements": CLOSING, "anticipations": CLOSING}
 
 
@@ -181,7 +181,7 @@ def test_nothing_has_each_of_its_faces_at_each_endpoint(simulator, client, resou
 
     page = NOTHING[resource]
     unlisted = page | dict.fromkeys({"sales", "settlements"} & page.keys())
-    bodies = {"bare_list": [], "bare_null": None, "list": page, "null": unlisted}
+    bodies: dict[str, Any] = {"bare_list": [], "bare_null": None, "list": page, "null": unlisted}
     assert answer.status_code == {"404": 404, "204": 204}.get(face, 200)
     if face == "404":
         assert " found " in answer.json()["error"]["message"]

@@ -30,7 +30,7 @@ def titles(client, merchant):
     answer = get(client, merchant, "settlements", **CLOSED_WEEK)
     if answer.status_code != 200:
         return {}
-    parts = envelope(answer)["settlements"]
+    parts = envelope(answer)["settlements"] or []
     listed = [item for part in parts for item in part.get("closingItems", [part])]
     return {item["id"]: item for item in listed if item.get("id")}
 
