@@ -12,6 +12,9 @@ from ifood_actors.ifood.client import MerchantApi, Resource
 Answer = Mapping[str, Any] | list[Any] | Exception | None
 
 
+MERCHANT = "merchant-1"
+
+
 class ScriptedApi(MerchantApi):
     """
     Gives its answers in order, then nothing for ever; `asked` is what it was asked.
@@ -20,6 +23,7 @@ class ScriptedApi(MerchantApi):
     """
 
     def __init__(self, *answers: Answer, always: Callable[[], Answer] = lambda: None) -> None:
+        self.merchant_id = MERCHANT
         self.answers = list(answers)
         self.always = always
         self.asked: list[tuple[Resource, dict[str, str]]] = []
@@ -57,7 +61,7 @@ def an_anticipation(**fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def a_week(*items: Any, start: str = "2026-09-14", end: str = "2026-09-20") -> Any:
+def a_week(*items: Any, start: str = "2026-09-14", end: str | None = "2026-09-20") -> Any:
     return {
         "startDateCalculation": start,
         "endDateCalculation": end,

@@ -66,6 +66,12 @@ class SchemaBroken(JobError):
     code = "schema"
 
 
+class Foreign(JobError):
+    """An answer is about another merchant or other days: ask once more, then fail."""
+
+    code = "foreign"
+
+
 class Unauthorized(JobError):
     """The API refused the access token (401): renew it once, then fail."""
 

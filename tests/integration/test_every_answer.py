@@ -11,7 +11,7 @@ import pytest
 from answering import Bench, Outcome, Reply, script
 from bodies import CUT, OF_A_GATEWAY, PAGE
 from eventually import eventually
-from scripted_api import a_sale, a_title, an_anticipation, closing, sales_page
+from scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
 
 from ifood_actors.ifood import transport
 from ifood_actors.worker import leases
@@ -41,6 +41,7 @@ CLASSES: dict[str, tuple[str, str | None, int]] = {
     "transient": ("pending", "server_fault", 1),
     "gateway": ("pending", "gateway", 1),
     "schema": ("pending", "schema", 1),
+    "foreign": ("pending", "foreign", 1),
 }
 
 
@@ -108,6 +109,7 @@ NO_PLAN = {"message": "no plan"}
 ERROR_404 = {"error": "404", "message": "No anticipations found"}
 CODE = {"code": "409", "message": "already requested"}
 SALE = sales_page(a_sale())
+LAST_YEAR = closing(a_week(start="2025-08-04", end="2025-08-10"))
 PAST_THE_END = {"error": {"code": "BadRequest", "message": "Invalid page. pageCount = 1"}}
 NOT_THE_STORE = {"message": "user is forbidden to access merchant"}
 NOT_THE_MODULE = {"message": "ifood-kong-validate-headers-plugin: forbidden"}
@@ -167,6 +169,12 @@ ANSWERS = {
         case(Reply(200, SALE, cut=True), meaning="transient"),
         *(case(Reply(status, CUT[0]), meaning="transient") for status in BELOW_500),
         case(Reply(500, CUT[0]), meaning="transient", requests=4),
+    ],
+    "200 about another merchant or other days": [
+        case(Reply(200, sales_page(a_sale(merchant={"id": "another"}))), meaning="foreign"),
+        case(Reply(200, sales_page(a_sale(createdAt="2025-08-01T12:00:00Z"))), meaning="foreign"),
+        Case([Reply(200, LAST_YEAR)], "foreign", kind="settlements_weekly"),
+        Case([Reply(200, LAST_YEAR)], "foreign", kind="anticipations_daily"),
     ],
     "another 2xx, 3xx, a lone 1xx": [
         case(Reply(206, SALE), meaning="transient"),

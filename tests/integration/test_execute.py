@@ -1,7 +1,7 @@
 """One delivery from claim to settled, on real services, for everything that iFood may answer."""
 
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import date, timedelta
 from threading import Timer
 
 import pytest
@@ -15,9 +15,10 @@ from ifood_actors.db import repeated, transaction
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import Ledger
 from ifood_actors.simulator import Quirk, Settings, running
+from ifood_actors.simulator.settings import Resource
 from ifood_actors.worker import execute
 
-KINDS = {
+KINDS: dict[str, tuple[Resource, str, str]] = {
     "sales": ("sales", "ifood_sales", "sale_gross_value_bag"),
     "anticipations_daily": (
         "anticipations",
@@ -26,6 +27,7 @@ KINDS = {
     ),
     "settlements_weekly": ("settlements", "ifood_settlements", "amount"),
 }
+FOREIGN = ("failed", "foreign", 2)
 
 
 @pytest.fixture
@@ -119,6 +121,48 @@ def test_an_answer_that_money_cannot_be_read_from_is_asked_for_once_more_and_nev
 
     assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "schema", 2)
     assert stored == [{"sales": 0}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_about_other_days_stores_nothing_and_marks_nothing(start, kind):
+    name, table, _ = KINDS[kind]
+    with start(4) as fleet, fleet.working():
+        fleet.run(kind)
+        before = fleet.rows(f"SELECT * FROM {table} ORDER BY id")
+        fleet.simulator.add_quirk(Quirk("foreign", resource=name, whose="days"))
+        jobs = fleet.run(kind, day=MONDAY + timedelta(days=7))
+        after = fleet.rows(f"SELECT * FROM {table} ORDER BY id")
+
+    assert before
+    assert after == before
+    outcomes = {(job["status"], job["error_code"], job["attempts"]) for job in jobs}
+    # A store that had nothing a year ago either answers with nothing.
+    assert FOREIGN in outcomes
+    assert outcomes <= {FOREIGN, ("success", None, 1)}
+
+
+@pytest.mark.parametrize("whose", ["both", "merchant", "days"])
+def test_sales_of_another_merchant_or_year_are_asked_for_once_more(start, whose):
+    quirk = Quirk("foreign", resource="sales", whose=whose, times=1)
+    with start(2, quirks=[quirk]) as fleet, fleet.working():
+        jobs = fleet.run("sales")
+        acts = sorted((fleet.acts(job["id"]) for job in jobs), key=len)
+        foreign = fleet.rows("SELECT FROM ifood_sales WHERE raw #>> '{merchant,id}' <> merchant_id")
+
+    assert acts[-1] == ["plan", "claim", "retry", "claim", "succeed"]
+    assert {job["status"] for job in jobs} == {"success"}
+    assert foreign == []
+
+
+def test_titles_that_come_with_another_merchants_id_are_kept_and_noted(start):
+    quirk = Quirk("foreign", resource="settlements", whose="merchant")
+    with start(2, quirks=[quirk]) as fleet, fleet.working():
+        jobs = fleet.run("settlements_weekly")
+
+    noted = {job["merchant_id"]: job["result"]["other_merchant_ids"] for job in jobs}
+    first, second = noted
+    assert noted == {first: [second], second: [first]}
+    assert all(job["result"]["rows"] for job in jobs)
 
 
 def test_an_account_without_an_application_fails_with_what_to_do(start):

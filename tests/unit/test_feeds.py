@@ -24,6 +24,8 @@ DERIVED = {
 def names_of(model: type[IfoodModel], prefix: str = "") -> set[str]:
     names: set[str] = set()
     for name, field in model.model_fields.items():
+        if field.exclude:
+            continue
         nested = next(iter(get_args(field.annotation)), None)
         if isinstance(nested, type) and issubclass(nested, IfoodModel):
             names |= names_of(nested, f"{prefix}{name}_")

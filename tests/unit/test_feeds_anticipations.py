@@ -74,7 +74,7 @@ def test_twins_of_two_periods_are_counted_apart():
 
 
 def test_an_item_that_two_blocks_bring_is_one():
-    answer = closing(a_week(an_anticipation()))
+    answer = closing(a_week(an_anticipation(), start="2026-08-28", end="2026-09-03"))
 
     fetched = pulled(answer, answer, period=Period(date(2026, 8, 1), date(2026, 9, 20)))
 

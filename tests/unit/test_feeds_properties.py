@@ -12,7 +12,15 @@ import pytest
 import simplejson
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
+from scripted_api import (
+    MERCHANT,
+    a_sale,
+    a_title,
+    a_week,
+    an_anticipation,
+    closing,
+    sales_page,
+)
 
 from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS, Feed, Fetched
@@ -132,6 +140,7 @@ class OneAnswer(MerchantApi):
     """Answers every question by one body, which is read as the client reads it."""
 
     def __init__(self, body: bytes) -> None:
+        self.merchant_id = MERCHANT
         self.answer = Answer(200, httpx.Headers(), body)
 
     def get(self, *_: object) -> JsonValue | None:

@@ -145,7 +145,8 @@ def test_a_list_that_never_stands_still_is_read_twice_and_no_more():
 
 def test_a_block_that_ifood_fails_at_is_read_by_halves_and_a_day_is_the_smallest():
     fault = ServerFault("502", status=502)
-    api = ScriptedApi(fault, fault, sales_page(a_sale("1")), always=lambda: None)
+    monday = a_sale("1", createdAt="2026-09-14T15:00:00Z")
+    api = ScriptedApi(fault, fault, sales_page(monday), always=lambda: None)
 
     fetched = pulled(api)
 

@@ -13,6 +13,7 @@ from ifood_actors.planning.cadence import Period
 
 EIGHT_WEEKS = Period(date(2026, 7, 27), date(2026, 9, 20))
 LAST_FOUR_WEEKS = Period(date(2026, 8, 24), date(2026, 9, 20))
+ON_THE_EDGE = {"start": "2026-08-20", "end": "2026-08-26"}  # of the two blocks of eight weeks
 
 
 def pulled(*answers: object, period: Period = LAST_FOUR_WEEKS) -> Fetched:
@@ -61,8 +62,8 @@ def test_loose_titles_and_titles_of_a_week_are_both_kept():
 
 def test_a_title_of_two_blocks_is_one_and_the_later_answer_counts():
     fetched = pulled(
-        closing(a_week(a_title("1", status="PENDING"))),
-        closing(a_week(a_title("1", status="SUCCEED"))),
+        closing(a_week(a_title("1", status="PENDING"), **ON_THE_EDGE)),
+        closing(a_week(a_title("1", status="SUCCEED"), **ON_THE_EDGE)),
         period=EIGHT_WEEKS,
     )
 
@@ -72,11 +73,11 @@ def test_a_title_of_two_blocks_is_one_and_the_later_answer_counts():
 
 @pytest.mark.parametrize("week_first", [True, False])
 def test_a_title_with_its_week_counts_more_than_the_same_one_loose(week_first):
-    answers = [closing(a_week(a_title())), closing(a_title())]
+    answers = [closing(a_week(a_title(), **ON_THE_EDGE)), closing(a_title())]
 
     fetched = pulled(*(answers if week_first else reversed(answers)), period=EIGHT_WEEKS)
 
-    assert [row["calculation_start"] for row in fetched.rows] == [date(2026, 9, 14)]
+    assert [row["calculation_start"] for row in fetched.rows] == [date(2026, 8, 20)]
 
 
 def test_a_title_loose_in_both_blocks_is_covered_by_both():
@@ -121,7 +122,7 @@ def test_equal_titles_without_id_are_both_kept_and_known_again():
 
 
 def test_equal_titles_without_id_in_two_blocks_are_the_same_two():
-    answer = closing(a_week(a_title(None), a_title(None)))
+    answer = closing(a_week(a_title(None), a_title(None), **ON_THE_EDGE))
 
     assert len(pulled(answer, answer, period=EIGHT_WEEKS).rows) == 2
 
@@ -130,7 +131,9 @@ def test_two_money_lines_under_one_id_are_both_kept():
     payout = a_title("7", amount=100)
     record = a_title("7", type="REGISTRO_RECEBIVEIS", amount=900)
 
-    fetched = pulled(closing(a_week(payout, record)), closing(a_week(payout)), period=EIGHT_WEEKS)
+    answers = [closing(a_week(*titles, **ON_THE_EDGE)) for titles in ([payout, record], [payout])]
+
+    fetched = pulled(*answers, period=EIGHT_WEEKS)
 
     amounts = {row["title_id"]: row["amount"] for row in fetched.rows}
     assert amounts == {"7": 100, "7:REGISTRO_RECEBIVEIS:900.00": 900}

@@ -8,6 +8,7 @@ from ifood_actors.errors import (
     CredentialsRefused,
     DatabaseFault,
     Forbidden,
+    Foreign,
     GatewayFault,
     JobError,
     LeaseLost,
@@ -66,9 +67,10 @@ def test_a_throttled_job_waits_whatever_its_attempts():
     assert settle(Throttled("429", after=7 * MINUTE), attempts=3) == Snooze(7 * MINUTE)
 
 
-def test_a_broken_schema_is_asked_for_once_more():
-    assert settle(SchemaBroken("html"), attempts=1) == Retry(5 * MINUTE, "schema")
-    assert settle(SchemaBroken("html"), attempts=2) == Fail("schema")
+@pytest.mark.parametrize("error", [SchemaBroken("html"), Foreign("another merchant")])
+def test_a_broken_schema_and_an_answer_about_somebody_else_are_asked_for_once_more(error):
+    assert settle(error, attempts=1) == Retry(5 * MINUTE, error.code)
+    assert settle(error, attempts=2) == Fail(error.code)
 
 
 def test_a_job_that_belongs_to_another_is_let_go():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ifood_actors import feeds
-from ifood_actors.feeds import blocks, closings, storing
+from ifood_actors.feeds import blocks, closings, foreign, storing
 from ifood_actors.ifood import answers, schemas
 from ifood_actors.ifood.client import IfoodClient, MerchantApi
 
@@ -33,9 +33,10 @@ FOLLOWS_IFOOD = [
     schemas.SalesPage,
     schemas.ClosingEnvelope,
     schemas.envelopes,
-    schemas.closing_items,
+    schemas.closing_of,
     blocks.read_blocks,
     closings.closing_blocks,
+    foreign,
     storing,
     *(feed.fetch for feed in feeds.FEEDS.values()),
 ]

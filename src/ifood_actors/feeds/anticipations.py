@@ -81,17 +81,23 @@ def fetch(
     the store was paid: the sum of the anticipated amounts.
     """
     items: dict[tuple[Any, ...], Row] = {}
-    for rows in closing_blocks(
+    others: set[str] = set()
+    for block in closing_blocks(
         api, "anticipations", period, block_days=ANTICIPATIONS_BLOCK_DAYS, model=AnticipationItem
     ):
+        others.update(block.other_merchant_ids)
         # Counted anew in each block: an item that two blocks bring is one, not a twin.
         twins: Counter[tuple[Any, ...]] = Counter()
-        for row in rows:
+        for row in block.rows:
             identity = tuple(row.get(column) for column in _IDENTITY)
             twins[identity] += 1
             items[*identity, twins[identity]] = row | {"ordinal": twins[identity]}
     paid = [row["anticipated_payment_amount"] for row in items.values()]
-    return Fetched(tuple(items.values()), amount=sum(paid, Decimal(0)))
+    return Fetched(
+        tuple(items.values()),
+        amount=sum(paid, Decimal(0)),
+        other_merchant_ids=tuple(sorted(others)),
+    )
 
 
 ANTICIPATIONS = Feed(

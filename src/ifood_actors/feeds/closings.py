@@ -1,17 +1,35 @@
 """What settlements and anticipations share: items that belong to calculation periods."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.exact_json import canonical
+from ifood_actors.feeds.foreign import is_other_merchant, refuse_other_days
 from ifood_actors.feeds.records import Row, columns_of
 from ifood_actors.ifood.client import MerchantApi
-from ifood_actors.ifood.schemas import ClosingItem, IfoodModel, closing_items, parse
+from ifood_actors.ifood.schemas import (
+    Closing,
+    ClosingEnvelope,
+    IfoodModel,
+    Raw,
+    closing_of,
+    envelopes,
+    parse,
+)
 from ifood_actors.planning.cadence import Period
 
 # A settlement week stays whole, also in a block that was halved.
 _SMALLEST_DAYS = 7
+
+
+@dataclass(slots=True)
+class ClosingBlock:
+    """The rows of a block's items, and which other merchants its envelopes were about."""
+
+    rows: list[Row] = field(default_factory=list)
+    other_merchant_ids: list[str] = field(default_factory=list)
 
 
 def closing_blocks(
@@ -21,38 +39,48 @@ def closing_blocks(
     *,
     block_days: int,
     model: type[IfoodModel],
-) -> Iterator[list[Row]]:
+) -> Iterator[ClosingBlock]:
     """
     Ask by calculation date, block by block, and give a row for each item, loose or in a period.
 
     One of the two pairs of dates is asked for, never both, and never a span that is answered by
     silence (docs/ifood-api.md, section 2). Within a block the order depends on the items alone,
-    so that equal ones are counted alike in every pull. Raises SchemaBroken, and what the client
-    raises.
+    so that equal ones are counted alike in every pull. Raises Foreign, SchemaBroken, and what the
+    client raises.
     """
 
-    def read(block: Period) -> list[Row]:
+    def read(block: Period) -> ClosingBlock:
         days = {
             "beginCalculationDate": block.start.isoformat(),
             "endCalculationDate": block.end.isoformat(),
         }
-        items = sorted(closing_items(api.get(resource, days)), key=lambda item: canonical(item.raw))
-        return [_row(item, block, model) for item in items]
+        found = ClosingBlock()
+        for envelope in envelopes(api.get(resource, days)):
+            parsed = parse(ClosingEnvelope, envelope)
+            if parsed.merchant_id and is_other_merchant(parsed.merchant_id, asked=api.merchant_id):
+                found.other_merchant_ids.append(parsed.merchant_id)
+            for element in parsed.settlements or []:
+                found.rows += _rows(element, block, model)
+        found.rows.sort(key=lambda row: canonical(row["raw"]))
+        return found
 
     return read_blocks(read, period, largest=block_days, smallest=_SMALLEST_DAYS)
 
 
-def _row(item: ClosingItem, block: Period, model: type[IfoodModel]) -> Row:
-    return columns_of(parse(model, item.raw)) | _days(item, block) | {"raw": item.raw}
+def _rows(element: Raw, block: Period, model: type[IfoodModel]) -> Iterator[Row]:
+    closing = closing_of(element)
+    refuse_other_days(closing.start, closing.end, asked=block)
+    days = _days(closing, block)
+    for item in closing.items:
+        yield columns_of(parse(model, item)) | days | {"raw": item}
 
 
-def _days(item: ClosingItem, block: Period) -> Row:
-    start, end = item.calculation_start, item.calculation_end
-    dated = start is not None and end is not None
+def _days(closing: Closing, block: Period) -> Row:
+    dated = closing.start is not None and closing.end is not None
     return {
-        "calculation_start": start,
-        "calculation_end": end,
+        "calculation_start": closing.start,
+        "calculation_end": closing.end,
         # A loose item may belong to any day of the block that brought it.
-        "covered_from": start if dated else block.start,
-        "covered_to": end if dated else block.end,
+        "covered_from": closing.start if dated else block.start,
+        "covered_to": closing.end if dated else block.end,
     }

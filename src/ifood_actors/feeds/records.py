@@ -75,11 +75,13 @@ class Fetched:
 
     `amount` is the feed's figure for reports, in BRL. `complete` is False when the list ended
     before the count that the API itself gave: then nothing can be called missing.
+    `other_merchant_ids` are those of other merchants that the envelopes name: a chain's, perhaps.
     """
 
     rows: tuple[Row, ...]
     amount: Decimal
     complete: bool = True
+    other_merchant_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class Stored:
     What storing did: `rows` are `new`, `changed` or `unchanged`; `missing` counts new marks.
 
     `vanished` are the rows that were not brought and are not marked: too many of them at once.
-    `amount` and `complete` are those of Fetched.
+    `amount`, `complete` and `other_merchant_ids` are those of Fetched.
     """
 
     rows: int
@@ -99,6 +101,7 @@ class Stored:
     vanished: int
     amount: Decimal
     complete: bool
+    other_merchant_ids: tuple[str, ...] = ()
 
 
 def columns_of(item: IfoodModel) -> Row:

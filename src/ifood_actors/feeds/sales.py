@@ -6,7 +6,7 @@ paged and may move while it is read. The API's side is in docs/ifood-api.md, sec
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -19,6 +19,7 @@ from sqlmodel import Field
 from ifood_actors.errors import Rejected, SchemaBroken
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.feed import Feed
+from ifood_actors.feeds.foreign import refuse_other_days, refuse_other_merchant
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row, columns_of
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import Sale as SaleItem
@@ -27,6 +28,8 @@ from ifood_actors.planning.cadence import SALES_BLOCK_DAYS, Period
 
 # 20,000 sales in a week: no store has them, an endless list does.
 _MAX_PAGES = 200
+# iFood counts a sale to its merchant's local day. Where that zone is not named, ours is hours off.
+_LEEWAY = timedelta(days=1)
 
 
 class Sale(Record, table=True):
@@ -125,7 +128,7 @@ def _read_pages(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Read
         announced = max((page.page_count or 0 for page in pages), default=0) or announced
         known = len(sales)
         # A sale that moved to a later page while the list was read is newer there.
-        sales |= _rows(pages, timezone)
+        sales |= _rows(pages, api, block, timezone)
         if len(sales) == known or 0 < announced <= number:
             stood_still = all(count == counts[0] for count in counts)
             return _Reading(sales, complete=stood_still and number >= announced)
@@ -145,20 +148,36 @@ def _pages(api: MerchantApi, block: Period, number: int) -> list[SalesPage]:
         if past_the_end and error.status == HTTPStatus.BAD_REQUEST:
             return []
         raise
-    return [parse(SalesPage, envelope) for envelope in envelopes(answer)]
+    pages = [parse(SalesPage, envelope) for envelope in envelopes(answer)]
+    for page in pages:
+        # An empty page has no sales that tell whose it is.
+        if not page.sales:
+            _refuse_other_days(page.begin_sales_date, page.end_sales_date, asked=block)
+    return pages
 
 
-def _rows(pages: list[SalesPage], timezone: ZoneInfo) -> dict[str, Row]:
-    items = chain.from_iterable(page.sales or [] for page in pages)
-    rows = (_row(parse(SaleItem, item), timezone) | {"raw": item} for item in items)
-    return {row["sale_id"]: row for row in rows}
+def _rows(
+    pages: list[SalesPage], api: MerchantApi, block: Period, timezone: ZoneInfo
+) -> dict[str, Row]:
+    rows = {}
+    for item in chain.from_iterable(page.sales or [] for page in pages):
+        sale = parse(SaleItem, item)
+        day = _day(sale, timezone)
+        if sale.merchant:
+            refuse_other_merchant(sale.merchant.id, asked=api.merchant_id)
+        _refuse_other_days(day, day, asked=block)
+        days = {"sale_day": day, "covered_from": day, "covered_to": day}
+        rows[sale.sale_id] = columns_of(sale) | days | {"raw": item}
+    return rows
 
 
-def _row(sale: SaleItem, timezone: ZoneInfo) -> Row:
+def _day(sale: SaleItem, timezone: ZoneInfo) -> date:
     named = sale.merchant.timezone if sale.merchant else None
     zone = (_zone(named) if named else None) or timezone
-    day = sale.created_at.astimezone(zone).date()
-    return columns_of(sale) | {"sale_day": day, "covered_from": day, "covered_to": day}
+    return sale.created_at.astimezone(zone).date()
+
+
+_refuse_other_days = partial(refuse_other_days, leeway=_LEEWAY)
 
 
 @lru_cache(maxsize=100)

@@ -56,15 +56,21 @@ def fetch(
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}
-    for rows in closing_blocks(
+    others: set[str] = set()
+    for block in closing_blocks(
         api, "settlements", period, block_days=SETTLEMENTS_BLOCK_DAYS, model=SettlementTitle
     ):
+        others.update(block.other_merchant_ids)
         twins: Counter[str] = Counter()
-        for row in rows:
+        for row in block.rows:
             title_id = _identity(row, lines=lines, twins=twins)
             titles[title_id] = _merged(titles.get(title_id), row | {"title_id": title_id})
     payouts = [row["amount"] for row in titles.values() if row["type"] == "REPASSE"]
-    return Fetched(tuple(titles.values()), amount=sum(payouts, Decimal(0)))
+    return Fetched(
+        tuple(titles.values()),
+        amount=sum(payouts, Decimal(0)),
+        other_merchant_ids=tuple(sorted(others)),
+    )
 
 
 def _identity(

@@ -88,6 +88,7 @@ def store(
         vanished=vanished,
         amount=fetched.amount,
         complete=fetched.complete,
+        other_merchant_ids=fetched.other_merchant_ids,
     )
 
 

@@ -122,6 +122,7 @@ class MerchantApi:
     """One merchant's financial data."""
 
     def __init__(self, calls: "_Calls", merchant_id: str) -> None:
+        self.merchant_id = merchant_id
         self._calls = calls
         self._path = f"/financial/v3.0/merchants/{quote(merchant_id, safe='')}"
 

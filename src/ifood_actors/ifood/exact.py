@@ -73,6 +73,17 @@ def _iso(value: object) -> object:
     raise ValueError("no ISO date")
 
 
+def _text_or_nothing(value: object) -> object:
+    return storable(value) if isinstance(value, str) else None
+
+
+def _day_or_nothing(value: object) -> object:
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def _utc(moment: datetime) -> datetime:
     """Read an instant without an offset as UTC, which is what iFood means by it."""
     if not MINYEAR < moment.year < MAXYEAR:
@@ -87,4 +98,7 @@ Count = Annotated[int, BeforeValidator(_count)]
 Rate = Annotated[Decimal, BeforeValidator(_exact)]
 Money = Annotated[Rate, AfterValidator(_cents)]
 Day = Annotated[date | None, BeforeValidator(_iso)]
+# No columns: only compared with what was asked for. What cannot be read says nothing.
+TextHint = Annotated[str | None, BeforeValidator(_text_or_nothing)]
+DayHint = Annotated[date | None, BeforeValidator(_day_or_nothing)]
 Instant = Annotated[datetime, BeforeValidator(_iso), AfterValidator(_utc)]

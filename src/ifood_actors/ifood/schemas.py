@@ -7,7 +7,6 @@ an answer holds personal data. What a value may be, `exact.py` says; the sources
 docs/ifood-api.md, sections 3 to 6.
 """
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,7 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.exact import Count, Day, Instant, Key, Money, Rate, Text
+from ifood_actors.ifood.exact import Count, Day, DayHint, Instant, Key, Money, Rate, Text, TextHint
 
 # An item as it came: JSON, with exact decimals.
 Raw = dict[str, Any]
@@ -61,6 +60,8 @@ class Anticipation(IfoodModel):
 
 
 class Merchant(IfoodModel):
+    # No column: every record has the id that was asked for.
+    id: TextHint = Field(None, exclude=True)
     short_id: Text | None = None
     name: Text | None = None
     type: Text | None = None
@@ -138,6 +139,8 @@ class SalesPage(IfoodModel):
     between pages only, the other is not read.
     """
 
+    begin_sales_date: DayHint = None
+    end_sales_date: DayHint = None
     page_count: Count | None = None
     total: Any = None
     sales: list[Raw] | None
@@ -154,15 +157,16 @@ class ClosingPeriod(IfoodModel):
 class ClosingEnvelope(IfoodModel):
     """Settlements or anticipations; `balance` is 0 at times (docs/ifood-api.md, section 4)."""
 
+    merchant_id: TextHint = None
     settlements: list[Raw] | None
 
 
-class ClosingItem(NamedTuple):
-    """An item as it came and its calculation period; both dates are None for a loose one."""
+class Closing(NamedTuple):
+    """The items of a calculation period as they came, or a loose one, whose dates are None."""
 
-    raw: Raw
-    calculation_start: date | None
-    calculation_end: date | None
+    start: date | None
+    end: date | None
+    items: list[Raw]
 
 
 Model = TypeVar("Model", bound=IfoodModel)
@@ -189,25 +193,19 @@ def envelopes(answer: object) -> list[object]:
     return answer if isinstance(answer, list) else [answer]
 
 
-def closing_items(answer: object) -> Iterator[ClosingItem]:
+def closing_of(element: Raw) -> Closing:
     """
-    Give every item of an answer of settlements or anticipations, loose or in a period.
+    Read one element of settlements or anticipations, which is a period or a loose item.
 
     A reader of one of the two shapes loses money lines (docs/ifood-api.md, section 4). Raises
     SchemaBroken.
     """
-    for envelope in envelopes(answer):
-        for element in parse(ClosingEnvelope, envelope).settlements or []:
-            yield from _items_of(element)
-
-
-def _items_of(element: Raw) -> Iterator[ClosingItem]:
     period = parse(ClosingPeriod, element)
-    for item in period.closing_items or []:
-        yield ClosingItem(item, period.start_date_calculation, period.end_date_calculation)
     # A serializer that writes every field gives a loose title a null list.
     if period.closing_items is None and not _is_empty_period(element):
-        yield ClosingItem(element, None, None)
+        return Closing(None, None, [element])
+    days = period.start_date_calculation, period.end_date_calculation
+    return Closing(*days, period.closing_items or [])
 
 
 def _is_empty_period(element: Raw) -> bool:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from ifood_actors.errors import (
     CredentialsRefused,
+    Foreign,
     JobError,
     LeaseLost,
     NeedsAuthorization,
@@ -69,9 +70,9 @@ def decide(
     Sort an error into its class.
 
     Permanent ones fail at once, whatever the attempt: asking again would be abuse. A throttled job
-    waits without being charged. A schema that is broken at the first attempt is asked for once
-    more, since a gateway may have answered in iFood's place. Everything else, the unknown included,
-    backs off until the attempts are used up.
+    waits without being charged. A schema that is broken at the first attempt, or an answer about
+    somebody else, is asked for once more, since a gateway or a cache may have answered in iFood's
+    place. Everything else, the unknown included, backs off until the attempts are used up.
     """
     match error:
         case LeaseLost():
@@ -85,7 +86,7 @@ def decide(
             | NeedsAuthorization(code=code)
         ):
             return Fail(code)
-        case SchemaBroken(code=code) if attempts > 1:
+        case SchemaBroken(code=code) | Foreign(code=code) if attempts > 1:
             return Fail(code)
         case JobError(code=code):
             return _retry(code, attempts, max_attempts, backoff.wait(attempts, jitter=jitter))

@@ -7,7 +7,7 @@ test data, which lifts the span of sales and holds no title.
 """
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from ifood_actors.simulator import answers
 from ifood_actors.simulator.answers import Answer, Refusal, bad_request
@@ -25,6 +25,7 @@ _ANTICIPATED = ("beginAnticipatedPaymentDate", "endAnticipatedPaymentDate")
 _BY: tuple[By, By] = ("calculation", "payment")
 _LONGEST_SALES, _LONGEST = 8, 31
 _TEST_DAY = date(2025, 8, 1)
+_A_YEAR = timedelta(weeks=52)
 
 
 def sales(call: Call) -> Answer:
@@ -32,10 +33,11 @@ def sales(call: Call) -> Answer:
     query = call.request.query_params
     span = span_of(("beginSalesDate", "endSalesDate"), query)
     page = whole_number("page", query, 1)
-    if _homologation(call):
+    if _homologation(call) or _whose(call) == "both":
         return _test_sale(call, merchant)
     if length(span) > _LONGEST_SALES:
         raise Refusal(bad_request(f"The period must not exceed {_LONGEST_SALES} days"))
+    merchant, span = _answered(call, merchant, span)
     rows = [] if call.suffers("silent_empty") else _sold(call, merchant, span)
     size = call.simulation.settings.sales_page_size
     pages = -(-len(rows) // size)
@@ -54,6 +56,7 @@ def settlements(call: Call) -> Answer:
     place, span = one_pair_of((_CALCULATION, _PAYMENT), call.request.query_params)
     if _homologation(call) and length(span) > _LONGEST:
         return answers.SERVER_ERROR
+    merchant, span = _answered(call, merchant, span)
     entries = _shown(call, call.simulation.world.settlements, merchant, span, by=_BY[place])
     envelope = _titles_envelope(call, merchant, span, entries)
     if entries or _hidden(call, span):
@@ -65,6 +68,7 @@ def settlements(call: Call) -> Answer:
 def anticipations(call: Call) -> Answer:
     merchant = call.merchant()
     place, span = one_pair_of((_CALCULATION, _ANTICIPATED), call.request.query_params)
+    merchant, span = _answered(call, merchant, span)
     missing = answers.error(404, "404", "No anticipations found for the period")
     if merchant.plan is None and not _homologation(call) and not call.suffers("silent_empty"):
         return missing
@@ -83,6 +87,26 @@ def anticipations(call: Call) -> Answer:
 
 def _homologation(call: Call) -> bool:
     return call.request.headers.get("x-request-homologation") == "true"
+
+
+def _whose(call: Call) -> str | None:
+    """What is foreign in this answer: both the merchant and the days, or one of them."""
+    return call.quirk.whose if call.quirk and call.suffers("foreign") else None
+
+
+def _answered(call: Call, merchant: Merchant, span: Span) -> tuple[Merchant, Span]:
+    """Whose data is given, of which days; not what was asked for when the answer is foreign."""
+    whose = _whose(call)
+    if whose in ("both", "merchant"):
+        merchant = _other_than(call, merchant)
+    if whose in ("both", "days"):
+        span = span[0] - _A_YEAR, span[1] - _A_YEAR
+    return merchant, span
+
+
+def _other_than(call: Call, merchant: Merchant) -> Merchant:
+    roster = call.simulation.world.roster
+    return roster.at((merchant.index + 1) % len(roster))
 
 
 def _hidden(call: Call, span: Span) -> bool:
@@ -165,8 +189,7 @@ def _test_sale(call: Call, merchant: Merchant) -> Answer:
         refund_after=0,
         noise=1,
     )
-    world = call.simulation.world
-    other = world.roster.at((merchant.index + 1) % len(world.roster))
+    other = _other_than(call, merchant)
     envelope = {
         "page": 1,
         "size": 1,

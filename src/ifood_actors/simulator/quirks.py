@@ -30,6 +30,7 @@ QuirkName = Literal[
     "omit",  # the last item is left out
     "revoked",  # 403, and no truth either
     "silent_empty",  # nothing, whatever there is, with a `face`
+    "foreign",  # another merchant's data, or other days', as `whose` says
     "expired_token",  # 401, and the token is really void
     "habit",  # `habits` in place of the store's own
 ]
@@ -74,6 +75,7 @@ class Quirk:
     location: str = "https://example.invalid/elsewhere"
     text: str = "NaN"
     face: EmptyFace = "list"
+    whose: Literal["both", "merchant", "days"] = "both"
     habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:
