@@ -94,6 +94,23 @@ def make_jobs(
         return [Planned(row.id, row.account_id, row.merchant_id) for row in rows]
 
 
+def make_rejected_item(
+    engine: Engine, key: str = "odd", *, merchant_id: str = "m-1", kind: str = "sales"
+) -> None:
+    """Set an item aside, as a pull does that has just ended."""
+    with transaction(engine) as tx:
+        tx.execute(
+            text("""
+                INSERT INTO ifood_rejected_items (kind, account_id, merchant_id, job_id, item_key,
+                  reason, raw, covered_from, covered_to, first_seen_at, last_seen_at)
+                VALUES (:kind, gen_random_uuid(), :merchant_id, gen_random_uuid(), :key,
+                  'Sale: saleGrossValue.bag: Field required', '{"secret": 1}', :day, :day,
+                  now(), now())
+            """),
+            {"kind": kind, "merchant_id": merchant_id, "key": key, "day": DAY},
+        )
+
+
 def dispatch(engine: Engine, *job_ids: UUID) -> None:
     with transaction(engine) as tx:
         Ledger(tx, actor="relay").dispatch(job_ids, grace=GRACE)

@@ -235,6 +235,12 @@ ROWS = {
             "test_cli_alerts.py::test_alerts_check_is_0_when_all_is_well_and_1_when_anything_fires",
         ),
     ),
+    "rejected": Row(
+        works=("--account", "{merchant}"),
+        says="Sale: saleGrossValue.bag",
+        facts=("kind", "account", "key", "reason"),
+        wrong=(("--kind", "salez"), ("--limit", "0"), ("--account", ""), ("--account", "nobody")),
+    ),
     "report": Row(
         works=("--day", "2026-09-21"),
         says="sales",

@@ -99,8 +99,8 @@ BEGIN
 
   -- Of credentials, only the names and dates are for everybody who reads.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
-    ifood_named_limits, ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions, ifood_alerts,
-    ifood_schedulers TO ifood_web, ifood_operator, ifood_admin;
+    ifood_named_limits, ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions,
+    ifood_rejected_items, ifood_alerts, ifood_schedulers TO ifood_web, ifood_operator, ifood_admin;
   GRANT SELECT (id, name, client_id, kind, created_at, updated_at) ON ifood_apps
     TO ifood_web, ifood_operator;
   GRANT SELECT (id, app_id, name, expires_at, renew_at, renewed_at, refresh_expires_at,
@@ -122,6 +122,8 @@ BEGIN
   -- Forget what is old. No right on records: a function empties `raw`.
   GRANT SELECT (id), DELETE ON ifood_job_events TO ifood_scheduler;
   GRANT SELECT (id, valid_to), DELETE ON ifood_record_versions TO ifood_scheduler;
+  GRANT SELECT (id, kind, merchant_id, last_seen_at), DELETE ON ifood_rejected_items
+    TO ifood_scheduler;
   GRANT EXECUTE ON FUNCTION ifood_forget_raw TO ifood_scheduler;
 
   -- Watch, and remember what was told.
@@ -137,6 +139,7 @@ BEGIN
   GRANT SELECT, INSERT, UPDATE ON ifood_settlements, ifood_anticipations, ifood_sales
     TO ifood_worker;
   GRANT INSERT ON ifood_record_versions TO ifood_worker;
+  GRANT SELECT, INSERT, UPDATE, DELETE ON ifood_rejected_items TO ifood_worker;
 
   -- Both ask iFood for tokens, at the fleet's pace.
   GRANT SELECT, INSERT, UPDATE ON ifood_authorizations, ifood_limits, ifood_named_limits

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from builders import dispatch, make_jobs, must_claim
+from builders import dispatch, make_jobs, make_rejected_item, must_claim
 from command_table import IFOOD, POSTGRES, RABBITMQ, ROWS, UNTIL_STOPPED, commands, options
 from commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine, Outcome
 from distributed import BOOKSHOP
@@ -95,6 +95,7 @@ def names(engine: Engine, ifood: Simulator) -> dict[str, str]:
         ledger.succeed(must_claim(engine, done.id), result={})
         ledger.fail(must_claim(engine, failed.id), error_code="server_fault", reason="503")
     merchants = [merchant.id for merchant in ifood.merchants()]
+    make_rejected_item(engine, merchant_id=merchants[0])
     return {
         "failed": str(failed.id),
         "pending": str(pending.id),

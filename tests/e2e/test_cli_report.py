@@ -22,11 +22,10 @@ def command(tmp_path: Path, database_url: str) -> CommandLine:
     return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
-def succeed(engine, job, *, amount, rows, tries=1, vanished=0):
+def succeed(engine, job, *, amount, rows, tries=1, vanished=0, **facts):
     """End a job well, its slot an hour ago; each try before the last is a retry."""
     result = {"rows": rows, "new": rows - 1, "changed": 1, "missing": 0, "requests": 2}
-    result["wasted"] = 1
-    result["vanished"] = vanished
+    result |= {"wasted": 1, "vanished": vanished, **facts}
     for number in range(1, tries + 1):
         dispatch(engine, job.id)
         with transaction(engine) as tx:
@@ -92,6 +91,21 @@ def test_rows_that_vanished_are_told_by_report_and_status(command, engine):
     assert (run["vanished"], run["vanished_stores"]) == (28, 2)
     assert f"sales: {sentence}" in shown.out
     assert f"sales {DAY} {sentence}" in progress.out
+
+
+def test_pulls_that_were_not_complete_and_rejected_items_are_counted(command, engine):
+    jobs = make_jobs(engine, 4, slot=an_hour_ago())
+    succeed(engine, jobs[0], amount="0.00", rows=1, complete=False, rejected=2)
+    succeed(engine, jobs[1], amount="0.00", rows=1, complete=False, rejected=0)
+    succeed(engine, jobs[2], amount="0.00", rows=1, complete=True, rejected=0)
+    succeed(engine, jobs[3], amount="0.00", rows=1)
+
+    told, shown = command.each([[*ON_THE_DAY, "--json"], ON_THE_DAY])
+
+    [sales] = told.document["kinds"]
+    assert (sales["incomplete"], sales["rejected"]) == (2, 2)
+    head = {name.strip() for name in shown.out.splitlines()[0].split("  ")}
+    assert {"rejected", "incomplete"} <= head
 
 
 def test_a_day_on_which_nothing_has_run_yet_has_no_times(command, engine):

@@ -9,7 +9,13 @@ from typing import Any
 
 import pika
 import pytest
-from builders import make_accounts, make_app, make_jobs, waits_for_a_lock
+from builders import (
+    make_accounts,
+    make_app,
+    make_jobs,
+    make_rejected_item,
+    waits_for_a_lock,
+)
 from eventually import eventually
 from processes import windows_far_away
 from sqlalchemy import Engine, text
@@ -144,6 +150,28 @@ def jobs(world: World, *, count: int, status: str, slot: str = "0 s", **columns:
     world.sql(
         f"UPDATE ifood_jobs SET status = '{status}', wake_at = {wake},"
         f" scheduled_for = now() - INTERVAL '{slot}'{changes}"
+    )
+
+
+def three_rejected_items(world: World) -> None:
+    for key in "abc":
+        make_rejected_item(world.engine, key)
+
+
+def incomplete_pulls(world: World) -> None:
+    """Let an account's last two jobs, of today and of yesterday, end without a complete pull."""
+    jobs(world, count=1, status="success", result="""'{"complete": false}'""")
+    world.sql("UPDATE ifood_jobs SET job_day = current_date")
+    world.sql("""
+        INSERT INTO ifood_jobs SELECT (jsonb_populate_record(job,
+          jsonb_build_object('id', gen_random_uuid(), 'job_day', current_date - 1))).*
+        FROM ifood_jobs AS job
+    """)
+
+
+def complete_pull(world: World) -> None:
+    world.sql(
+        """UPDATE ifood_jobs SET result = '{"complete": true}' WHERE job_day = current_date"""
     )
 
 
@@ -313,6 +341,20 @@ CASES = {
         lambda w: jobs(w, count=20, status="success", result="""'{"requests": 2, "wasted": 1}'"""),
         no_jobs,
         ("all", "50% of the requests", "20 of 40", "limit 10%"),
+    ),
+    "ItemsRejected": (
+        three_rejected_items,
+        lambda w: w.sql("UPDATE ifood_rejected_items SET last_seen_at = now() - INTERVAL '9 days'"),
+        ("sales", "3 items of 1 stores could not be read exactly", "limit 0"),
+    ),
+    "PullsIncomplete": (
+        incomplete_pulls,
+        complete_pull,
+        (
+            "sales",
+            "of 1 active accounts the last two pulls were not complete, such as C",
+            "limit 0",
+        ),
     ),
     "HistoryLarge": (
         much_history,

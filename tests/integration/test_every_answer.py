@@ -109,6 +109,8 @@ NO_PLAN = {"message": "no plan"}
 ERROR_404 = {"error": "404", "message": "No anticipations found"}
 CODE = {"code": "409", "message": "already requested"}
 SALE = sales_page(a_sale())
+# What the halves of a week bring: a sale, and nothing.
+HALVES = Reply(200, sales_page(a_sale(createdAt="2026-09-15T15:00:00Z"))), Reply(204)
 LAST_YEAR = closing(a_week(start="2025-08-04", end="2025-08-10"))
 PAST_THE_END = {"error": {"code": "BadRequest", "message": "Invalid page. pageCount = 1"}}
 NOT_THE_STORE = {"message": "user is forbidden to access merchant"}
@@ -139,10 +141,20 @@ ANSWERS = {
         case(Reply(200, {"data": []}), meaning="schema"),
         case(Reply(200, NO_TOKEN), meaning="schema"),
     ],
-    "200 with NaN, Infinity or money that is not sure": [
+    "200 with NaN or Infinity": [
         case(Reply(200, b'{"sales": [{"id": "1", "x": NaN}]}'), meaning="schema"),
         case(Reply(200, b'{"sales": [], "total": -Infinity}'), meaning="schema"),
-        Case([Reply(200, closing(a_title(amount=None)))], "schema", kind="settlements_weekly"),
+    ],
+    "200 with an item that is not sure": [
+        case(
+            Reply(200, sales_page(a_sale(), a_sale("2", saleGrossValue={}))), meaning="data", rows=1
+        ),
+        Case([Reply(200, closing(a_title(amount=None)))], "data", 2, kind="settlements_weekly"),
+        Case([Reply(200, closing(None))], "data", 1, kind="anticipations_daily"),
+    ],
+    "200 that announces sales and shows none, twice": [
+        case(Reply(200, sales_page(total=7)), meaning="schema", requests=2),
+        case(Reply(200, sales_page(total=7)), Reply(200, SALE), meaning="data", requests=2, rows=1),
     ],
     "a page, text, or a note that gateways are known to write; not 429": [
         *(case(Reply(status, body), meaning="gateway") for status in BELOW_500 for body in FOREIGN),
@@ -156,7 +168,7 @@ ANSWERS = {
             for body in OF_A_GATEWAY
             for kind in BLOCKS
         ),
-        case(Reply(504, PAGE), Reply(200, SALE), meaning="data", requests=3, rows=1),
+        case(Reply(504, PAGE), *HALVES, meaning="data", requests=3, rows=1),
         case(
             Reply(200, sales_page(a_sale(), pages=2)),
             Reply(400, b"<title>Invalid page</title>"),
@@ -235,7 +247,7 @@ ANSWERS = {
     "500, 502, 503, 504": [
         case(Reply(500, ERROR), meaning="transient", requests=4),
         case(Reply(503), meaning="transient", requests=4),
-        case(Reply(504), Reply(200, SALE), meaning="data", requests=3, rows=1),
+        case(Reply(504), *HALVES, meaning="data", requests=3, rows=1),
     ],
 }
 

@@ -6,7 +6,7 @@ from threading import Event
 from uuid import UUID
 
 import pytest
-from builders import acts_of, claimed_job, make_jobs, row_of
+from builders import acts_of, claimed_job, make_jobs, make_rejected_item, row_of
 from records import store, store_many_sales
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -195,6 +195,19 @@ def seen_by(looked, act):
         return act(tx, before=before, after=after)
 
     return looking
+
+
+def test_rejected_items_go_with_the_raw_of_records_and_no_earlier(engine):
+    for key in ("old", "young"):
+        make_rejected_item(engine, key)
+    with transaction(engine) as tx:
+        ages = "UPDATE ifood_rejected_items SET last_seen_at = now() - CAST(:ago AS interval)"
+        tx.execute(text(ages), {"ago": YOUNG})
+        tx.execute(text(f"{ages} WHERE item_key = 'old'"), {"ago": OLD})
+
+    assert forget(engine, "keep_versions", "keep_history") == {}
+    assert forget(engine, "keep_raw") == {"rejected items": 1}
+    assert count(engine, "ifood_rejected_items") == 1
 
 
 def test_no_statement_deletes_versions_that_were_replaced_recently(engine):

@@ -20,7 +20,7 @@ PROMETHEUS = {
     for each in group["rules"]
 }
 FACTS = {"failed": 6, "jobs": 9, "behind": 7, "ready": "3", "reason": "revoked", "accounts": "A"}
-FACTS |= {"day": "2026-09-22", "rows": 831, "wasted": 3, "requests": 25}
+FACTS |= {"day": "2026-09-22", "rows": 831, "wasted": 3, "requests": 25, "stores": 2}
 by_name = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
@@ -48,6 +48,8 @@ def named(name: str) -> Rule:
         ("AccountsStale", 0, 1),
         ("RowsVanished", 2, 3),
         ("RequestsWasted", 0.1, 0.11),
+        ("ItemsRejected", 0, 1),
+        ("PullsIncomplete", 0, 1),
         ("HistoryLarge", 20 * 2**30, 20 * 2**30 + 1),
     ],
 )

@@ -9,11 +9,13 @@ from sqlmodel import SQLModel
 from ifood_actors.accounts import Account
 from ifood_actors.feeds import FEEDS, Record
 from ifood_actors.feeds.records import RecordVersion
+from ifood_actors.feeds.rejected import RejectedItem
 from ifood_actors.ledger.models import Job, JobEvent, Run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data-model.md").read_text()
 COMMON = set(Record.model_fields)
-TABLES = [Account, Run, Job, JobEvent, RecordVersion, *(feed.table for feed in FEEDS.values())]
+OURS = [Account, Run, Job, JobEvent, RecordVersion, RejectedItem]
+TABLES = [*OURS, *(feed.table for feed in FEEDS.values())]
 
 
 def told(heading: str) -> set[str]:

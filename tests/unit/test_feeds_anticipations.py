@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from scripted_api import ScriptedApi, a_week, an_anticipation, closing
 
-from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds import FEEDS, Fetched
 from ifood_actors.planning.cadence import Period
 
@@ -79,9 +78,3 @@ def test_an_item_that_two_blocks_bring_is_one():
     fetched = pulled(answer, answer, period=Period(date(2026, 8, 1), date(2026, 9, 20)))
 
     assert len(fetched.rows) == 1
-
-
-@pytest.mark.parametrize("field", ["originalPaymentAmount", "anticipatedPaymentAmount", "type"])
-def test_an_item_without_what_makes_it_money_is_refused(field):
-    with pytest.raises(SchemaBroken, match=field):
-        pulled(closing(a_week(an_anticipation(**{field: None}))))

@@ -186,6 +186,44 @@ def test_an_invalid_first_page_fails_the_pull():
         pulled(ScriptedApi(INVALID_PAGE))
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"total": 1_000_000, "pages": 1_000_000},
+        {"total": 1, "pages": 1},
+        {"total": "12", "pages": None},
+        {"total": None, "pages": 2},
+        {"total": 3, "pages": 0},
+    ],
+)
+@pytest.mark.parametrize("listed", [[], None])
+def test_a_list_that_announces_sales_and_shows_none_twice_is_an_error(counts, listed):
+    page = sales_page(**counts) | {"sales": listed}
+    api = ScriptedApi(always=lambda: page)
+
+    with pytest.raises(SchemaBroken, match="announces sales and shows none, twice"):
+        pulled(api)
+
+    assert api.answers == []
+
+
+@pytest.mark.parametrize("again", [sales_page(a_sale(), total=1), sales_page(total=0), None])
+def test_a_list_that_shows_what_it_announces_when_it_is_read_again_is_complete(again):
+    fetched = pulled(ScriptedApi(sales_page(total=5), again))
+
+    assert fetched.complete
+    assert ids(fetched) == (["sale-1"] if again and again["sales"] else [])
+
+
+@pytest.mark.parametrize("counts", [{"total": 0}, {"total": "0"}, {"total": None}, {}])
+@pytest.mark.parametrize("pages", [0, 1, None, ""])
+def test_an_empty_page_that_counts_no_sales_is_a_success(counts, pages):
+    api = ScriptedApi(sales_page(pages=pages, **counts))
+
+    assert pulled(api) == Fetched((), Decimal(0))
+    assert len(api.asked) == 1
+
+
 def test_an_endless_list_is_an_error_and_not_cut():
     numbers = iter(range(1000))
     api = ScriptedApi(always=lambda: sales_page(a_sale(str(next(numbers))), pages=None))
@@ -246,10 +284,10 @@ def test_nested_fields_become_joined_columns():
     "answer",
     [
         {},
-        {"sales": [7]},
-        sales_page({"id": "1"}),
-        sales_page(a_sale(None)),
-        sales_page(a_sale(saleGrossValue={"deliveryFee": 1})),
+        {"sales": 7},
+        {"sales": {}},
+        {"sales": [], "pageCount": "many"},
+        [[a_sale()]],
         "gateway",
     ],
 )

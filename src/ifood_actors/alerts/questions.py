@@ -18,9 +18,11 @@ from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
     FIRST_DUE,
     HISTORY_BYTES,
+    IS_INCOMPLETE,
     IS_OF_A_DAY,
     IS_STALE,
     LOST_MESSAGES,
+    REJECTED,
     VANISHED,
 )
 from ifood_actors.messaging.orders import KINDS, queue_name
@@ -130,6 +132,19 @@ SQL: Final = {
             coalesce(sum((result ->> 'requests')::int), 0) AS requests
           {_OF_A_DAY}) AS sent
         WHERE requests >= 20
+    """,
+    "ItemsRejected": f"""
+        SELECT feed.kind AS subject, count(*) AS value, count(DISTINCT item.merchant_id) AS stores
+        FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
+        JOIN {REJECTED}
+        GROUP BY feed.kind
+    """,
+    "PullsIncomplete": f"""
+        SELECT kind AS subject, count(*) AS value,
+          array_to_string((array_agg(account.name ORDER BY account.name))[1:3], ', ') AS accounts
+        FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
+        JOIN accounts AS account ON {IS_INCOMPLETE}
+        GROUP BY kind
     """,
     "HistoryLarge": f"SELECT '{ALL}' AS subject, {HISTORY_BYTES} AS value",
 }

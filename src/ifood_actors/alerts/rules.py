@@ -265,6 +265,20 @@ RULES: Final = (
         calm=_LONG,
     ),
     Rule(
+        "ItemsRejected",
+        "Items that cannot be read",
+        "{number} items of {stores} stores could not be read exactly and are set aside",
+        _at(0),
+        calm=_LONG,
+    ),
+    Rule(
+        "PullsIncomplete",
+        "Pulls that are not complete",
+        "of {number} active accounts the last two pulls were not complete, such as {accounts}",
+        _at(0),
+        calm=_LONG,
+    ),
+    Rule(
         "HistoryLarge",
         "The history is large",
         "the table of the history takes {number}",

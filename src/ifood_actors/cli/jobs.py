@@ -10,6 +10,7 @@ import typer
 from ifood_actors.cli.choice import Wanted, choose, require_choice
 from ifood_actors.cli.options import (
     MOST,
+    AccountFilter,
     Day,
     DryRun,
     Json,
@@ -18,7 +19,6 @@ from ifood_actors.cli.options import (
     Status,
     Yes,
     given,
-    name_or_merchant,
 )
 from ifood_actors.cli.output import confirm, count, document, facts, note, outcome, say, table
 from ifood_actors.errors import UsageError
@@ -34,15 +34,6 @@ StatusFilter = Annotated[
         "--status",
         metavar="STATUS",
         help="pending, running, success, failed or cancelled; may be given again.",
-    ),
-]
-AccountFilter = Annotated[
-    str | None,
-    typer.Option(
-        "--account",
-        parser=name_or_merchant,
-        metavar="NAME",
-        help="Only of this account: a name or a merchant id.",
     ),
 ]
 CodeFilter = Annotated[

@@ -23,6 +23,7 @@ from ifood_actors.cli import (
     limits,
     plan,
     processes,
+    rejected,
     report,
     secrets,
     simulator,
@@ -58,6 +59,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(limits.app, name="limits")
 app.command("errors")(errors.errors)
 app.add_typer(alerts.app, name="alerts")
+app.command("rejected")(rejected.rejected)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("config")(config.config)

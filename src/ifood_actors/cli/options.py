@@ -104,6 +104,15 @@ KindFilter = Annotated[
         "--kind", metavar="KIND", help="settlements_weekly, anticipations_daily or sales."
     ),
 ]
+AccountFilter = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        parser=name_or_merchant,
+        metavar="NAME",
+        help="Only of this account: a name or a merchant id.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Say what would be done, and change nothing.")

@@ -16,7 +16,7 @@ N = TypeVar("N", int, Decimal)
 
 _WEEK = timedelta(days=7)
 _COUNTS = ("planned", "success", "failed", "cancelled", "open", "rows", "new", "changed", "missing")
-_COLUMNS = (*_COUNTS, "amount", "requests", "wasted", "retries")
+_COLUMNS = (*_COUNTS, "rejected", "incomplete", "amount", "requests", "wasted", "retries")
 _TIMES = ("duration", "job_p50", "job_p95", "lateness_p50", "lateness_p95")
 
 
@@ -25,9 +25,9 @@ def report(*, day: Day = None, json: Json = False) -> None:
     Tell what the runs of a day delivered, beside the same weekday before.
 
     Today's unless given, by kind: jobs by outcome, rows that were read, new, changed or no longer
-    there, the amount in BRL (payouts, anticipated payouts, or gross value of bags), requests
-    and those of them that were answered by 404 (wasted), retries, how long the run and its jobs
-    took, and how late they started.
+    there, items that could not be read, pulls that were not complete, the amount in BRL (payouts,
+    anticipated payouts, or gross value of bags), requests and those of them that were answered by
+    404 (wasted), retries, how long the run and its jobs took, and how late they started.
     """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database

@@ -213,7 +213,7 @@ class Settings(BaseSettings):
     keep_raw: Annotated[Kept | None, Unset("for ever")] = Field(
         None,
         description="how long a record keeps its `raw`, which holds personal data, after it was "
-        "last seen; its columns stay",
+        "last seen; its columns stay; a rejected item, which is nothing but that, goes",
     )
     heartbeat_file: Annotated[Path | None, Unset("none")] = Field(
         None,

@@ -17,7 +17,7 @@ from sqlmodel import Field
 
 from ifood_actors.feeds.closings import closing_blocks
 from ifood_actors.feeds.feed import Feed
-from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
+from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import Anticipation as AnticipationItem
 from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS, Period
@@ -68,12 +68,7 @@ class Anticipation(Record, table=True):
     status: str | None = Field(sa_column=Column(Text))
 
 
-def fetch(
-    api: MerchantApi,
-    period: Period,
-    *,
-    timezone: ZoneInfo,  # noqa: ARG001 - calculation dates are days already
-) -> Fetched:
+def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     """
     Read the anticipations whose calculation dates lie in `period`, each once.
 
@@ -81,11 +76,18 @@ def fetch(
     the store was paid: the sum of the anticipated amounts.
     """
     items: dict[tuple[Any, ...], Row] = {}
+    rejected: dict[str, OddItem] = {}
     others: set[str] = set()
     for block in closing_blocks(
-        api, "anticipations", period, block_days=ANTICIPATIONS_BLOCK_DAYS, model=AnticipationItem
+        api,
+        "anticipations",
+        period,
+        block_days=ANTICIPATIONS_BLOCK_DAYS,
+        model=AnticipationItem,
+        timezone=timezone,
     ):
         others.update(block.other_merchant_ids)
+        rejected |= {item.key: item for item in block.rejected}
         # Counted anew in each block: an item that two blocks bring is one, not a twin.
         twins: Counter[tuple[Any, ...]] = Counter()
         for row in block.rows:
@@ -96,6 +98,7 @@ def fetch(
     return Fetched(
         tuple(items.values()),
         amount=sum(paid, Decimal(0)),
+        rejected=tuple(rejected.values()),
         other_merchant_ids=tuple(sorted(others)),
     )
 

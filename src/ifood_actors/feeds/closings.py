@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
+from zoneinfo import ZoneInfo
 
+from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.foreign import is_other_merchant, refuse_other_days
-from ifood_actors.feeds.records import Row, columns_of
+from ifood_actors.feeds.records import OddItem, Row, columns_of
+from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import (
     Closing,
     ClosingEnvelope,
     IfoodModel,
-    Raw,
     closing_of,
     envelopes,
     parse,
@@ -26,9 +28,10 @@ _SMALLEST_DAYS = 7
 
 @dataclass(slots=True)
 class ClosingBlock:
-    """The rows of a block's items, and which other merchants its envelopes were about."""
+    """What a block's items are, and which other merchants its envelopes were about."""
 
     rows: list[Row] = field(default_factory=list)
+    rejected: list[OddItem] = field(default_factory=list)
     other_merchant_ids: list[str] = field(default_factory=list)
 
 
@@ -39,14 +42,15 @@ def closing_blocks(
     *,
     block_days: int,
     model: type[IfoodModel],
+    timezone: ZoneInfo,
 ) -> Iterator[ClosingBlock]:
     """
     Ask by calculation date, block by block, and give a row for each item, loose or in a period.
 
     One of the two pairs of dates is asked for, never both, and never a span that is answered by
     silence (docs/ifood-api.md, section 2). Within a block the order depends on the items alone,
-    so that equal ones are counted alike in every pull. Raises Foreign, SchemaBroken, and what the
-    client raises.
+    so that equal ones are counted alike in every pull. `timezone` counts for days that have a
+    time. Raises Foreign, SchemaBroken, and what the client raises.
     """
 
     def read(block: Period) -> ClosingBlock:
@@ -60,19 +64,33 @@ def closing_blocks(
             if parsed.merchant_id and is_other_merchant(parsed.merchant_id, asked=api.merchant_id):
                 found.other_merchant_ids.append(parsed.merchant_id)
             for element in parsed.settlements or []:
-                found.rows += _rows(element, block, model)
+                _read_element(element, found, block=block, model=model, zone=timezone)
         found.rows.sort(key=lambda row: canonical(row["raw"]))
         return found
 
     return read_blocks(read, period, largest=block_days, smallest=_SMALLEST_DAYS)
 
 
-def _rows(element: Raw, block: Period, model: type[IfoodModel]) -> Iterator[Row]:
-    closing = closing_of(element)
+def _read_element(
+    element: object, found: ClosingBlock, *, block: Period, model: type[IfoodModel], zone: ZoneInfo
+) -> None:
+    try:
+        closing = closing_of(element, zone=zone)
+    except SchemaBroken as fault:
+        found.rejected.append(odd_item(element, fault, first=block.start, last=block.end))
+        return
     refuse_other_days(closing.start, closing.end, asked=block)
     days = _days(closing, block)
     for item in closing.items:
-        yield columns_of(parse(model, item)) | days | {"raw": item}
+        try:
+            columns = columns_of(parse(model, item, zone=zone))
+        except SchemaBroken as fault:
+            # Of a period that reaches out of the block, nobody asks for the other days again.
+            first = max(days["covered_from"], block.start)
+            last = min(days["covered_to"], block.end)
+            found.rejected.append(odd_item(item, fault, first=first, last=last))
+        else:
+            found.rows.append(columns | days | {"raw": item})
 
 
 def _days(closing: Closing, block: Period) -> Row:

@@ -1,8 +1,11 @@
 """JSON as text, with every digit of its decimals, in the form that Postgres takes."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import simplejson
+from sqlalchemy.exc import DataError
 
 from ifood_actors.errors import SchemaBroken
 from ifood_actors.ifood.exact import storable
@@ -27,6 +30,17 @@ def storable_json(value: object) -> str:
     if r"\u0000" in written:
         written = _NUL.sub("\\1\ufffd", written)
     return storable(written)
+
+
+@contextmanager
+def refusals(table: str) -> Iterator[None]:
+    """Turn a value that Postgres refuses, such as a number beyond its range, into SchemaBroken."""
+    try:
+        yield
+    except DataError as error:
+        # The driver's text would repeat the value.
+        code = getattr(error.orig, "sqlstate", None)
+        raise SchemaBroken(f"{table}: Postgres refuses a value ({code})") from None
 
 
 def _dumps(value: object, *, sort_keys: bool = False) -> str:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from ifood_actors.feeds.records import Fetched, Record, Stored
+from ifood_actors.feeds.rejected import set_aside
 from ifood_actors.feeds.storing import Origin, store
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.planning.cadence import Period
@@ -63,7 +64,7 @@ class Feed:
             job_day=job_day,
             now=now,
         )
-        return store(
+        stored = store(
             connection,
             fetched,
             table=self.table,
@@ -71,3 +72,5 @@ class Feed:
             block_days=self.block_days,
             origin=origin,
         )
+        set_aside(connection, fetched, kind=self.kind, period=period, origin=origin)
+        return stored

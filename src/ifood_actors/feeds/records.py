@@ -69,9 +69,24 @@ class RecordVersion(SQLModel, table=True):
 
 
 @dataclass(frozen=True, slots=True)
+class OddItem:
+    """
+    An item that cannot be read exactly, as it came; `reason` names the place, never the value.
+
+    `key` is its own id or a hash; the days are those that it belongs to, as far as is known.
+    """
+
+    key: str
+    reason: str
+    raw: Any
+    covered_from: date
+    covered_to: date
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """
-    What a pull read: one row an item, each natural key once.
+    What a pull read: one row an item, each natural key once; and what it could not read.
 
     `amount` is the feed's figure for reports, in BRL. `complete` is False when the list ended
     before the count that the API itself gave: then nothing can be called missing.
@@ -81,6 +96,7 @@ class Fetched:
     rows: tuple[Row, ...]
     amount: Decimal
     complete: bool = True
+    rejected: tuple[OddItem, ...] = ()
     other_merchant_ids: tuple[str, ...] = ()
 
 
@@ -90,7 +106,8 @@ class Stored:
     What storing did: `rows` are `new`, `changed` or `unchanged`; `missing` counts new marks.
 
     `vanished` are the rows that were not brought and are not marked: too many of them at once.
-    `amount`, `complete` and `other_merchant_ids` are those of Fetched.
+    `amount` and `other_merchant_ids` are those of Fetched; `complete` is False as well when items
+    were `rejected`, since one of them may be a row that seems to be missing.
     """
 
     rows: int
@@ -101,6 +118,7 @@ class Stored:
     vanished: int
     amount: Decimal
     complete: bool
+    rejected: int = 0
     other_merchant_ids: tuple[str, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Forgetting former versions of records, and the whole items that came with records."""
+"""Forgetting former versions, rejected items, and the whole items that came with records."""
 
 from datetime import datetime
 
@@ -18,6 +18,18 @@ _VERSIONS = text("""
     FROM seen
 """)
 
+_REJECTED = text("""
+    WITH seen AS (
+      SELECT id, last_seen_at FROM ifood_rejected_items WHERE id > :after
+      ORDER BY id LIMIT :batch),
+    gone AS (
+      DELETE FROM ifood_rejected_items AS item USING seen
+      WHERE item.id = seen.id AND item.last_seen_at < :before RETURNING 1)
+    SELECT coalesce(max(id), 0) AS up_to, (SELECT count(*) FROM gone) AS forgotten,
+      max(last_seen_at) AS youngest
+    FROM seen
+""")
+
 _RAW = text("SELECT * FROM ifood_forget_raw(CAST(:table AS regclass), :before, :after, :batch)")
 
 
@@ -25,6 +37,12 @@ def forget_versions(connection: Connection, /, *, before: datetime, after: int) 
     """Delete what was replaced before an instant, among the first rows behind the id `after`."""
     values = {"before": before, "after": after, "batch": BATCH}
     return Swept(**connection.execute(_VERSIONS, values).mappings().one())
+
+
+def forget_rejected_items(connection: Connection, /, *, before: datetime, after: int) -> Swept:
+    """Delete what was last seen before an instant, among the first rows behind the id `after`."""
+    values = {"before": before, "after": after, "batch": BATCH}
+    return Swept(**connection.execute(_REJECTED, values).mappings().one())
 
 
 def forget_raw(

@@ -20,10 +20,11 @@ from ifood_actors.errors import Rejected, SchemaBroken
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.foreign import refuse_other_days, refuse_other_merchant
-from ifood_actors.feeds.records import MONEY, Fetched, Record, Row, columns_of
+from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, columns_of
+from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import Sale as SaleItem
-from ifood_actors.ifood.schemas import SalesPage, envelopes, parse
+from ifood_actors.ifood.schemas import SaleHead, SalesPage, envelopes, parse
 from ifood_actors.planning.cadence import SALES_BLOCK_DAYS, Period
 
 # 20,000 sales in a week: no store has them, an endless list does.
@@ -77,22 +78,34 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     of the bags, as at the moment of the call, cancelled orders included. Spans, pages and days
     follow docs/ifood-api.md, sections 2 and 3.
     """
-    sales: dict[str, Row] = {}
+    items: dict[str, Row | OddItem] = {}
     complete = True
     read = partial(_read, api, timezone=timezone)
     for reading in read_blocks(read, period, largest=SALES_BLOCK_DAYS, smallest=1):
-        sales |= reading.sales
+        items |= reading.items
         complete &= reading.complete
-    bags = [row.get("sale_gross_value_bag", Decimal(0)) for row in sales.values()]
-    return Fetched(tuple(sales.values()), amount=sum(bags, Decimal(0)), complete=complete)
+    rows = [item for item in items.values() if not isinstance(item, OddItem)]
+    bags = [row.get("sale_gross_value_bag", Decimal(0)) for row in rows]
+    return Fetched(
+        tuple(rows),
+        amount=sum(bags, Decimal(0)),
+        complete=complete,
+        rejected=tuple(item for item in items.values() if isinstance(item, OddItem)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The sales of a block; `complete` is False when some may have slipped past."""
+    """
+    The sales of a block by their ids, those that cannot be read included.
 
-    sales: dict[str, Row]
+    `complete` is False when some may have slipped past; `announces_only` is True of a list that
+    counts sales and shows none.
+    """
+
+    items: dict[str, Row | OddItem]
     complete: bool
+    announces_only: bool
 
 
 def _read(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Reading:
@@ -101,14 +114,17 @@ def _read(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Reading:
 
     A sale that leaves a page already read pulls another one over from the next page, unseen. What
     either reading brought is kept; nothing can have slipped past when the second one stood still
-    and brought all that the first did.
+    and brought all that the first did. Raises SchemaBroken when both show none of the sales that
+    they announce.
     """
     first = _read_pages(api, block, timezone=timezone)
-    if first.complete:
+    if first.complete and not first.announces_only:
         return first
     second = _read_pages(api, block, timezone=timezone)
-    complete = second.complete and first.sales.keys() <= second.sales.keys()
-    return _Reading(first.sales | second.sales, complete)
+    if first.announces_only and second.announces_only:
+        raise SchemaBroken("sales: page 1 announces sales and shows none, twice in a row")
+    complete = second.complete and first.items.keys() <= second.items.keys()
+    return _Reading(first.items | second.items, complete, announces_only=False)
 
 
 def _read_pages(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Reading:
@@ -120,18 +136,19 @@ def _read_pages(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Read
     A page that brings nothing new ends the list, because some answer every page with the first.
     Raises SchemaBroken for an endless list: to cut it silently would lose sales.
     """
-    sales: dict[str, Row] = {}
+    items: dict[str, Row | OddItem] = {}
     announced, counts = 0, []
     for number in range(1, _MAX_PAGES + 1):
         pages = _pages(api, block, number)
         counts += [(page.page_count, page.total) for page in pages]
         announced = max((page.page_count or 0 for page in pages), default=0) or announced
-        known = len(sales)
+        known = len(items)
         # A sale that moved to a later page while the list was read is newer there.
-        sales |= _rows(pages, api, block, timezone)
-        if len(sales) == known or 0 < announced <= number:
+        items |= _items(pages, api, block, timezone)
+        if len(items) == known or 0 < announced <= number:
             stood_still = all(count == counts[0] for count in counts)
-            return _Reading(sales, complete=stood_still and number >= announced)
+            announces_only = not items and any(page.announces_sales for page in pages)
+            return _Reading(items, stood_still and number >= announced, announces_only)
         if announced > _MAX_PAGES:
             break
     raise SchemaBroken(f"sales: more than {_MAX_PAGES} pages in {SALES_BLOCK_DAYS} days")
@@ -156,25 +173,43 @@ def _pages(api: MerchantApi, block: Period, number: int) -> list[SalesPage]:
     return pages
 
 
-def _rows(
+def _items(
     pages: list[SalesPage], api: MerchantApi, block: Period, timezone: ZoneInfo
-) -> dict[str, Row]:
-    rows = {}
-    for item in chain.from_iterable(page.sales or [] for page in pages):
-        sale = parse(SaleItem, item)
-        day = _day(sale, timezone)
-        if sale.merchant:
-            refuse_other_merchant(sale.merchant.id, asked=api.merchant_id)
-        _refuse_other_days(day, day, asked=block)
+) -> dict[str, Row | OddItem]:
+    items: dict[str, Row | OddItem] = {}
+    for raw in chain.from_iterable(page.sales or [] for page in pages):
+        try:
+            sale = parse(SaleItem, raw)
+        except SchemaBroken as fault:
+            odd = _odd(raw, fault, api=api, block=block, timezone=timezone)
+            items[odd.key] = odd
+            continue
+        day = _day_of_ours(sale, api=api, block=block, timezone=timezone)
         days = {"sale_day": day, "covered_from": day, "covered_to": day}
-        rows[sale.sale_id] = columns_of(sale) | days | {"raw": item}
-    return rows
+        items[sale.sale_id] = columns_of(sale) | days | {"raw": raw}
+    return items
 
 
-def _day(sale: SaleItem, timezone: ZoneInfo) -> date:
-    named = sale.merchant.timezone if sale.merchant else None
-    zone = (_zone(named) if named else None) or timezone
-    return sale.created_at.astimezone(zone).date()
+def _odd(
+    raw: object, fault: SchemaBroken, *, api: MerchantApi, block: Period, timezone: ZoneInfo
+) -> OddItem:
+    try:
+        head = parse(SaleHead, raw)
+    except SchemaBroken:
+        return odd_item(raw, fault, first=block.start, last=block.end)
+    day = _day_of_ours(head, api=api, block=block, timezone=timezone)
+    return odd_item(raw, fault, first=day, last=day)
+
+
+def _day_of_ours(sale: SaleHead, *, api: MerchantApi, block: Period, timezone: ZoneInfo) -> date:
+    """Give the sale's local day. Raises Foreign when it is none of those that were asked for."""
+    merchant = sale.merchant
+    if merchant:
+        refuse_other_merchant(merchant.id, asked=api.merchant_id)
+    zone = (_zone(merchant.timezone) if merchant and merchant.timezone else None) or timezone
+    day = sale.created_at.astimezone(zone).date()
+    _refuse_other_days(day, day, asked=block)
+    return day
 
 
 _refuse_other_days = partial(refuse_other_days, leeway=_LEEWAY)

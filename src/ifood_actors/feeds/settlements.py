@@ -17,7 +17,7 @@ from sqlmodel import Field
 from ifood_actors.feeds.closings import closing_blocks
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.feed import Feed
-from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
+from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import SettlementTitle
 from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS, Period
@@ -42,12 +42,7 @@ class Settlement(Record, table=True):
     calculation_end: date | None = Field(sa_column=Column(Date))
 
 
-def fetch(
-    api: MerchantApi,
-    period: Period,
-    *,
-    timezone: ZoneInfo,  # noqa: ARG001 - calculation dates are days already
-) -> Fetched:
+def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     """
     Read the titles whose calculation dates lie in `period`, each once.
 
@@ -56,11 +51,18 @@ def fetch(
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}
+    rejected: dict[str, OddItem] = {}
     others: set[str] = set()
     for block in closing_blocks(
-        api, "settlements", period, block_days=SETTLEMENTS_BLOCK_DAYS, model=SettlementTitle
+        api,
+        "settlements",
+        period,
+        block_days=SETTLEMENTS_BLOCK_DAYS,
+        model=SettlementTitle,
+        timezone=timezone,
     ):
         others.update(block.other_merchant_ids)
+        rejected |= {item.key: item for item in block.rejected}
         twins: Counter[str] = Counter()
         for row in block.rows:
             title_id = _identity(row, lines=lines, twins=twins)
@@ -69,6 +71,7 @@ def fetch(
     return Fetched(
         tuple(titles.values()),
         amount=sum(payouts, Decimal(0)),
+        rejected=tuple(rejected.values()),
         other_merchant_ids=tuple(sorted(others)),
     )
 

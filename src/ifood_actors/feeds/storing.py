@@ -15,11 +15,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DataError
 from sqlmodel import SQLModel
 
-from ifood_actors.errors import SchemaBroken
-from ifood_actors.feeds.exact_json import storable_json
+from ifood_actors.feeds.exact_json import refusals, storable_json
 from ifood_actors.feeds.records import Fetched, Record, Row, Stored
 from ifood_actors.feeds.vanishing import Known, Sight, judge
 from ifood_actors.planning.cadence import Period
@@ -67,7 +65,8 @@ def store(
         ids += written
         new += added
         changed += replaced
-    if fetched.complete:
+    complete = fetched.complete and not fetched.rejected
+    if complete:
         sight = Sight(origin.job_day, origin.now)
         verdict = judge(
             known,
@@ -87,7 +86,8 @@ def store(
         missing=missing,
         vanished=vanished,
         amount=fetched.amount,
-        complete=fetched.complete,
+        complete=complete,
+        rejected=len(fetched.rejected),
         other_merchant_ids=fetched.other_merchant_ids,
     )
 
@@ -95,14 +95,10 @@ def store(
 def _upsert(
     connection: Connection, rows: Sequence[Row], *, table: type[Record], origin: Origin
 ) -> tuple[list[int], int, int]:
-    try:
+    with refusals(str(table.__tablename__)):
         result = connection.execute(
             _upsert_statement(table), {"rows": storable_json(rows), **asdict(origin)}
         )
-    except DataError as error:
-        # Such as a number beyond numeric's range. The driver's text would repeat the value.
-        code = getattr(error.orig, "sqlstate", None)
-        raise SchemaBroken(f"{table.__tablename__}: Postgres refuses a value ({code})") from None
     ids, new, changed = result.one()
     return ids, new, changed
 

@@ -6,17 +6,22 @@ docs/ifood-api.md, section 6.
 """
 
 import re
-from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationInfo
 
+T = TypeVar("T")
+
+# The key of a validation's context: the zone in which a day with a time is a day.
+ZONE = "zone"
 _CENT = Decimal("0.01")
 # numeric(14,2) holds twelve digits before the point.
 _WHOLE_DIGITS = 12
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ISO_INSTANT = re.compile(rf"{_ISO_DAY.pattern}[Tt ][0-9]{{2}}:[0-9]{{2}}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -64,13 +69,30 @@ def _cents(number: Decimal) -> Decimal:
     return cents
 
 
-def _iso(value: object) -> object:
-    """Take ISO text only: pydantic reads bare digits as seconds since 1970."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) and _ISO_DAY.match(value):
+def _instant(value: object) -> object:
+    """Take ISO text with a time only: pydantic reads bare digits as seconds since 1970."""
+    if isinstance(value, str) and _ISO_INSTANT.match(value):
         return value
-    raise ValueError("no ISO date")
+    raise ValueError("no ISO date with a time")
+
+
+def _day(value: object, info: ValidationInfo) -> date:
+    """
+    Take ISO text; a day with a time is the local day of that instant.
+
+    But midnight, which nobody chose, is how some programs write the bare day.
+    """
+    if not isinstance(value, str) or not (_ISO_DAY.fullmatch(value) or _ISO_INSTANT.match(value)):
+        raise ValueError("no ISO date")
+    moment = datetime.fromisoformat(value)
+    if moment.time() == time():
+        return moment.date()
+    return _utc(moment).astimezone(info.context[ZONE] if info.context else UTC).date()
+
+
+def _absent_if_empty(value: object) -> object:
+    """Take an empty text or list for null: some programs write nothing so."""
+    return None if value in ("", []) else value
 
 
 def _text_or_nothing(value: object) -> object:
@@ -97,8 +119,9 @@ Key = Annotated[Text, StringConstraints(max_length=200)]
 Count = Annotated[int, BeforeValidator(_count)]
 Rate = Annotated[Decimal, BeforeValidator(_exact)]
 Money = Annotated[Rate, AfterValidator(_cents)]
-Day = Annotated[date | None, BeforeValidator(_iso)]
+Day = Annotated[date, BeforeValidator(_day)]
+Maybe = Annotated[T | None, BeforeValidator(_absent_if_empty)]
 # No columns: only compared with what was asked for. What cannot be read says nothing.
 TextHint = Annotated[str | None, BeforeValidator(_text_or_nothing)]
 DayHint = Annotated[date | None, BeforeValidator(_day_or_nothing)]
-Instant = Annotated[datetime, BeforeValidator(_iso), AfterValidator(_utc)]
+Instant = Annotated[datetime, BeforeValidator(_instant), AfterValidator(_utc)]

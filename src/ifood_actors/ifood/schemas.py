@@ -7,14 +7,26 @@ an answer holds personal data. What a value may be, `exact.py` says; the sources
 docs/ifood-api.md, sections 3 to 6.
 """
 
-from datetime import date
+from datetime import UTC, date, tzinfo
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.exact import Count, Day, DayHint, Instant, Key, Money, Rate, Text, TextHint
+from ifood_actors.ifood.exact import (
+    ZONE,
+    Count,
+    Day,
+    DayHint,
+    Instant,
+    Key,
+    Maybe,
+    Money,
+    Rate,
+    Text,
+    TextHint,
+)
 
 # An item as it came: JSON, with exact decimals.
 Raw = dict[str, Any]
@@ -43,7 +55,7 @@ class SettlementTitle(IfoodModel):
     amount: Money
     status: Text | None = None
     transaction_id: Text | None = None
-    payment_date: Day = None
+    payment_date: Maybe[Day] = None
 
 
 class Anticipation(IfoodModel):
@@ -51,12 +63,12 @@ class Anticipation(IfoodModel):
 
     type: Key
     original_payment_amount: Money
-    fee_percentage: Rate | None = None
-    fee_amount: Money | None = None
+    fee_percentage: Maybe[Rate] = None
+    fee_amount: Maybe[Money] = None
     anticipated_payment_amount: Money
     status: Text | None = None
-    original_payment_date: Day = None
-    anticipated_payment_date: Day = None
+    original_payment_date: Maybe[Day] = None
+    anticipated_payment_date: Maybe[Day] = None
 
 
 class Merchant(IfoodModel):
@@ -70,12 +82,12 @@ class Merchant(IfoodModel):
 
 class SaleGrossValue(IfoodModel):
     bag: Money
-    delivery_fee: Money | None = None
-    service_fee: Money | None = None
+    delivery_fee: Maybe[Money] = None
+    service_fee: Maybe[Money] = None
 
 
 class Benefits(IfoodModel):
-    total_value: Money | None = None
+    total_value: Maybe[Money] = None
 
 
 class InformationProvider(IfoodModel):
@@ -90,23 +102,30 @@ class DeliveryParameters(IfoodModel):
 
 
 class DeliveryPrices(IfoodModel):
-    gross_value: Money | None = None
-    discount: Money | None = None
-    net_value: Money | None = None
+    gross_value: Maybe[Money] = None
+    discount: Maybe[Money] = None
+    net_value: Maybe[Money] = None
 
 
 class Delivery(IfoodModel):
     type: Text | None = None
-    information_provider: InformationProvider | None = None
-    delivery_parameters: DeliveryParameters | None = None
-    prices: DeliveryPrices | None = None
+    information_provider: Maybe[InformationProvider] = None
+    delivery_parameters: Maybe[DeliveryParameters] = None
+    prices: Maybe[DeliveryPrices] = None
 
 
 class BillingSummary(IfoodModel):
-    sale_balance: Money | None = None
+    sale_balance: Maybe[Money] = None
 
 
-class Sale(IfoodModel):
+class SaleHead(IfoodModel):
+    """Whose sale it is, and when it was made."""
+
+    created_at: Instant
+    merchant: Maybe[Merchant] = None
+
+
+class Sale(SaleHead):
     """
     One order, as at the moment of the call (docs/ifood-api.md, section 3).
 
@@ -116,17 +135,15 @@ class Sale(IfoodModel):
 
     sale_id: Key = Field(alias="id", min_length=1)
     short_id: Text | None = None
-    created_at: Instant
     type: Text | None = None
     category: Text | None = None
     sales_channel: Text | None = None
     current_status: Text | None = None
-    merchant: Merchant | None = None
-    sale_gross_value: SaleGrossValue | None = None
-    benefits: Benefits | None = None
-    delivery: Delivery | None = None
+    sale_gross_value: Maybe[SaleGrossValue] = None
+    benefits: Maybe[Benefits] = None
+    delivery: Maybe[Delivery] = None
     # One copy of iFood's guide has lost an "m".
-    billing_summary: BillingSummary | None = Field(
+    billing_summary: Maybe[BillingSummary] = Field(
         None, validation_alias=AliasChoices("billingSummary", "billingSumary")
     )
 
@@ -141,24 +158,30 @@ class SalesPage(IfoodModel):
 
     begin_sales_date: DayHint = None
     end_sales_date: DayHint = None
-    page_count: Count | None = None
+    page_count: Maybe[Count] = None
     total: Any = None
-    sales: list[Raw] | None
+    sales: list[Any] | None
+
+    @property
+    def announces_sales(self) -> bool:
+        """Whether it counts sales; one page alone may be the empty one."""
+        total = str(self.total)
+        return (total.isdecimal() and bool(total.strip("0"))) or (self.page_count or 0) > 1
 
 
 class ClosingPeriod(IfoodModel):
     """Titles or anticipations of one calculation period."""
 
-    start_date_calculation: Day = None
-    end_date_calculation: Day = None
-    closing_items: list[Raw] | None = None
+    start_date_calculation: Maybe[Day] = None
+    end_date_calculation: Maybe[Day] = None
+    closing_items: Maybe[list[Any]] = None
 
 
 class ClosingEnvelope(IfoodModel):
     """Settlements or anticipations; `balance` is 0 at times (docs/ifood-api.md, section 4)."""
 
     merchant_id: TextHint = None
-    settlements: list[Raw] | None
+    settlements: list[Any] | None
 
 
 class Closing(NamedTuple):
@@ -166,16 +189,16 @@ class Closing(NamedTuple):
 
     start: date | None
     end: date | None
-    items: list[Raw]
+    items: list[Any]
 
 
 Model = TypeVar("Model", bound=IfoodModel)
 
 
-def parse(model: type[Model], value: object) -> Model:
-    """Read `value` as a `model`. Raises SchemaBroken."""
+def parse(model: type[Model], value: object, *, zone: tzinfo = UTC) -> Model:
+    """Read `value` as a `model`; a day with a time is one in `zone`. Raises SchemaBroken."""
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context={ZONE: zone})
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "answer"
@@ -193,20 +216,30 @@ def envelopes(answer: object) -> list[object]:
     return answer if isinstance(answer, list) else [answer]
 
 
-def closing_of(element: Raw) -> Closing:
+def closing_of(element: object, *, zone: tzinfo = UTC) -> Closing:
     """
     Read one element of settlements or anticipations, which is a period or a loose item.
 
     A reader of one of the two shapes loses money lines (docs/ifood-api.md, section 4). Raises
     SchemaBroken.
     """
-    period = parse(ClosingPeriod, element)
-    # A serializer that writes every field gives a loose title a null list.
-    if period.closing_items is None and not _is_empty_period(element):
-        return Closing(None, None, [element])
+    period = parse(ClosingPeriod, element, zone=zone)
     days = period.start_date_calculation, period.end_date_calculation
-    return Closing(*days, period.closing_items or [])
+    if period.closing_items is not None:
+        return Closing(*days, period.closing_items)
+    # A program that writes every field gives a loose title a null list, and one that writes no
+    # null gives a period in which nothing has closed yet no list at all.
+    fields = element if isinstance(element, dict) else {}
+    if _OF_AN_ITEM.isdisjoint(name for name, value in fields.items() if value is not None) and (
+        any(days) or "closingItems" in fields
+    ):
+        return Closing(*days, [])
+    return Closing(None, None, [element])
 
 
-def _is_empty_period(element: Raw) -> bool:
-    return "closingItems" in element and element.get("type") is None
+_OF_AN_ITEM = {
+    field.alias
+    for model in (SettlementTitle, Anticipation)
+    for field in model.model_fields.values()
+    if field.is_required()
+}

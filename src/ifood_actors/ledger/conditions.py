@@ -42,6 +42,23 @@ VANISHED: Final = f"""
     GROUP BY job_type, job_day ORDER BY job_type, stores DESC)
 """
 
+# Of an `account` and a `feed(kind, patience)`: neither of the latest two successes was complete.
+IS_INCOMPLETE: Final = """
+    account.active AND 2 = (
+      SELECT count(*) FILTER (WHERE CAST(result ->> 'complete' AS boolean) IS FALSE) FROM (
+        SELECT result FROM ifood_jobs AS job
+        WHERE job.job_type = feed.kind AND job.account_id = account.id
+          AND job.merchant_id = account.ifood_merchant_id AND job.status = 'success'
+          AND job.job_day >= (now() - 2 * feed.patience)::date - 2
+        ORDER BY job.job_day DESC LIMIT 2) AS latest)
+"""
+
+# Of a `feed(kind, patience)`: the items that its latest pulls could not read.
+REJECTED: Final = """
+    ifood_rejected_items AS item
+      ON item.kind = feed.kind AND item.last_seen_at > now() - feed.patience
+"""
+
 HISTORY_BYTES: Final = """
     (SELECT sum(pg_total_relation_size(relid)) FROM (
       SELECT relid FROM pg_partition_tree('ifood_job_events')

@@ -18,10 +18,10 @@ class Delivered:
 
     `rows`, `new`, `changed`, `missing`, `vanished`, `amount` (BRL) and `requests` are those of
     successful jobs, `wasted` requests those that were answered by 404; what the amount is, each
-    feed says. In `vanished_stores` of them `vanished`
-    known rows did not come, with most or all others, and are not marked yet. `duration` is from
-    the first claim to the last end so far, `job_p50` and `job_p95` the time of one successful job,
-    and lateness that of first claims.
+    feed says. In `vanished_stores` of them `vanished` known rows did not come, with most or all
+    others, and are not marked yet. `incomplete` jobs succeeded without a complete pull, `rejected`
+    counts items that could not be read. `duration` is from the first claim to the last end so far,
+    `job_p50` and `job_p95` the time of one successful job, and lateness that of first claims.
     """
 
     kind: str
@@ -37,6 +37,8 @@ class Delivered:
     missing: int
     vanished: int
     vanished_stores: int
+    incomplete: int
+    rejected: int
     amount: Decimal
     requests: int
     wasted: int
@@ -71,7 +73,9 @@ def delivered(connection: Connection, day: date, *, kinds: Iterable[str]) -> dic
           count(*) FILTER (WHERE status = 'failed') AS failed,
           count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
           count(*) FILTER (WHERE status IN ('pending', 'running')) AS open,
-          {_sums("rows", "new", "changed", "missing", "vanished", "requests", "wasted")},
+          {_sums("rows", "new", "changed", "missing", "vanished", "rejected")},
+          {_sums("requests", "wasted")},
+          count(*) FILTER (WHERE CAST(result ->> 'complete' AS boolean) IS FALSE) AS incomplete,
           count(*) FILTER (WHERE CAST(result ->> 'vanished' AS bigint) > 0) AS vanished_stores,
           coalesce(sum(CAST(result ->> 'amount' AS numeric)), 0.00) AS amount,
           coalesce(sum(story.retries), 0)::bigint AS retries,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.feeds import FEEDS
-from ifood_actors.feeds.retention import forget_raw, forget_versions
+from ifood_actors.feeds.retention import forget_raw, forget_rejected_items, forget_versions
 from ifood_actors.ledger.retention import Swept, forget_history
 from ifood_actors.logs import get_logger
 
@@ -37,6 +37,7 @@ class Retention:
             f"raw of {feed.table.__tablename__}": partial(forget_raw, feed.table)
             for feed in FEEDS.values()
         }
+        raw["rejected items"] = forget_rejected_items
         self._kept: list[tuple[timedelta | None, dict[str, _Forget]]] = [
             (settings.keep_history, {"history": forget_history}),
             (settings.keep_versions, {"versions": forget_versions}),

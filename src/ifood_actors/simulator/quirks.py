@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from ifood_actors.simulator.merchants import EmptyFace
+from ifood_actors.simulator.oddities import Odd
 from ifood_actors.simulator.settings import Resource
 
 QuirkName = Literal[
@@ -31,6 +32,8 @@ QuirkName = Literal[
     "revoked",  # 403, and no truth either
     "silent_empty",  # nothing, whatever there is, with a `face`
     "foreign",  # another merchant's data, or other days', as `whose` says
+    "hollow",  # a page of sales that announces a million and shows none
+    "odd",  # the first item, as `odd` says
     "expired_token",  # 401, and the token is really void
     "habit",  # `habits` in place of the store's own
 ]
@@ -75,6 +78,7 @@ class Quirk:
     location: str = "https://example.invalid/elsewhere"
     text: str = "NaN"
     face: EmptyFace = "list"
+    odd: Odd = "decimals"
     whose: Literal["both", "merchant", "days"] = "both"
     habits: Habits = field(default_factory=Habits)
 

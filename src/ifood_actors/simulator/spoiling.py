@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from http import HTTPStatus
 
 from ifood_actors.simulator import answers
 from ifood_actors.simulator.answers import (
@@ -12,6 +13,7 @@ from ifood_actors.simulator.answers import (
     Answer,
     kong,
 )
+from ifood_actors.simulator.oddities import odd
 from ifood_actors.simulator.quirks import Quirk
 from ifood_actors.simulator.world import dumps
 
@@ -20,7 +22,9 @@ _AMOUNT = re.compile(
     rb'("(?:bag|amount|originalPaymentAmount|balance|total|averageTicket|expiresIn)":)-?[0-9.]+'
 )
 
+_HOLLOW = {"page": 1, "size": 1, "total": 1_000_000, "pageCount": 1_000_000, "sales": []}
 _FIXED = {
+    "hollow": Answer(200, dumps(_HOLLOW)),
     "drift": Answer(200, dumps({"data": {"items": [], "next": None}, "version": 4})),
     "expired_token": UNAUTHORIZED,
     "revoked": NOT_YOUR_STORE,
@@ -47,6 +51,8 @@ def spoil(quirk: Quirk, answer: Answer) -> Answer:
         case "nan":
             amount = rb"\g<1>" + quirk.text.encode()
             return replace(answer, body=_AMOUNT.sub(amount, answer.body, count=1))
+        case "odd" if answer.status == HTTPStatus.OK:
+            return replace(answer, body=odd(answer.body, quirk.odd))
         case "truncated":
             return replace(answer, body=answer.body[: len(answer.body) // 2])
         case _:

@@ -15,9 +15,11 @@ from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
     FIRST_DUE,
     HISTORY_BYTES,
+    IS_INCOMPLETE,
     IS_OF_A_DAY,
     IS_STALE,
     LOST_MESSAGES,
+    REJECTED,
     VANISHED,
 )
 from ifood_actors.planning.planner import patience
@@ -216,9 +218,37 @@ RABBITMQ = Gauges(
     """,
 )
 
+REJECTED_ITEMS = Gauges(
+    every=_SELDOM,
+    labels=("kind",),
+    meanings={
+        "ifood_rejected_items": "Items that the latest pulls could not read exactly and set aside."
+    },
+    statement=f"""
+        SELECT feed.kind, count(item.id) AS ifood_rejected_items
+        FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
+        LEFT JOIN {REJECTED}
+        GROUP BY feed.kind
+    """,
+)
+INCOMPLETE = Gauges(
+    every=_SELDOM,
+    labels=("kind",),
+    meanings={
+        "ifood_accounts_incomplete": "Active accounts whose latest two successes were not complete."
+    },
+    statement=f"""
+        SELECT kind, count(account.id) AS ifood_accounts_incomplete
+        FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)
+        LEFT JOIN accounts AS account ON {IS_INCOMPLETE}
+        GROUP BY kind
+    """,
+)
+
 ALL = (
     *(JOBS, DUE, RUNS, HEARTBEAT, BREAKERS, LIMITERS),
-    *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY, VANISHED_STORES, RABBITMQ),
+    *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY),
+    *(VANISHED_STORES, RABBITMQ, REJECTED_ITEMS, INCOMPLETE),
 )
 
 
