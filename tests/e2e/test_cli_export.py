@@ -91,6 +91,36 @@ def test_days_accounts_and_missing_records_are_chosen(command, engine):
     assert [len(answer.out.splitlines()) for answer in (of_one, none, whole)] == [2, 1, 4]
 
 
+def test_the_accounts_of_a_company_or_a_group_are_chosen(command, engine):
+    make_accounts(engine, 3)
+    with transaction(engine) as tx:
+        tx.execute(
+            text("""
+                UPDATE accounts SET group_name = 'Sul', cnpj = CASE number WHEN 1 THEN :cnpj END
+                FROM (SELECT id, row_number() OVER () AS number FROM accounts) AS counted
+                WHERE counted.id = accounts.id AND number < 3
+            """),
+            {"cnpj": "14380200000121"},
+        )
+        merchants = list(tx.execute(text("SELECT ifood_merchant_id FROM accounts")).scalars())
+    store(engine, "sales", *({"merchant_id": merchant} for merchant in merchants))
+
+    of_group, of_company, of_one, of_nobody, of_both = command.each(
+        [
+            ["export", "sales", *MARCH, "--group", "Sul"],
+            ["export", "sales", *MARCH, "--group", "Sul", "--cnpj", "14.380.200/0001-21"],
+            ["export", "sales", *MARCH, "--account", merchants[0].upper()],
+            ["export", "sales", *MARCH, "--group", "sul"],
+            ["export", "sales", *MARCH, "--group", "Sul", "--account", merchants[0]],
+        ]
+    )
+
+    exports = (of_group, of_company, of_one)
+    assert [len(answer.out.splitlines()) for answer in exports] == [3, 2, 2]
+    assert [(answer.code, answer.out) for answer in (of_nobody, of_both)] == [(2, "")] * 2
+    assert "no account has this --cnpj or --group" in of_nobody.err
+
+
 def test_what_makes_no_sense_is_2_and_leaves_nothing(command):
     (command.folder / "folder").mkdir()
     wrong = [

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import date
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from ifood_actors.cli.options import Accounts, Json, Kind, day
+from ifood_actors.cli.options import Accounts, Cnpj, Group, Json, Kind, day
 from ifood_actors.cli.output import count, document, note
 from ifood_actors.errors import UsageError
 
@@ -64,6 +65,8 @@ def export(
         typer.Option(metavar="pt-BR", help="For csv: semicolons, decimal commas, BOM."),
     ] = None,
     account: Accounts = None,
+    cnpj: Cnpj = None,
+    group: Group = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="Also records that iFood took back.")
     ] = False,
@@ -78,7 +81,6 @@ def export(
     appears when it is complete. --json tells what was written.
     """
     from ifood_actors import config
-    from ifood_actors.accounts import require_known
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import long_reading
     from ifood_actors.exports import Selection, whole_file
@@ -87,12 +89,11 @@ def export(
     _require_sense(start, end, format_, output=output, locale=locale, json=json)
     write = _writer(format_, locale)
     settings = config.load()
-    selection = Selection(
-        kind, start, end, zone=settings.timezone.key, accounts=account or (), missing=missing
-    )
+    zone = settings.timezone.key
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and tidy up
     with open_database(settings) as engine, long_reading(engine) as connection:
-        require_known(connection, selection.accounts)
+        chosen = _accounts(connection, account or (), cnpj=cnpj, group=group)
+        selection = Selection(kind, start, end, zone=zone, accounts=chosen, missing=missing)
         with whole_file(output) if output else nullcontext(sys.stdout.buffer) as out:
             rows = write(connection, selection, out)
             out.flush()
@@ -100,6 +101,22 @@ def export(
         document({"kind": kind, "rows": rows, "format": format_, "file": str(output)})
     else:
         note(f"exported {count(rows, 'record')} of {kind}{f' to {output}' if output else ''}")
+
+
+def _accounts(
+    connection: "Connection", names: Sequence[str], *, cnpj: str | None, group: str | None
+) -> Sequence[str]:
+    from ifood_actors.accounts import list_accounts, require_known
+
+    if cnpj is None and group is None:
+        require_known(connection, names)
+        return names
+    if names:
+        raise UsageError("--account says which accounts, and so do --cnpj and --group: give one")
+    found = list_accounts(connection, cnpj=cnpj, group=group)
+    if not found:  # else an export of nobody would be one of everybody
+        raise UsageError("no account has this --cnpj or --group; see `ifood-actors accounts list`")
+    return [row.ifood_merchant_id for row in found]
 
 
 def _by_ending(output: Path | None) -> Format:
