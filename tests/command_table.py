@@ -86,7 +86,7 @@ ROWS = {
         works=("accounts.csv",),
         says="1 inserted",
         facts=_CHANGED_ACCOUNTS,
-        wrong=((), ("not-there.csv",), (".",), ("accounts.csv", "--sheet", "Lojas")),
+        wrong=((), ("not-there.csv",), (".",), ("accounts.csv", "--sheet")),
     ),
     "accounts export": Row(says="name,ifood_merchant_id,timezone", facts=("name", "priority")),
     "accounts list": Row(
@@ -103,7 +103,7 @@ ROWS = {
     "accounts check": Row(
         says="that iFood does not list as ours",  # of which there are some
         facts=("checked", "ours", "others"),
-        wrong=(("--app", "west"), ("--cnpj", "1"), ("--active=maybe",)),
+        wrong=(("--app",), ("--cnpj", "1"), ("--active=maybe",)),
         needs=(POSTGRES, IFOOD),
         code=1,
         shown=("test_cli_accounts.py::test_accounts_that_ifood_does_not_list_are_told",),
