@@ -175,13 +175,13 @@ ROWS = {
         works=("simulated",),
         says="configured",
         facts=("app", "endpoint", "per_minute", "source", "since"),
-        wrong=(("nobody",), ("a", "b")),
+        wrong=(("a", "b"),),
     ),
     "limits reset": Row(
         works=("simulated",),
         says="forgot 0 named limits of application simulated",
         facts=("dry_run", "application", "forgotten"),
-        wrong=((), ("nobody",), ("a", "b")),
+        wrong=((), ("a", "b")),
     ),
     "jobs list": Row(
         says="{failed}",
