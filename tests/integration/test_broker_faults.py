@@ -77,6 +77,8 @@ def test_sending_to_an_unreachable_rabbitmq_ends_as_dramatiq_says():
     with pytest.raises(ConnectionClosed):
         broker.enqueue_many([(echo(1), None), (echo(2), 1000)])
     with pytest.raises(ConnectionClosed):
+        broker.enqueue_many((echo(n), None) for n in range(100))
+    with pytest.raises(ConnectionClosed):
         broker.consume(QUEUE)
     broker.close()
 

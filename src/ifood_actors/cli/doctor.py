@@ -73,9 +73,16 @@ def _surviving(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     except IfoodActorsError as error:
         away = isinstance(error, ServiceUnavailable)
         detail = " ".join(str(error).split())
-        # What is wrong with a certificate tells its remedy itself.
-        advice = _REACHING[check] if away and "certificate" not in detail else None
+        advice = _advice(check, detail) if away else None
         yield Finding(check, "failed", detail, advice, unreachable=away)
+
+
+def _advice(check: str, detail: str) -> str | None:
+    if "certificate" in detail:  # which tells its remedy itself
+        return None
+    if check == "rabbitmq" and " limit " in detail:
+        return 'raise it: docs/operations.md, "Your RabbitMQ", says what we need'
+    return _REACHING[check]
 
 
 def _postgres(settings: "Settings") -> Iterator[Finding]:
@@ -95,6 +102,7 @@ def _postgres(settings: "Settings") -> Iterator[Finding]:
         yield from _secrets(engine, settings)
         yield _accounts(connection)
         yield from _authorizations(connection)
+        yield from _lost_messages(connection)
 
 
 def _private(settings: "Settings") -> Collection[str]:
@@ -174,6 +182,25 @@ def _authorizations(connection: "Connection") -> Iterator[Finding]:
         yield Finding("authorizations", "warning", detail, advice)
         return
     yield Finding("authorizations", "ok", detail)
+
+
+def _lost_messages(connection: "Connection") -> Iterator[Finding]:
+    from sqlalchemy import text
+
+    from ifood_actors.ledger.conditions import LOST_MESSAGES
+
+    may_read = text("SELECT has_column_privilege('ifood_job_events', 'reason', 'SELECT')")
+    if not connection.execute(may_read).scalar_one():  # a worker's login
+        return
+    lost = connection.execute(text(f"SELECT {LOST_MESSAGES}")).scalar_one()
+    if not lost:
+        return
+    detail = f"{lost:,} of the last 15 minutes were lost or came early, and were sent again"
+    advice = (
+        "if nobody purged a queue, a policy of RabbitMQ sets message-ttl, max-length or expires: "
+        "see `rabbitmqctl list_policies`"
+    )
+    yield Finding("messages", "warning", detail, advice)
 
 
 def _rabbitmq(settings: "Settings") -> Iterator[Finding]:

@@ -16,8 +16,8 @@ def declare(channel: BlockingChannel, topology: Topology) -> None:
     """
     Create what is missing.
 
-    Raises UsageError for an object that exists with other arguments or that this user may not
-    declare; pika's errors for a connection that breaks.
+    Raises UsageError for an object that exists with other arguments, that this user may not declare
+    or that is beyond a limit of the virtual host; pika's errors for a connection that breaks.
     """
     for each in topology.in_order:
         try:
@@ -44,6 +44,8 @@ def _refusal(wanted: Exchange | Queue | Binding, error: ChannelClosedByBroker) -
     name = wanted.source if isinstance(wanted, Binding) else wanted.name
     if error.reply_code == _ACCESS_REFUSED:
         return f"RabbitMQ does not let this user declare {name}: {error.reply_text}"
+    if " limit in vhost " in error.reply_text:  # with the same reply code
+        return f"RabbitMQ has no room for {name}: {error.reply_text}; raise the limit"
     return (
         f"RabbitMQ has {name} with other arguments than this release declares: let it run empty, "
         f"delete it, start again ({error.reply_text})"

@@ -81,7 +81,7 @@ class Publishers:
                 self.run(self._rest)
                 return
             if wanted > 1:  # before the others, which could take the last one
-                self.run(self._connect)
+                self.run(self._try_to_connect)
             helpers = [each.submit(self._help, share) for each in self._threads[1:wanted]]
             sent = [self._threads[0].submit(share.send), *helpers]
             wait(sent)
@@ -96,12 +96,16 @@ class Publishers:
             thread.shutdown()
 
     def _help(self, share: "_Share") -> None:
+        if self._try_to_connect():
+            share.send()
+
+    def _try_to_connect(self) -> bool:
         try:
             self._connect()
-        except (ConnectionClosed, *BROKEN) as error:
-            log.info("publisher.left_out", reason=reason(error))
-            return
-        share.send()
+        except BROKEN as error:
+            log.info("publisher.not_connected", reason=reason(error))
+            return False
+        return True
 
 
 class _Share:
@@ -115,14 +119,17 @@ class _Share:
 
     def send(self) -> None:
         try:
-            while not self._failed.is_set():
-                message, delay = self.rest.popleft()
-                self._send_one(message, delay)
-        except IndexError:  # another one has taken the last
-            return
+            while not self._failed.is_set() and (one := self._next()):
+                self._send_one(*one)
         except BaseException:
             self._failed.set()
             raise
+
+    def _next(self) -> tuple[Message[Any], int | None] | None:
+        try:
+            return self.rest.popleft()
+        except IndexError:  # another one has taken the last
+            return None
 
     def _send_one(self, message: Message[Any], delay: int | None) -> None:
         try:

@@ -59,7 +59,7 @@ class Losses:
     """The tick that looks for lost messages; any number of schedulers may have it."""
 
     def __init__(self, engine: Engine, witness: Witness, *, threads: int) -> None:
-        """`threads` are those of a worker process, which it also prefetches messages for."""
+        """`threads` are those of a worker process, which prefetches as many messages of a kind."""
         self._engine = engine
         self._witness = witness
         self._threads = threads

@@ -1,0 +1,222 @@
+"""A RabbitMQ that others set up: limits of a virtual host or user, and policies over all queues."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from builders import AT_ONCE, HORIZON
+from dramatiq import Message
+from eventually import eventually
+from fleet import MONDAY, Fleet, fleet
+from processes import installation
+from sqlalchemy import Engine
+
+from ifood_actors.alerts import RULES, look, look_at_queues
+from ifood_actors.alerts.questions import Rabbit
+from ifood_actors.config import Settings as FleetSettings
+from ifood_actors.db import transaction
+from ifood_actors.embedded.rabbitmq import PrivateRabbit
+from ifood_actors.embedded.services import RunningRabbit
+from ifood_actors.errors import ServiceUnavailable, UsageError
+from ifood_actors.messaging.broker import ladder_broker
+from ifood_actors.messaging.orders import KINDS
+from ifood_actors.messaging.publishers import PUBLISHERS
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import Opening
+from ifood_actors.scheduler.relay import Relay
+from ifood_actors.simulator import Settings, running
+
+pytestmark = pytest.mark.services
+
+QUEUE = "test.echo"
+STORES = 30
+
+
+@pytest.fixture
+def node(rabbitmq_server: RunningRabbit) -> PrivateRabbit:
+    if rabbitmq_server.private is None:
+        pytest.skip("this RabbitMQ is not ours to limit")
+    return rabbitmq_server.private
+
+
+@pytest.fixture
+def vhost(broker_url: str) -> str:
+    return urlsplit(broker_url).path[1:]
+
+
+@pytest.fixture
+def limit(node: PrivateRabbit, vhost: str) -> Callable[..., None]:
+    def limit(**limits: int) -> None:
+        given = {name.replace("_", "-"): value for name, value in limits.items()}
+        node.ctl("set_vhost_limits", "-p", vhost, json.dumps(given))
+
+    return limit
+
+
+@pytest.fixture
+def connections(node: PrivateRabbit, vhost: str) -> Callable[[], list[tuple[str, int]]]:
+    """Give the name and the channels of each open connection, as RabbitMQ itself lists them."""
+
+    def connections() -> list[tuple[str, int]]:
+        columns = ("--no-table-headers", "vhost", "client_properties", "channels")
+        listed = node.ctl("-q", "list_connections", *columns).splitlines()
+        lines = [line for line in listed if line.startswith(f"{vhost}\t")]
+        return [
+            (line.split('"connection_name","')[1].split('"')[0], int(line.rsplit("\t", 1)[1]))
+            for line in lines
+        ]
+
+    return connections
+
+
+def echo(number: int) -> Message[None]:
+    return Message(QUEUE, "echo", (number,), {}, {})
+
+
+def test_a_batch_does_without_the_connections_that_are_refused_and_gives_back_the_rest(
+    broker_url, limit, connections
+):
+    limit(max_connections=3)
+    with closing(ladder_broker(broker_url, middleware=[], check=None)) as broker:
+        broker.declare_queue(QUEUE)
+        broker.enqueue_many((echo(number), None) for number in range(300))
+
+        assert broker.queue_states([QUEUE])[0].ready == 300
+        assert len(connections()) <= 3
+        broker.enqueue_many([])
+        eventually(lambda: len(connections()) == 1)
+
+
+def test_a_large_batch_has_up_to_eight_connections(broker_url, connections):
+    with closing(ladder_broker(broker_url, middleware=[], check=None)) as broker:
+        broker.declare_queue(QUEUE)
+        broker.enqueue_many((echo(number), None) for number in range(300))
+
+        assert len(connections()) == PUBLISHERS
+
+
+def test_a_fleet_works_with_ten_connections_and_needs_seven(
+    tmp_path, database_url, broker_url, limit, connections
+):
+    """One for the scheduler, and for each of two worker processes one for each kind."""
+    limit(max_connections=10)
+    with (
+        running(Settings(merchants=STORES)) as simulator,
+        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+    ):
+        ifood.broker.close()
+        installed = installation(
+            tmp_path, simulator, database_url=database_url, broker_url=broker_url
+        )
+        processes = [installed.start(role) for role in ("scheduler", "worker")]
+        try:
+            ifood.run("sales")
+            eventually(lambda: len(connections()) == 1 + 2 * len(KINDS))
+            found = connections()
+        finally:
+            codes = [process.stop() for process in processes]
+
+    assert sorted(found) == [
+        ("ifood-actors scheduler", 1),
+        *[("ifood-actors worker", 1)] * (2 * len(KINDS)),
+    ]
+    assert codes == [0, 0]
+
+
+def test_a_limit_of_connections_is_named_by_the_alert_and_by_doctor(
+    tmp_path, engine, database_url, broker_url, limit
+):
+    limit(max_connections=0)
+    settings = FleetSettings.model_validate({"broker_url": broker_url})
+
+    with pytest.raises(ServiceUnavailable, match=r"connection limit \(0\) is reached") as refusal:
+        look_at_queues(settings)
+    assert "connection limit (0)" in firing(engine, settings, refusal.value)["RabbitUnusable"]
+    with running(Settings(merchants=1)) as simulator:
+        installed = installation(
+            tmp_path, simulator, database_url=database_url, broker_url=broker_url
+        )
+        told = installed.run("doctor", code=3).stdout
+    [line] = [line for line in told.splitlines() if line.startswith("rabbitmq")]
+    assert 'connection limit (0) is reached"; raise it: docs' in line
+
+
+def test_a_limit_of_queues_is_named(broker_url, limit):
+    limit(max_queues=3)
+    with (
+        closing(ladder_broker(broker_url, middleware=[], check=None)) as broker,
+        pytest.raises(UsageError, match=r"queue limit in vhost .* \(3\) is reached") as error,
+    ):
+        broker.declare_all()
+
+    assert "other arguments" not in str(error.value)
+
+
+# Each: what a policy sets, and whether messages are lost or early by it.
+POLICIES = {
+    "message-ttl": ({"message-ttl": 2000}, True),
+    "max-length": ({"max-length": 5}, True),
+    "max-length-bytes": ({"max-length-bytes": 1500}, True),
+    "max-length, reject": ({"max-length": 5, "overflow": "reject-publish"}, False),
+    "expires": ({"expires": 2000}, True),
+    "others": ({"dead-letter-exchange": "amq.fanout", "delivery-limit": 5}, False),
+}
+
+
+@pytest.fixture
+def ifood(database_url: str, broker_url: str) -> Iterator[Fleet]:
+    with (
+        running(Settings(merchants=STORES)) as simulator,
+        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+    ):
+        yield ifood
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_under_a_policy_over_all_queues_every_job_ends_and_an_alert_tells_of_it(
+    ifood, node, vhost, name
+):
+    policy, loses = POLICIES[name]
+    node.ctl("set_policy", "-p", vhost, "everything", ".*", json.dumps(policy))
+    now, ahead = datetime.now(UTC), timedelta(seconds=12)
+    for kind, opens in (("sales", now - ahead), ("anticipations_daily", now)):
+        opening = Opening(kind, MONDAY, opens, opens + ahead)
+        planner.plan(ifood.engine, planner.request(opening, ifood.settings), actor="test")
+    # Before anybody takes from the queues: some jobs are due, some wait in the ladder.
+    relay(ifood).run()
+
+    with ifood.working(threads=2):
+        eventually(ifood.idle, within=240)
+
+    jobs = ifood.rows("SELECT status, count(*) AS jobs FROM ifood_jobs GROUP BY status")
+    assert jobs == [{"status": "success", "jobs": 2 * STORES}]
+    early = ifood.rows(
+        "SELECT FROM ifood_job_events AS event JOIN ifood_jobs AS job ON job.id = job_id"
+        " WHERE act = 'claim' AND at < scheduled_for"
+    )
+    assert early == []
+    [most] = ifood.rows(
+        "SELECT max(events) AS most FROM (SELECT count(*) AS events FROM ifood_job_events"
+        " GROUP BY job_id) AS each"
+    )
+    assert most["most"] <= 9
+    told = firing(ifood.engine, ifood.settings, [])
+    assert ("MessagesLost" in told) == loses
+    assert not loses or "policy" in told["MessagesLost"]
+
+
+def relay(ifood: Fleet) -> Relay:
+    return Relay(
+        ifood.engine, ifood.broker, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay"
+    )
+
+
+def firing(engine: Engine, settings: FleetSettings, rabbit: Rabbit) -> dict[str, str]:
+    """Give the texts of what fires, by the rules' names."""
+    rules = [rule for rule in RULES if rule.name in {"MessagesLost", "RabbitUnusable"}]
+    with transaction(engine) as tx:
+        found = look(tx, rabbit, settings, rules=rules).findings
+    return {each.name: each.text for each in found}
