@@ -108,6 +108,11 @@ ROWS = {
         code=1,
         shown=("test_cli_accounts.py::test_accounts_that_ifood_does_not_list_are_told",),
     ),
+    "accounts idle": Row(
+        works=("--kind", "anticipations_daily"),
+        says="nothing since",
+        wrong=(("--kind", "coffee"), ("--limit", "0"), ("too", "many")),
+    ),
     "accounts enable": Row(
         works=("{merchant}",), says="1 already enabled", facts=("dry_run", "enabled"), wrong=((),)
     ),

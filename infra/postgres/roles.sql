@@ -100,7 +100,8 @@ BEGIN
   -- Of credentials, only the names and dates are for everybody who reads.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
     ifood_named_limits, ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions,
-    ifood_rejected_items, ifood_alerts, ifood_schedulers TO ifood_web, ifood_operator, ifood_admin;
+    ifood_rejected_items, ifood_left_out, ifood_alerts, ifood_schedulers
+    TO ifood_web, ifood_operator, ifood_admin;
   GRANT SELECT (id, name, client_id, kind, created_at, updated_at) ON ifood_apps
     TO ifood_web, ifood_operator;
   GRANT SELECT (id, app_id, name, expires_at, renew_at, renewed_at, refresh_expires_at,
@@ -115,6 +116,7 @@ BEGIN
   GRANT INSERT ON ifood_runs, ifood_jobs, ifood_job_events TO ifood_scheduler;
   GRANT SELECT (job_id, at, act, reason, detail) ON ifood_job_events TO ifood_scheduler;
   GRANT UPDATE (planned, complete, window_end) ON ifood_runs TO ifood_scheduler;
+  GRANT SELECT, INSERT, UPDATE ON ifood_left_out TO ifood_scheduler, ifood_admin;
   GRANT UPDATE (status, attempts, dispatch_no, dispatched_at, wake_at, locked_at, locked_by,
     claim_token, lease_expires_at, next_retry_at, finished_at, last_error, error_code, event_no, updated_at)
     ON ifood_jobs TO ifood_scheduler;

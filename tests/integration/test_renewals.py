@@ -173,7 +173,7 @@ def test_a_round_makes_a_minutes_calls(engine, settings, asked):
     assert [limited.run() for _ in range(3)] == [2, 1, 0]
 
 
-def test_an_idle_refresh_token_is_kept_alive_although_nobody_needs_it(
+def test_an_unused_refresh_token_is_kept_alive_although_nobody_needs_it(
     engine, settings, owners, asked
 ):
     with transaction(engine) as tx:

@@ -136,10 +136,11 @@ def test_settings_that_contradict_each_other_are_refused_together():
             "IFOOD_API_BASE_URL": "https://proxy.example",
             "IFOOD_BACKOFF_BASE": "2h",
             "IFOOD_WORKER_PROCESSES": "30",
+            "IFOOD_ANTICIPATIONS_IDLE_DAYS": "31",
         }
     )
 
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert "IFOOD_API_ALLOW_HOST=proxy.example" in lines[0]
 
 

@@ -10,11 +10,11 @@ from ifood_actors.accounts import Account
 from ifood_actors.feeds import FEEDS, Record
 from ifood_actors.feeds.records import RecordVersion
 from ifood_actors.feeds.rejected import RejectedItem
-from ifood_actors.ledger.models import Job, JobEvent, Run
+from ifood_actors.ledger.models import Job, JobEvent, LeftOut, Run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data-model.md").read_text()
 COMMON = set(Record.model_fields)
-OURS = [Account, Run, Job, JobEvent, RecordVersion, RejectedItem]
+OURS = [Account, Run, Job, JobEvent, LeftOut, RecordVersion, RejectedItem]
 TABLES = [*OURS, *(feed.table for feed in FEEDS.values())]
 
 

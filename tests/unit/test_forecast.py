@@ -49,6 +49,17 @@ def test_the_deep_reading_of_sales_asks_five_times_as_much():
     assert deep.load.demand.requests == 5 * usual.load.demand.requests
 
 
+def test_idle_accounts_count_by_how_often_they_are_asked():
+    fleet = replace(A_THOUSAND, idle_share=0.7)
+
+    asked_daily = forecast(settings(), fleet)
+    asked_weekly = forecast(settings(anticipations_idle_days=7), fleet)
+
+    assert run(asked_daily, "anticipations_daily", 1).load.demand.accounts == 1000
+    assert run(asked_weekly, "anticipations_daily", 1).load.demand.accounts == 1000 - 600
+    assert run(asked_weekly, "sales", 1).load.demand.accounts == 1000
+
+
 def test_kinds_whose_windows_overlap_share_the_limit_on_the_days_on_which_they_do():
     week = forecast(settings(**MONDAY_MORNING), A_THOUSAND)
 

@@ -14,7 +14,7 @@ from ifood_actors.ifood.slots import interval
 from ifood_actors.ifood.tokens import fresh_for
 from ifood_actors.planning.renewals import (
     FORESIGHT,
-    IDLE_AFTER,
+    UNUSED_AFTER,
     Call,
     Foresight,
     Need,
@@ -69,16 +69,16 @@ def test_a_renewal_waits_until_the_new_token_will_live_at_its_need():
     assert renewal.useful_from == NOON + 15 * MINUTE  # 1 h of use ends 15 min after the need
 
 
-def test_the_earliest_need_comes_first_and_idle_ones_last():
-    idle = standing(3, refreshed_at=NOON - IDLE_AFTER)
+def test_the_earliest_need_comes_first_and_unused_ones_last():
+    unused = standing(3, refreshed_at=NOON - UNUSED_AFTER)
     needs = {UUID(int=1): sales(NOON + 2 * HOUR, NOON + HOUR), UUID(int=2): sales(NOON + MINUTE)}
 
-    assert due_ids([idle, standing(1), standing(2)], needs) == [2, 1, 3]
+    assert due_ids([unused, standing(1), standing(2)], needs) == [2, 1, 3]
 
 
-def test_an_idle_refresh_token_is_renewed_when_it_is_three_days_old():
-    young = standing(1, refreshed_at=NOON - IDLE_AFTER + SECOND)
-    old = standing(2, refreshed_at=NOON - IDLE_AFTER)
+def test_an_unused_refresh_token_is_renewed_when_it_is_three_days_old():
+    young = standing(1, refreshed_at=NOON - UNUSED_AFTER + SECOND)
+    old = standing(2, refreshed_at=NOON - UNUSED_AFTER)
 
     assert due_ids([young, old], {}) == [2]
 

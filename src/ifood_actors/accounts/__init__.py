@@ -21,6 +21,7 @@ from ifood_actors.accounts.registry import (
     count_active,
     import_sheet,
     list_accounts,
+    names_of,
     require_known,
     set_active,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "import_sheet",
     "link_accounts",
     "list_accounts",
+    "names_of",
     "read_sheet",
     "require_known",
     "set_active",

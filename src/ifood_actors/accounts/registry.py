@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -27,6 +28,10 @@ _SWITCH = text("""
 _BUSIEST_SHARE = text("""
     SELECT coalesce(max(accounts) / sum(accounts), 1)::float8
     FROM (SELECT count(*) AS accounts FROM accounts WHERE active GROUP BY app_id) AS app
+""")
+_NAMES_OF = text("""
+    SELECT id, name, ifood_merchant_id AS merchant_id FROM accounts WHERE id = ANY(:ids)
+    ORDER BY name, ifood_merchant_id
 """)
 _COUNT_ACTIVE = text("SELECT count(*) FROM accounts WHERE active")
 _LIST = text("""
@@ -183,6 +188,12 @@ def busiest_share(connection: Connection) -> float:
     """Give the share of the active accounts that the application with most of them has."""
     share: float = connection.execute(_BUSIEST_SHARE).scalar_one()
     return share
+
+
+def names_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str]]:
+    """Give name and merchant of accounts, by name."""
+    rows = connection.execute(_NAMES_OF, {"ids": list(ids)})
+    return {row.id: (row.name, row.merchant_id) for row in rows}
 
 
 def require_known(connection: Connection, names: Sequence[str]) -> None:

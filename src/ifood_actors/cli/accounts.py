@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ifood_actors.cli.accounts_check import check
+from ifood_actors.cli.idle import idle
 from ifood_actors.cli.options import (
     MOST,
     Active,
@@ -39,6 +40,7 @@ Names = Annotated[
     typer.Argument(parser=name_or_merchant, help="Names or merchant ids.", metavar="NAME"),
 ]
 app.command("check")(check)
+app.command()(idle)
 
 
 @app.command("import")

@@ -68,6 +68,7 @@ def _fleet(
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
     from ifood_actors.ledger.workload import workloads
+    from ifood_actors.planning.planner import idle_share
 
     with open_database(settings) as engine, transaction(engine) as tx:
         known = accounts or count_active(tx)
@@ -78,6 +79,7 @@ def _fleet(
             hosts=hosts,
             latency=latency,
             busiest_share=busiest_share(tx),
+            idle_share=idle_share(tx, settings),
             measured=workloads(tx, BLOCK_DAYS),
         )
 
@@ -123,6 +125,7 @@ def _run_facts(answer: Answer, one: "Forecast", week: "Week") -> dict[str, objec
     verdict, measured = one.verdict, answer.fleet.measured.get(one.kind)
     return {
         "kind": one.kind,
+        "accounts": one.load.demand.accounts,
         "days": [WEEKDAYS[day] for day in one.weekdays],
         "window": str(one.window),
         "period_days": one.period_days,

@@ -171,8 +171,14 @@ def _report(
     verb = "would plan" if dry_run else "planned"
     say(
         f"{verb} {count(new, 'job')} of {run.kind} for {run.job_day}; "
-        f"{selected - new:,} already there"
+        f"{selected - new - len(found.left_out):,} already there"
     )
+    if found.left_out:
+        say(
+            f"left out {count(len(found.left_out), 'idle account')} that answered nothing but 404 "
+            f"for 14 days, until {max(found.left_out.values())} at most: "
+            "see `ifood-actors accounts idle`; --account NAME asks one now"
+        )
     if not selected:
         note("no account is active: see `ifood-actors accounts import`")
     if new:
@@ -204,7 +210,8 @@ def _facts(found: "Planned", *, new: int, selected: int, dry_run: bool) -> dict[
         "dry_run": dry_run,
         "accounts": selected,
         "new": new,
-        "already_there": selected - new,
+        "already_there": selected - new - len(found.left_out),
+        "left_out": len(found.left_out),
         "first_slot": slots[0] if slots else None,
         "last_slot": slots[-1] if slots else None,
     }

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ifood_actors.config.contradictions import contradictions
 from ifood_actors.config.types import (
     DAY,
+    DEFAULT_API,
     AlertUrls,
     AuthoritiesFile,
     BaseUrl,
@@ -37,7 +38,6 @@ from ifood_actors.config.values import Share, Window
 from ifood_actors.errors import UsageError
 
 PREFIX = "IFOOD_"
-DEFAULT_API = "https://merchant-api.ifood.com.br"
 LADDER_REACH = timedelta(hours=4, minutes=33)  # 14 levels of the delay ladder: 2^14 - 1 seconds
 OAUTH_PER_MINUTE = 20  # token calls that iFood allows
 
@@ -117,6 +117,11 @@ class Settings(BaseSettings):
     )
     anticipations_days: Annotated[int, whole(1, 366)] = Field(
         30, description="days before `job_day` that an anticipations job reads"
+    )
+    anticipations_idle_days: Annotated[int, whole(0, 366)] = Field(
+        0,
+        description="a store that has answered nothing but 404 for 14 days, as those without a "
+        "plan do, is asked only every so many days, until it answers once; 0 is every day",
     )
     sales_days: Annotated[int, whole(1, 90)] = Field(
         7, description="days before `job_day` that a sales job reads; iFood keeps 90"
@@ -243,24 +248,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         """Check what two settings promise each other; every problem is one line of the error."""
-        problems = []
-        host = urlsplit(self.api_base_url).hostname
-        if host not in (urlsplit(DEFAULT_API).hostname, self.api_allow_host):
-            problems.append(
-                f"{PREFIX}API_BASE_URL: {host} is not iFood's host; if credentials may be sent "
-                f"there, set {PREFIX}API_ALLOW_HOST={host}"
-            )
-        if self.backoff_base > self.backoff_cap:
-            problems.append(f"{PREFIX}BACKOFF_BASE: expected at most {PREFIX}BACKOFF_CAP")
-        if self.worker_processes > self.worker_max_concurrency:
-            problems.append(
-                f"{PREFIX}WORKER_PROCESSES: expected at most {PREFIX}WORKER_MAX_CONCURRENCY, "
-                f"which is {self.worker_max_concurrency}: each process runs at least one job"
-            )
-        if self.metrics_port is not None and self.metrics_dir is None:
-            problems.append(
-                f"{PREFIX}METRICS_PORT: needs {PREFIX}METRICS_DIR, a folder of this host alone"
-            )
+        problems = contradictions(self)
         if problems:
             raise ValueError("\n".join(problems))
         return self

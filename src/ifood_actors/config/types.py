@@ -11,6 +11,7 @@ from ifood_actors.config import postgres_url, values
 from ifood_actors.config.values import Share, Window
 
 DAY = timedelta(days=1)
+DEFAULT_API = "https://merchant-api.ifood.com.br"
 
 
 def _secret(read: Callable[[str], str]) -> AfterValidator:

@@ -4,13 +4,18 @@ from typing import Final
 
 from ifood_actors.ledger.losses import MISSED
 
-# Of an `account` and a `feed(kind, patience)`: no success for longer than the patience.
+# Of an `account` and a `feed(kind, patience)`: no success for longer than the patience, which for
+# an account that the planner left out counts from the run that asks it again.
 IS_STALE: Final = """
     account.active AND account.created_at < now() - feed.patience AND NOT EXISTS (
       SELECT FROM ifood_jobs AS job
       WHERE job.job_type = feed.kind AND job.account_id = account.id
         AND job.job_day >= (now() - feed.patience)::date - 2
         AND job.status = 'success' AND job.finished_at > now() - feed.patience)
+    AND NOT EXISTS (
+      SELECT FROM ifood_left_out AS left_out
+      WHERE left_out.account_id = account.id AND left_out.job_type = feed.kind
+        AND left_out.asked_again_on > (now() - feed.patience)::date)
 """
 
 # Of the rows `job`: the first slot of those that should run now. An age that began anew with each

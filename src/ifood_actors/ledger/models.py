@@ -108,6 +108,22 @@ class Job(SQLModel, table=True):
     event_no: int = Field(sa_column=_count())
 
 
+class LeftOut(SQLModel, table=True):
+    """
+    Why the latest run of a kind left an account out, and the run that will ask it again.
+
+    It counts for as long as that day lies ahead.
+    """
+
+    __tablename__ = "ifood_left_out"
+
+    account_id: UUID = Field(sa_column=Column(ForeignKey("accounts.id"), primary_key=True))
+    job_type: str = Field(sa_column=Column(Text, primary_key=True))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    job_day: date = Field(sa_column=Column(Date, nullable=False))
+    asked_again_on: date = Field(sa_column=Column(Date, nullable=False))
+
+
 class JobEvent(SQLModel, table=True):
     """One act on one job. Append-only: triggers refuse a change, and to delete what is young."""
 

@@ -51,6 +51,7 @@ class Fleet:
     hosts: int = 1
     latency: timedelta = ASSUMED_LATENCY
     busiest_share: float = 1.0
+    idle_share: float = 0.0  # of the accounts: those that have no anticipations
     measured: Mapping[str, Workload] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -137,15 +138,19 @@ def _loads(settings: Settings, fleet: Fleet, weekday: int) -> Iterator[Load]:
             continue
         period = planner.period_of(kind, _SOME_MONDAY + weekday * DAY, settings)
         start = weekday * DAY + _since_midnight(window.start)
-        yield Load(kind, start, _demand(kind, period, fleet), _supply(window, settings, fleet))
+        yield Load(
+            kind, start, _demand(kind, period, fleet, settings), _supply(window, settings, fleet)
+        )
 
 
-def _demand(kind: str, period: Period, fleet: Fleet) -> Demand:
+def _demand(kind: str, period: Period, fleet: Fleet, settings: Settings) -> Demand:
     measured = fleet.measured.get(kind)
     blocks = -(-period.days // BLOCK_DAYS[kind])
+    every = planner.idle_days(kind, settings)
+    left_out = round(fleet.accounts * fleet.idle_share * (1 - 1 / every)) if every else 0
     a_block = measured.requests_per_block if measured else ASSUMED_REQUESTS_PER_BLOCK[kind]
     return Demand(
-        accounts=fleet.accounts,
+        accounts=fleet.accounts - left_out,
         requests_per_job=blocks * a_block,
         latency=fleet.latency,
         attempts=measured.attempts if measured else 1.0,

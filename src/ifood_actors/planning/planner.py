@@ -1,16 +1,19 @@
 """Planning a run: who takes part, when each starts, and one job for each in the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from ifood_actors.accounts import count_active
 from ifood_actors.config import WEEKDAYS, Settings
-from ifood_actors.db import transaction
+from ifood_actors.db import database_now, transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ledger import Ledger, NewJob, NewRun
+from ifood_actors.ledger.left_out import note_left_out
 from ifood_actors.ledger.reports import planned_days
 from ifood_actors.logs import get_logger
 from ifood_actors.planning.cadence import (
@@ -26,13 +29,17 @@ from ifood_actors.planning.cadence import (
     sales_period,
     settlements_period,
 )
+from ifood_actors.planning.idling import asked_again_on, look_back
 from ifood_actors.planning.pacing import Candidate, spread
+from ifood_actors.planning.silences import silences
 
 log = get_logger(__name__)
 
 # How the history names schedulers. Days are caught up from the first one that a scheduler planned;
 # a past day that a person plans does not bring all days since.
 SCHEDULER = "scheduler"
+# Why an account was left out of a run.
+IDLE: Final = "idle: nothing but 404 for 14 days"
 
 _UNPLANNED = text("""
     SELECT account.id, account.ifood_merchant_id AS merchant_id, account.priority
@@ -58,14 +65,20 @@ class Request:
     horizon: timedelta
     only: Sequence[str] | None = None  # names or merchant ids of accounts; None is everybody
     added_before: datetime | None = None  # leave out accounts that are newer
+    idle_days: int = 0  # how many days apart idle stores are asked; 0 is every day
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A run and the jobs that it lacked, in the order in which they start; `new` were written."""
+    """
+    A run and the jobs that it lacked, in the order in which they start; `new` were written.
+
+    `left_out` are the idle accounts, with the day of the run that asks each again.
+    """
 
     run: NewRun
     jobs: Sequence[NewJob]
+    left_out: Mapping[UUID, date]
     new: int = 0
 
 
@@ -104,6 +117,22 @@ def period_of(kind: str, job_day: date, settings: Settings) -> Period:
             raise UsageError(f"no such kind: {kind}, one of {', '.join(cadences(settings))}")
 
 
+def idle_days(kind: str, settings: Settings) -> int:
+    """Give how many days apart idle stores are asked for this kind; 0 is every day."""
+    return settings.anticipations_idle_days if kind == "anticipations_daily" else 0
+
+
+def idle_share(tx: Connection, settings: Settings) -> float:
+    """Give the share of the active accounts that the next run of anticipations may leave out."""
+    kind = "anticipations_daily"
+    every = idle_days(kind, settings)
+    if not every:
+        return 0.0
+    today = local_day(database_now(tx), zone=settings.timezone)
+    found = silences(tx, kind, since=today - look_back(every))
+    return sum(each.is_idle for each in found.values()) / max(1, count_active(tx))
+
+
 def _sales_days(job_day: date, settings: Settings) -> int:
     """Once a week they are more, for what comes late (docs/ifood-api.md, section 7)."""
     if WEEKDAYS[job_day.weekday()] == settings.sales_deep_weekday:
@@ -120,6 +149,7 @@ def request(opening: Opening, settings: Settings, *, only: Sequence[str] | None 
         overflow=settings.window_overflow,
         horizon=settings.dispatch_horizon,
         only=only,
+        idle_days=idle_days(opening.kind, settings),
     )
 
 
@@ -132,12 +162,20 @@ def plan(engine: Engine, wanted: Request, *, actor: str) -> Planned:
     """
     with transaction(engine) as tx:
         planned = _spread(tx, wanted)
-        if not planned.jobs:
+        if not planned.jobs and not planned.left_out:
             return planned
         ledger = Ledger(tx, actor=actor)
         run_id = ledger.start_run(planned.run)
         new = ledger.plan(run_id, planned.run, planned.jobs, horizon=wanted.horizon)
-    log.info("run.planned", kind=planned.run.kind, job_day=planned.run.job_day, jobs=new)
+        asked = [job.account_id for job in planned.jobs]
+        note_left_out(tx, planned.run, planned.left_out, asked=asked, reason=IDLE)
+    log.info(
+        "run.planned",
+        kind=planned.run.kind,
+        job_day=planned.run.job_day,
+        jobs=new,
+        left_out=len(planned.left_out),
+    )
     return replace(planned, new=new)
 
 
@@ -179,6 +217,8 @@ def _spread(tx: Connection, wanted: Request) -> Planned:
         "added_before": wanted.added_before,
     }
     accounts = {row.id: row for row in tx.execute(_UNPLANNED, values)}
+    left_out = _left_out(tx, wanted, accounts)
+    accounts = {id_: row for id_, row in accounts.items() if id_ not in left_out}
     pacing = spread(
         [Candidate(row.id, row.priority) for row in accounts.values()],
         opening.window_start,
@@ -200,4 +240,18 @@ def _spread(tx: Connection, wanted: Request) -> Planned:
         NewJob(account_id, accounts[account_id].merchant_id, accounts[account_id].priority, slot)
         for account_id, slot in pacing
     ]
-    return Planned(run, jobs)
+    return Planned(run, jobs, left_out)
+
+
+def _left_out(tx: Connection, wanted: Request, accounts: Collection[UUID]) -> dict[UUID, date]:
+    """Give the accounts that are idle and not asked on this day; who is named, is asked."""
+    every, day = wanted.idle_days, wanted.opening.job_day
+    if not every or wanted.only is not None:
+        return {}
+    found = silences(tx, wanted.opening.kind, since=day - look_back(every))
+    again = {
+        id_: asked_again_on(silence, day, every=every)
+        for id_, silence in found.items()
+        if silence.is_idle and id_ in accounts
+    }
+    return {id_: on for id_, on in again.items() if on > day}

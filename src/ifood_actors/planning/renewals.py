@@ -15,8 +15,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 # A refresh token lives for 168 h (iFood authentication guide) and nobody promises that it can be
-# renewed on its last day: an idle one is renewed this long after it was given.
-IDLE_AFTER = timedelta(days=3)
+# renewed on its last day: an unused one is renewed this long after it was given.
+UNUSED_AFTER = timedelta(days=3)
 # One that ends within so long should have been renewed days ago: people are told.
 EXPIRING = timedelta(hours=36)
 
@@ -85,20 +85,20 @@ def due(
     foresight: Foresight = FORESIGHT,
 ) -> list[Renewal]:
     """
-    List the tokens to renew now, the earliest need first, and idle authorizations last.
+    List the tokens to renew now, the earliest need first, and unused authorizations last.
 
     `needs` are those of each authorization, in any order.
     """
-    needed, idle = [], []
+    needed, unused = [], []
     for standing in standings:
         renewal = next_renewal(standing, needs.get(standing.id, ()), at=at, foresight=foresight)
         if renewal is not None and renewal.useful_from <= at:
             needed.append(renewal)
-        elif standing.refreshed_at is not None and standing.refreshed_at + IDLE_AFTER <= at:
-            idle.append(Renewal(standing.id, standing.refreshed_at + IDLE_AFTER, None))
+        elif standing.refreshed_at is not None and standing.refreshed_at + UNUSED_AFTER <= at:
+            unused.append(Renewal(standing.id, standing.refreshed_at + UNUSED_AFTER, None))
     needed.sort(key=_urgency)
-    idle.sort(key=_urgency)
-    return needed + idle
+    unused.sort(key=_urgency)
+    return needed + unused
 
 
 def forecast(
@@ -112,7 +112,7 @@ def forecast(
     """
     Tell which calls will be made when, from an instant on, `interval` apart at least.
 
-    Only what is needed counts: renewals of idle authorizations come after it.
+    Only what is needed counts: renewals of unused authorizations come after it.
     """
     held = {standing.id: standing for standing in standings}
     waiting: list[tuple[datetime, UUID, Need]] = []

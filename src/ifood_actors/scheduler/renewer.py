@@ -21,7 +21,7 @@ from ifood_actors.ifood import Credential, Tokens
 from ifood_actors.logs import get_logger
 from ifood_actors.planning import demand
 from ifood_actors.planning.demand import Held
-from ifood_actors.planning.renewals import FORESIGHT, IDLE_AFTER, Foresight, Standing, due
+from ifood_actors.planning.renewals import FORESIGHT, UNUSED_AFTER, Foresight, Standing, due
 
 log = get_logger(__name__)
 
@@ -117,5 +117,5 @@ class _Round:
 
 
 def _may_be_due(standing: Standing, *, at: datetime, horizon: datetime) -> bool:
-    idle = standing.refreshed_at is not None and standing.refreshed_at + IDLE_AFTER <= at
-    return idle or standing.fresh_until is None or standing.fresh_until <= horizon
+    unused = standing.refreshed_at is not None and standing.refreshed_at + UNUSED_AFTER <= at
+    return unused or standing.fresh_until is None or standing.fresh_until <= horizon

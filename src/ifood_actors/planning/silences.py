@@ -1,0 +1,33 @@
+"""Which accounts have answered by nothing but 404, as the ledger remembers. Only reads."""
+
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from ifood_actors.planning.idling import Silence
+
+_SILENT = text("""
+    SELECT job.account_id,
+      min(job_day) FILTER (WHERE status = 'success') AS first,
+      max(job_day) FILTER (WHERE status = 'success') AS last,
+      max(job_day) FILTER (WHERE status IN ('pending', 'running', 'success')) AS asked
+    FROM ifood_jobs AS job JOIN accounts AS account
+      ON account.id = job.account_id AND account.ifood_merchant_id = job.merchant_id
+    WHERE job_type = :kind AND job_day >= :since AND account.active
+    GROUP BY job.account_id
+    -- Jobs of a release that did not count them prove nothing.
+    HAVING bool_and(coalesce(CAST(result ->> 'wasted' AS int) > 0 AND
+      CAST(result ->> 'wasted' AS int) = CAST(result ->> 'requests' AS int), false))
+      FILTER (WHERE status = 'success')
+""")
+
+
+def silences(connection: Connection, kind: str, *, since: date) -> dict[UUID, Silence]:
+    """
+    Give the active accounts whose every answer since a day was 404, by their id.
+
+    Whether one is idle, its days tell: see `Silence`.
+    """
+    rows = connection.execute(_SILENT, {"kind": kind, "since": since}).mappings()
+    return {row["account_id"]: Silence(**row) for row in rows}
