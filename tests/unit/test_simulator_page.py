@@ -10,6 +10,7 @@ import pytest
 from ifood_actors.cli.simulator import simulator
 from ifood_actors.simulator import fault_rates_of, limits_of, quirk_of
 from ifood_actors.simulator.control import routes
+from ifood_actors.simulator.merchants import EmptyFace
 from ifood_actors.simulator.quirks import Habits, Quirk, QuirkName
 from ifood_actors.simulator.settings import GROUPS, FaultRates, Resource
 
@@ -28,6 +29,10 @@ def first_cells(title: str) -> list[str]:
 
 def test_the_table_of_quirks_is_complete():
     assert first_cells("Quirks") == list(get_args(QuirkName))
+
+
+def test_the_table_of_faces_is_complete():
+    assert set(first_cells("Faces of nothing")) == set(get_args(EmptyFace))
 
 
 @pytest.mark.parametrize(
