@@ -75,6 +75,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(name, value, expected):
         ("DATABASE_URL", f"postgresql://app:{SECRET}%zz@db/ifood"),
         ("DATABASE_URL", f"postgresql://app:{SECRET}@db:54x/ifood"),
         ("DATABASE_URL", f"postgresql://app:{SECRET}@db/ifood?sslmod=require"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET}@/ifood?host=a:5432&host=b:5432"),
         ("DATABASE_URL", f"postgresql://app:{SECRET} @db/ifood"),
         ("BROKER_URL", f"https://app:{SECRET}@mq"),
         ("BROKER_URL", f"amqp://app:{SECRET}@mq;"),

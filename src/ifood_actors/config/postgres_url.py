@@ -38,9 +38,12 @@ def parameters(url: str) -> dict[str, str]:
 
     hint = f"{_EXPECTED}; {_PASSWORD}"
     # What libpq would take for a part of the host, of the port or of the database.
-    named, _, _ = url.partition("://")[2].partition("?")
+    named, _, query = url.partition("://")[2].partition("?")
     if re.search(r"[\s\0]", url) or named.count("@") > 1 or "@" in named.partition("/")[2]:
         raise ValueError(hint)
+    given = [each.partition("=")[0] for each in query.split("&")]
+    if len(given) > len(set(given)):  # libpq would take the last one, and forget a host
+        raise ValueError("expected each parameter once, several hosts as host=a,b&port=5432,5433")
     try:
         read = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except ProgrammingError as error:
