@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, Date, Index, Integer, Numeric, Text, text
 from sqlmodel import Field
 
-from ifood_actors.feeds.closings import closing_blocks
+from ifood_actors.feeds.closings import closing_blocks, fetched
 from ifood_actors.feeds.feed import Feed
-from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row
+from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import Anticipation as AnticipationItem
 from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS, Period
@@ -76,18 +76,15 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     the store was paid: the sum of the anticipated amounts.
     """
     items: dict[tuple[Any, ...], Row] = {}
-    rejected: dict[str, OddItem] = {}
-    others: set[str] = set()
-    for block in closing_blocks(
+    blocks = closing_blocks(
         api,
         "anticipations",
         period,
         block_days=ANTICIPATIONS_BLOCK_DAYS,
         model=AnticipationItem,
         timezone=timezone,
-    ):
-        others.update(block.other_merchant_ids)
-        rejected |= {item.key: item for item in block.rejected}
+    )
+    for block in blocks:
         # Counted anew in each block: an item that two blocks bring is one, not a twin.
         twins: Counter[tuple[Any, ...]] = Counter()
         for row in block.rows:
@@ -95,12 +92,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
             twins[identity] += 1
             items[*identity, twins[identity]] = row | {"ordinal": twins[identity]}
     paid = [row["anticipated_payment_amount"] for row in items.values()]
-    return Fetched(
-        tuple(items.values()),
-        amount=sum(paid, Decimal(0)),
-        rejected=tuple(rejected.values()),
-        other_merchant_ids=tuple(sorted(others)),
-    )
+    return fetched(items.values(), blocks, amount=sum(paid, Decimal(0)))
 
 
 ANTICIPATIONS = Feed(

@@ -1,7 +1,8 @@
 """What settlements and anticipations share: items that belong to calculation periods."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.foreign import is_other_merchant, refuse_other_days
-from ifood_actors.feeds.records import OddItem, Row, columns_of
+from ifood_actors.feeds.records import Fetched, OddItem, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import (
@@ -43,7 +44,7 @@ def closing_blocks(
     block_days: int,
     model: type[IfoodModel],
     timezone: ZoneInfo,
-) -> Iterator[ClosingBlock]:
+) -> list[ClosingBlock]:
     """
     Ask by calculation date, block by block, and give a row for each item, loose or in a period.
 
@@ -68,7 +69,20 @@ def closing_blocks(
         found.rows.sort(key=lambda row: canonical(row["raw"]))
         return found
 
-    return read_blocks(read, period, largest=block_days, smallest=_SMALLEST_DAYS)
+    return list(read_blocks(read, period, largest=block_days, smallest=_SMALLEST_DAYS))
+
+
+def fetched(rows: Iterable[Row], blocks: Sequence[ClosingBlock], *, amount: Decimal) -> Fetched:
+    """Put together the rows that a feed made of its blocks, and what else is in them."""
+    # An item that two blocks bring is one.
+    rejected = {item.key: item for block in blocks for item in block.rejected}
+    others = {id_ for block in blocks for id_ in block.other_merchant_ids}
+    return Fetched(
+        tuple(rows),
+        amount=amount,
+        rejected=tuple(rejected.values()),
+        other_merchant_ids=tuple(sorted(others)),
+    )
 
 
 def _read_element(

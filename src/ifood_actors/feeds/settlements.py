@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, Date, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
-from ifood_actors.feeds.closings import closing_blocks
+from ifood_actors.feeds.closings import closing_blocks, fetched
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.feed import Feed
-from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row
+from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import SettlementTitle
 from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS, Period
@@ -51,29 +51,21 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}
-    rejected: dict[str, OddItem] = {}
-    others: set[str] = set()
-    for block in closing_blocks(
+    blocks = closing_blocks(
         api,
         "settlements",
         period,
         block_days=SETTLEMENTS_BLOCK_DAYS,
         model=SettlementTitle,
         timezone=timezone,
-    ):
-        others.update(block.other_merchant_ids)
-        rejected |= {item.key: item for item in block.rejected}
+    )
+    for block in blocks:
         twins: Counter[str] = Counter()
         for row in block.rows:
             title_id = _identity(row, lines=lines, twins=twins)
             titles[title_id] = _merged(titles.get(title_id), row | {"title_id": title_id})
     payouts = [row["amount"] for row in titles.values() if row["type"] == "REPASSE"]
-    return Fetched(
-        tuple(titles.values()),
-        amount=sum(payouts, Decimal(0)),
-        rejected=tuple(rejected.values()),
-        other_merchant_ids=tuple(sorted(others)),
-    )
+    return fetched(titles.values(), blocks, amount=sum(payouts, Decimal(0)))
 
 
 def _identity(
