@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
 
+_PATH = "SET search_path = stopped, pg_catalog, public"
 # Found before those of pg_catalog, by the statements exactly as they stand in `src`.
 _SHADOWS = """
     CREATE SCHEMA stopped;
@@ -14,20 +16,19 @@ _SHADOWS = """
       LANGUAGE sql VOLATILE AS 'SELECT now FROM stopped.clock';
     CREATE FUNCTION stopped.statement_timestamp() RETURNS timestamptz
       LANGUAGE sql STABLE AS 'SELECT now FROM stopped.clock';
-    ALTER DATABASE "{database}" SET search_path = stopped, pg_catalog, public;
     ALTER FUNCTION ifood_notice_manual_change() SET search_path = stopped, pg_catalog, public;
 """
 
 
 class StoppedClock:
-    """Takes the place of the clock for all connections that `engine` and others make from now."""
+    """Takes the place of the clock for all connections that `engine` makes from now."""
 
     def __init__(self, engine: Engine) -> None:
         self.now = NOON
         self._engine = engine
         with engine.begin() as connection:
-            shadows = _SHADOWS.format(noon=NOON.isoformat(), database=engine.url.database)
-            connection.exec_driver_sql(shadows)
+            connection.exec_driver_sql(_SHADOWS.format(noon=NOON.isoformat()))
+        event.listen(engine, "connect", _look_here_first)
         engine.dispose()  # those of before have the old search path
 
     def go_on(self, by: timedelta) -> None:
@@ -37,3 +38,11 @@ class StoppedClock:
         self.now = now
         with self._engine.begin() as connection:
             connection.execute(text("UPDATE stopped.clock SET now = :now"), {"now": now})
+
+
+def _look_here_first(connection: DBAPIConnection, _: object) -> None:
+    """After the session has pinned its own search path."""
+    cursor = connection.cursor()
+    cursor.execute(_PATH)
+    cursor.close()
+    connection.commit()
