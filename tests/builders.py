@@ -9,12 +9,14 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import ClaimedJob, Ledger, NewJob, NewRun
+from ifood_actors.scheduler.room import Pace
 
 DAY = date(2026, 9, 21)
 AT_ONCE = timedelta(0)
 LEASE = timedelta(seconds=60)
 GRACE = timedelta(minutes=5)
 HORIZON = timedelta(hours=4)
+PLENTY = Pace(100_000)  # a limit that is in nobody's way
 
 
 @dataclass(frozen=True)

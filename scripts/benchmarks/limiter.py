@@ -18,7 +18,7 @@ from ifood_actors.db import connect, transaction
 from ifood_actors.ifood import Credentials, Limiter
 from ifood_actors.simulator import Settings as SimulatorSettings
 from ifood_actors.simulator import Simulator, running
-from scripts.benchmarks import fleet, runs
+from scripts.benchmarks import fleet, queueing, runs
 from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
@@ -30,7 +30,7 @@ _THREADS = 10
 _DECIDING_SECONDS = 3.0
 # What iFood is said to allow the Financial endpoints; second-hand.
 _LIMIT = 1_000
-_LEAST_USE = 95.0  # percent
+_LEAST_USE = 98.0  # percent
 _STEADY_AFTER = 20  # requests
 _PATIENCE_SECONDS = 60.0
 # What the first fleet may pull before the last one runs.
@@ -56,6 +56,7 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
         *_decisions(on),
         *_watch(on, undisturbed, seconds=sizes.limiter_seconds),
         *_watch(on, {_KILLED: [1, 1]}, seconds=sizes.limiter_seconds),
+        *queueing.measure(on, sizes),
     ]
 
 
@@ -138,7 +139,6 @@ def _pulling(on: Services, hosts: Sequence[int], *, seconds: int) -> Iterator[_P
         with transaction(here.engine) as tx:
             import_sheet(tx, api.accounts_csv().replace(app.name, "bench").encode())
         runs.plan_due(here)
-        runs.relay(here).run()
         environment = child_environment(here.settings)
         with ExitStack() as started:
 
@@ -151,6 +151,7 @@ def _pulling(on: Services, hosts: Sequence[int], *, seconds: int) -> Iterator[_P
                 fleets[0].kill()
                 fleets[0] = start(hosts[0])
 
+            started.enter_context(runs.ticking(here))
             fleets = [start(processes) for processes in hosts]
             wait_until(
                 lambda: _counted(api)["total"] >= _STEADY_AFTER,

@@ -1,7 +1,11 @@
 """Runs of jobs as the benchmarks need them: planned for chosen slots, relayed, counted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from threading import Event
 
 from sqlalchemy import text
 
@@ -11,6 +15,7 @@ from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.planner import Planned, Request
 from ifood_actors.scheduler.relay import Relay
+from ifood_actors.scheduler.room import LOOK_AHEAD, pace_of
 from scripts.benchmarks.stage import Stage
 
 DAY = date(2026, 9, 21)
@@ -36,16 +41,36 @@ def plan_due(on: Stage) -> Planned:
     return planner.plan(on.engine, request(start=start, length=_PAST), actor="bench")
 
 
-def relay(on: Stage) -> Relay:
-    """Make the scheduler's relay."""
+def relay(on: Stage, *, look_ahead: timedelta = timedelta(hours=1)) -> Relay:
+    """Make the scheduler's relay; by default one that hands over all that is due at once."""
     return Relay(
         on.engine,
         on.broker,
         horizon=on.settings.dispatch_horizon,
         apart=on.settings.lease / 4,
         max_attempts=on.settings.worker_max_attempts,
+        pace=replace(pace_of(on.settings), look_ahead=look_ahead),
         actor="bench",
     )
+
+
+@contextmanager
+def ticking(on: Stage) -> Iterator[None]:
+    """Relay as the scheduler does: again and again, no more than the limiter can serve soon."""
+    relaying, stop = relay(on, look_ahead=LOOK_AHEAD), Event()
+
+    def tick() -> None:
+        while not stop.is_set():
+            relaying.run()
+            stop.wait(on.settings.poll_interval.total_seconds())
+
+    with ThreadPoolExecutor(1) as thread:
+        ticks = thread.submit(tick)
+        try:
+            yield
+        finally:
+            stop.set()
+        ticks.result()
 
 
 def count(on: Stage, status: str) -> int:

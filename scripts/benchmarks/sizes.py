@@ -14,6 +14,7 @@ class Sizes:
     waiting: int
     probes: int
     limiter_seconds: int
+    queueing_seconds: int
     memory: int
     exported: int
     starts: int
@@ -27,6 +28,7 @@ FULL = Sizes(
     waiting=100_000,
     probes=500,
     limiter_seconds=62,  # a whole window of iFood's, so that "in any 60 s" means something
+    queueing_seconds=120,
     memory=100_000,
     exported=200_000,
     starts=21,
@@ -41,6 +43,7 @@ QUICK = Sizes(
     waiting=2_000,
     probes=80,
     limiter_seconds=6,
+    queueing_seconds=30,
     memory=2_000,
     exported=20_000,
     starts=5,

@@ -10,7 +10,7 @@ from fleet import MONDAY, fleet
 from sqlalchemy import text
 
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Limiter, limiter, slots
+from ifood_actors.ifood import Limiter, closures, limiter, slots
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.messaging import middleware
 from ifood_actors.planning import planner
@@ -35,7 +35,7 @@ MINUTE = timedelta(seconds=6)  # in which the limit is counted; all jobs last lo
 def faster(monkeypatch):
     """Shorten every wait that has to do with the outage or the limit."""
     monkeypatch.setattr(limiter, "PROBE_EVERY", PROBE_EVERY)
-    monkeypatch.setattr(limiter, "_CLOSURES_KEPT", limiter._CLOSURES_KEPT / FASTER)
+    monkeypatch.setattr(closures, "KEPT_SECONDS", closures.KEPT_SECONDS / FASTER)
     monkeypatch.setattr(middleware, "SHORT_CLOSURE", middleware.SHORT_CLOSURE / FASTER)
     monkeypatch.setattr(relay, "BATCH", BATCH)
     defaults = Limiter.acquire.__kwdefaults__ or {}

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from builders import AT_ONCE, GRACE, HORIZON, LEASE, claim, make_app, make_jobs
+from builders import AT_ONCE, GRACE, HORIZON, LEASE, PLENTY, claim, make_app, make_jobs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -129,6 +129,7 @@ class LedgerMachine(RuleBasedStateMachine):
             horizon=HORIZON,
             apart=AT_ONCE,
             max_attempts=MAX_ATTEMPTS,
+            pace=PLENTY,
             actor="relay",
         )
         assert relay.run() == Round(len(dispatched), held, rescued, failed)
@@ -182,6 +183,23 @@ class LedgerMachine(RuleBasedStateMachine):
         assert sent_away == (after if closed and job.awaits(number) else None)
         if sent_away is not None:
             job.wait(Act.SNOOZE, wake_at=now + after, until=now + after)
+
+    @rule(job_id=jobs, off=st.sampled_from([0, 0, -1, 1]))
+    def hand_back(self, job_id: UUID, off: int) -> None:
+        job, number = self.expected[job_id], self.expected[job_id].dispatch_no + off
+        self.act("hand_back", job_id, number)
+
+        if job.awaits(number):
+            job.dispatched, job.wake_at = False, self.clock.now
+
+    @rule(job_id=jobs, off=st.sampled_from([0, 0, -1, 1]), after=waits)
+    def put_off(self, job_id: UUID, off: int, after: timedelta) -> None:
+        job, number = self.expected[job_id], self.expected[job_id].dispatch_no + off
+        self.act("put_off", job_id, number, after=after)
+
+        if job.awaits(number):
+            assert job.wake_at
+            job.wake_at += after
 
     @rule(lease=leases, act=settlements, after=waits)
     def settle(self, lease: ClaimedJob, act: Act, after: timedelta) -> None:

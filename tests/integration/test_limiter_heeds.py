@@ -16,8 +16,7 @@ from bodies import CUT, OF_A_GATEWAY, PAGE
 from sqlalchemy import Engine, event, text
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
-from ifood_actors.ifood import limiter as limiter_module
+from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, closures
 from ifood_actors.ifood.closures import BREAKS_AFTER, read_closures
 from ifood_actors.ifood.limiter import PROBE_EVERY
 from ifood_actors.ifood.slots import interval
@@ -295,7 +294,7 @@ def test_the_same_limit_on_every_answer_is_written_once(engine, limiter, app_id)
 
 
 def test_a_request_costs_one_statement(engine, limiter, app_id, monkeypatch):
-    monkeypatch.setattr(limiter_module, "_CLOSURES_KEPT", 60)  # seconds, for a slow machine
+    monkeypatch.setattr(closures, "KEPT_SECONDS", 60)  # seconds, for a slow machine
     limiter.heed(app_id, "financial", answer())  # reads the closures
 
     with counted(engine) as statements:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from queueing import Monotonic
 from sqlalchemy import Engine, text
 from stopped_clock import NOON, StoppedClock
 
@@ -61,16 +62,6 @@ class Waiting:
     process: Limiter
     reservation: Reservation
     limit: int
-
-
-class Monotonic:
-    """Stands for the module `time` in every process, in step with Postgres."""
-
-    def __init__(self, clock: StoppedClock) -> None:
-        self._clock = clock
-
-    def monotonic(self) -> float:
-        return (self._clock.now - NOON).total_seconds()
 
 
 class LimiterMachine(RuleBasedStateMachine):

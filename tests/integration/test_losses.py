@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pika
 import pytest
-from builders import AT_ONCE, HORIZON, acts_of, claim, make_jobs
+from builders import AT_ONCE, HORIZON, PLENTY, acts_of, claim, make_jobs
 from eventually import eventually
 from fleet import fleet
 from sqlalchemy import text
@@ -63,7 +63,13 @@ class World:
 
     def relay(self):
         relay = Relay(
-            self.engine, self.rabbit, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay"
+            self.engine,
+            self.rabbit,
+            horizon=HORIZON,
+            apart=AT_ONCE,
+            max_attempts=3,
+            pace=PLENTY,
+            actor="relay",
         )
         return relay.run().dispatched
 
@@ -212,7 +218,13 @@ def ifood(database_url, broker_url):
 def test_workers_go_on_after_their_queue_was_lost(ifood, broker_url, lose):
     """A queue that was deleted is declared again by whoever looks."""
     relay = Relay(
-        ifood.engine, ifood.broker, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay"
+        ifood.engine,
+        ifood.broker,
+        horizon=HORIZON,
+        apart=AT_ONCE,
+        max_attempts=3,
+        pace=PLENTY,
+        actor="relay",
     )
     ifood.plan("sales")
     eventually(lambda: relay.run().moved == 0 and not _unsent(ifood))

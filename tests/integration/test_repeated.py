@@ -8,6 +8,7 @@ from builders import (
     AT_ONCE,
     HORIZON,
     LEASE,
+    PLENTY,
     acts_of,
     claimed_job,
     dispatch,
@@ -235,7 +236,15 @@ class TestCommitsWhoseAnswerIsLost:
                 sent.extend(messages)
 
         self.left = 1
-        Relay(engine, Outbox(), horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay").run()
+        Relay(
+            engine,
+            Outbox(),
+            horizon=HORIZON,
+            apart=AT_ONCE,
+            max_attempts=3,
+            pace=PLENTY,
+            actor="relay",
+        ).run()
 
         assert len(sent) == 1
         assert acts_of(engine, job.id) == ["plan", "dispatch"]

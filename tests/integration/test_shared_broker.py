@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from builders import AT_ONCE, HORIZON
+from builders import AT_ONCE, HORIZON, PLENTY
 from dramatiq import Message
 from eventually import eventually
 from fleet import MONDAY, Fleet, fleet
@@ -209,9 +209,8 @@ def test_under_a_policy_over_all_queues_every_job_ends_and_an_alert_tells_of_it(
 
 
 def relay(ifood: Fleet) -> Relay:
-    return Relay(
-        ifood.engine, ifood.broker, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, actor="relay"
-    )
+    how = {"horizon": HORIZON, "apart": AT_ONCE}
+    return Relay(ifood.engine, ifood.broker, max_attempts=3, pace=PLENTY, actor="relay", **how)
 
 
 def firing(engine: Engine, settings: FleetSettings, rabbit: Rabbit) -> dict[str, str]:

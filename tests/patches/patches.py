@@ -90,7 +90,7 @@ def own_limiter() -> None:
 
     def reserve(self: Any, app_id: Any, group: Any, **_: Any) -> Reservation:
         slot = max(monotonic(), free.get((app_id, group), 0.0))
-        free[app_id, group] = slot + interval(self._rates[group]).total_seconds()
+        free[app_id, group] = slot + interval(self.rates[group]).total_seconds()
         return Reservation(app_id, group, not_before=slot, not_after=slot + 1)
 
     setattr(Limiter, "reserve", reserve)

@@ -96,5 +96,9 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
 
 
 ANTICIPATIONS = Feed(
-    kind="anticipations_daily", table=Anticipation, fetch=fetch, block_days=ANTICIPATIONS_BLOCK_DAYS
+    kind="anticipations_daily",
+    resource="anticipations",
+    table=Anticipation,
+    fetch=fetch,
+    block_days=ANTICIPATIONS_BLOCK_DAYS,
 )

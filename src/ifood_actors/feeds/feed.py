@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from ifood_actors.feeds.records import Fetched, Record, Stored
 from ifood_actors.feeds.rejected import set_aside
 from ifood_actors.feeds.storing import Origin, store
-from ifood_actors.ifood.client import MerchantApi
+from ifood_actors.ifood.client import MerchantApi, Resource
 from ifood_actors.planning.cadence import Period
 
 
@@ -30,12 +30,14 @@ class Fetch(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """
-    `kind` is its name as stored in `job_type`. No HTTP in `store`, no SQL in `fetch`.
+    No HTTP in `store`, no SQL in `fetch`.
 
-    `block_days` are the most that iFood is asked about at once.
+    `kind` is its name as stored in `job_type`, `resource` the endpoint that it asks. `block_days`
+    are the most that iFood is asked about at once.
     """
 
     kind: str
+    resource: Resource
     table: type[Record]
     fetch: Fetch
     block_days: int

@@ -224,4 +224,4 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-SALES = Feed(kind="sales", table=Sale, fetch=fetch, block_days=SALES_BLOCK_DAYS)
+SALES = Feed(kind="sales", resource="sales", table=Sale, fetch=fetch, block_days=SALES_BLOCK_DAYS)

@@ -104,5 +104,9 @@ def _merged(known: Row | None, row: Row) -> Row:
 
 
 SETTLEMENTS = Feed(
-    kind="settlements_weekly", table=Settlement, fetch=fetch, block_days=SETTLEMENTS_BLOCK_DAYS
+    kind="settlements_weekly",
+    resource="settlements",
+    table=Settlement,
+    fetch=fetch,
+    block_days=SETTLEMENTS_BLOCK_DAYS,
 )

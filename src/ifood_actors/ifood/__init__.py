@@ -18,7 +18,12 @@ from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.fleet import fleet_limiter, fleet_tokens
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.models import App, AppKind, Authorization, Limit
-from ifood_actors.ifood.named_limits import NamedLimit, forget_named_limits, named_limits
+from ifood_actors.ifood.named_limits import (
+    NamedLimit,
+    forget_named_limits,
+    limits_by_app,
+    named_limits,
+)
 from ifood_actors.ifood.slots import Reservation
 from ifood_actors.ifood.tokens import Tokens
 from ifood_actors.ifood.transport import http_client
@@ -49,6 +54,7 @@ __all__ = [
     "fleet_tokens",
     "forget_named_limits",
     "http_client",
+    "limits_by_app",
     "limits_in_use",
     "named_limits",
     "read_closures",

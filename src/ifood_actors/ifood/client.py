@@ -49,8 +49,10 @@ class Access:
 
     token: Callable[[Credential], str]
     invalidate: Callable[[Credential, str], None]  # this token was refused
-    # Returns when it is time to ask this endpoint of the group.
-    pace: Callable[[UUID, EndpointGroup, str, Callable[[], None]], Reservation | None]
+    # Returns when it is time to ask this endpoint of the group, by the slot that is held if any.
+    pace: Callable[
+        [UUID, EndpointGroup, str, Reservation | None, Callable[[], None]], Reservation | None
+    ]
     sent: Callable[[Reservation | None, httpx.Request], None]  # once it is over, how it may be
     heed: Callable[[UUID, EndpointGroup, str, Answer], None]  # what it says of the pace
 
@@ -60,8 +62,8 @@ def fleet_access(tokens: Tokens, limiter: Limiter) -> Access:
     return Access(
         token=tokens.token,
         invalidate=tokens.invalidate,
-        pace=lambda app_id, group, endpoint, on_progress: limiter.acquire(
-            app_id, group, endpoint=endpoint, on_progress=on_progress
+        pace=lambda app_id, group, endpoint, held, on_progress: limiter.acquire(
+            app_id, group, endpoint=endpoint, held=held, on_progress=on_progress
         ),
         sent=limiter.sent,
         heed=lambda app_id, group, endpoint, answer: limiter.heed(
@@ -83,15 +85,23 @@ class IfoodClient:
         self._http.close()
 
     def merchant(
-        self, credential: Credential, merchant_id: str, *, on_progress: Callable[[], None]
+        self,
+        credential: Credential,
+        merchant_id: str,
+        *,
+        held: Reservation | None = None,
+        on_progress: Callable[[], None],
     ) -> "MerchantApi":
         """
         Give one merchant's financial data, read with one authorization.
 
         `on_progress` is called while waiting for a slot and after each answer; what it raises
-        ends the call (a lease that was lost, for example).
+        ends the call (a lease that was lost, for example). The first request takes the slot that
+        is `held`.
         """
-        return MerchantApi(self._calls(credential, "financial", on_progress), merchant_id)
+        calls = self._calls(credential, "financial", on_progress)
+        calls.held = held
+        return MerchantApi(calls, merchant_id)
 
     def merchants(self, credential: Credential) -> Iterator[MerchantSummary]:
         """
@@ -162,6 +172,7 @@ class _Calls:
     credential: Credential
     group: EndpointGroup
     on_progress: Callable[[], None]
+    held: Reservation | None = None
     requests: int = 0
     wasted: int = 0
 
@@ -195,7 +206,8 @@ class _Calls:
         request = self.http.build_request("GET", url, params=dict(params), headers=headers)
 
         # Nothing slow may stand between the slot and the request.
-        slot = self.access.pace(self.app_id, self.group, endpoint, self.on_progress)
+        held, self.held = self.held, None
+        slot = self.access.pace(self.app_id, self.group, endpoint, held, self.on_progress)
         self.requests += 1
         try:
             answer = counted_exchange(self.http, request, endpoint=self.group, secrets=[token])

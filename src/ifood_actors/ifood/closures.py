@@ -19,12 +19,21 @@ BREAKS_AFTER = 10
 
 MEMORY = timedelta(days=1)  # for which a limit that iFood named is believed
 
+KEPT_SECONDS = 1.0  # for which a process believes what it read
+
+SOON = timedelta(seconds=5)  # a slot that is further ahead than that is worth queueing for
+
 _READ = text("""
     SELECT app_id, failures > 0 AS troubled, failures >= :breaks_after AS broken,
+        crowded,
         CASE WHEN closed_until BETWEEN clock_timestamp() AND clock_timestamp() + :longest
             THEN extract(epoch FROM closed_until - clock_timestamp())::float8 ELSE 0 END AS seconds
-    FROM ifood_limits
-    WHERE endpoint_group = :group AND (closed_until > clock_timestamp() OR failures > 0)
+    FROM ifood_limits, LATERAL (SELECT next_free_at > clock_timestamp() + :soon
+            OR EXISTS (SELECT FROM ifood_named_limits AS named
+                WHERE named.app_id = ifood_limits.app_id AND named.endpoint_group = :group
+                  AND named.heard_at > clock_timestamp() - CAST(:memory AS interval))
+            AS crowded) AS queue
+    WHERE endpoint_group = :group AND (closed_until > clock_timestamp() OR failures > 0 OR crowded)
 """)
 
 
@@ -33,13 +42,15 @@ class Closures:
     """
     What Postgres knew at `read_at` (monotonic seconds) of the applications' limiters.
 
-    `troubled` have failed lately; `broken` so often that their breaker is open.
+    `troubled` have failed lately; `broken` so often that their breaker is open. `crowded` have no
+    slot left within 5 s, or had a limit named by iFood: jobs have to queue there.
     """
 
     read_at: float
     seconds: Mapping[UUID, float]
     troubled: frozenset[UUID]
     broken: frozenset[UUID]
+    crowded: frozenset[UUID] = frozenset()
 
     def closed(self) -> dict[UUID, timedelta]:
         """Give who may not send now, and for how much longer; durations, as no two clocks agree."""
@@ -54,7 +65,13 @@ class Closures:
 
 def read_closures(engine: Engine, group: EndpointGroup) -> Closures:
     """Ask Postgres."""
-    values = {"group": group, "longest": LONGEST_CLOSURE, "breaks_after": BREAKS_AFTER}
+    values = {
+        "group": group,
+        "longest": LONGEST_CLOSURE,
+        "breaks_after": BREAKS_AFTER,
+        "soon": SOON,
+        "memory": MEMORY,
+    }
     read_at = time.monotonic()
     with engine.connect() as connection:
         rows = connection.execute(_READ, values).all()
@@ -63,4 +80,23 @@ def read_closures(engine: Engine, group: EndpointGroup) -> Closures:
         seconds={row.app_id: row.seconds for row in rows if row.seconds > 0},
         troubled=frozenset(row.app_id for row in rows if row.troubled),
         broken=frozenset(row.app_id for row in rows if row.broken),
+        crowded=frozenset(row.app_id for row in rows if row.crowded),
     )
+
+
+class KnownClosures:
+    """What a process knows of its database's closures: each group is read once a second at most."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: dict[EndpointGroup, Closures] = {}
+
+    def of(self, group: EndpointGroup) -> Closures:
+        kept = self._kept.get(group)
+        if kept is None or time.monotonic() - kept.read_at > KEPT_SECONDS:
+            kept = self._kept[group] = read_closures(self._engine, group)
+        return kept
+
+    def forget(self, group: EndpointGroup) -> None:
+        """Read anew the next time: this process has just changed something."""
+        self._kept.pop(group, None)

@@ -33,9 +33,8 @@ from ifood_actors.ifood.closures import (
     BREAKS_AFTER,
     LONGEST_CLOSURE,
     MEMORY,
-    Closures,
     EndpointGroup,
-    read_closures,
+    KnownClosures,
 )
 from ifood_actors.ifood.named_limits import MOST, NamedLimits
 from ifood_actors.ifood.slots import DELIVERY, LATENESS, Reservation, Slack, interval
@@ -49,7 +48,6 @@ PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
 STEADY = timedelta(minutes=2)  # without need of more slack; longer than any slot's minute
 CALM = timedelta(minutes=5)  # after a closure; a 429 that says nothing sooner doubles the pause
 
-_CLOSURES_KEPT = 1.0  # seconds for which a process believes what it read about closures
 _SLICE = 0.5  # seconds; a thread in one long wait cannot be interrupted by Dramatiq
 _PROGRESS_EVERY = 5.0  # seconds
 
@@ -72,11 +70,11 @@ class Limiter:
     ) -> None:
         # One statement is one transaction: a process frozen in between would hold the hot row.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._rates = dict(rates)
+        self.rates = dict(rates)
         self._stopping = stopping or Event()
-        self._closures: dict[EndpointGroup, Closures] = {}
+        self._closures = KnownClosures(self._engine)
         self._slack = Slack()
-        self._named = NamedLimits(self._engine, rates=self._rates, follow=follow)
+        self._named = NamedLimits(self._engine, rates=self.rates, follow=follow)
 
     def acquire(
         self,
@@ -84,22 +82,24 @@ class Limiter:
         group: EndpointGroup,
         *,
         endpoint: str | None = None,
+        held: Reservation | None = None,
         max_wait: timedelta = timedelta(seconds=60),
         on_progress: Callable[[], None] = lambda: None,
     ) -> Reservation:
         """
         Return at the instant at which one request may be sent; send it at once, and tell `sent`.
 
-        `endpoint` is which one of the group, for its own limit; None when the group is one.
+        `endpoint` is which one of the group, for its own limit; None when the group is one. The
+        slot that is `held` already is used, if it is not lost.
         `on_progress` is called every 5 s while waiting, never just before the return.
 
-        Raises Throttled when the instant would be more than `max_wait` ahead.
+        Raises Throttled when the instant would be more than `max_wait` ahead; one that is lost,
+        since the thread woke up late, does not count.
         """
         asked_at = time.monotonic()
-        give_up = asked_at + max_wait.total_seconds()
         while True:
-            left = timedelta(seconds=max(0.0, give_up - time.monotonic()))
-            reservation = self.reserve(app_id, group, endpoint=endpoint, max_wait=left)
+            reservation = held or self.reserve(app_id, group, endpoint=endpoint, max_wait=max_wait)
+            held = None
             if self.wait_for(reservation, on_progress=on_progress):
                 waited = time.monotonic() - asked_at
                 metrics.LIMITER_WAITS.labels(endpoint=group).observe(waited)
@@ -121,8 +121,8 @@ class Limiter:
         lateness = self._slack.lateness
         pace = {
             "endpoint": endpoint or group,
-            "configured": self._rates[group],
-            "most": MOST if self._named.follow else self._rates[group],
+            "configured": self.rates[group],
+            "most": MOST if self._named.follow else self.rates[group],
             "window": slots.WINDOW,
             "slack": lateness + self._slack.delivery,
             "least": LATENESS + DELIVERY,
@@ -207,16 +207,19 @@ class Limiter:
         """
         after = min(after, LONGEST_CLOSURE)
         self._write(statements.CLOSE, app_id, group, after=after, reason=reason)
-        self._closures.pop(group, None)
+        self._closures.forget(group)
 
     def closed(self, group: EndpointGroup) -> dict[UUID, timedelta]:
-        """
-        Give the applications that are closed, and for how much longer.
+        """Give who is closed, and for how much longer, as known for a second at most."""
+        return self._closures.of(group).closed()
 
-        It is read at most once a second by a process. Durations, so that no two clocks are
-        compared.
-        """
-        return self._closures_of(group).closed()
+    def crowded(self, group: EndpointGroup) -> frozenset[UUID]:
+        """Give the applications at which jobs have to queue for slots, as known for a second."""
+        return self._closures.of(group).crowded
+
+    def limit_in_use(self, app_id: UUID, group: EndpointGroup, endpoint: str) -> int:
+        """Give the limit a minute under which this process's latest slot there was given."""
+        return self._named.in_use(app_id, group, endpoint)
 
     def heed(
         self, app_id: UUID, group: EndpointGroup, answer: Answer, *, endpoint: str | None = None
@@ -259,7 +262,7 @@ class Limiter:
         row = {"app_id": app_id, "group": group, "blocked_by": blocked_by}
         with self._engine.connect() as connection:
             found = connection.execute(statements.FAILED, row | values).one()
-        self._closures.pop(group, None)
+        self._closures.forget(group)
 
         if found.failures < BREAKS_AFTER:
             return None
@@ -275,22 +278,16 @@ class Limiter:
             return
         bounds = {"calm": CALM, "shortest": DEFAULT_PAUSE, "longest": LONGEST_CLOSURE}
         self._write(statements.BACK_OFF, app_id, group, reason=reason, **bounds)
-        self._closures.pop(group, None)
+        self._closures.forget(group)
 
     def _answered(self, app_id: UUID, group: EndpointGroup) -> None:
-        closures = self._closures_of(group)
+        closures = self._closures.of(group)
         if app_id not in closures.troubled:  # the usual case, at no cost
             return
         self._write(statements.ANSWERED, app_id, group, breaks_after=BREAKS_AFTER)
-        self._closures.pop(group, None)
+        self._closures.forget(group)
         if app_id in closures.broken:
             log.warning("breaker.closed", app_id=str(app_id), group=group)
-
-    def _closures_of(self, group: EndpointGroup) -> Closures:
-        kept = self._closures.get(group)
-        if kept is None or time.monotonic() - kept.read_at > _CLOSURES_KEPT:
-            kept = self._closures[group] = read_closures(self._engine, group)
-        return kept
 
     def _write(
         self, statement: TextClause, app_id: UUID, group: EndpointGroup, **values: object

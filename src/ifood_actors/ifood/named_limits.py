@@ -62,6 +62,10 @@ class NamedLimits:
         """Note under which limit the latest slot was given: reading it costs no statement."""
         self._used[app_id, endpoint] = per_minute
 
+    def in_use(self, app_id: UUID, group: EndpointGroup, endpoint: str) -> int:
+        """Give the limit under which this process's latest slot was given."""
+        return self._used.get((app_id, endpoint), self._rates[group])
+
     def hear(
         self, app_id: UUID, group: EndpointGroup, endpoint: str, *, named: int | None, refused: bool
     ) -> None:
@@ -76,7 +80,7 @@ class NamedLimits:
         if latest is None or (named is None and not refused):
             return
         limit = min(latest.limit, MOST if self.follow else configured)
-        used = self._used.get(key, configured)
+        used = self.in_use(app_id, group, endpoint)
         if limit == used and (limit == configured or not self._is_old(key)):
             return
         doubtful = limit != used and is_doubtful(limit, configured=configured)
@@ -131,6 +135,10 @@ class NamedLimit:
     heard_at: datetime
 
 
+_BY_APP = text(
+    f"SELECT app_id, endpoint, per_minute FROM ifood_named_limits AS named"
+    f" WHERE {statements.BELIEVED}"
+)
 _NAMED = text(f"""
     SELECT app.name AS app, named.endpoint, named.endpoint_group, named.per_minute, named.since,
       named.heard_at
@@ -138,6 +146,12 @@ _NAMED = text(f"""
     WHERE {statements.BELIEVED}
     ORDER BY app.name, named.endpoint
 """)
+
+
+def limits_by_app(connection: Connection) -> dict[tuple[UUID, str], int]:
+    """Give every named limit that is still believed, by application and endpoint."""
+    rows = connection.execute(_BY_APP, {"memory": MEMORY})
+    return {(row.app_id, row.endpoint): row.per_minute for row in rows}
 
 
 def named_limits(connection: Connection) -> list[NamedLimit]:

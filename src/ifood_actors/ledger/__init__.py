@@ -1,7 +1,16 @@
 """What is planned, running, done, and why: the jobs, their statuses, their history."""
 
-from ifood_actors.ledger.jobs import ClaimedJob, DueJob, NewJob, NewRun
+from ifood_actors.ledger.jobs import AwaitedJob, ClaimedJob, DueJob, NewJob, NewRun
 from ifood_actors.ledger.ledger import Ledger
 from ifood_actors.ledger.states import Act, JobStatus
 
-__all__ = ["Act", "ClaimedJob", "DueJob", "JobStatus", "Ledger", "NewJob", "NewRun"]
+__all__ = [
+    "Act",
+    "AwaitedJob",
+    "ClaimedJob",
+    "DueJob",
+    "JobStatus",
+    "Ledger",
+    "NewJob",
+    "NewRun",
+]

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy import Row
 
 from ifood_actors.ledger.states import JobStatus
 
@@ -33,6 +36,19 @@ class ClaimedJob:
 
 
 @dataclass(frozen=True)
+class AwaitedJob:
+    """
+    A dispatched job that is due and not claimed yet.
+
+    `sent_ahead` tells that it was dispatched before it was due, whatever its limiter can serve.
+    """
+
+    kind: str
+    app_id: UUID | None
+    sent_ahead: bool
+
+
+@dataclass(frozen=True)
 class DueJob:
     """
     A job that the relay has to move: publish it, hold it back, or take it from a dead worker.
@@ -48,6 +64,7 @@ class DueJob:
     resend: bool
     missed: bool
     due_in: timedelta
+    app_id: UUID | None
 
 
 @dataclass(frozen=True)
@@ -76,3 +93,36 @@ class NewJob:
     merchant_id: str
     priority: int
     slot: datetime
+
+
+def claimed_job(row: Row[Any], token: UUID) -> ClaimedJob:
+    return ClaimedJob(
+        id=row.id,
+        kind=row.kind,
+        account_id=row.account_id,
+        merchant_id=row.merchant_id,
+        app_id=row.app_id,
+        authorization_id=row.authorization_id,
+        timezone=row.timezone,
+        job_day=row.job_day,
+        period_start=row.period_start,
+        period_end=row.period_end,
+        attempts=row.attempts + 1,
+        lease_no=row.lease_no + 1,
+        claim_token=token,
+        late=row.late,
+    )
+
+
+def due_job(row: Row[Any]) -> DueJob:
+    return DueJob(
+        id=row.id,
+        kind=row.kind,
+        status=JobStatus(row.status),
+        attempts=row.attempts,
+        dispatch_no=row.dispatch_no,
+        resend=row.resend,
+        missed=row.missed,
+        due_in=row.due_in,
+        app_id=row.app_id,
+    )

@@ -15,8 +15,16 @@ from sqlalchemy import Connection, Row, TextClause
 
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import statements
-from ifood_actors.ledger.jobs import ClaimedJob, DueJob, NewJob, NewRun
-from ifood_actors.ledger.states import Act, JobStatus
+from ifood_actors.ledger.jobs import (
+    AwaitedJob,
+    ClaimedJob,
+    DueJob,
+    NewJob,
+    NewRun,
+    claimed_job,
+    due_job,
+)
+from ifood_actors.ledger.states import Act
 
 _PLAN_BATCH = 5_000
 # What a person reads of an error; more would only swell the row.
@@ -98,7 +106,7 @@ class Ledger:
         self._do(
             statements.CLAIM, Act.CLAIM, detail=slot, id=job_id, claim_token=token, after=lease
         )
-        return _claimed(row, token)
+        return claimed_job(row, token)
 
     def wait_for(self, job_id: UUID) -> None:
         """
@@ -152,6 +160,28 @@ class Ledger:
             self._do(statements.SNOOZE_UNCLAIMED, Act.SNOOZE, id=job_id, after=after, reason=reason)
         return after
 
+    def awaited(self, job_id: UUID, dispatch_no: int) -> AwaitedJob | None:
+        """Look at a dispatched job before it is claimed; None when the claim will refuse it."""
+        row = self._lock_awaited(job_id, dispatch_no)
+        if row is None or row.early or not row.active:
+            return None
+        return AwaitedJob(row.kind, row.app_id, sent_ahead=row.sent_ahead)
+
+    def hand_back(self, job_id: UUID, dispatch_no: int) -> None:
+        """Let a dispatched job wait in the ledger instead, as `hold` does: due, and no act."""
+        if self._lock_awaited(job_id, dispatch_no):
+            self._connection.execute(statements.HAND_BACK, {"id": job_id})
+
+    def put_off(self, job_id: UUID, dispatch_no: int, *, after: timedelta) -> None:
+        """Note that the message of a dispatched job comes again `after` a while; no act either."""
+        if self._lock_awaited(job_id, dispatch_no):
+            self._connection.execute(statements.PUT_OFF, {"id": job_id, "after": after})
+
+    def under_way(self, *, grace: timedelta) -> dict[tuple[UUID, str], int]:
+        """Count the due jobs that workers have or will have, by application and kind."""
+        rows = self._connection.execute(statements.UNDER_WAY, {"within": 13 * grace})
+        return {(row.app_id, row.kind): row.jobs for row in rows}
+
     def fail(self, job: ClaimedJob, *, error_code: str, reason: str) -> None:
         """End a job in `failed`. Raises LeaseLost."""
         self._settle(statements.FAIL, Act.FAIL, job, error_code=error_code, reason=reason)
@@ -168,13 +198,13 @@ class Ledger:
         """
         values = {"limit": limit, "kinds": list(kinds), "apps": list(shut)}
         rows = self._connection.execute(statements.DUE, values)
-        return [_due(row) for row in rows]
+        return [due_job(row) for row in rows]
 
     def probe(self, app_id: UUID, *, kinds: Collection[str]) -> DueJob | None:
         """Lock one due job of an application, another one each time as long as there are some."""
         values = {"kinds": list(kinds), "apps": [app_id]}
         row = self._connection.execute(statements.PROBE, values).one_or_none()
-        return None if row is None else _due(row)
+        return None if row is None else due_job(row)
 
     def dispatch(
         self, job_ids: Sequence[UUID], *, grace: timedelta, reason: str | None = None
@@ -261,38 +291,6 @@ def _batches(jobs: Iterable[NewJob], size: int) -> Iterator[list[NewJob]]:
     rest = iter(jobs)
     while batch := list(islice(rest, size)):
         yield batch
-
-
-def _claimed(row: Row[Any], token: UUID) -> ClaimedJob:
-    return ClaimedJob(
-        id=row.id,
-        kind=row.kind,
-        account_id=row.account_id,
-        merchant_id=row.merchant_id,
-        app_id=row.app_id,
-        authorization_id=row.authorization_id,
-        timezone=row.timezone,
-        job_day=row.job_day,
-        period_start=row.period_start,
-        period_end=row.period_end,
-        attempts=row.attempts + 1,
-        lease_no=row.lease_no + 1,
-        claim_token=token,
-        late=row.late,
-    )
-
-
-def _due(row: Row[Any]) -> DueJob:
-    return DueJob(
-        id=row.id,
-        kind=row.kind,
-        status=JobStatus(row.status),
-        attempts=row.attempts,
-        dispatch_no=row.dispatch_no,
-        resend=row.resend,
-        missed=row.missed,
-        due_in=row.due_in,
-    )
 
 
 def _one_line(reason: str) -> str:

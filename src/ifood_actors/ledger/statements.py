@@ -44,12 +44,21 @@ LOCK = text("""
       job.status = 'pending' AND job.dispatched_at IS NOT NULL AND job.dispatch_no = :dispatch_no
         AS awaited,
       coalesce(job.next_retry_at, job.scheduled_for) > clock_timestamp() AS early,
+      job.dispatched_at < coalesce(job.next_retry_at, job.scheduled_for) AS sent_ahead,
       job.scheduled_for AS slot,
       greatest(clock_timestamp() - job.scheduled_for, INTERVAL '0') AS late
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.id = :id FOR UPDATE OF job
 """)
 WAIT = text("SELECT FROM ifood_jobs WHERE id = :id FOR UPDATE")
+# Its message is under way for longer: to whoever looks for lost ones, it has not been sent yet.
+PUT_OFF = text("""
+    UPDATE ifood_jobs SET dispatched_at = statement_timestamp() + :after, wake_at = wake_at + :after
+    WHERE id = :id
+""")
+HAND_BACK = text("""
+    UPDATE ifood_jobs SET dispatched_at = NULL, wake_at = statement_timestamp() WHERE id = :id
+""")
 # Not through the ladder, which has not held the message back: perhaps none is there that does.
 SEND_WHEN_DUE = text("""
     UPDATE ifood_jobs SET wake_at = coalesce(next_retry_at, scheduled_for) WHERE id = :id
@@ -104,7 +113,8 @@ _DUE = """
     SELECT id, job_type AS kind, status, attempts, dispatch_no, dispatched_at IS NOT NULL AS resend,
       dispatched_at IS NOT NULL AND wake_at < interval '1 minute'
         + greatest(coalesce(next_retry_at, scheduled_for), dispatched_at) AS missed,
-      coalesce(next_retry_at, scheduled_for) - statement_timestamp() AS due_in
+      coalesce(next_retry_at, scheduled_for) - statement_timestamp() AS due_in,
+      (SELECT app_id FROM accounts WHERE accounts.id = account_id) AS app_id
     FROM ifood_jobs WHERE wake_at <= statement_timestamp() AND job_type = ANY(:kinds)
 """
 _BY_APP = "account_id IN (SELECT id FROM accounts WHERE app_id = ANY(CAST(:apps AS uuid[])))"
@@ -130,6 +140,17 @@ DISPATCH = _act(
     """,
     where="id = ANY(:ids)",
 )
+# What the relay handed over and a worker has not done yet. Who waits in the ladder is not due; what
+# is overdue counts as lost. No `wake_at` of these lies further ahead than the longest grace.
+UNDER_WAY = text("""
+    SELECT account.app_id, job.job_type AS kind, count(*) AS jobs
+    FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
+    WHERE job.wake_at > statement_timestamp() AND job.wake_at <= statement_timestamp() + :within
+      AND account.app_id IS NOT NULL AND (job.status = 'running'
+        OR job.status = 'pending' AND job.dispatched_at IS NOT NULL
+        AND coalesce(job.next_retry_at, job.scheduled_for) <= statement_timestamp())
+    GROUP BY account.app_id, job.job_type
+""")
 HOLD = text("""
     UPDATE ifood_jobs SET wake_at = coalesce(next_retry_at, scheduled_for) - :horizon
     WHERE id = ANY(:ids)

@@ -175,11 +175,10 @@ class LedgerRetry(Middleware):
         try:
             settled = job is not None and self._settle(job, error)
         finally:
-            # The claim found no database, or was interrupted. The same order again, soon: the
-            # relay's grace is longer, and a copy that nobody needs does no harm.
+            # The claim found no database or no slot, or was interrupted. The same order again,
+            # soon: the relay's grace is longer, and a copy that nobody needs does no harm.
             if not settled and isinstance(error, DatabaseFault | Throttled):
-                after = CLAIM_AGAIN_MS if isinstance(error, DatabaseFault) else None
-                broker.enqueue(message.copy(options={}), delay=after)
+                broker.enqueue(message.copy(options={}), delay=_again_in_ms(error))
 
     def _settle(self, job: ClaimedJob, error: JobError) -> bool:
         """Write down what becomes of the job; False when it is not ours, or not claimed at all."""
@@ -223,6 +222,12 @@ class LedgerRetry(Middleware):
         except SQLAlchemyError:
             return error  # to settle the job matters more, and is tried more than once
         return Throttled(str(error), after=closed_for) if closed_for else error
+
+
+def _again_in_ms(error: DatabaseFault | Throttled) -> int | None:
+    if isinstance(error, DatabaseFault):
+        return CLAIM_AGAIN_MS
+    return -(-error.after // timedelta(milliseconds=1)) or None  # rounded up: never early
 
 
 _EVENTS = {

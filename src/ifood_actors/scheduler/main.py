@@ -26,6 +26,7 @@ from ifood_actors.scheduler.losses import Losses, Witness
 from ifood_actors.scheduler.progress import ProgressLog
 from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
+from ifood_actors.scheduler.room import pace_of
 
 log = get_logger(__name__)
 
@@ -67,6 +68,7 @@ class Scheduler:
             horizon=settings.dispatch_horizon,
             apart=settings.lease / 4,  # with the lease and a tick, claimed again within 90 s
             max_attempts=settings.worker_max_attempts,
+            pace=pace_of(settings),
             actor=self._actor,
         )
         self._losses = witness and Losses(engine, witness, threads=settings.worker_threads)

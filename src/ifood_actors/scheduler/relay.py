@@ -2,8 +2,9 @@
 The relay: one loop over `wake_at` that moves every job which nobody else would move.
 
 A pending job whose time is near is handed to RabbitMQ; a running one whose lease has ended is taken
-from its dead worker. Jobs of an application that may not send stay in the ledger; while its breaker
-is open, one at a time goes to see whether iFood is back.
+from its dead worker. Jobs of an application that may not send stay in the ledger, and so do due
+jobs that its limiter cannot serve soon; while its breaker is open, one at a time goes to see
+whether iFood is back.
 
 A crash anywhere in here leaves rows whose `wake_at` has passed, and the next round drives them
 again: an extra message is dropped by the claim.
@@ -26,6 +27,7 @@ from ifood_actors.logs import get_logger
 from ifood_actors.messaging.addresses import reason
 from ifood_actors.messaging.orders import KINDS, Order, message
 from ifood_actors.messaging.publishers import NotTaken
+from ifood_actors.scheduler.room import Pace, Room, read_room
 
 log = get_logger(__name__)
 
@@ -81,6 +83,7 @@ class Relay:
         horizon: timedelta,
         apart: timedelta,
         max_attempts: int,
+        pace: Pace,
         actor: str,
     ) -> None:
         """Rescued jobs start within `apart`, twice as long each time: see `Ledger.rescue`."""
@@ -89,14 +92,17 @@ class Relay:
         self._horizon = horizon
         self._apart = apart
         self._max_attempts = max_attempts
+        self._pace = pace
         self._actor = actor
 
     def run(self) -> Round:
-        """Move everything that is due now, batch by batch."""
-        total = batch = self._move_batch(may_probe=True)
-        while batch.moved >= BATCH:
-            batch = self._move_batch(may_probe=False)
-            total += batch
+        """Move everything that is due now and has room, batch by batch."""
+        room = read_room(self._engine, self._pace, grace=GRACE, actor=self._actor)
+        batch = self._move_batch(room, may_probe=True)
+        total = batch.round
+        while batch.goes_on:
+            batch = self._move_batch(batch.room, may_probe=False)
+            total += batch.round
         if total.moved:
             log.info(
                 "relay.moved",
@@ -107,36 +113,40 @@ class Relay:
             )
         return total
 
-    def _move_batch(self, *, may_probe: bool) -> Round:
+    def _move_batch(self, room: Room, *, may_probe: bool) -> "_Batch":
         """
         Publish inside the transaction, before the commit.
 
         A crash between the two is a second message later on, which is harmless; the other order
-        would be a job that nobody sends.
+        would be a job that nobody sends. What is due and finds no room stays as it is, unwritten.
         """
         closures = read_closures(self._engine, "financial")
         probing = closures.probing() if may_probe else ()
 
-        def move(tx: Connection) -> Round:
-            ledger = Ledger(tx, actor=self._actor)
-            shut = closures.closed().keys() | closures.broken
+        def move(tx: Connection) -> _Batch:
+            ledger, left = Ledger(tx, actor=self._actor), room.copy()
+            shut = closures.closed().keys() | closures.broken | left.full
             due = ledger.due(limit=BATCH, kinds=KINDS, shut=shut)
-            due += [job for app_id in probing if (job := ledger.probe(app_id, kinds=KINDS))]
+            probes = [job for app_id in probing if (job := ledger.probe(app_id, kinds=KINDS))]
             pending = [job for job in due if job.status is JobStatus.PENDING]
             abandoned = [job for job in due if job.status is JobStatus.RUNNING]
             near = [job for job in pending if job.due_in <= self._horizon]
             far = [job for job in pending if job.due_in > self._horizon]
+            let_go = [job for job in near if _has_room(job, left)] + probes
             spent = [job for job in abandoned if job.attempts >= self._max_attempts]
             saved = [job for job in abandoned if job.attempts < self._max_attempts]
 
-            sent = self._send(near)
+            sent = self._send(let_go)
             missed = [job for job in sent if job.missed]
             ledger.dispatch(_ids(job for job in sent if not job.missed), grace=GRACE)
             ledger.dispatch(_ids(missed), grace=GRACE, reason=MISSED)
             ledger.hold(_ids(far), horizon=self._horizon)
             ledger.rescue(_ids(saved), reason=_LEASE_ENDED, apart=self._apart)
             ledger.rescue_as_failed(_ids(spent), reason="the lease ended in the last attempt")
-            return Round(len(sent), len(far), len(saved), len(spent))
+            moved = Round(len(sent), len(far), len(saved), len(spent))
+            # What RabbitMQ refuses stays due: to look again at once would find the same.
+            goes_on = len(due) >= BATCH and len(sent) == len(let_go)
+            return _Batch(moved, room=left, goes_on=goes_on)
 
         return repeated(self._engine, move)
 
@@ -149,6 +159,20 @@ class Relay:
             log.warning("relay.not_taken", jobs=len(refused), reason=reason(error))
             return [job for job in jobs if job.id not in refused]
         return jobs
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What one transaction did, which room it left, and whether there may be more to do."""
+
+    round: Round
+    room: Room
+    goes_on: bool
+
+
+def _has_room(job: DueJob, room: Room) -> bool:
+    """Let a job go ahead of its slot, and a due one when its limiter can serve it soon."""
+    return job.due_in > timedelta(0) or room.take(job.app_id, job.kind)
 
 
 def _order(job: DueJob) -> Message[None]:

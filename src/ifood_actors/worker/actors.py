@@ -1,5 +1,7 @@
 """The actors: one a kind, each on the kind's queue, all with the same story."""
 
+from collections.abc import Callable
+
 import dramatiq
 from dramatiq import Broker
 from dramatiq.middleware import Shutdown, TimeLimitExceeded
@@ -9,18 +11,31 @@ from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import IfoodClient
 from ifood_actors.messaging.orders import Order, queue_name
+from ifood_actors.worker.admission import Admission
 from ifood_actors.worker.execute import execute
 from ifood_actors.worker.leases import Leases
 
 EXPECTED = (JobError, Shutdown, TimeLimitExceeded)
 
 
-def declare_actors(broker: Broker, *, engine: Engine, client: IfoodClient, leases: Leases) -> None:
+def declare_actors(
+    broker: Broker, *, engine: Engine, client: IfoodClient, leases: Leases, admission: Admission
+) -> None:
     """Declare the actor of every feed on `broker`."""
 
-    def run(job_id: str, dispatch_no: int) -> None:
-        order = Order.from_kwargs({"job_id": job_id, "dispatch_no": dispatch_no})
-        execute(order, engine=engine, client=client, leases=leases)
+    def actor_of(kind: str) -> Callable[[str, int], None]:
+        def run(job_id: str, dispatch_no: int) -> None:
+            order = Order.from_kwargs({"job_id": job_id, "dispatch_no": dispatch_no})
+            execute(
+                order,
+                kind=kind,
+                engine=engine,
+                client=client,
+                leases=leases,
+                admission=admission,
+            )
+
+        return run
 
     for kind in FEEDS:
         dramatiq.actor(
@@ -28,4 +43,4 @@ def declare_actors(broker: Broker, *, engine: Engine, client: IfoodClient, lease
             queue_name=queue_name(kind),
             broker=broker,
             throws=EXPECTED,  # settled by the ledger: no traceback in Dramatiq's log
-        )(run)
+        )(actor_of(kind))

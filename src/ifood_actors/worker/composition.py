@@ -22,6 +22,7 @@ from ifood_actors.logs import get_logger
 from ifood_actors.messaging.middleware import middleware
 from ifood_actors.messaging.retries import Backoff
 from ifood_actors.worker.actors import declare_actors
+from ifood_actors.worker.admission import Admission
 from ifood_actors.worker.leases import Leases
 
 log = get_logger(__name__)
@@ -49,7 +50,8 @@ def assemble(
         )
     )
     client = ifood_client(engine, settings, limiter=limiter, threads=settings.worker_threads)
-    declare_actors(broker, engine=engine, client=client, leases=leases)
+    admission = Admission(engine, limiter, actor=actor)
+    declare_actors(broker, engine=engine, client=client, leases=leases, admission=admission)
     broker.add_middleware(_Lifecycle(client, leases))
     return broker
 

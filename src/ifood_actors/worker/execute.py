@@ -17,20 +17,33 @@ from ifood_actors.logs import get_logger
 from ifood_actors.messaging.middleware import note_claim
 from ifood_actors.messaging.orders import Order
 from ifood_actors.planning.cadence import Period
+from ifood_actors.worker.admission import Admission
 from ifood_actors.worker.leases import Leases
 
 log = get_logger(__name__)
 
 
-def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases) -> None:
+def execute(
+    order: Order,
+    *,
+    kind: str,
+    engine: Engine,
+    client: IfoodClient,
+    leases: Leases,
+    admission: Admission,
+) -> None:
     """
-    Claim the job, fetch its records, store them.
+    Wait for the job's turn, claim it, fetch its records, store them.
 
     No transaction is open while iFood is asked. The records and `success` are one transaction,
     fenced by the lease: a worker that was frozen and wakes up stores nothing. An exception leaves
     the job running; the retry middleware settles it, or else its lease ends.
     """
     started = monotonic()
+    turn = admission.turn(order, kind=kind)
+    if turn is None:
+        log.info("job.handed_back", reason="no slot is near")
+        return
 
     claimed: ClaimedJob | None = None
 
@@ -53,7 +66,9 @@ def execute(order: Order, *, engine: Engine, client: IfoodClient, leases: Leases
 
     feed = FEEDS[job.kind]
     with leases.hold(job) as lease:
-        api = client.merchant(_credential(job), job.merchant_id, on_progress=lease.progress)
+        api = client.merchant(
+            _credential(job), job.merchant_id, held=turn.slot, on_progress=lease.progress
+        )
         period = Period(job.period_start, job.period_end)
         try:
             fetched = feed.fetch(api, period, timezone=ZoneInfo(job.timezone))
