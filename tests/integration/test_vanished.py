@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from fleet import MONDAY, fleet
-from sqlalchemy import text
 
 from ifood_actors.alerts import look
 from ifood_actors.db import transaction
@@ -50,7 +49,6 @@ def test_forty_stores_that_are_empty_lose_nothing_on_the_first_day_and_all_on_th
         (each.name, each.subject, each.number) for each in found
     }
 
-    a_day_passes(played)
     wednesday = pulled(played, WEDNESDAY)
 
     assert marks(played, since=WEDNESDAY) == {"missing": wednesday.missing}
@@ -68,13 +66,6 @@ def pulled(played, day):
     played.run("sales", day=day)
     with transaction(played.engine) as tx:
         return delivered(tx, day, kinds=["sales"])["sales"]
-
-
-def a_day_passes(played):
-    with transaction(played.engine) as tx:
-        tx.execute(
-            text("UPDATE ifood_sales SET suspected_since = suspected_since - interval '1 d'")
-        )
 
 
 def marks(played, *, since):

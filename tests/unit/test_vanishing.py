@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.feeds.vanishing import APART, MANY, Known, Sight, judge
+from ifood_actors.feeds.vanishing import MANY, Known, Sight, judge
 from ifood_actors.planning.cadence import Period
 
 TODAY = date(2026, 9, 22)
@@ -89,23 +89,23 @@ def test_a_row_that_reaches_over_two_answers_is_doubted_with_the_whole():
     ("first", "believed"),
     [
         (Sight(TODAY - timedelta(days=1), NOON - timedelta(days=1)), True),
-        (Sight(TODAY - timedelta(days=1), NOON - APART), True),
-        (Sight(TODAY - timedelta(days=1), NOON - APART + timedelta(seconds=1)), False),
+        (Sight(TODAY - timedelta(days=1), NOON - timedelta(seconds=1)), True),
+        (Sight(TODAY - timedelta(days=1), NOON), False),
         (Sight(TODAY, NOON - timedelta(days=1)), False),  # the same run, requeued
         (Sight(TODAY, NOON), False),
         (Sight(TODAY + timedelta(days=1), NOON - timedelta(days=1)), True),  # a replay, later
     ],
 )
-def test_only_another_days_run_at_another_time_is_a_second_witness(first, believed):
+def test_only_a_later_run_of_another_day_is_a_second_witness(first, believed):
     found = verdict(rows(2, suspected=first), 0)
 
     assert (found.missing, found.vanished) == (([0, 1], []) if believed else ([], [0, 1]))
 
 
-def test_a_suspected_row_waits_for_its_witness_although_the_rest_is_back():
-    known = rows(9) + rows(1, first=9, suspected=Sight(TODAY, NOON - APART))
+def test_a_suspected_row_is_gone_when_the_rest_is_back():
+    known = rows(9) + rows(1, first=9, suspected=Sight(TODAY, NOON - timedelta(hours=1)))
 
-    assert verdict(known, 9).vanished == [9]
+    assert verdict(known, 9).missing == [9]
 
 
 sights = st.none() | st.builds(

@@ -8,16 +8,13 @@ section 7).
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from ifood_actors.planning.cadence import Period
 
 # From so many known rows on, a read that brings fewer than half of them is not believed.
 MANY: Final = 20
-# Two days' runs that are caught up, or replayed, at once see one state of iFood: longer than it
-# takes to run them, shorter than from an evening's repair to the next morning's run.
-APART: Final = timedelta(hours=6)
 
 
 class Sight(NamedTuple):
@@ -28,7 +25,7 @@ class Sight(NamedTuple):
 
     def confirms(self, first: "Sight") -> bool:
         """Say whether this is a witness of its own for what another sight has seen."""
-        return self.day != first.day and self.at - first.at >= APART
+        return self.day != first.day and self.at > first.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +72,8 @@ def judge(
     ]
     verdict = Verdict([], [])
     for row in gone:
-        if row.suspected:
-            believed = sight.confirms(row.suspected)
-        else:
-            believed = not any(_within(row.days, span) for span in doubtful)
+        doubted = any(_within(row.days, span) for span in doubtful)
+        believed = not doubted or (row.suspected is not None and sight.confirms(row.suspected))
         (verdict.missing if believed else verdict.vanished).append(row.id)
     return verdict
 
