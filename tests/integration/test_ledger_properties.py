@@ -148,7 +148,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (held.attempts, held.lease_no) == (job.attempts, job.lease_no)
             return held
         if job.awaits(number):
-            job.wake_at = now
+            job.wake_at = job.due
         return multiple()
 
     @rule(target=leases, job_id=jobs)
@@ -171,7 +171,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if job.awaits(job.dispatch_no) and job.due <= now:
             job.end(Act.CANCEL, JobStatus.CANCELLED)
         elif job.awaits(job.dispatch_no):
-            job.wake_at = now
+            job.wake_at = job.due
 
     @rule(job_id=jobs, off=st.sampled_from([0, 0, -1, 1]), after=waits, closed=st.booleans())
     def send_away(self, job_id: UUID, off: int, after: timedelta, *, closed: bool) -> None:
