@@ -54,6 +54,10 @@ def test_a_decision_has_its_number_and_its_four_headings(decision):
     assert headings == ["## Context", "## Decision", "## Consequences", "## Alternatives"]
 
 
+def test_decisions_are_numbered_without_a_gap():
+    assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
 def test_every_decision_is_listed():
     index = (ROOT / "docs" / "README.md").read_text()
 
