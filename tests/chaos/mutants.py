@@ -16,8 +16,7 @@ PATCHES = TESTS / "patches"
 # A patch of patches.py, and the test that must notice it.
 MUTANTS = {
     "no_confirms": "chaos/test_broker.py::test_what_the_relay_sends_is_swallowed_by_the_network",
-    "no_fence": "chaos/test_workers.py::"
-    "test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes",
+    "no_fence": "integration/test_ledger.py::test_a_worker_that_lost_its_lease_settles_nothing",
     "no_claim_token": "integration/test_fence.py",
     "no_unique_key": "chaos/test_scheduler.py::"
     "test_ten_planners_and_two_schedulers_do_everything_once",
