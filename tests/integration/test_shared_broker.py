@@ -32,7 +32,7 @@ from ifood_actors.simulator import Settings, running
 pytestmark = pytest.mark.services
 
 QUEUE = "test.echo"
-STORES = 30
+STORES = 8
 
 
 @pytest.fixture
