@@ -21,10 +21,16 @@ _ZONE = ZoneInfo("America/Sao_Paulo")
 
 
 def pull(
-    engine: Engine, kind: str, answer: Any, *, merchant: str = "a", now: datetime = MONDAY
+    engine: Engine,
+    kind: str,
+    answer: Any,
+    *,
+    merchant: str = "a",
+    now: datetime = MONDAY,
+    period: Period = WEEK,
 ) -> None:
     feed = FEEDS[kind]
-    fetched = feed.fetch(ScriptedApi(answer), WEEK, timezone=_ZONE)
+    fetched = feed.fetch(ScriptedApi(answer), period, timezone=_ZONE)
     with transaction(engine) as tx:
         feed.store(
             tx,
@@ -33,7 +39,7 @@ def pull(
             merchant_id=merchant,
             job_id=uuid4(),
             job_day=now.date(),
-            period=WEEK,
+            period=period,
             now=now,
         )
 

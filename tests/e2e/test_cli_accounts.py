@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -57,14 +58,10 @@ def test_the_page_about_configuration_is_not_stale(tmp_path):
 
 
 @pytest.mark.services
-def test_db_upgrade_migrates_once_and_db_check_agrees(command, engine):
+def test_db_upgrade_migrates_once_and_db_check_agrees(command, engine, database_url):
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CREATE DATABASE fresh_for_cli"))
-    fresh = str(
-        engine.url.set(drivername="postgresql", database="fresh_for_cli").render_as_string(
-            hide_password=False
-        )
-    )
+    fresh = urlsplit(database_url)._replace(path="/fresh_for_cli").geturl()
     try:
         before, preview, upgraded, again, after, listed = command.each(
             [
@@ -370,6 +367,21 @@ def test_accounts_that_ifood_does_not_list_are_told(command, ifood):
         "no_application",
     }
     assert len(listed.document) == 7
+
+
+@pytest.mark.services
+def test_accounts_are_not_checked_where_ifood_does_not_listen(command):
+    nowhere = {"IFOOD_API_BASE_URL": "http://127.0.0.1:1", "IFOOD_API_ALLOW_HOST": "127.0.0.1"}
+    (command.folder / "north.csv").write_text(f"name,ifood_merchant_id,app\nHome,{N},north\n")
+
+    *_, checked = command.each(
+        [[*ADD], ["accounts", "import", "north.csv"], ["accounts", "check"]],
+        **nowhere,
+        IFOOD_CLIENT_SECRET="hunter2",
+    )
+
+    assert (checked.code, checked.out) == (3, "")
+    assert checked.err.startswith("ifood-actors: iFood at http://127.0.0.1:1: ")
 
 
 @pytest.mark.services

@@ -180,7 +180,7 @@ def test_every_command_tells_a_program_in_one_document_and_a_preview_changes_not
     for (name, row), answer in zip(WORKING.items(), answers, strict=True):
         assert answer.code == row.code, (name, answer)
         found = answer.document
-        facts = found[0] if isinstance(found, list) else found
+        facts = next(iter(found), {}) if isinstance(found, list) else found
         assert set(row.facts) <= set(facts), (name, answer)
         assert facts.get("dry_run", True) is True, (name, answer)
     assert everything(engine) == before
@@ -210,7 +210,8 @@ def calls_that_need(service: str, names: dict[str, str]) -> dict[str, list[str]]
     return {
         name: [*name.split(), *filled(row.works or waiting.get(name, ()), names)]
         for name, row in ROWS.items()
-        if service in row.needs
+        # It opens iFood as `discover` does, and after a fault the next one is told to wait.
+        if service in row.needs and (service, name) != (IFOOD, "accounts check")
     }
 
 
@@ -365,7 +366,7 @@ def test_what_is_found_wrong_only_when_it_is_used_is_wrong_usage_as_well(command
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("postgresql://u:hunter2@127.0.0.1:1/x?nonsense=1", 'invalid connection option "nonsense"'),
+        ("postgresql://u:hunter2@127.0.0.1:1/x?nonsense=1", "IFOOD_DATABASE_URL: expected a URL"),
         (f"postgresql://u:hunter2@{'a' * 70}/x", "no host can have the name that is given"),
         ("postgresql://u:hunter2@127.0.0.1:port/x", "IFOOD_DATABASE_URL: expected a URL"),
         ("hunter2", "IFOOD_DATABASE_URL: expected a URL"),

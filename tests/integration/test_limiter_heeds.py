@@ -191,7 +191,7 @@ def test_other_limits_change_nothing(engine, limiter, app_id, value):
         for _ in range(5):
             limiter.heed(app_id, "financial", limit(value))
 
-    assert not [statement for statement in statements if "named" in statement]
+    assert not [statement for statement in statements if "INTO ifood_named_limits" in statement]
     assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
 
 
@@ -290,7 +290,7 @@ def test_the_same_limit_on_every_answer_is_written_once(engine, limiter, app_id)
         for _ in range(5):
             limiter.heed(app_id, "financial", limit("600"))
 
-    assert len([statement for statement in statements if "named" in statement]) == 1
+    assert len([one for one in statements if "INTO ifood_named_limits" in one]) == 1
 
 
 def test_a_request_costs_one_statement(engine, limiter, app_id, monkeypatch):

@@ -8,6 +8,8 @@ from pulled import TUESDAY, WEEK, money, pull_anticipations, pull_sales, pull_ti
 from scripted_api import a_sale, a_title, a_week, an_anticipation
 from sqlalchemy import Engine
 
+from ifood_actors.planning.cadence import Period
+
 pytestmark = pytest.mark.services
 
 
@@ -93,7 +95,12 @@ def test_a_title_that_stands_alone(engine, type_, amount, role, counted):
 def test_titles_of_two_weeks_do_not_explain_each_other(engine):
     before = a_week(money(1, "REPASSE", "10.00"), start="2026-09-07", end="2026-09-13")
 
-    pull_titles(engine, money(2, "REGISTRO_RECEBIVEIS", "10.00"), loose=[before])
+    pull_titles(
+        engine,
+        money(2, "REGISTRO_RECEBIVEIS", "10.00"),
+        loose=[before],
+        period=Period(date(2026, 9, 7), WEEK.end),
+    )
 
     assert payouts(engine) == {"store": "10.00", "financer": "10.00"}
 
