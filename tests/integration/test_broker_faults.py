@@ -112,6 +112,19 @@ def test_a_queue_that_disappears_is_declared_again(broker, channel):
     assert broker.get_queue_message_counts(QUEUE) == (1, 0, 0)
 
 
+def test_a_consumer_whose_queue_is_gone_leaves_no_connection_open(broker, channel):
+    broker.declare_all()
+    channel.queue_delete(QUEUE)
+    consumer = broker.consume(QUEUE)
+    with pytest.raises(ConnectionClosed, match="no queue"):
+        next(consumer)
+
+    with pytest.raises(ConnectionClosed):
+        consumer.close()
+
+    assert not consumer.connection.is_open
+
+
 @pytest.mark.parametrize("delete", ["queue", "exchange"])
 def test_a_level_that_disappears_is_declared_again(broker, channel, delete):
     level = topology.level_name(5)

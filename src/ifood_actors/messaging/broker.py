@@ -152,9 +152,8 @@ class LadderBroker(RabbitmqBroker):
     def probe(self) -> None:
         """Log in, open a channel, log out. Raises ServiceUnavailable."""
         try:
-            connection = pika.BlockingConnection(self.parameters)
-            connection.channel()
-            connection.close()
+            with pika.BlockingConnection(self.parameters) as connection:
+                connection.channel()
         except BROKEN as error:
             raise unreachable(self.parameters, error) from error
 

@@ -16,6 +16,8 @@ from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed, DecodeError
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
+from ifood_actors.messaging.addresses import BROKEN
+
 if TYPE_CHECKING:
     from ifood_actors.messaging.broker import LadderBroker
 
@@ -75,6 +77,20 @@ class CheckingConsumer(_RabbitmqConsumer):
         except (OSError, AMQPConnectorException) as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's
         self.iterator = self._accepted(self.iterator)
+
+    def close(self) -> None:
+        """Close the connection even when RabbitMQ has closed the channel: its queue was gone."""
+        try:
+            super().close()  # type: ignore[no-untyped-call] # Dramatiq's
+        finally:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        try:
+            if self.connection.is_open:
+                self.connection.close()
+        except BROKEN as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's
 
     def _accepted(self, deliveries: Iterator[Delivery]) -> Generator[Delivery, None, None]:
         for delivery in deliveries:
