@@ -76,26 +76,30 @@ def echo(number: int) -> Message[None]:
     return Message(QUEUE, "echo", (number,), {}, {})
 
 
-def test_a_batch_does_without_the_connections_that_are_refused_and_gives_back_the_rest(
-    broker_url, limit, connections
-):
-    limit(max_connections=3)
+def test_a_batch_does_without_the_connections_that_are_refused(broker_url, limit, connections):
     with closing(ladder_broker(broker_url, middleware=[], check=None)) as broker:
         broker.declare_queue(QUEUE)
+        broker.enqueue(echo(0))
+        # RabbitMQ counts a connection a moment after it let it in: of several that come together,
+        # a limit lets in too many.
+        eventually(lambda: len(connections()) == 1)
+        limit(max_connections=1)
         broker.enqueue_many((echo(number), None) for number in range(300))
 
-        assert broker.queue_states([QUEUE])[0].ready == 300
-        assert len(connections()) <= 3
-        broker.enqueue_many([])
-        eventually(lambda: len(connections()) == 1)
+        assert broker.queue_states([QUEUE])[0].ready == 301
+        assert len(connections()) == 1
 
 
-def test_a_large_batch_has_up_to_eight_connections(broker_url, connections):
+def test_a_large_batch_has_up_to_eight_connections_and_gives_back_all_but_one(
+    broker_url, connections
+):
     with closing(ladder_broker(broker_url, middleware=[], check=None)) as broker:
         broker.declare_queue(QUEUE)
         broker.enqueue_many((echo(number), None) for number in range(300))
 
         assert len(connections()) == PUBLISHERS
+        broker.enqueue_many([])
+        eventually(lambda: len(connections()) == 1)
 
 
 def test_a_fleet_works_with_ten_connections_and_needs_seven(
