@@ -21,9 +21,11 @@ from ifood_actors.db import transaction
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 from ifood_actors.embedded.services import RunningRabbit
 from ifood_actors.errors import ServiceUnavailable, UsageError
+from ifood_actors.ledger.losses import MISSED
 from ifood_actors.messaging.broker import ladder_broker
 from ifood_actors.messaging.orders import KINDS
 from ifood_actors.messaging.publishers import PUBLISHERS
+from ifood_actors.messaging.topology import LEVEL_NAMES
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.relay import Relay
@@ -159,14 +161,15 @@ def test_a_limit_of_queues_is_named(broker_url, limit):
     assert "other arguments" not in str(error.value)
 
 
-# Each: what a policy sets, and whether messages are lost or early by it.
+REJECT = {"max-length": 5, "overflow": "reject-publish"}
+# Each: what a policy sets, and whether messages are missed or early by it.
 POLICIES = {
-    "message-ttl": ({"message-ttl": 2000}, True),
-    "max-length": ({"max-length": 5}, True),
-    "max-length-bytes": ({"max-length-bytes": 1500}, True),
-    "max-length, reject": ({"max-length": 5, "overflow": "reject-publish"}, False),
-    "expires": ({"expires": 2000}, True),
-    "others": ({"dead-letter-exchange": "amq.fanout", "delivery-limit": 5}, False),
+    "message-ttl": ({"message-ttl": 2000}, {True}),
+    "max-length": ({"max-length": 5}, {True}),
+    "max-length-bytes": ({"max-length-bytes": 1500}, {True}),
+    "max-length, reject": (REJECT, {True, False}),  # as the ladder meets a full queue or not
+    "expires": ({"expires": 2000}, {True}),
+    "others": ({"dead-letter-exchange": "amq.fanout", "delivery-limit": 5}, {False}),
 }
 
 
@@ -208,8 +211,36 @@ def test_under_a_policy_over_all_queues_every_job_ends_and_an_alert_tells_of_it(
     )
     assert most["most"] <= 9
     told = firing(ifood.engine, ifood.settings, [])
-    assert ("MessagesLost" in told) == loses
-    assert not loses or "policy" in told["MessagesLost"]
+    assert ("MessagesLost" in told) in loses
+    assert "policy" in told.get("MessagesLost", "policy")
+
+
+def test_what_the_ladder_brings_to_a_full_queue_is_missed_and_sent_again(ifood, node, vhost):
+    """RabbitMQ keeps such a message out of sight, and tries it again after three minutes."""
+    node.ctl("set_policy", "-p", vhost, "everything", ".*", json.dumps(REJECT))
+    now, step = datetime.now(UTC), timedelta(seconds=5)
+    arrived = now + 3 * step
+    for day, opens in ((MONDAY, now - step), (MONDAY + timedelta(days=1), now + step)):
+        opening = Opening("sales", day, opens, opens + step)
+        planner.plan(ifood.engine, planner.request(opening, ifood.settings), actor="test")
+    relay(ifood).run()
+    eventually(lambda: datetime.now(UTC) > arrived and not in_ladder(ifood))
+
+    with ifood.working(threads=2):
+        eventually(ifood.idle, within=120)
+
+    missed = ifood.rows(
+        "SELECT FROM ifood_jobs WHERE status = 'success' AND job_day > :monday AND id IN"
+        " (SELECT job_id FROM ifood_job_events WHERE reason = :reason)",
+        monday=MONDAY,
+        reason=MISSED,
+    )
+    assert missed
+    assert "policy" in firing(ifood.engine, ifood.settings, [])["MessagesLost"]
+
+
+def in_ladder(ifood: Fleet) -> int:
+    return sum(level.ready for level in ifood.broker.queue_states(LEVEL_NAMES))
 
 
 def relay(ifood: Fleet) -> Relay:
