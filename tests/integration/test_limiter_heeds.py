@@ -178,6 +178,18 @@ def test_a_limit_that_is_used_up_closes_until_its_reset(
     assert closed_for(engine, app_id) == pytest.approx(seconds, rel=0.2)
 
 
+@pytest.mark.parametrize(("reset", "closes"), [("12", False), ("13", True)])
+def test_a_limit_that_our_own_pace_uses_up_closes_nothing(engine, app_id, reset, closes):
+    """At five a minute slots are 12.16 s apart: whoever closed until then would lose one."""
+    slow = Limiter(engine, rates={"financial": 5})
+    slow.reserve(app_id, "financial", max_wait=NO_WAIT)
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+
+    slow.heed(app_id, "financial", answer(headers=headers))
+
+    assert (app_id in slow.closed("financial")) is closes
+
+
 @pytest.mark.parametrize("value", ["600", "900"])
 def test_a_limit_lower_than_ours_slows_every_process_down(engine, limiter, app_id, value):
     limiter.heed(app_id, "financial", limit(value))

@@ -228,18 +228,19 @@ class Limiter:
         Take from an answer what iFood thinks of the fleet's pace.
 
         A 429 closes for as long as its headers ask, else for 30 s and twice as long each time that
-        it comes again soon. `X-RateLimit-Remaining: 0` closes until `X-RateLimit-Reset`, and an
-        `X-RateLimit-Limit` (a minute, as all in iFood's rate-limit guide) replaces the configured
-        rate of its endpoint for a day: see `NamedLimits`. Every answer that iFood itself gave ends
-        a series of failures.
+        it comes again soon. `X-RateLimit-Remaining: 0` closes until `X-RateLimit-Reset`, unless our
+        own next slot is later anyway. An `X-RateLimit-Limit` (a minute, as all in iFood's
+        rate-limit guide) replaces the configured rate of its endpoint for a day: see `NamedLimits`.
+        Every answer that iFood itself gave ends a series of failures.
         """
         told = rate_headers(answer.headers)
         refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
         self._named.hear(app_id, group, endpoint or group, named=told.limit, refused=refused)
+        step = interval(self.limit_in_use(app_id, group, endpoint or group))
 
         if refused:
             self._throttled(app_id, group, answer)
-        elif told.remaining == 0 and told.reset is not None:
+        elif told.remaining == 0 and told.reset is not None and told.reset > step:
             self.close(app_id, group, after=told.reset, reason="iFood's limit is used up")
         if is_served(answer):
             self._answered(app_id, group)
