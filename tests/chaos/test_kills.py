@@ -11,6 +11,8 @@ from chaos.hosts import LEASE, Host
 from chaos.invariants import check
 from eventually import PATIENCE_SECONDS
 
+from ifood_actors.ledger.losses import MISSED
+
 # Of AMQP 0-9-1: the method frames basic.publish, and basic.ack, which is a confirm when RabbitMQ
 # sends it.
 PUBLISH = rb"\x01..\x00\x00..\x00\x3c\x00\x28"
@@ -91,3 +93,5 @@ def test_killed(chaos, recovery, point):
     recovery.until(chaos.idle, figure=FIGURE)
 
     check(chaos)
+    if role == "worker":  # RabbitMQ still has the message: nobody may have had to miss it
+        assert chaos.rows(f"SELECT FROM ifood_job_events WHERE reason = '{MISSED}'") == []
