@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import ClaimedJob, Ledger, NewJob, NewRun
+from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.room import Pace
 
 DAY = date(2026, 9, 21)
@@ -17,6 +18,14 @@ LEASE = timedelta(seconds=60)
 GRACE = timedelta(minutes=5)
 HORIZON = timedelta(hours=4)
 PLENTY = Pace(100_000)  # a limit that is in nobody's way
+
+
+def make_relay(
+    engine: Engine, outbox: Outbox, *, pace: Pace = PLENTY, apart: timedelta = AT_ONCE
+) -> Relay:
+    return Relay(
+        engine, outbox, horizon=HORIZON, apart=apart, max_attempts=3, pace=pace, actor="relay"
+    )
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 from math import ceil
-from typing import Any
 from uuid import UUID
 
-from builders import AT_ONCE, HORIZON, LEASE
+from builders import LEASE, make_relay
 from dramatiq import Message
 from sqlalchemy import Engine, text
 from stopped_clock import NOON, StoppedClock
@@ -27,7 +26,6 @@ from ifood_actors.errors import Throttled
 from ifood_actors.ifood import Limiter, Reservation
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.messaging.orders import Order
-from ifood_actors.scheduler.relay import Relay
 from ifood_actors.scheduler.room import Pace
 from ifood_actors.worker.admission import Admission
 
@@ -70,9 +68,7 @@ class Fleet:
         rates = {"financial": self.per_minute}
         self.limiters = [Limiter(self.engine, rates=rates) for _ in range(2)]  # type: ignore[arg-type] # the one group
         self.admissions = [Admission(self.engine, one, actor="worker") for one in self.limiters]
-        how: dict[str, Any] = {"horizon": HORIZON, "apart": AT_ONCE, "max_attempts": 3}
-        pace = Pace(self.per_minute)
-        self.relay = Relay(self.engine, self, pace=pace, actor="relay", **how)
+        self.relay = make_relay(self.engine, self, pace=Pace(self.per_minute))
         self.free = [number % 2 for number in range(self.threads)]  # their processes
         self.queue: deque[Order] = deque()
         self._numbers = count()

@@ -118,8 +118,8 @@ BEGIN
   GRANT UPDATE (planned, complete, window_end) ON ifood_runs TO ifood_scheduler;
   GRANT SELECT, INSERT, UPDATE ON ifood_left_out TO ifood_scheduler, ifood_admin;
   GRANT UPDATE (status, attempts, dispatch_no, dispatched_at, wake_at, locked_at, locked_by,
-    claim_token, lease_expires_at, next_retry_at, finished_at, last_error, error_code, event_no, updated_at)
-    ON ifood_jobs TO ifood_scheduler;
+    claim_token, lease_expires_at, next_retry_at, finished_at, last_error, error_code, event_no,
+    updated_at) ON ifood_jobs TO ifood_scheduler;
 
   -- Forget what is old. No right on records: a function empties `raw`.
   GRANT SELECT (id), DELETE ON ifood_job_events TO ifood_scheduler;
@@ -136,8 +136,8 @@ BEGIN
   GRANT INSERT ON ifood_job_events TO ifood_worker;
   GRANT SELECT (job_id) ON ifood_job_events TO ifood_worker;
   GRANT UPDATE (status, attempts, lease_no, dispatched_at, wake_at, locked_at, locked_by,
-    claim_token, lease_expires_at, next_retry_at, finished_at, last_error, error_code, result, event_no,
-    updated_at) ON ifood_jobs TO ifood_worker;
+    claim_token, lease_expires_at, next_retry_at, finished_at, last_error, error_code, result,
+    event_no, updated_at) ON ifood_jobs TO ifood_worker;
   GRANT SELECT, INSERT, UPDATE ON ifood_settlements, ifood_anticipations, ifood_sales
     TO ifood_worker;
   GRANT INSERT ON ifood_record_versions TO ifood_worker;

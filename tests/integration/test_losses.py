@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pika
 import pytest
-from builders import AT_ONCE, HORIZON, PLENTY, acts_of, claim, make_jobs
+from builders import acts_of, claim, make_jobs, make_relay
 from eventually import eventually
 from fleet import fleet
 from sqlalchemy import text
@@ -19,7 +19,6 @@ from ifood_actors.messaging.queues import QueueState
 from ifood_actors.messaging.topology import LEVEL_NAMES
 from ifood_actors.scheduler import losses
 from ifood_actors.scheduler.losses import EVERY, PATIENCE, Losses
-from ifood_actors.scheduler.relay import Relay
 from ifood_actors.simulator import Settings, running
 
 pytestmark = pytest.mark.services
@@ -62,16 +61,7 @@ class World:
         self.losses = Losses(engine, self.rabbit, threads=4)
 
     def relay(self):
-        relay = Relay(
-            self.engine,
-            self.rabbit,
-            horizon=HORIZON,
-            apart=AT_ONCE,
-            max_attempts=3,
-            pace=PLENTY,
-            actor="relay",
-        )
-        return relay.run().dispatched
+        return make_relay(self.engine, self.rabbit).run().dispatched
 
     def jobs(self, count, *, due_in=timedelta(0)):
         """Give the ids of new jobs that have been sent."""
@@ -217,15 +207,7 @@ def ifood(database_url, broker_url):
 @pytest.mark.parametrize("lose", ["queue_purge", "queue_delete"])
 def test_workers_go_on_after_their_queue_was_lost(ifood, broker_url, lose):
     """A queue that was deleted is declared again by whoever looks."""
-    relay = Relay(
-        ifood.engine,
-        ifood.broker,
-        horizon=HORIZON,
-        apart=AT_ONCE,
-        max_attempts=3,
-        pace=PLENTY,
-        actor="relay",
-    )
+    relay = make_relay(ifood.engine, ifood.broker)
     ifood.plan("sales")
     eventually(lambda: relay.run().moved == 0 and not _unsent(ifood))
     eventually(lambda: ifood.broker.queue_states([QUEUE])[0].ready == 30)

@@ -4,11 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import (
-    AT_ONCE,
     GRACE,
     HORIZON,
     LEASE,
-    PLENTY,
     acts_of,
     backdate,
     claim,
@@ -16,6 +14,7 @@ from builders import (
     dispatch,
     make_app,
     make_jobs,
+    make_relay,
     must_claim,
     row_of,
 )
@@ -29,7 +28,7 @@ from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import Ledger
 from ifood_actors.messaging.broker import ladder_broker
 from ifood_actors.messaging.orders import KINDS, queue_name
-from ifood_actors.scheduler.relay import BATCH, Relay, Round
+from ifood_actors.scheduler.relay import BATCH, Round
 
 
 @pytest.fixture
@@ -44,9 +43,7 @@ def broker(broker_url):
 
 @pytest.fixture
 def relay(engine, broker):
-    return Relay(
-        engine, broker, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, pace=PLENTY, actor="relay"
-    )
+    return make_relay(engine, broker)
 
 
 class Noted:
@@ -145,9 +142,7 @@ def test_a_job_that_kills_its_workers_ends_failed_after_its_attempts(engine, rel
 def test_jobs_of_a_dead_worker_start_apart_and_further_apart_each_time(engine, broker):
     """One of them may have killed it, and would take the same others along again."""
     apart = timedelta(minutes=1)
-    relay = Relay(
-        engine, broker, horizon=HORIZON, apart=apart, max_attempts=3, pace=PLENTY, actor="relay"
-    )
+    relay = make_relay(engine, broker, apart=apart)
     spans = []
     for attempts in (1, 2):
         jobs = [claimed_job(engine) for _ in range(20)]
@@ -227,9 +222,7 @@ def test_high_priority_leaves_before_low_and_the_oldest_slot_first(engine, outbo
         for minutes, priority in [(5, 0), (1, 9), (60, 0), (30, 9), (20, 0)]
     }
 
-    Relay(
-        engine, outbox, horizon=HORIZON, apart=AT_ONCE, max_attempts=3, pace=PLENTY, actor="relay"
-    ).run()
+    make_relay(engine, outbox).run()
 
     names = {str(id_): name for name, id_ in jobs.items()}
     assert [names[id_] for id_ in outbox.sent] == [(9, 30), (9, 1), (0, 60), (0, 20), (0, 5)]
@@ -280,15 +273,7 @@ def test_an_unreachable_broker_leaves_every_job_as_it_was(engine):
     nowhere = ladder_broker("amqp://127.0.0.1:1/")
 
     with pytest.raises(ConnectionClosed):
-        Relay(
-            engine,
-            nowhere,
-            horizon=HORIZON,
-            apart=AT_ONCE,
-            max_attempts=3,
-            pace=PLENTY,
-            actor="relay",
-        ).run()
+        make_relay(engine, nowhere).run()
 
     nowhere.close()
     assert {row_of(engine, job.id)["dispatched_at"] for job in jobs} == {None}

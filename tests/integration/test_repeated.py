@@ -5,14 +5,12 @@ from threading import Thread
 
 import pytest
 from builders import (
-    AT_ONCE,
-    HORIZON,
     LEASE,
-    PLENTY,
     acts_of,
     claimed_job,
     dispatch,
     make_jobs,
+    make_relay,
     row_of,
     waits_for_a_lock,
 )
@@ -24,7 +22,6 @@ from ifood_actors import db
 from ifood_actors.db import connect, repeated, transaction
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import Ledger
-from ifood_actors.scheduler.relay import Relay
 
 pytestmark = pytest.mark.services
 
@@ -236,15 +233,7 @@ class TestCommitsWhoseAnswerIsLost:
                 sent.extend(messages)
 
         self.left = 1
-        Relay(
-            engine,
-            Outbox(),
-            horizon=HORIZON,
-            apart=AT_ONCE,
-            max_attempts=3,
-            pace=PLENTY,
-            actor="relay",
-        ).run()
+        make_relay(engine, Outbox()).run()
 
         assert len(sent) == 1
         assert acts_of(engine, job.id) == ["plan", "dispatch"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from builders import AT_ONCE, HORIZON, PLENTY
+from builders import make_relay
 from dramatiq import Message
 from eventually import eventually
 from fleet import MONDAY, Fleet, fleet
@@ -28,7 +28,6 @@ from ifood_actors.messaging.publishers import PUBLISHERS
 from ifood_actors.messaging.topology import LEVEL_NAMES
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
-from ifood_actors.scheduler.relay import Relay
 from ifood_actors.simulator import Settings, running
 
 pytestmark = pytest.mark.services
@@ -193,7 +192,7 @@ def test_under_a_policy_over_all_queues_every_job_ends_and_an_alert_tells_of_it(
         opening = Opening(kind, MONDAY, opens, opens + ahead)
         planner.plan(ifood.engine, planner.request(opening, ifood.settings), actor="test")
     # Before anybody takes from the queues: some jobs are due, some wait in the ladder.
-    relay(ifood).run()
+    make_relay(ifood.engine, ifood.broker).run()
 
     with ifood.working(threads=2):
         eventually(ifood.idle, within=240)
@@ -223,7 +222,7 @@ def test_what_the_ladder_brings_to_a_full_queue_is_missed_and_sent_again(ifood, 
     for day, opens in ((MONDAY, now - step), (MONDAY + timedelta(days=1), now + step)):
         opening = Opening("sales", day, opens, opens + step)
         planner.plan(ifood.engine, planner.request(opening, ifood.settings), actor="test")
-    relay(ifood).run()
+    make_relay(ifood.engine, ifood.broker).run()
     eventually(lambda: datetime.now(UTC) > arrived and not in_ladder(ifood))
 
     with ifood.working(threads=2):
@@ -241,11 +240,6 @@ def test_what_the_ladder_brings_to_a_full_queue_is_missed_and_sent_again(ifood, 
 
 def in_ladder(ifood: Fleet) -> int:
     return sum(level.ready for level in ifood.broker.queue_states(LEVEL_NAMES))
-
-
-def relay(ifood: Fleet) -> Relay:
-    how = {"horizon": HORIZON, "apart": AT_ONCE}
-    return Relay(ifood.engine, ifood.broker, max_attempts=3, pace=PLENTY, actor="relay", **how)
 
 
 def firing(engine: Engine, settings: FleetSettings, rabbit: Rabbit) -> dict[str, str]:
