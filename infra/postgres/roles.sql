@@ -115,7 +115,7 @@ BEGIN
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_apps TO ifood_scheduler;
   GRANT INSERT ON ifood_runs, ifood_jobs, ifood_job_events TO ifood_scheduler;
   GRANT SELECT (job_id, at, act, reason, detail) ON ifood_job_events TO ifood_scheduler;
-  GRANT UPDATE (planned, complete, window_end) ON ifood_runs TO ifood_scheduler;
+  GRANT UPDATE (planned, complete, window_end, created_by) ON ifood_runs TO ifood_scheduler;
   GRANT SELECT, INSERT, UPDATE ON ifood_left_out TO ifood_scheduler, ifood_admin;
   GRANT UPDATE (status, attempts, dispatch_no, dispatched_at, wake_at, locked_at, locked_by,
     claim_token, lease_expires_at, next_retry_at, finished_at, last_error, error_code, event_no,

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from threading import Event
 
 import httpx
@@ -40,11 +40,15 @@ from ifood_actors.ifood import Limiter, Vault, http_client
 from ifood_actors.ifood.transport import Answer
 from ifood_actors.ledger import Ledger
 from ifood_actors.messaging.orders import KINDS
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.retention import Retention
 from ifood_actors.simulator import App, Quirk, Settings, Simulator, running
 from ifood_actors.web.collector import LedgerGauges
 
 pytestmark = pytest.mark.services
+
+AT_NINE = datetime.combine(MONDAY, time(9), tzinfo=UTC)
 
 
 @pytest.fixture
@@ -187,6 +191,23 @@ def test_a_worker_may_claim_renew_send_away_and_cancel(as_role, engine):
     assert (renewed, refused) == ({job.claim_token}, None)
     assert acts_of(engine, sent_away.id)[-1] == "snooze"
     assert row_of(engine, disabled.id)["status"] == "cancelled"
+
+
+def test_a_scheduler_may_plan_a_run_and_complete_one_that_a_person_began(as_role, engine):
+    [store, *_] = make_accounts(engine, 3)
+    opening = Opening("sales", MONDAY, AT_NINE, AT_NINE + timedelta(hours=1))
+    with transaction(engine) as tx:
+        name = tx.execute(text("SELECT name FROM accounts WHERE id = :id"), {"id": store}).scalar()
+    planner.plan(engine, planner.request(opening, config.Settings(), only=[str(name)]), actor="ana")
+
+    planned = planner.plan(
+        as_role("scheduler"), planner.request(opening, config.Settings()), actor="scheduler"
+    )
+
+    with transaction(engine) as tx:
+        runs = tx.execute(text("SELECT created_by, complete, planned FROM ifood_runs")).all()
+    assert planned.new == 2
+    assert runs == [("scheduler", True, 3)]
 
 
 def test_a_scheduler_may_dispatch_hold_probe_and_rescue(as_role, engine):
