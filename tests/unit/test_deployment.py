@@ -324,40 +324,10 @@ def test_every_unit_may_do_as_little_as_the_others(unit):
 def test_a_unit_waits_for_services_but_not_for_a_correction(unit):
     lines = unit.read_text().splitlines()
 
-    assert "User=ifood-actors" in lines
-    assert "EnvironmentFile=/etc/ifood-actors/environment" in lines
-    assert f"EnvironmentFile=-/etc/ifood-actors/{unit.stem.rpartition('-')[2]}" in lines
     assert "Restart=always" in lines
     assert "RestartPreventExitStatus=2" in lines
     assert "StartLimitIntervalSec=0" in lines
     assert "TimeoutStopSec=35" in lines
-
-
-def test_the_script_takes_the_settings_of_the_command_and_none_from_where_root_is(tmp_path):
-    (tmp_path / "environment").write_text("IFOOD_LOG_LEVEL=info\nIFOOD_TIMEZONE='UTC'\n")
-    (tmp_path / "worker").write_text("IFOOD_LOG_LEVEL=debug\n")
-    script = (
-        (INFRA / "systemd/ifood-actors").read_text().replace("/etc/ifood-actors", str(tmp_path))
-    )
-    program = 'sh -c \'echo "$PWD $IFOOD_LOG_LEVEL $IFOOD_TIMEZONE $*"\' sh "$@"'
-    script, found = re.subn(
-        r"setpriv .+\\\n +/opt/ifood-actors/bin/ifood-actors .+", lambda _: program, script
-    )
-
-    def run(*words, **given):
-        return subprocess.check_output(
-            ["/bin/sh", "-c", script, "sh", *words], cwd=tmp_path, text=True, env=given
-        )
-
-    assert found == 1
-    assert run("worker", "--help") == "/ debug UTC worker --help\n"
-    assert run("status") == "/ info UTC status\n"
-    assert run("worker", IFOOD_TIMEZONE="it's $mine;") == "/ debug it's $mine; worker\n"
-    assert run("status", IFOOD_TIMEZONE="a\n b'\n") == "/ info a\n b'\n status\n"
-    # Neither the second line of a value nor what stands there is a setting, or a command.
-    assert run("status", OTHER="\nexport IFOOD_TIMEZONE=$(id)\nIFOOD_TIMEZONE=") == (
-        "/ info UTC status\n"
-    )
 
 
 def test_the_example_of_the_settings_is_read_alike_by_systemd_and_by_the_shell():
