@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from json import dumps
 from pathlib import Path
 from typing import NamedTuple
 
@@ -287,6 +288,30 @@ def test_no_gateway_at_the_token_endpoint_closes_credentials_or_costs_a_job(benc
     assert before == outcome("transient" if body == CUT[0] else "gateway", requests=0)
     assert (held["refused_at"], held["needs_authorization_since"]) == (None, None)
     assert after == Outcome("success", None, attempts=2, requests=1, rows=1)
+
+
+GRANT = {"accessToken": "an-access-token", "refreshToken": "a-refresh-token", "expiresIn": 10_800}
+
+
+@pytest.mark.parametrize("status", [201, 202, 203])
+def test_a_token_that_comes_with_another_2xx_is_used(bench, status):
+    [job] = bench.plan("sales")
+    bench.server.token = Reply(status, GRANT)
+
+    assert bench.outcome_of(job, Reply(200, SALE)).status == "success"
+
+
+@pytest.mark.parametrize("status", [200, 202, 302])
+def test_no_token_of_an_answer_stands_in_the_ledger(bench, status):
+    [job] = bench.plan("sales")
+    bench.server.token = Reply(status, {"message": dumps(GRANT)})
+
+    bench.outcome_of(job, Reply(200, SALE))
+
+    told = bench.rows("SELECT job::text AS row FROM ifood_jobs AS job")
+    told += bench.rows("SELECT event::text AS row FROM ifood_job_events AS event")
+    assert told
+    assert not [row for row in told if "-token" in row["row"]]
 
 
 def test_a_silent_server_is_transient(engine, server, monkeypatch):

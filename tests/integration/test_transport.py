@@ -113,6 +113,22 @@ def test_a_broken_answer_is_a_server_fault(answer):
         fetch(url)
 
 
+@pytest.mark.parametrize(
+    "head", [b"", OK + b"Transfer-Encoding: chunked\r\n\r\n", OK + b"Content-Length: 9\r\n"]
+)
+def test_bytes_that_are_no_http_are_not_shown(head):
+    """They may be those of a token: a proxy that loses a head sends the body in its place."""
+    token = b'{"refreshToken": "the-only-one"}\r\n\r\n'
+
+    with (
+        served(lambda connection: connection.sendall(head + token)) as url,
+        pytest.raises(ServerFault) as raised,
+    ):
+        fetch(url)
+
+    assert "refreshToken" not in str(raised.value)
+
+
 def test_nobody_at_the_address_is_a_server_fault():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

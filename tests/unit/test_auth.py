@@ -1,16 +1,20 @@
 """The token endpoint: what is sent, and what each answer means."""
 
+import json
 from datetime import timedelta
 from functools import partial
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import httpx
 import pytest
 from bodies import CUT, OF_A_GATEWAY
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ifood_actors.errors import (
     CredentialsRefused,
     GatewayFault,
+    JobError,
     NeedsAuthorization,
     Rejected,
     SchemaBroken,
@@ -136,6 +140,65 @@ def test_a_token_that_cannot_be_used_is_refused_without_being_shown(body):
         ask(httpx.Response(200, json=body))
 
     assert "abc" not in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 206, 226, 299])
+def test_any_2xx_that_holds_a_grant_is_one(status):
+    grant = ask(httpx.Response(status, json=PAIR), refresh_token="spent")
+
+    assert grant == Grant("abc", timedelta(hours=3), "next")
+
+
+@pytest.mark.parametrize("status", [201, 202])
+def test_a_user_code_comes_with_any_2xx(status):
+    answer = {"userCode": "HJLX-LPSQ", "authorizationCodeVerifier": "verifier"}
+
+    started = request_user_code(
+        "client", http=answering(httpx.Response(status, json=answer)), base_url="https://i.test"
+    )
+
+    assert started.code == "HJLX-LPSQ"
+
+
+TOKENS = {
+    "accessToken": "eyJhbGciOiJSUzUxMiJ9.access.c2lnbmF0dXJl",
+    "refreshToken": "0/refresh+token=of:an_owner",
+}
+SPELLED_TOKENS = [
+    json.dumps(TOKENS),
+    json.dumps(TOKENS)[:-3],
+    json.dumps([TOKENS]),
+    json.dumps({"message": json.dumps(TOKENS)}),
+    json.dumps({"error": {"message": urlencode(TOKENS)}}),
+    json.dumps(TOKENS | {"accessToken": 7, "expiresIn": 60}),
+    json.dumps(TOKENS | {"more": "x" * 5_000}),
+    json.dumps(TOKENS).replace("}", ', "expiresIn": NaN}').replace("eyJ", "\n"),
+    urlencode(TOKENS),
+    f"<html><title>{TOKENS['refreshToken']}</title></html>",
+    TOKENS["refreshToken"],
+]
+
+
+@given(
+    status=st.integers(200, 399),
+    body=st.sampled_from(SPELLED_TOKENS),
+    cut=st.integers(0, 400),
+    door=st.sampled_from(["token", "user code"]),
+)
+def test_no_body_of_an_oauth_answer_below_400_is_in_any_message(status, body, cut, door):
+    response = httpx.Response(status, content=body[: len(body) - cut].encode())
+
+    try:
+        if door == "token":
+            ask(response, refresh_token="spent")
+        else:
+            request_user_code("client", http=answering(response), base_url="https://i.test")
+        told = ""
+    except JobError as error:
+        told = str(error)
+
+    shown = body.replace("accessToken", "").replace("refreshToken", "")
+    assert not any(told[at : at + 8] in shown for at in range(len(told) - 7))
 
 
 def test_an_endless_lifetime_is_cut_to_a_day():

@@ -4,20 +4,29 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import httpx
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from ifood_actors.errors import (
     CredentialsRefused,
+    GatewayFault,
+    JobError,
     NeedsAuthorization,
     Rejected,
     SchemaBroken,
     ServerFault,
     Unauthorized,
 )
-from ifood_actors.ifood.answers import parse, raise_for_ifood
+from ifood_actors.ifood.answers import author_of, parse, raise_for_ifood
 from ifood_actors.ifood.transport import Answer, counted_exchange
 
 PATH = "/authentication/v1.0/oauth/token"
@@ -64,10 +73,25 @@ class UserCode:
 _Plain = Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", max_length=16_000)]
 
 
+_SECONDS = TypeAdapter(Annotated[int, Field(gt=0)])
+
+
 class _TokenAnswer(BaseModel, hide_input_in_errors=True):
     access_token: Annotated[_Plain, Field(alias="accessToken")]
     refresh_token: Annotated[_Plain | None, Field(alias="refreshToken")] = None
-    expires_in: Annotated[object, Field(alias="expiresIn")] = None
+    lifetime: Annotated[timedelta, Field(alias="expiresIn", default=None, validate_default=True)]
+
+    @field_validator("lifetime", mode="plain")
+    @classmethod
+    def _lifetime(cls, expires_in: object, info: ValidationInfo) -> timedelta:
+        """Take `expiresIn`; what lacks it is used all the same if it spent a refresh token."""
+        try:
+            seconds = _SECONDS.validate_python(expires_in)
+        except ValidationError:
+            if info.data.get("refresh_token") is None:
+                raise ValueError("no lifetime") from None
+            return _UNTOLD_LIFETIME
+        return timedelta(seconds=min(seconds, _LONGEST_LIFETIME))
 
 
 class _UserCodeAnswer(BaseModel, hide_input_in_errors=True):
@@ -78,7 +102,7 @@ class _UserCodeAnswer(BaseModel, hide_input_in_errors=True):
     expires_in: Annotated[int, Field(alias="expiresIn", gt=0)] = 600
 
 
-_SECONDS = TypeAdapter(Annotated[int, Field(gt=0)])
+_Shape = TypeVar("_Shape", _TokenAnswer, _UserCodeAnswer)
 
 
 def request_token(
@@ -133,11 +157,7 @@ def request_user_code(client_id: str, *, http: httpx.Client, base_url: str) -> U
     what `request_token` raises.
     """
     answer = _post(USER_CODE_PATH, {"clientId": client_id}, http=http, base_url=base_url)
-    _raise_for_oauth(answer)
-    try:
-        found = _UserCodeAnswer.model_validate(parse(answer))
-    except ValidationError as error:
-        raise SchemaBroken(f"the userCode answer cannot be used: {_faulty(error)}") from None
+    found = _given(answer, _UserCodeAnswer, what="userCode")
     url = found.complete_url or found.url or "iFood's portal"
     lifetime = timedelta(seconds=min(found.expires_in, _LONGEST_LIFETIME))
     return UserCode(found.user_code, url, found.verifier, lifetime)
@@ -157,13 +177,8 @@ def _token(
         **fields,
     }
     answer = _post(PATH, form, http=http, base_url=base_url)
-    _raise_for_oauth(answer)
-    try:
-        token = _TokenAnswer.model_validate(parse(answer))
-        lifetime = _lifetime(token)
-    except ValidationError as error:
-        raise SchemaBroken(f"the token answer cannot be used: {_faulty(error)}") from None
-    return Grant(token.access_token, lifetime, token.refresh_token)
+    token = _given(answer, _TokenAnswer, what="token")
+    return Grant(token.access_token, token.lifetime, token.refresh_token)
 
 
 def _post(path: str, form: dict[str, str], *, http: httpx.Client, base_url: str) -> Answer:
@@ -171,6 +186,33 @@ def _post(path: str, form: dict[str, str], *, http: httpx.Client, base_url: str)
     public = {"grantType", "clientId"}
     secrets = [form[name] for name in form.keys() - public]
     return counted_exchange(http, request, endpoint="oauth", secrets=secrets)
+
+
+def _given(answer: Answer, shape: type[_Shape], *, what: str) -> _Shape:
+    """Read what was asked for: any 2xx that holds it, as it may be the only refresh token."""
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        _raise_for_oauth(answer)
+    faulty = "no object"
+    if httpx.codes.is_success(answer.status):
+        try:
+            return shape.model_validate(parse(answer))
+        except ValidationError as error:
+            faulty = _faulty(error)
+        except (ServerFault, SchemaBroken):
+            faulty = "it cannot be read"
+    raise _unusable(answer, f"the {what} answer cannot be used: {faulty}")
+
+
+def _unusable(answer: Answer, text: str) -> JobError:
+    """Name the fault by status and author; below 400 a body may hold tokens, so none is shown."""
+    status = answer.status
+    match author_of(answer):
+        case "gateway":
+            return GatewayFault(f"{status} not from iFood: {text}", status=status)
+        case "ifood" if status == HTTPStatus.OK:
+            return SchemaBroken(text)
+        case _:
+            return ServerFault(f"{status} {text}", status=status)
 
 
 def _raise_for_oauth(answer: Answer) -> None:
@@ -188,17 +230,6 @@ def _raise_for_oauth(answer: Answer) -> None:
             raise
         # Without its status: a shorter span of days is no help against a token that is not given.
         raise type(fault)(str(fault)) from None
-
-
-def _lifetime(token: _TokenAnswer) -> timedelta:
-    """Take `expiresIn`; an answer without it is used all the same if it spent a refresh token."""
-    try:
-        seconds = _SECONDS.validate_python(token.expires_in)
-    except ValidationError:
-        if token.refresh_token is None:
-            raise
-        return _UNTOLD_LIFETIME
-    return timedelta(seconds=min(seconds, _LONGEST_LIFETIME))
 
 
 def _faulty(error: ValidationError) -> str:

@@ -5,6 +5,7 @@ httpx limits each wait, not their sum, and no size. A server that sends a byte e
 hold a thread for ever, so the total is enforced below httpx, at every read of the socket.
 """
 
+import re
 import ssl
 import threading
 import time
@@ -20,6 +21,7 @@ import httpx
 
 from ifood_actors import metrics
 from ifood_actors.errors import ServerFault, causes
+from ifood_actors.ifood.masking import mask
 
 TOTAL = timedelta(seconds=60)  # one request, from the connection to the last byte
 CONNECT_SECONDS = 5.0
@@ -43,9 +45,7 @@ class Answer:
 
     def clean(self, text: str) -> str:
         """Make the server's text fit for a log: one line, 200 characters, no secrets."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return one_line(text)
+        return one_line(mask(text, self.secrets))
 
 
 def one_line(text: str) -> str:
@@ -134,7 +134,9 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             what = cause.verify_message.rstrip(".")
             return f"the certificate is refused, {what}: {_CERTIFICATE_ADVICE}"
-    return f"{type(error).__name__}: {error}"
+    # h11 shows the bytes that it cannot read, which may be those of a token.
+    text = re.sub(r"(illegal [a-z ]+):.*", r"\1", str(error), flags=re.DOTALL)
+    return f"{type(error).__name__}: {text}"
 
 
 def _read(response: httpx.Response, deadline: float) -> bytes:
