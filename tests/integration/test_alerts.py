@@ -22,7 +22,7 @@ from sqlalchemy import Engine, text
 from webhook import Webhook, webhook
 
 from ifood_actors.alerts import RULES, Notifier, Watch, look, memory
-from ifood_actors.alerts.rules import Finding
+from ifood_actors.alerts.evaluation import Finding
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, database_now, transaction
 from ifood_actors.ledger.losses import MISSED

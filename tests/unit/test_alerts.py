@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from ifood_actors.alerts import RULES, Notifier
+from ifood_actors.alerts.evaluation import Reading, Rule, evaluate
 from ifood_actors.alerts.questions import ON_THE_BROKER, SQL, ask_rabbit, can_be_asked
-from ifood_actors.alerts.rules import Reading, Rule, evaluate
 from ifood_actors.config import Settings, parse_duration
 from ifood_actors.errors import ServiceUnavailable, UsageError
 from ifood_actors.messaging.queues import QueueState

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from ifood_actors.alerts.evaluation import Rule
 from ifood_actors.alerts.memory import Notice
-from ifood_actors.alerts.rules import Rule
 from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:  # half a second and 20 MB, for schedulers that tell somebody

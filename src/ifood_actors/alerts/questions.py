@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from ifood_actors.alerts.rules import ALL, Reading
+from ifood_actors.alerts.evaluation import ALL, Reading
 from ifood_actors.config import Settings
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.ifood.closures import BREAKS_AFTER

@@ -1,23 +1,18 @@
 """
-The alert rules as data, and their pure evaluation; `questions.py` asks for the numbers.
+The alert rules as data; `questions.py` asks for the numbers, `evaluation.py` compares them.
 
 infra/prometheus/rules.yml holds the same conditions, and docs/operations.md what to do about each.
 """
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final
 
-from ifood_actors.config import Settings, format_duration
+from ifood_actors.alerts.evaluation import LONG, SHORT, Rule
+from ifood_actors.config import Settings
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.planning.renewals import EXPIRING
-
-Unit = Literal["count", "seconds", "share", "bytes"]
-
-ALL: Final = "all"  # the subject of what is not one kind's, queue's or application's
-MANUAL: Final = "docs/operations.md"
 
 _BEHIND_SHARE = 0.10
 _OVERDUE = timedelta(minutes=30)
@@ -27,86 +22,6 @@ _WASTED_SHARE = 0.10
 _HISTORY_BYTES = 20 * 2**30
 # One or two stores may lose what they had; more at once are rather an answer that is wrong.
 _VANISHED_STORES = 2
-_SHORT, _LONG = timedelta(minutes=5), timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One number about one subject; `facts` are further columns that a text may show."""
-
-    subject: str
-    value: float
-    facts: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """
-    A number, a limit, and how long it takes until somebody is told.
-
-    `says` is the text, with `{number}`, `{subject}` and the names of facts in it. The start is told
-    once the rule has fired for `wait`, the end once it has not for `calm`: a value that flaps is
-    one alert. `heading` is the one in docs/operations.md.
-    """
-
-    name: str
-    heading: str
-    says: str
-    limit: Callable[[Settings], float]
-    unit: Unit = "count"
-    fires: Callable[[float, float], bool] = operator.gt
-    wait: timedelta = timedelta()
-    calm: timedelta = _SHORT
-
-    @property
-    def manual(self) -> str:
-        """Where the heading is: `docs/operations.md#too-many-pending-jobs`."""
-        words = "".join(c for c in self.heading.lower() if c.isalnum() or c in " -_")
-        return f"{MANUAL}#{words.replace(' ', '-')}"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A rule that fires, and about what; `number` and `limit` are texts with their unit."""
-
-    name: str
-    subject: str
-    text: str
-    number: str
-    limit: str
-    manual: str
-
-
-def evaluate(rule: Rule, readings: Iterable[Reading], settings: Settings) -> list[Finding]:
-    """Give what fires now, however long it has."""
-    limit = rule.limit(settings)
-    return [
-        _finding(rule, reading, limit) for reading in readings if rule.fires(reading.value, limit)
-    ]
-
-
-def _finding(rule: Rule, reading: Reading, limit: float) -> Finding:
-    number = _shown(reading.value, rule.unit)
-    return Finding(
-        name=rule.name,
-        subject=reading.subject,
-        text=rule.says.format(number=number, subject=reading.subject, **reading.facts),
-        number=number,
-        limit=_shown(limit, rule.unit),
-        manual=rule.manual,
-    )
-
-
-def _shown(value: float, unit: Unit) -> str:
-    match unit:
-        case "count":
-            return f"{value:,.0f}"
-        case "seconds":
-            return format_duration(timedelta(seconds=max(value, 0)))
-        case "share":
-            return f"{round(100 * value, 2):g}%"
-        case "bytes":
-            return f"{value / 2**30:,.1f} GiB"
 
 
 def _at(limit: float) -> Callable[[Settings], float]:
@@ -119,14 +34,14 @@ RULES: Final = (
         "Too many pending jobs",
         "{number} jobs are pending, and the first of them should have started",
         lambda settings: settings.alert_pending_max,
-        wait=_SHORT,
+        wait=SHORT,
     ),
     Rule(
         "JobsFailed",
         "Too many failed jobs",
         "{number} jobs of the last 24 hours have failed",
         lambda settings: settings.alert_failed_max,
-        calm=_LONG,
+        calm=LONG,
     ),
     Rule(
         "FailureRate",
@@ -134,8 +49,8 @@ RULES: Final = (
         "{number} of the jobs of the last 24 hours have failed: {failed} of {jobs}",
         lambda settings: settings.alert_failure_rate.of_one,
         unit="share",
-        wait=_SHORT,
-        calm=_LONG,
+        wait=SHORT,
+        calm=LONG,
     ),
     Rule(
         "RunBehind",
@@ -151,7 +66,7 @@ RULES: Final = (
         "the slot of a pending job passed {number} ago",
         _at(_OVERDUE.total_seconds()),
         unit="seconds",
-        wait=_SHORT,
+        wait=SHORT,
     ),
     Rule(
         "SchedulerSilent",
@@ -203,7 +118,7 @@ RULES: Final = (
         _at(EXPIRING.total_seconds()),
         unit="seconds",
         fires=operator.lt,
-        wait=_SHORT,
+        wait=SHORT,
     ),
     Rule(
         "AuthorizationRefused",
@@ -220,8 +135,8 @@ RULES: Final = (
         "{number} of the requests of the last 15 minutes were answered by 429",
         _at(_THROTTLED_SHARE),
         unit="share",
-        wait=_SHORT,
-        calm=_LONG,
+        wait=SHORT,
+        calm=LONG,
     ),
     Rule(
         "BreakerOpen",
@@ -244,7 +159,7 @@ RULES: Final = (
         "{number} active accounts have no fresh data, such as {accounts}",
         _at(0),
         wait=timedelta(minutes=30),
-        calm=_LONG,
+        calm=LONG,
     ),
     Rule(
         "RowsVanished",
@@ -252,7 +167,7 @@ RULES: Final = (
         "{number} stores of the run of {day} did not bring all or most of the rows that were "
         "known, {rows} rows in all",
         _at(_VANISHED_STORES),
-        calm=_LONG,
+        calm=LONG,
     ),
     Rule(
         "RequestsWasted",
@@ -261,22 +176,22 @@ RULES: Final = (
         "{requests}",
         _at(_WASTED_SHARE),
         unit="share",
-        wait=_SHORT,
-        calm=_LONG,
+        wait=SHORT,
+        calm=LONG,
     ),
     Rule(
         "ItemsRejected",
         "Items that cannot be read",
         "{number} items of {stores} stores could not be read exactly and are set aside",
         _at(0),
-        calm=_LONG,
+        calm=LONG,
     ),
     Rule(
         "PullsIncomplete",
         "Pulls that are not complete",
         "of {number} active accounts the last two pulls were not complete, such as {accounts}",
         _at(0),
-        calm=_LONG,
+        calm=LONG,
     ),
     Rule(
         "HistoryLarge",
@@ -284,7 +199,7 @@ RULES: Final = (
         "the table of the history takes {number}",
         _at(_HISTORY_BYTES),
         unit="bytes",
-        wait=_SHORT,
-        calm=_LONG,
+        wait=SHORT,
+        calm=LONG,
     ),
 )

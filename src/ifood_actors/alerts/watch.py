@@ -7,6 +7,7 @@ from itertools import groupby
 from sqlalchemy import Connection, Engine
 
 from ifood_actors.alerts import memory
+from ifood_actors.alerts.evaluation import Finding, Rule, evaluate
 from ifood_actors.alerts.memory import Ended, Notice
 from ifood_actors.alerts.notices import Notifier, body_of, title_of
 from ifood_actors.alerts.questions import (
@@ -17,7 +18,7 @@ from ifood_actors.alerts.questions import (
     can_be_asked,
     queue_names,
 )
-from ifood_actors.alerts.rules import RULES, Finding, Rule, evaluate
+from ifood_actors.alerts.rules import RULES
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, repeated, transaction
 from ifood_actors.errors import ServiceUnavailable
