@@ -1,9 +1,11 @@
 """One exchange over a real socket, with servers that behave badly."""
 
+import gzip
 import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -103,6 +105,7 @@ BROKEN = {
     "interim only": b"HTTP/1.1 103 Early Hints\r\n\r\n",
     "switch of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0",
     "no gzip": OK + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n[1]",
+    "half a gzip": OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"[1]")[:-9],
     "endless header": OK + b"X: " + b"x" * 1_000_000,
 }
 
@@ -127,6 +130,56 @@ def test_bytes_that_are_no_http_are_not_shown(head):
         fetch(url)
 
     assert "refreshToken" not in str(raised.value)
+
+
+CODED = {
+    "twice, on one line": b"Content-Encoding: gzip, gzip\r\n",
+    "twice, on two lines": b"Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n",
+    "by two codings": b"Content-Encoding: deflate, gzip\r\n",
+}
+
+
+@pytest.mark.parametrize("coding", CODED.values(), ids=CODED)
+def test_an_answer_that_is_coded_twice_is_given_up_before_it_fills_the_memory(coding):
+    bomb = gzip.compress(gzip.compress(b"\0" * 300_000_000))
+    tracemalloc.start()
+
+    try:
+        with (
+            served(lambda c: c.sendall(OK + coding + b"\r\n" + bomb)) as url,
+            pytest.raises(ServerFault, match="another way than by one gzip"),
+        ):
+            fetch(url)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < limits.MAX_BODY_BYTES
+
+
+def test_the_connection_of_an_answer_that_cannot_be_read_is_dropped():
+    dropped = threading.Event()
+
+    def behave(connection: socket.socket) -> None:
+        body = b"Content-Encoding: br\r\nContent-Length: 9\r\n\r\n{"
+        connection.sendall(OK + b"Connection: keep-alive\r\n" + body)
+        connection.settimeout(5)
+        if connection.recv(1) == b"":
+            dropped.set()
+
+    with served(behave) as url, pytest.raises(ServerFault):
+        fetch(url)
+
+    assert dropped.wait(5)
+
+
+def test_a_429_is_heeded_although_its_body_cannot_be_read():
+    head = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Encoding: br\r\n\r\n\x8b\x01"
+
+    with served(lambda c: c.sendall(head)) as url:
+        answer = fetch(url)
+
+    assert (answer.status, answer.headers["Retry-After"], answer.body) == (429, "7", b"")
 
 
 def test_nobody_at_the_address_is_a_server_fault():

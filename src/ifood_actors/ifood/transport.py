@@ -9,26 +9,27 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
+from typing import cast
 
 import httpcore
 import httpx
 
 from ifood_actors import metrics
 from ifood_actors.errors import ServerFault, causes
+from ifood_actors.ifood.decoding import ASKED_FOR, Undecodable, decoded
 from ifood_actors.ifood.masking import mask
 
 TOTAL = timedelta(seconds=60)  # one request, from the connection to the last byte
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0  # other clients wait 20 s to 60 s: docs/ifood-api.md, section 8
-MAX_BODY_BYTES = 16 * 1024 * 1024  # after decompression; 100 sales are about 0.3 MB
+MAX_BODY_BYTES = 16 * 1024 * 1024  # before and after decoding; 100 sales are about 0.3 MB
 
-# 16 KiB of gzip become 16 MiB at most, so that a bomb cannot fill the memory in one step.
 _READ_BYTES = 16 * 1024
 _TEXT_LENGTH = 200
 _CERTIFICATE_ADVICE = "correct the address, or name its authority in IFOOD_API_CA_FILE"
@@ -72,7 +73,7 @@ def http_client(
         headers={
             "User-Agent": f"ifood-actors/{version('ifood-actors')}",
             "Accept": "application/json",
-            "Accept-Encoding": "gzip",
+            "Accept-Encoding": ASKED_FOR,
         },
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,
@@ -91,7 +92,8 @@ def exchange(
     Send a request and read its answer, whatever its status, within `total` and 16 MiB.
 
     Interim answers (1xx) are passed over, as HTTP has it. Raises ServerFault, without a status,
-    for everything that goes wrong on the way (docs/ifood-api.md, section 8).
+    for everything that goes wrong on the way (docs/ifood-api.md, section 8), and for a body that
+    cannot be decoded: the connection is dropped with what is left of it.
     """
     deadline = time.monotonic() + total.total_seconds()
     request.extensions["deadline"] = deadline
@@ -104,8 +106,10 @@ def exchange(
             response.close()
     except httpx.HTTPError as error:
         raise ServerFault(f"{where}: no answer ({one_line(_reason(error))})") from None
-    except _TooMuch as error:
-        raise ServerFault(f"{where}: {error}") from None
+    except Undecodable as error:
+        if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+            raise ServerFault(f"{where}: {error}") from None
+        body = b""  # a 429 is heeded whatever comes with it
     return Answer(response.status_code, response.headers, body, tuple(secrets))
 
 
@@ -140,18 +144,16 @@ def _reason(error: BaseException) -> str:
 
 
 def _read(response: httpx.Response, deadline: float) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise _TooMuch(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+    encoding = response.headers.get("Content-Encoding", "")  # of all its lines
+    stream = cast("httpx.SyncByteStream", response.stream)  # as it comes: httpx would decode
+    return decoded(_until(deadline, stream), encoding, most=MAX_BODY_BYTES)
+
+
+def _until(deadline: float, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
         if time.monotonic() > deadline:
-            raise _TooMuch("the answer took too long")
-    return bytes(body)
-
-
-class _TooMuch(Exception):
-    pass
+            raise Undecodable("the answer took too long")
+        yield chunk
 
 
 def _trusting(ca_file: str | None) -> ssl.SSLContext | bool:
