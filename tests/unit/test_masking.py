@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ifood_actors.ifood import transport
 from ifood_actors.ifood.masking import mask
 from ifood_actors.ifood.transport import Answer
 
@@ -87,8 +88,16 @@ def test_other_text_stays_as_it_is(text):
     assert mask(text, ["s3cr3t-of-the-app", ""]) == text
 
 
-def test_a_token_of_16000_characters_is_masked_in_no_time():
+def test_of_megabytes_no_more_is_looked_at_than_what_may_be_shown(monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(transport, "mask", lambda text, _: looked_at.append(len(text)) or text)
+
+    assert Answer(401, httpx.Headers(), b"").clean("void " * 3_000_000).startswith("void void")
+    assert looked_at == [4_000]
+
+
+def test_a_token_that_is_cut_by_the_end_of_the_text_is_masked():
     token = "".join(f"{number:04x}" for number in range(4_000))
     answer = Answer(401, httpx.Headers(), b"", (token,))
 
-    assert answer.clean(f"the token {quote(token)} is void") == "the token *** is void"
+    assert answer.clean(f"the token {quote(token)} is void") == "the token ***"

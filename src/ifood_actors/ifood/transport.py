@@ -32,6 +32,8 @@ MAX_BODY_BYTES = 16 * 1024 * 1024  # before and after decoding; 100 sales are ab
 
 _READ_BYTES = 16 * 1024
 _TEXT_LENGTH = 200
+# Of a text that may be megabytes long, what is looked at for those 200.
+_LOOKED_AT = 20 * _TEXT_LENGTH
 _CERTIFICATE_ADVICE = "correct the address, or name its authority in IFOOD_API_CA_FILE"
 
 
@@ -46,12 +48,12 @@ class Answer:
 
     def clean(self, text: str) -> str:
         """Make the server's text fit for a log: one line, 200 characters, no secrets."""
-        return one_line(mask(text, self.secrets))
+        return one_line(mask(text[:_LOOKED_AT], self.secrets))
 
 
 def one_line(text: str) -> str:
     """Cut foreign text to 200 printable characters, so that it cannot forge a log line."""
-    printable = "".join(char if char.isprintable() else " " for char in text[: 20 * _TEXT_LENGTH])
+    printable = "".join(char if char.isprintable() else " " for char in text[:_LOOKED_AT])
     return " ".join(printable.split())[:_TEXT_LENGTH]
 
 
