@@ -12,11 +12,12 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
+from ifood_actors import forgetting
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.feeds import retention as in_feeds
+from ifood_actors.feeds.retention import forget_versions
 from ifood_actors.ledger import Ledger
-from ifood_actors.ledger import retention as in_ledger
+from ifood_actors.ledger.retention import forget_history
 from ifood_actors.scheduler import retention
 from ifood_actors.scheduler.retention import Retention
 
@@ -34,8 +35,7 @@ class StopsAtTheFirstPause(Event):
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    for module in (in_ledger, in_feeds):
-        monkeypatch.setattr(module, "BATCH", 3)
+    monkeypatch.setattr(forgetting, "BATCH", 3)
 
 
 def forget(engine: Engine, *names: str, stopping: Event | None = None) -> dict[str, int]:
@@ -120,7 +120,7 @@ def test_the_fleet_works_on_while_a_batch_is_forgotten(engine):
     a_failed_job(engine, ago=OLD)
     with engine.connect() as sweeping, sweeping.begin():
         before = datetime.now(UTC) - KEPT
-        assert in_ledger.forget_history(sweeping, before=before, after=0).forgotten == 4
+        assert forget_history(sweeping, before=before, after=0).forgotten == 4
 
         job = claimed_job(engine)
         with transaction(engine) as tx:
@@ -175,7 +175,7 @@ def test_an_emptied_record_is_not_emptied_again(engine):
 @pytest.mark.usefixtures("small_batches")
 def test_what_is_done_with_is_not_looked_at_again_but_what_grows_old_is(engine, monkeypatch):
     looked: list[int] = []
-    monkeypatch.setattr(retention, "forget_versions", seen_by(looked, in_feeds.forget_versions))
+    monkeypatch.setattr(retention, "forget_versions", seen_by(looked, forget_versions))
     store_old_versions(engine, 6, ago=KEPT + timedelta(days=91))
     store_old_versions(engine, 3)
     settings = Settings.model_validate({"keep_versions": KEPT})

@@ -1,25 +1,11 @@
-"""Forgetting what is old, a batch at a time, so that nobody waits long for a lock."""
+"""Forgetting the histories of jobs that ended long ago, a batch at a time."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-BATCH = 5000  # rows that are looked at
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """
-    What a batch did: it looked at rows up to the id `up_to`, and `forgotten` is a number of rows.
-
-    `youngest` is from when the last of those that it looked at are; None when there were none.
-    """
-
-    up_to: int
-    forgotten: int
-    youngest: datetime | None
-
+from ifood_actors import forgetting
+from ifood_actors.forgetting import Swept
 
 # Whole histories only. The lock keeps a job from being requeued meanwhile; a job that somebody
 # holds is left for the next time. Ids rise with time, or nearly so.
@@ -45,5 +31,5 @@ def forget_history(connection: Connection, /, *, before: datetime, after: int) -
     Looks at the first rows whose id is larger than `after`. A trigger refuses an instant that is
     less than 90 days ago.
     """
-    values = {"before": before, "after": after, "batch": BATCH}
+    values = {"before": before, "after": after, "batch": forgetting.BATCH}
     return Swept(**connection.execute(_HISTORY, values).mappings().one())

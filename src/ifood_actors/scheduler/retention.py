@@ -11,7 +11,8 @@ from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.retention import forget_raw, forget_rejected_items, forget_versions
-from ifood_actors.ledger.retention import Swept, forget_history
+from ifood_actors.forgetting import Swept
+from ifood_actors.ledger.retention import forget_history
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
