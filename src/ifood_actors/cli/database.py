@@ -1,8 +1,5 @@
 """The database as a command gets it: reachable, migrated, and named faults if it goes away."""
 
-import os
-import pwd
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,15 +41,6 @@ def open_database(
         raise _named(error, engine) from error
     finally:
         engine.dispose()
-
-
-def operator() -> str:
-    """Name who acts, for the history: `cli maria@host`."""
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user without an entry
-        user = str(os.getuid())
-    return f"cli {user}@{socket.gethostname()}"
 
 
 def _named(error: DBAPIError | psycopg.Error, engine: Engine) -> IfoodActorsError:

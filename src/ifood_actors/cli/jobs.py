@@ -208,7 +208,7 @@ def _act(
     json: bool,
 ) -> None:
     """Have the ledger do it once it is wanted, and say honestly to how many."""
-    from ifood_actors.cli.database import operator
+    from ifood_actors.cli.caller import operator
     from ifood_actors.db import transaction
     from ifood_actors.ledger import Ledger
 

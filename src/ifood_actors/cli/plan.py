@@ -49,7 +49,8 @@ def plan(
     """
     from ifood_actors import config
     from ifood_actors.accounts import count_active
-    from ifood_actors.cli.database import open_database, operator
+    from ifood_actors.cli.caller import operator
+    from ifood_actors.cli.database import open_database
     from ifood_actors.db import database_now, transaction
     from ifood_actors.planning import planner
     from ifood_actors.planning.cadence import local_day

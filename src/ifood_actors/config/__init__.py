@@ -7,6 +7,7 @@ from ifood_actors.config.reading import (
     load,
     read_client_secret,
     stderr_is_journal,
+    sudo_user,
 )
 from ifood_actors.config.settings import Settings
 from ifood_actors.config.values import WEEKDAYS, Window, format_duration, mask_url, parse_duration
@@ -26,4 +27,5 @@ __all__ = [
     "parse_duration",
     "read_client_secret",
     "stderr_is_journal",
+    "sudo_user",
 ]

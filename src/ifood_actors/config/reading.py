@@ -94,6 +94,11 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def sudo_user() -> str | None:
+    """Give who is said to have called `sudo`: anybody may set this variable."""
+    return os.environ.get("SUDO_USER") or None
+
+
 def stderr_is_journal() -> bool:
     """Tell whether it is systemd's journal, which names the one that it gave: systemd.exec(5)."""
     journal = os.environ.get("JOURNAL_STREAM")
