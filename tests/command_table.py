@@ -246,6 +246,11 @@ ROWS = {
         facts=("kind", "account", "key", "reason"),
         wrong=(("--kind", "salez"), ("--limit", "0"), ("--account", "")),
     ),
+    "acts": Row(
+        says="apps add",
+        facts=("at", "login", "actor", "act", "subject", "detail"),
+        wrong=(("--since", "yesterday"), ("--limit", "0"), ("too", "many")),
+    ),
     "report": Row(
         works=("--day", "2026-09-21"),
         says="sales",

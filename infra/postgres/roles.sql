@@ -100,7 +100,7 @@ BEGIN
   -- Of credentials, only the names and dates are for everybody who reads.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
     ifood_named_limits, ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions,
-    ifood_rejected_items, ifood_left_out, ifood_alerts, ifood_schedulers
+    ifood_rejected_items, ifood_left_out, ifood_alerts, ifood_schedulers, ifood_operator_acts
     TO ifood_web, ifood_operator, ifood_admin;
   GRANT SELECT (id, name, client_id, kind, created_at, updated_at) ON ifood_apps
     TO ifood_web, ifood_operator;
@@ -126,6 +126,7 @@ BEGIN
   GRANT SELECT (id, valid_to), DELETE ON ifood_record_versions TO ifood_scheduler;
   GRANT SELECT (id, kind, merchant_id, last_seen_at), DELETE ON ifood_rejected_items
     TO ifood_scheduler;
+  GRANT SELECT (id, at), DELETE ON ifood_operator_acts TO ifood_scheduler;
   GRANT EXECUTE ON FUNCTION ifood_forget_raw TO ifood_scheduler;
 
   -- Watch, and remember what was told.
@@ -150,6 +151,8 @@ BEGIN
   -- The commands of the operators' program.
   GRANT INSERT, UPDATE ON accounts, ifood_runs, ifood_jobs TO ifood_admin;
   GRANT INSERT ON ifood_job_events TO ifood_admin;
+  -- Who did it when is not for them to say: a trigger sets `at` and `login`.
+  GRANT INSERT (actor, act, subject, detail) ON ifood_operator_acts TO ifood_admin;
   GRANT SELECT, INSERT, UPDATE ON ifood_apps TO ifood_admin;
   GRANT DELETE ON ifood_authorizations, ifood_named_limits TO ifood_admin;
 END $$;

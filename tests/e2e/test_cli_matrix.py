@@ -20,7 +20,7 @@ from distributed import register as register_distributed
 from fleet import KEY, register
 from sqlalchemy import Engine, text
 
-from ifood_actors import simulator
+from ifood_actors import acts, simulator
 from ifood_actors.db import transaction
 from ifood_actors.ifood import Vault
 from ifood_actors.ledger import Ledger
@@ -96,6 +96,8 @@ def names(engine: Engine, ifood: Simulator) -> dict[str, str]:
         ledger.fail(must_claim(engine, failed.id), error_code="server_fault", reason="503")
     merchants = [merchant.id for merchant in ifood.merchants()]
     make_rejected_item(engine, merchant_id=merchants[0])
+    with transaction(engine) as tx:
+        acts.note(tx, "apps add", actor="cli maria@host", subject="simulated", replaced=False)
     return {
         "failed": str(failed.id),
         "pending": str(pending.id),
@@ -117,7 +119,10 @@ def filled(words: Sequence[str], names: dict[str, str]) -> list[str]:
 
 def everything(engine: Engine) -> dict[str, object]:
     """Read all that a command could change, and a preview must not."""
-    tables = ("accounts", "ifood_apps", "ifood_runs", "ifood_jobs", "ifood_job_events")
+    tables = (
+        *("accounts", "ifood_apps", "ifood_runs", "ifood_jobs", "ifood_job_events"),
+        "ifood_operator_acts",
+    )
     with transaction(engine) as tx:
         found = {
             name: tx.execute(text(f"SELECT array_agg(t ORDER BY id) FROM {name} AS t")).scalar()

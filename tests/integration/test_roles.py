@@ -34,6 +34,7 @@ from psycopg.errors import InsufficientPrivilege, UndefinedFunction, UndefinedTa
 from sqlalchemy import Engine, make_url, text
 
 from ifood_actors import config
+from ifood_actors.acts import latest, note
 from ifood_actors.db import connect, transaction
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Limiter, Vault, http_client
@@ -263,6 +264,10 @@ def test_commands_change_what_they_are_for(tmp_path, login, engine):
 
     assert [outcome.code for outcome in done] == [0] * len(done), done
     assert acts_of(engine, job.id) == ["plan", "cancel", "requeue"]
+    with transaction(engine) as tx:
+        left = latest(tx, since=None, limit=100)
+    assert {act.login for act in left} == {"ifood_admin"}
+    assert left[0].act == "apps add"
 
 
 @pytest.mark.parametrize("role", ["scheduler", "worker", "admin"])
@@ -350,11 +355,20 @@ def test_rights_to_make_things_are_taken_back_too(login, database_url):
 
 EVERYBODY = ("scheduler", "worker", "web", "operator", "admin", "reader")
 NOT_FORGETTING = tuple(role for role in EVERYBODY if role != "scheduler")
+NOT_ADMIN = tuple(role for role in EVERYBODY if role != "admin")
 NO_SECRETS = ("web", "operator", "reader")
 ONE_EVENT = """INSERT INTO ifood_job_events (job_id, event_no, at, act, to_status, attempt, actor)
 VALUES (gen_random_uuid(), 1, now(), 'succeed', 'success', 1, 'forged')"""
 FORBIDDEN = [
     (EVERYBODY, "UPDATE ifood_job_events SET actor = 'x'"),
+    (EVERYBODY, "UPDATE ifood_operator_acts SET actor = 'x'"),
+    (EVERYBODY, "TRUNCATE ifood_operator_acts"),
+    (EVERYBODY, "ALTER TABLE ifood_operator_acts DISABLE TRIGGER ALL"),
+    (EVERYBODY, "INSERT INTO ifood_operator_acts (at, actor, act) VALUES (now(), 'x', 'plan')"),
+    (EVERYBODY, "INSERT INTO ifood_operator_acts (login, actor, act) VALUES ('x', 'x', 'plan')"),
+    (NOT_FORGETTING, "DELETE FROM ifood_operator_acts"),
+    (NOT_ADMIN, "INSERT INTO ifood_operator_acts (actor, act) VALUES ('x', 'plan')"),
+    (("scheduler", "worker", "reader"), "SELECT actor FROM ifood_operator_acts"),
     (NOT_FORGETTING, "DELETE FROM ifood_job_events"),
     (NOT_FORGETTING, "DELETE FROM ifood_record_versions"),
     (NOT_FORGETTING, "SELECT ifood_forget_raw('ifood_sales', '2020-01-01', 0, 1)"),
@@ -458,3 +472,19 @@ def test_even_the_owner_cannot_change_history_by_mistake(login, engine):
 
     with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
         execute(login("migrator"), "DELETE FROM ifood_job_events")
+
+
+def test_neither_the_owner_nor_who_forgets_can_change_an_operators_act(login, engine):
+    with transaction(engine) as tx:
+        note(tx, "apps add", actor="cli maria@host")
+
+    for role, change in (
+        ("migrator", "UPDATE ifood_operator_acts SET actor = 'cli joao@host'"),
+        ("migrator", "DELETE FROM ifood_operator_acts"),
+        ("migrator", "TRUNCATE ifood_operator_acts"),
+        ("scheduler", "DELETE FROM ifood_operator_acts"),
+    ):
+        with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+            execute(login(role), change)
+    execute(login("operator"), "SELECT * FROM ifood_operator_acts")
+    execute(login("web"), "SELECT * FROM ifood_operator_acts")

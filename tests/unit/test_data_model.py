@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import SQLModel
 
 from ifood_actors.accounts import Account
+from ifood_actors.acts import OperatorAct
 from ifood_actors.feeds import FEEDS, Record
 from ifood_actors.feeds.records import RecordVersion
 from ifood_actors.feeds.rejected import RejectedItem
@@ -14,7 +15,7 @@ from ifood_actors.ledger.models import Job, JobEvent, LeftOut, Run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data-model.md").read_text()
 COMMON = set(Record.model_fields)
-OURS = [Account, Run, Job, JobEvent, LeftOut, RecordVersion, RejectedItem]
+OURS = [Account, Run, Job, JobEvent, LeftOut, OperatorAct, RecordVersion, RejectedItem]
 TABLES = [*OURS, *(feed.table for feed in FEEDS.values())]
 
 

@@ -44,8 +44,9 @@ def add(
     The secret comes from --client-secret-file, IFOOD_CLIENT_SECRET or stdin, never from an
     argument, and is stored encrypted with the first of IFOOD_ENCRYPTION_KEYS.
     """
-    from ifood_actors import config
+    from ifood_actors import acts, config
     from ifood_actors.accounts import application_names
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
     from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
@@ -70,6 +71,15 @@ def add(
         credentials = Credentials(client_id, secret.get_secret_value())
         with transaction(engine) as tx:
             register_app(tx, vault, name=name, kind=AppKind(kind), credentials=credentials)
+            acts.note(
+                tx,
+                "apps add",
+                actor=operator(),
+                subject=name,
+                client_id=client_id,
+                kind=kind,
+                replaced=known,
+            )
     done = "credentials replaced" if known else "added"
     outcome(f"application {name}: {done}", facts, json=json)
 

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from ifood_actors.cli import (
     accounts,
+    acts,
     alerts,
     apps,
     capacity,
@@ -60,6 +61,7 @@ app.add_typer(limits.app, name="limits")
 app.command("errors")(errors.errors)
 app.add_typer(alerts.app, name="alerts")
 app.command("rejected")(rejected.rejected)
+app.command("acts")(acts.acts)
 app.command("report")(report.report)
 app.command("export")(export.export)
 app.command("config")(config.config)

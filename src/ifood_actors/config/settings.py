@@ -210,7 +210,8 @@ class Settings(BaseSettings):
     )
     keep_history: Kept = Field(
         timedelta(days=400),
-        description="how long after a job's end its history is kept; the job itself stays",
+        description="how long after a job's end its history is kept; the job itself stays; and "
+        "how long the acts of operators are kept",
     )
     keep_versions: Annotated[Kept | None, Unset("for ever")] = Field(
         None, description="how long former versions of records are kept after they were replaced"

@@ -5,7 +5,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
-from ifood_actors import accounts, feeds  # noqa: F401 - their tables are in the metadata
+from ifood_actors import accounts, acts, feeds  # noqa: F401 - their tables are in the metadata
 from ifood_actors.alerts import models as _alerts  # noqa: F401 - the same
 from ifood_actors.ifood import models as _ifood  # noqa: F401 - the same
 from ifood_actors.ledger import models as _ledger  # noqa: F401 - the same

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine
 
+from ifood_actors.acts import forget_acts
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.feeds import FEEDS
@@ -40,7 +41,7 @@ class Retention:
         }
         raw["rejected items"] = forget_rejected_items
         self._kept: list[tuple[timedelta | None, dict[str, _Forget]]] = [
-            (settings.keep_history, {"history": forget_history}),
+            (settings.keep_history, {"history": forget_history, "operators' acts": forget_acts}),
             (settings.keep_versions, {"versions": forget_versions}),
             (settings.keep_raw, raw),
         ]
