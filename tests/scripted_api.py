@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import simplejson
 
-from ifood_actors.ifood.answers import JsonValue
+from ifood_actors.ifood.answers import JsonValue, parse
 from ifood_actors.ifood.client import MerchantApi, Resource
+from ifood_actors.ifood.transport import Answer
 
-Answer = Mapping[str, Any] | list[Any] | Exception | None
+Scripted = Mapping[str, Any] | list[Any] | bytes | Exception | None
 
 
 MERCHANT = "merchant-1"
@@ -22,7 +24,7 @@ class ScriptedApi(MerchantApi):
     Answers take the way of real ones, through JSON text, so that money is as exact as there.
     """
 
-    def __init__(self, *answers: Answer, always: Callable[[], Answer] = lambda: None) -> None:
+    def __init__(self, *answers: Scripted, always: Callable[[], Scripted] = lambda: None) -> None:
         self.merchant_id = MERCHANT
         self.answers = list(answers)
         self.always = always
@@ -33,9 +35,9 @@ class ScriptedApi(MerchantApi):
         answer = self.answers.pop(0) if self.answers else self.always()
         if isinstance(answer, Exception):
             raise answer
-        text = simplejson.dumps(answer, use_decimal=True)
-        value: JsonValue = simplejson.loads(text, use_decimal=True)
-        return value
+        if not isinstance(answer, bytes):
+            answer = simplejson.dumps(answer, use_decimal=True).encode()
+        return parse(Answer(200, httpx.Headers(), answer))
 
 
 def a_sale(sale_id: Any = "sale-1", /, **fields: Any) -> dict[str, Any]:

@@ -153,6 +153,10 @@ ANSWERS = {
         Case([Reply(200, closing(a_title(amount=None)))], "data", 2, kind="settlements_weekly"),
         Case([Reply(200, closing(None))], "data", 1, kind="anticipations_daily"),
     ],
+    "200 with a number beyond all measure": [
+        case(Reply(200, b'{"pageCount": 1, "sales": [{"id": 1e131000}]}'), meaning="data"),
+        case(Reply(200, b'{"sales": [], "total": 1e-131000}'), meaning="empty"),
+    ],
     "200 that announces sales and shows none, twice": [
         case(Reply(200, sales_page(total=7)), meaning="schema", requests=2),
         case(Reply(200, sales_page(total=7)), Reply(200, SALE), meaning="data", requests=2, rows=1),

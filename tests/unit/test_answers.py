@@ -220,7 +220,7 @@ def test_fractions_are_decimals():
     assert str(parse(answer(body=b"1.10"))) == "1.10"
 
 
-NO_MONEY = [b'{"a": NaN}', b"[-Infinity]", b"9" * 5000, b"1e9999999999999999999", b"[" * 100_000]
+NO_MONEY = [b'{"a": NaN}', b"[-Infinity]", b"[" * 100_000]
 
 
 @pytest.mark.parametrize("body", NO_MONEY)

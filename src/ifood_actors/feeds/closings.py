@@ -20,6 +20,7 @@ from ifood_actors.ifood.schemas import (
     closing_of,
     envelopes,
     parse,
+    parse_item,
 )
 from ifood_actors.planning.cadence import Period
 
@@ -97,7 +98,7 @@ def _read_element(
     days = _days(closing, block)
     for item in closing.items:
         try:
-            columns = columns_of(parse(model, item, zone=zone))
+            columns = columns_of(parse_item(model, item, zone=zone))
         except SchemaBroken as fault:
             # Of a period that reaches out of the block, nobody asks for the other days again.
             first = max(days["covered_from"], block.start)

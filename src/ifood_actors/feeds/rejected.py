@@ -32,6 +32,7 @@ from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.exact_json import canonical, refusals, storable_json
 from ifood_actors.feeds.records import Fetched, OddItem
 from ifood_actors.feeds.storing import Origin
+from ifood_actors.ifood.bounds import is_too_deep
 from ifood_actors.ifood.exact import storable
 from ifood_actors.planning.cadence import Period
 
@@ -60,8 +61,13 @@ class RejectedItem(SQLModel, table=True):
 
 
 def odd_item(raw: object, fault: SchemaBroken, *, first: date, last: date) -> OddItem:
-    """Describe an item that `fault` says cannot be read; it belongs to days `first` to `last`."""
-    return OddItem(item_key(raw), str(fault), raw, covered_from=first, covered_to=last)
+    """
+    Describe an item that `fault` says cannot be read; it belongs to days `first` to `last`.
+
+    One that is nested too deep for other readers is kept as its text.
+    """
+    kept = canonical(raw) if is_too_deep(raw) else raw
+    return OddItem(item_key(kept), str(fault), kept, covered_from=first, covered_to=last)
 
 
 def item_key(raw: object) -> str:

@@ -24,7 +24,7 @@ from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, col
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import Sale as SaleItem
-from ifood_actors.ifood.schemas import SaleHead, SalesPage, envelopes, parse
+from ifood_actors.ifood.schemas import SaleHead, SalesPage, envelopes, parse, parse_item
 from ifood_actors.planning.cadence import SALES_BLOCK_DAYS, Period
 
 # 20,000 sales in a week: no store has them, an endless list does.
@@ -179,7 +179,7 @@ def _items(
     items: dict[str, Row | OddItem] = {}
     for raw in chain.from_iterable(page.sales or [] for page in pages):
         try:
-            sale = parse(SaleItem, raw)
+            sale = parse_item(SaleItem, raw)
         except SchemaBroken as fault:
             odd = _odd(raw, fault, api=api, block=block, timezone=timezone)
             items[odd.key] = odd

@@ -27,6 +27,7 @@ from ifood_actors.errors import (
     Throttled,
     Unauthorized,
 )
+from ifood_actors.ifood.bounds import fraction, whole
 from ifood_actors.ifood.transport import Answer
 
 # No float: what is money must never have been one.
@@ -253,16 +254,20 @@ def parse(answer: Answer) -> JsonValue:
     """
     Read a body as JSON, every number with a fraction as Decimal (docs/ifood-api.md, section 6).
 
-    Raises ServerFault when it is no JSON (cut, or a page), SchemaBroken when it is, but holds NaN,
-    Infinity, a number of thousands of digits or of a monstrous exponent, or endless nesting.
+    A number that no reader can be trusted with, such as 1e131000, is `Unreadable`: the item that
+    holds it cannot be read, the others can. Raises ServerFault when the body is no JSON (cut, or a
+    page), SchemaBroken when it is, but holds NaN or Infinity, or is nested without end.
     """
     try:
         value: JsonValue = simplejson.loads(
-            answer.body.decode("utf-8-sig"), use_decimal=True, parse_constant=_refuse
+            answer.body.decode("utf-8-sig"),
+            parse_int=whole,
+            parse_float=fraction,
+            parse_constant=_refuse,
         )
     except (UnicodeDecodeError, simplejson.JSONDecodeError) as error:
         raise ServerFault(f"the answer is no JSON: {answer.clean(str(error))}") from None
-    except (ValueError, ArithmeticError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SchemaBroken(f"the answer cannot be read: {answer.clean(str(error))}") from None
     return value
 

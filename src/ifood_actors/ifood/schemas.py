@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from ifood_actors.errors import SchemaBroken
+from ifood_actors.ifood.bounds import refuse_unreadable
 from ifood_actors.ifood.exact import (
     ZONE,
     Count,
@@ -203,6 +204,12 @@ def parse(model: type[Model], value: object, *, zone: tzinfo = UTC) -> Model:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "answer"
         raise SchemaBroken(f"{model.__name__}: {place}: {first['msg']}") from error
+
+
+def parse_item(model: type[Model], value: object, *, zone: tzinfo = UTC) -> Model:
+    """Do as `parse` for what is stored whole: no reader of it may meet what it cannot read."""
+    refuse_unreadable(value)
+    return parse(model, value, zone=zone)
 
 
 def envelopes(answer: object) -> list[object]:
