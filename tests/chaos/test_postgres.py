@@ -133,7 +133,7 @@ def _history_on_a_small_disk(chaos):
     mounted = ["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "tmpfs", disk]
     if subprocess.run(mounted, check=False).returncode:
         pytest.skip("only root can mount a file system")
-    shutil.chown(disk, chaos.postgres.folder.owner())
+    shutil.chown(disk, (chaos.postgres.folder / "data").owner())
     no_transaction = chaos.engine.execution_options(isolation_level="AUTOCOMMIT")
     try:
         with no_transaction.connect() as postgres:

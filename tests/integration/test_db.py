@@ -85,7 +85,7 @@ def test_the_folder_of_a_socket_is_a_host(postgres_server, database_url):
     if postgres_server.private is None:
         pytest.skip("the socket is in another container")
     url = make_url(database_url)
-    folder = str(postgres_server.private.folder).replace("/", "%2F")
+    folder = str(postgres_server.private.sockets).replace("/", "%2F")
     login = f"{url.username}:{url.password}"
     engine = connect(
         f"postgresql://{login}@{folder}:{url.port}/{url.database}", application_name="socket"
@@ -93,5 +93,5 @@ def test_the_folder_of_a_socket_is_a_host(postgres_server, database_url):
 
     with transaction(engine) as tx:
         assert tx.scalar(text("SELECT inet_server_addr() IS NULL"))
-    assert address(engine) == f"{postgres_server.private.folder}:{url.port}/{url.database}"
+    assert address(engine) == f"{postgres_server.private.sockets}:{url.port}/{url.database}"
     engine.dispose()

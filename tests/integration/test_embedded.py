@@ -1,13 +1,14 @@
 """Private servers start anywhere, disturb nobody and leave nothing behind."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import dramatiq
@@ -21,7 +22,7 @@ from pika.exceptions import ChannelClosedByBroker
 from ifood_actors.embedded import docker, postgres, rabbitmq
 from ifood_actors.embedded.inprocess import in_process_broker
 from ifood_actors.embedded.postgres import PrivatePostgres
-from ifood_actors.embedded.processes import answers
+from ifood_actors.embedded.processes import PrivateFolder, answers
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 
 needs_rabbitmq = pytest.mark.skipif(
@@ -84,6 +85,62 @@ def test_a_killed_postgres_comes_back_with_its_data():
         assert server.pid != pid
         with psycopg.connect(server.url) as connection:
             assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["password", "log", "data", "sockets"])
+def test_the_servers_user_can_put_nothing_in_the_way_of_root(tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.write_text("root's\n")
+    before = victim.stat()
+    with PrivateFolder("ifood-test", account="nobody") as folder:
+        with suppress(PermissionError), as_user("nobody"):
+            (folder.path / name).symlink_to(victim)
+
+        folder.write("password", "hunter2")
+        folder.start(["/bin/echo", "hunter2"], env={}, log="log").wait()
+        folder.lend("data")
+        folder.lend("sockets")
+
+        assert folder.path.stat().st_uid == 0
+        assert "hunter2" in (folder.path / "log").read_text()
+    after = victim.stat()
+    assert victim.read_text() == "root's\n"
+    assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
+
+
+@needs_root
+def test_links_in_what_the_servers_user_owns_are_not_followed_by_root(tmp_path):
+    victims = [tmp_path / name for name in ("file", "folder/kept")]
+    victims[1].parent.mkdir()
+    for victim in victims:
+        victim.write_text("root's\n")
+    with PrivatePostgres(durable=False) as server:
+        with as_user((server.folder / "data").owner()):
+            for lent in (server.folder / "data", server.sockets):
+                for name in ("log", "password", "here"):
+                    (lent / name).symlink_to(victims[0])
+                (lent / "everything").symlink_to(victims[1].parent)
+        server.restart()
+        with psycopg.connect(server.url) as connection:
+            connection.execute("SELECT 1")
+
+    assert not server.folder.exists()
+    assert [victim.read_text() for victim in victims] == ["root's\n"] * 2
+    assert {victim.stat().st_uid for victim in victims} == {0}
+
+
+@contextmanager
+def as_user(name: str) -> Iterator[None]:
+    """Be another user in the eyes of the file system."""
+    user = pwd.getpwnam(name)
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 @needs_linux

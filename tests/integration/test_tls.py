@@ -9,6 +9,7 @@ import pytest
 from commands import CommandLine, Outcome
 from eventually import eventually
 from fleet import KEY, MONDAY, register
+from logins import execute
 from processes import installation
 from sqlalchemy import Engine, text
 from tls import HOST, Certificates, encrypted, make_certificates
@@ -24,6 +25,12 @@ from ifood_actors.simulator import App, Settings, Simulator, running
 
 pytestmark = pytest.mark.services
 
+FILES = {
+    "ssl_cert_file": "server.crt",
+    "ssl_key_file": "server.key",
+    "ssl_ca_file": "ca.crt",
+    "hba_file": "pg_hba.conf",
+}
 LETS_IN = f"""
 hostssl wary all {HOST}/32 scram-sha-256 clientcert=verify-ca
 host    all  all {HOST}/32 scram-sha-256
@@ -44,15 +51,17 @@ def postgres(certificates: Certificates) -> Iterator[Callable[[str], str]]:
         pytest.skip(str(error))
     with server:
         migrations.upgrade(server.url)
+        for setting, file in FILES.items():
+            execute(server.url, f"ALTER SYSTEM SET {setting} = '{server.folder}/{file}'")
+        execute(server.url, "ALTER SYSTEM SET ssl = on")
 
         def showing(name: str) -> str:
             leaf = getattr(certificates, name)
             chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
-            server._folder.write("data/server.crt", chain.decode())
-            server._folder.write("data/server.key", leaf.private_key_pem.bytes().decode())
-            server._folder.write("data/ca.crt", certificates.ca_file.read_text())
-            server._folder.write("data/postgresql.auto.conf", "ssl = on\nssl_ca_file = 'ca.crt'\n")
-            server._folder.write("data/pg_hba.conf", LETS_IN)
+            server._folder.write("server.crt", chain.decode())
+            server._folder.write("server.key", leaf.private_key_pem.bytes().decode())
+            server._folder.write("ca.crt", certificates.ca_file.read_text())
+            server._folder.write("pg_hba.conf", LETS_IN)
             server.restart()
             return server.url
 

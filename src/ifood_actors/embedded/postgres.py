@@ -83,6 +83,11 @@ class PrivatePostgres:
         return self._folder.path
 
     @property
+    def sockets(self) -> Path:
+        """The folder of its Unix socket, which only the server's user and root may enter."""
+        return self.folder / "sockets"
+
+    @property
     def pid(self) -> int | None:
         """The server's process id; None while it is down."""
         return self._server.pid if self._server else None
@@ -110,9 +115,11 @@ class PrivatePostgres:
         self.start()
 
     def _create(self) -> None:
+        data = self._folder.lend("data")
+        self._folder.lend(self.sockets.name)
         password = self._folder.write("password", self._password)
         options = ["--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256"]
-        options += ["--no-sync", "--encoding=UTF8", "--locale=C", f"--pgdata={self.folder}/data"]
+        options += ["--no-sync", "--encoding=UTF8", "--locale=C", f"--pgdata={data}"]
         self._folder.run([self._programs / "initdb", *options], env=_ENV, within=_START)
         password.unlink()
 
@@ -134,7 +141,7 @@ class PrivatePostgres:
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
-            "unix_socket_directories": str(self.folder),
+            "unix_socket_directories": str(self.sockets),
             "max_connections": "200",
             "timezone": "UTC",
             "fsync": "on" if self._durable else "off",

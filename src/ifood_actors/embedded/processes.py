@@ -42,19 +42,23 @@ class PrivateFolder:
     """
     A folder and the processes that work in it; neither outlives this process.
 
+    Only this process's user can change what is in it. Where the processes have another user, that
+    one gets folders of its own inside, in which this process opens no path: whoever may write there
+    could have put a link in its place, and root would follow it.
+
     A shell holds the other end of a pipe that only this process writes to. When the pipe ends, be
     it by SIGKILL, the shell kills the processes by their ids and removes the folder.
     """
 
     def __init__(self, name: str, *, account: str | None = None) -> None:
-        """Make `/tmp/NAME-...`, owned by `account` (a user of this machine) when one is given."""
+        """Make `/tmp/NAME-...`, for processes of `account` (a user of this machine) if given."""
         # Not TMPDIR: a Unix socket's path is limited to 107 bytes, and `account` must reach it.
         self.path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir="/tmp"))
         self._account = account
         self._group = pwd.getpwnam(account).pw_gid if account else None
         self._extra_groups: list[int] | None = [] if account else None
         if account:
-            shutil.chown(self.path, account)
+            self.path.chmod(0o711)  # to pass through
         self._alive: list[int] = []
         self._lock = threading.Lock()
         self._guard = subprocess.Popen(  # noqa: S603 - the script is the constant above
@@ -73,11 +77,19 @@ class PrivateFolder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def write(self, name: str, text: str, *, mode: int = 0o600) -> Path:
-        """Write a file that the folder's account may read."""
+    def write(self, name: str, text: str) -> Path:
+        """Write a file that nobody but the account may read."""
         path = self.path / name
-        path.touch(mode=mode)
+        path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
+        if self._account:
+            shutil.chown(path, self._account)
+        return path
+
+    def lend(self, name: str) -> Path:
+        """Make a folder that the account may fill, and nobody else enters."""
+        path = self.path / name
+        path.mkdir(mode=0o700)
         if self._account:
             shutil.chown(path, self._account)
         return path

@@ -170,7 +170,7 @@ class PrivateRabbit:
         self._folder.write("enabled_plugins", "[rabbitmq_management].\n")
         self._folder.write("environment.conf", "")
         self._folder.write("advanced.config", "[].\n")
-        self._folder.write(".erlang.cookie", secrets.token_hex(16), mode=0o600)
+        self._folder.write(".erlang.cookie", secrets.token_hex(16))
         (self.folder / "conf.d").mkdir()
 
     def _env(self) -> dict[str, str]:
