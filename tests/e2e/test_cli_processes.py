@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,35 @@ def stopped(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int
     process.send_signal(number)
     process.communicate(timeout=35)
     return process.returncode
+
+
+@pytest.mark.parametrize(
+    ("words", "begun"),
+    [
+        (["worker"], "worker.started"),
+        (["scheduler"], "scheduler.started"),
+        (["web", "--port", "0"], "web.started"),
+        (["simulator", "--port", "0"], "http"),
+        (["config"], "IFOOD_LOG_LEVEL"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_no_process_takes_a_module_from_the_folder_in_which_it_is_started(
+    command, tmp_path, words, begun
+):
+    trace = tmp_path / "trace"
+    names = {name.partition(".")[0] for name in sys.modules if not name.startswith("_")}
+    # What a process imports, first of all its own package, and what Python imports unasked.
+    for name in {*names, "sitecustomize", "usercustomize", "ifood_actors", "dramatiq"}:
+        code = f"open({str(trace)!r}, 'a').write({name!r} + ' ')\n"
+        (command.folder / f"{name}.py").write_text(code)
+
+    with running(command, *words) as process:
+        said = process.stderr if begun.endswith("started") else process.stdout
+        assert said
+        assert any(begun in line for line in said)
+
+    assert not trace.exists(), trace.read_text()
 
 
 def test_from_an_empty_database_to_stored_records(command, tmp_path, engine):

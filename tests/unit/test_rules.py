@@ -50,6 +50,13 @@ def test_only_the_configuration_reads_the_environment(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
+def test_no_python_that_is_started_takes_modules_from_the_current_folder(path):
+    started = re.findall(r"sys\.executable,\s*(\S+)", path.read_text())
+
+    assert [first for first in started if first not in {'"-P",', "command)"}] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
 def test_only_the_ledger_writes_its_tables(path):
     allowed = path.relative_to(SOURCE).parts[0] in {"ledger", "migrations"}
 

@@ -33,7 +33,7 @@ print(json.dumps({
 """
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined] # it is a group
 SECRET = [variable(name) for name in SECRETS]
-BENIGN = {"PATH", "HOME", "LC_CTYPE"}  # Python itself adds the last one
+BENIGN = {"PATH", "HOME", "PYTHONSAFEPATH", "LC_CTYPE"}  # Python itself adds the last one
 # Of a caller whose rule lets the whole environment pass.
 HOSTILE = {
     "PYTHONPATH": "{planted}",

@@ -49,9 +49,10 @@ def worker() -> None:
         finally:
             broker.close()
     exposition.start_afresh(settings)
-    supervisor = [sys.executable, "-m", "ifood_actors.worker.supervision"]
-    dramatiq = [sys.executable, "-m", "ifood_actors.messaging.command", "ifood_actors.worker"]
-    command = [*supervisor, *dramatiq]
+    # Neither Python (-P) nor Dramatiq (--path, without one) takes modules from the current folder.
+    supervisor = [sys.executable, "-P", "-m", "ifood_actors.worker.supervision"]
+    dramatiq = [sys.executable, "-P", "-m", "ifood_actors.messaging.command", "ifood_actors.worker"]
+    command = [*supervisor, *dramatiq, "--path"]
     options = {
         "--processes": settings.worker_processes,
         "--threads": settings.worker_threads,

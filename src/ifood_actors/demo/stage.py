@@ -149,7 +149,8 @@ def _dramatiq(settings: Settings, management: Management | None) -> Iterator[Out
         broker.declare_queue(queue_name(kind))
     broker.declare_all()
     command = [
-        *(sys.executable, "-m", "dramatiq", "ifood_actors.worker", "--skip-logging"),
+        *(sys.executable, "-P", "-m", "dramatiq", "ifood_actors.worker", "--skip-logging"),
+        "--path",  # none: no module comes from the current folder
         *("--processes", str(settings.worker_processes)),
         *("--threads", str(settings.worker_threads)),
         *("--worker-shutdown-timeout", "20000"),
