@@ -17,13 +17,10 @@ from eventually import eventually
 pytestmark = pytest.mark.timeout(900)
 
 ACCOUNTS = 20
-_AT_THE_DRILL = (
-    "docker compose exec -e IFOOD_DATABASE_URL=postgresql://postgres:...@postgres/drill "
-    "scheduler ifood-actors"
-)
+_AT_THE_DRILL = "docker compose run --rm -e PGDATABASE=drill admin"
 _CHANGE_PASSWORD = (
     "read -rs && printf '%s\\n' \"$REPLY\" | "
-    "docker compose exec -T rabbitmq rabbitmqctl change_password ifood_worker"
+    "docker compose exec -T rabbitmq rabbitmqctl change_password ifood_operator"
 )
 _MINUTES = 180
 _ACCOUNTS_CSV = (
@@ -41,28 +38,29 @@ def succeeded(site):
 def test_one_line_builds_migrates_and_starts_everything(running):
     states = running.states()
 
-    assert (states.pop("settings"), states.pop("migrate")) == (("exited", 0), ("exited", 0))
+    ended = {states.pop(name) for name in ("settings", "logins", "migrate", "grants")}
+    assert ended == {("exited", 0)}
     assert set(states) == {"postgres", "rabbitmq", "scheduler", "worker", "web", "simulator"}
     assert {state for state, _ in states.values()} == {"running"}
 
 
 def test_twenty_accounts_are_pulled(running):
-    running.done(typed("echo simulated-secret | docker compose exec -T scheduler ifood-actors"))
+    running.done(typed("echo simulated-secret | docker compose run --rm -T admin apps add"))
     sheet = running.done(_ACCOUNTS_CSV).splitlines(keepends=True)[: ACCOUNTS + 1]
     (running.folder / "accounts.csv").write_text("".join(sheet))
-    running.done(typed("docker compose exec -T scheduler ifood-actors accounts import"))
-    planned = running.on_a_terminal(typed("docker compose exec scheduler ifood-actors plan"))
+    running.done(typed("docker compose run --rm -T admin accounts import"))
+    planned = running.on_a_terminal(typed("docker compose run --rm admin plan"))
 
     assert planned.code == 0, planned
     eventually(lambda: succeeded(running) == ACCOUNTS, within=_MINUTES)
-    running.done(typed("docker compose exec -T web ifood-actors export"))
+    running.done(typed("docker compose run --rm -T admin export"))
     assert (running.folder / "march.csv").read_text().startswith("account_id,")
-    running.done(typed("docker compose exec -T web sh -c"))
+    running.done(typed("docker compose run --rm -T --entrypoint sh admin -c"))
     assert (running.folder / "march.xlsx").read_bytes().startswith(b"PK")
 
 
 def test_doctor_finds_nothing_to_mend(running):
-    said = running.on_a_terminal(typed("docker compose exec scheduler ifood-actors doctor"))
+    said = running.on_a_terminal(typed("docker compose run --rm admin doctor"))
 
     assert said.code == 0, said
     assert "failed" not in said.out
@@ -77,16 +75,56 @@ def test_every_line_of_the_processes_log_is_an_event(running):
     assert [line for line in lines if not line.startswith("{")] == []
 
 
-def test_definitions_are_imported_and_a_password_is_changed_unseen(running):
-    run = typed("docker compose exec -T rabbitmq rabbitmqctl import_definitions")
-    imported = running(run, within=60)  # it waited for ever, on some versions
+def test_no_process_is_an_administrator_of_a_server(running):
+    question = (
+        "SELECT DISTINCT usename, rolsuper FROM pg_stat_activity "
+        "JOIN pg_roles ON rolname = usename "
+        "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    psql = "docker compose exec -T postgres psql --username postgres --tuples-only --no-align"
+    seen = running.done(f'{psql} --command "{question}"')
+    users = running.done(
+        "docker compose exec -T rabbitmq rabbitmqctl --quiet list_connections user vhost"
+    )
+
+    logins = dict(line.split("|") for line in seen.split())
+    assert {"ifood_scheduler", "ifood_worker"} <= logins.keys()
+    assert set(logins.values()) == {"f"}
+    assert {tuple(line.split("\t")) for line in users.splitlines()[1:]} <= {
+        (f"ifood_{role}", "ifood") for role in ("scheduler", "worker", "web")
+    }
+
+
+@pytest.mark.parametrize("service", ["scheduler", "worker", "web"])
+def test_a_process_sees_its_own_login_alone(running, service):
+    environ = running.done(f"docker compose exec -T {service} env")
+    logins = running.done(f"docker compose exec -T {service} sh -c 'cat /run/login/*'")
+    others = running(f"docker compose exec -T {service} sh -c 'ls /run/logins/*/*'")
+
+    assert running.password not in environ
+    assert set(re.findall(r"ifood_\w+", logins)) == {f"ifood_{service}"}
+    assert (others.code != 0, others.out) == (True, "")
+    assert ("=" in environ.split("IFOOD_ENCRYPTION_KEYS=")[1].split("\n")[0]) == (service != "web")
+
+
+def test_new_passwords_are_given_to_all_at_once(running):
+    former = running.done("docker compose exec -T worker cat /run/login/database_url")
+
+    running.done(typed("docker compose run --rm logins --new"))
+    running.done("docker compose up --detach --wait")
+
+    assert running.done("docker compose exec -T worker cat /run/login/database_url") != former
+    assert running.on_a_terminal(typed("docker compose run --rm admin doctor")).code == 0
+
+
+def test_a_password_is_changed_unseen(running):
     changed = running.on_a_terminal(typed(_CHANGE_PASSWORD), (UNSEEN, "unseen123"))
 
-    assert imported.code == 0, imported
     assert changed.code == 0, changed
     assert "unseen123" not in changed.out
+    running.done("docker compose up --detach --wait")  # which gives logins again
     running.done(
-        "docker compose exec -T rabbitmq rabbitmqctl authenticate_user ifood_worker unseen123"
+        "docker compose exec -T rabbitmq rabbitmqctl authenticate_user ifood_operator unseen123"
     )
 
 
@@ -154,11 +192,12 @@ def test_a_backup_is_practised_in_the_containers(running):
     for beginning in (
         "docker compose exec postgres createdb --username postgres drill",
         "docker compose exec -T postgres pg_restore",
+        "docker compose exec -T postgres psql --quiet",
         f"{_AT_THE_DRILL} db check",
         f"{_AT_THE_DRILL} secrets check",
         "docker compose exec postgres dropdb",
     ):
-        line = typed(beginning).replace("...", running.password)
+        line = typed(beginning)
         done = running(line) if " -T " in line else running.on_a_terminal(line)
         assert done.code == 0, (line, done)
 
@@ -199,64 +238,3 @@ def test_everything_stops_with_0_and_what_is_old_is_thrown_away(running):
     codes = {service: code for service, (_, code) in running.states().items()}
     assert codes == dict.fromkeys(codes, 0)
     running.done(typed("docker image prune"))
-
-
-# --- logins of their own ----------------------------------------------------------------------
-
-_ROLES = ("migrator", "scheduler", "worker", "web", "admin")
-_SERVICES = {"migrate": "migrator", "scheduler": "scheduler", "worker": "worker", "web": "web"}
-
-
-def test_with_logins_of_their_own_the_same_accounts_are_pulled(running):
-    running.done("docker compose down --volumes")
-    running.override(
-        {
-            service: {
-                "environment": {
-                    "IFOOD_DATABASE_URL": f"postgresql://ifood_{role}:{_of(role)}@postgres/postgres",
-                    **(
-                        {"IFOOD_BROKER_URL": f"amqp://ifood_{role}:{_of(role)}@rabbitmq/ifood"}
-                        if role != "migrator"
-                        else {}
-                    ),
-                }
-            }
-            for service, role in _SERVICES.items()
-        }
-    )
-
-    running.done(typed("docker compose up --detach --wait postgres rabbitmq"))
-    roles = typed("docker compose exec -T postgres psql --set ON_ERROR_STOP=1")
-    running.done(roles)
-    for role in _ROLES:
-        line = typed(
-            "docker compose exec postgres psql --username postgres --command '\\password i"
-        )
-        asked = running.on_a_terminal(
-            line.replace("ifood_migrator", f"ifood_{role}"),
-            ("Enter new password", _of(role)),
-            ("Enter it again", _of(role)),
-        )
-        assert asked.code == 0, asked
-        assert _of(role) not in asked.out
-    running.done(typed("docker compose exec -T rabbitmq rabbitmqctl import_definitions"))
-    for role in ("scheduler", "worker", "web"):
-        line = typed(_CHANGE_PASSWORD)
-        running.done(line.replace("ifood_worker", f"ifood_{role}"), f"{_of(role)}\n")
-    running.done(typed("docker compose build"))
-    running.done(typed("docker compose run --rm migrate"))
-    running.done(roles)
-    running.done("docker compose up --detach --wait")
-
-    admin = f"-e IFOOD_DATABASE_URL=postgresql://ifood_admin:{_of('admin')}@postgres/postgres"
-    added = typed("echo simulated-secret | docker compose exec -T scheduler ifood-actors")
-    running.done(added.replace("exec -T", f"exec -T {admin}"))
-    imported = typed("docker compose exec -T -e IFOOD_DATABASE_URL=postgresql://ifood_admin:...")
-    running.done(imported.replace("...", _of("admin")))
-    running.done(f"docker compose exec -T {admin} scheduler ifood-actors plan sales --over 20s")
-    eventually(lambda: succeeded(running) == ACCOUNTS, within=_MINUTES)
-    assert running.on_a_terminal(typed("docker compose exec web ifood-actors status")).code == 0
-
-
-def _of(role):
-    return f"{role}-of-the-test"

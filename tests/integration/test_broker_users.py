@@ -154,7 +154,7 @@ def publish(channel: BlockingChannel, exchange: str, key: str) -> None:
     channel.basic_publish(exchange, key, b"forged")
 
 
-PROCESSES = ("scheduler", "worker")
+PROCESSES = ("scheduler", "worker", "admin")
 REFUSED: list[tuple[tuple[str, ...], Callable[[BlockingChannel], object]]] = [
     (PROCESSES, lambda channel: channel.queue_declare("mine")),
     (PROCESSES, lambda channel: channel.queue_declare("ifood.sales.mine")),
@@ -182,7 +182,7 @@ def test_what_a_user_need_not_do_is_refused(url):
                 act(opened)
 
 
-@pytest.mark.parametrize("role", ["scheduler", "worker", "operator"])
+@pytest.mark.parametrize("role", ["scheduler", "worker", "admin", "operator"])
 def test_nobody_gets_into_another_virtual_host(url, role):
     with pytest.raises(ProbableAccessDeniedError):
         pika.BlockingConnection(pika.URLParameters(url(role).removesuffix("ifood")))

@@ -31,7 +31,7 @@ VERBS = {
 def test_definitions_come_from_a_file_since_some_versions_never_see_the_end_of_stdin():
     imports = [line for line in LINES if "import_definitions" in line]
 
-    assert len(imports) == 2
+    assert imports
     assert [line for line in imports if "import_definitions /dev/stdin <" not in line] == []
 
 

@@ -9,10 +9,11 @@ from ifood_actors.errors import ServiceUnavailable
 
 
 class Management:
-    """RabbitMQ's management API on 127.0.0.1."""
+    """RabbitMQ's management API, of this machine unless another host is named."""
 
-    def __init__(self, port: int, *, user: str, password: str) -> None:
+    def __init__(self, port: int, *, user: str, password: str, host: str = "127.0.0.1") -> None:
         self.port = port
+        self._host = host
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._headers = {
             "Authorization": f"Basic {credentials}",
@@ -37,7 +38,7 @@ class Management:
 
     def call(self, method: str, path: str, body: object = None) -> bytes:
         """Send a request with `body` as JSON; raises ServiceUnavailable with what RabbitMQ said."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = HTTPConnection(self._host, self.port, timeout=60)
         try:
             payload = json.dumps(body) if body is not None else None
             connection.request(method, path, payload, self._headers)
