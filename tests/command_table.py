@@ -1,7 +1,7 @@
 """Every command of the program: a call that works, calls that cannot, and what it needs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from typer.main import get_command
@@ -20,8 +20,11 @@ class Row:
     `facts` are names in the document of `--json`. A command that runs until it is told to stop, or
     that waits for a person, has no `works`: `shown` names the test that lets it succeed.
     `wrong` are arguments that cannot be used, beside an option that does not exist.
+    `changes` is what a person decides by it, and leaves an act of its own name for
+    (tests/e2e/test_cli_acts.py); a token that is renewed on the way is nobody's decision.
     """
 
+    changes: str | None = field(kw_only=True)
     works: tuple[str, ...] | None = ()
     says: str = ""
     facts: tuple[str, ...] = ()
@@ -37,6 +40,7 @@ _BIG = "9" * 25
 
 ROWS = {
     "demo": Row(
+        changes=None,
         works=None,
         wrong=(("--accounts", "0"), ("--seconds", _BIG), ("--broker", "redis")),
         needs=(),
@@ -45,14 +49,16 @@ ROWS = {
             "test_cli_matrix.py::test_the_demo_gives_its_report_to_a_program",
         ),
     ),
-    "db upgrade": Row(says="up to date", facts=("dry_run", "applied")),
-    "db check": Row(says="what the code expects", facts=("pending", "differences")),
+    "db upgrade": Row(changes="the schema", says="up to date", facts=("dry_run", "applied")),
+    "db check": Row(changes=None, says="what the code expects", facts=("pending", "differences")),
     "doctor": Row(
+        changes=None,
         says="ifood api",
         facts=("check", "verdict", "detail"),
         needs=(POSTGRES, RABBITMQ, IFOOD),
     ),
     "apps add": Row(
+        changes="an application and its credentials",
         works=("simulated", "--client-id", "{client_id}", "--kind", "centralized"),
         says="application simulated: credentials replaced",
         facts=("dry_run", "application", "replaced"),
@@ -65,11 +71,15 @@ ROWS = {
             ("n", "--client-id", "c", "--kind", "centralized", "--client-secret-file", "none"),
         ),
     ),
-    "apps list": Row(says="bookshop", facts=("name", "kind", "client_id")),
+    "apps list": Row(changes=None, says="bookshop", facts=("name", "kind", "client_id")),
     "apps tokens": Row(
-        works=("simulated",), facts=("at", "authorizations", "windows"), wrong=(("a", "b"),)
+        changes=None,
+        works=("simulated",),
+        facts=("at", "authorizations", "windows"),
+        wrong=(("a", "b"),),
     ),
     "apps authorize": Row(
+        changes="an authorization, and the accounts that it reads",
         works=None,
         wrong=((), ("bookshop", "--label", "*")),
         needs=(POSTGRES, IFOOD),
@@ -78,18 +88,26 @@ ROWS = {
             "test_cli_authorize.py::test_what_an_owner_gave_is_told_to_a_program",
         ),
     ),
-    "secrets check": Row(says="newest key", facts=("what", "newest", "older", "unreadable")),
+    "secrets check": Row(
+        changes=None, says="newest key", facts=("what", "newest", "older", "unreadable")
+    ),
     "secrets rotate": Row(
-        says="0 secrets anew; 0 cannot be read", facts=("dry_run", "rotated", "unreadable")
+        changes="under which key secrets are stored",
+        says="0 secrets anew; 0 cannot be read",
+        facts=("dry_run", "rotated", "unreadable"),
     ),
     "accounts import": Row(
+        changes="accounts",
         works=("accounts.csv",),
         says="1 inserted",
         facts=_CHANGED_ACCOUNTS,
         wrong=((), ("not-there.csv",), (".",), ("accounts.csv", "--sheet")),
     ),
-    "accounts export": Row(says="name,ifood_merchant_id,timezone", facts=("name", "priority")),
+    "accounts export": Row(
+        changes=None, says="name,ifood_merchant_id,timezone", facts=("name", "priority")
+    ),
     "accounts list": Row(
+        changes=None,
         says="{merchant}",
         facts=("name", "ifood_merchant_id", "active"),
         wrong=(
@@ -101,6 +119,7 @@ ROWS = {
         ),
     ),
     "accounts check": Row(
+        changes=None,
         says="that iFood does not list as ours",  # of which there are some
         facts=("checked", "ours", "others"),
         wrong=(("--app",), ("--cnpj", "1"), ("--active=maybe",)),
@@ -109,17 +128,27 @@ ROWS = {
         shown=("test_cli_accounts.py::test_accounts_that_ifood_does_not_list_are_told",),
     ),
     "accounts idle": Row(
+        changes=None,
         works=("--kind", "anticipations_daily"),
         says="nothing since",
         wrong=(("--kind", "coffee"), ("--limit", "0"), ("too", "many")),
     ),
     "accounts enable": Row(
-        works=("{merchant}",), says="1 already enabled", facts=("dry_run", "enabled"), wrong=((),)
+        changes="which accounts take part",
+        works=("{merchant}",),
+        says="1 already enabled",
+        facts=("dry_run", "enabled"),
+        wrong=((),),
     ),
     "accounts disable": Row(
-        works=("{other_merchant}",), says="disabled 1 account", facts=("dry_run",), wrong=((),)
+        changes="which accounts take part",
+        works=("{other_merchant}",),
+        says="disabled 1 account",
+        facts=("dry_run",),
+        wrong=((),),
     ),
     "accounts discover": Row(
+        changes="accounts, and what reads them",
         works=("--app", "simulated"),
         says="unchanged",
         facts=_CHANGED_ACCOUNTS,
@@ -127,6 +156,7 @@ ROWS = {
         needs=(POSTGRES, IFOOD),
     ),
     "plan": Row(
+        changes="a run and its jobs",
         works=("anticipations_daily", "--over", "1h"),
         says="of anticipations_daily for",
         facts=("kind", "new", "dry_run", "first_slot"),
@@ -141,22 +171,26 @@ ROWS = {
         ),
     ),
     "capacity": Row(
+        changes=None,
         works=("--accounts", "1000"),
         says="bottleneck",
         facts=("accounts", "runs", "sizes"),
         wrong=(("--accounts", "0"), ("--kind", "salez"), ("--latency", "nan")),
     ),
     "scheduler": Row(
+        changes=None,
         works=None,
         needs=(POSTGRES, RABBITMQ),
         shown=("test_cli_processes.py::test_from_an_empty_database_to_stored_records",),
     ),
     "worker": Row(
+        changes=None,
         works=None,
         needs=(POSTGRES, RABBITMQ),
         shown=("test_cli_processes.py::test_from_an_empty_database_to_stored_records",),
     ),
     "web": Row(
+        changes=None,
         works=None,
         wrong=(("--port", "99999"), ("--port", "http")),
         needs=(),
@@ -166,29 +200,34 @@ ROWS = {
         ),
     ),
     "simulator": Row(
+        changes=None,
         works=None,
         wrong=(("--port", "99999"), ("--accounts", _BIG), ("--today", "soon"), ("--faults", "x")),
         needs=(),
         shown=("test_cli_processes.py::test_from_an_empty_database_to_stored_records",),
     ),
     "status": Row(
+        changes=None,
         says="(2/3)",
         facts=("runs", "limits", "oldest_due"),
         wrong=(("--watch", "--json"), ("--interval", "nan")),
     ),
     "limits show": Row(
+        changes=None,
         works=("simulated",),
         says="configured",
         facts=("app", "endpoint", "per_minute", "source", "since"),
         wrong=(("a", "b"),),
     ),
     "limits reset": Row(
+        changes="the limits that iFood named",
         works=("simulated",),
         says="forgot 0 named limits of application simulated",
         facts=("dry_run", "application", "forgotten"),
         wrong=((), ("a", "b")),
     ),
     "jobs list": Row(
+        changes=None,
         says="{failed}",
         facts=("id", "kind", "status"),
         wrong=(
@@ -200,9 +239,14 @@ ROWS = {
         ),
     ),
     "jobs show": Row(
-        works=("{failed}",), says="server_fault", facts=("job", "history"), wrong=((), ("a", "b"))
+        changes=None,
+        works=("{failed}",),
+        says="server_fault",
+        facts=("job", "history"),
+        wrong=((), ("a", "b")),
     ),
     "jobs requeue": Row(
+        changes="jobs",
         works=("{failed}",),
         says="requeued 1, skipped 0",
         facts=("dry_run", "requeued", "skipped"),
@@ -215,6 +259,7 @@ ROWS = {
         ),
     ),
     "jobs cancel": Row(
+        changes="jobs",
         works=("{pending}",),
         says="cancelled 1, skipped 0",
         facts=("dry_run", "cancelled", "skipped"),
@@ -226,11 +271,13 @@ ROWS = {
         ),
     ),
     "errors": Row(
+        changes=None,
         says="server_fault",
         facts=("id", "jobs", "message"),
         wrong=(("--since", "yesterday"), ("--kind", "salez"), ("--limit", _BIG)),
     ),
     "alerts check": Row(
+        changes=None,
         says="NoWorker",  # which is what there is to say of a fleet without one
         facts=("name", "subject", "manual"),
         wrong=(("--since", "1h"),),
@@ -241,23 +288,27 @@ ROWS = {
         ),
     ),
     "rejected": Row(
+        changes=None,
         works=("--account", "{merchant}"),
         says="Sale: saleGrossValue.bag",
         facts=("kind", "account", "key", "reason"),
         wrong=(("--kind", "salez"), ("--limit", "0"), ("--account", "")),
     ),
     "acts": Row(
+        changes=None,
         says="apps add",
         facts=("at", "login", "actor", "act", "subject", "detail"),
         wrong=(("--since", "yesterday"), ("--limit", "0"), ("too", "many")),
     ),
     "report": Row(
+        changes=None,
         works=("--day", "2026-09-21"),
         says="sales",
         facts=("day", "kinds"),
         wrong=(("--day", "yesterday"), ("--day", "0001-01-01")),
     ),
     "export": Row(
+        changes=None,
         works=("sales", *_DAYS, "--output", "sales.csv"),
         facts=("kind", "rows", "file"),
         wrong=(
@@ -268,7 +319,9 @@ ROWS = {
             ("sales", *_DAYS, "--locale", "pt-BR", "--output", "sales.xlsx"),
         ),
     ),
-    "config": Row(says="IFOOD_DATABASE_URL", facts=("name", "value", "origin"), needs=()),
+    "config": Row(
+        changes=None, says="IFOOD_DATABASE_URL", facts=("name", "value", "origin"), needs=()
+    ),
 }
 
 UNTIL_STOPPED = ("scheduler", "worker", "web", "simulator")

@@ -68,7 +68,9 @@ def authorize(
     )
     started = authorizer.start(BOOKSHOP.name)
     code = simulator.authorize(started.code, frozenset(merchants))
-    return authorizer.finish(BOOKSHOP.name, code, user_code=started, label=label)
+    return authorizer.finish(
+        BOOKSHOP.name, code, user_code=started, label=label, actor="cli maria@host"
+    )
 
 
 def link(engine: Engine, credential: Credential, merchants: Iterable[str]) -> Linked:

@@ -7,8 +7,10 @@ says. Another trigger lets nobody change a row, or delete one that is young.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Connection, Identity, Text, text
@@ -87,9 +89,9 @@ def note(
     connection.execute(_NOTE, values)
 
 
-def few(names: list[str]) -> list[str]:
+def few(names: Iterable[str]) -> list[str]:
     """Give the first twenty of names for `detail`, each as far as it is short."""
-    return [_bounded(name) for name in names[:_FEW]]
+    return [_bounded(name) for name in islice(names, _FEW)]
 
 
 def latest(connection: Connection, *, since: timedelta | None, limit: int) -> list[ActRow]:

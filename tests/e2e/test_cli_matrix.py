@@ -142,6 +142,12 @@ def test_every_command_takes_json_and_whatever_changes_something_a_dry_run():
         assert ("dry_run" in ROWS[name].facts) == ("--dry-run" in options(command)), name
 
 
+def test_what_has_a_preview_changes_something():
+    previewed = {name for name, row in ROWS.items() if "dry_run" in row.facts}
+
+    assert previewed | {"apps authorize"} == {name for name, row in ROWS.items() if row.changes}
+
+
 def test_what_a_row_says_is_shown_elsewhere_is_there():
     for name, row in ROWS.items():
         assert row.works is not None or row.shown, name
@@ -151,14 +157,17 @@ def test_what_a_row_says_is_shown_elsewhere_is_there():
 
 
 @pytest.mark.services
-def test_every_command_does_its_work_and_says_so(command, names):
+def test_every_command_does_its_work_and_says_so(command, names, engine):
     reading, changing = (
         [[*name.split(), *filled(row.works or (), names)] for name, row in rows.items()]
         for rows in (READING, CHANGING)
     )
 
     # In one process those that the next test has the real program do.
-    answers = command.each(reading) + side_by_side(command, changing)
+    before = everything(engine)
+    answers = command.each(reading)
+    assert everything(engine) == before
+    answers += side_by_side(command, changing)
 
     for (name, row), answer in zip((READING | CHANGING).items(), answers, strict=True):
         assert answer.code == row.code, (name, answer)

@@ -60,21 +60,21 @@ def test_after_a_rotation_the_newest_key_is_enough(engine, app_id, monkeypatch):
     names = [f"owner {number}" for number in range(5)]
     for name in names:
         store(engine, app_id, name, FORMER)
-    assert rotate(engine, BOTH) == 1 + 2 * len(names)
+    assert rotate(engine, BOTH, actor="cli maria@host") == 1 + 2 * len(names)
 
     new = Vault([NEW])
     assert [new.decrypt(sealed) for sealed in column(engine, ACCESS)] == [
         f"access {name}" for name in names
     ]
     assert {each.older + each.unreadable for each in survey(engine, new)} == {0}
-    assert rotate(engine, BOTH) == 0
+    assert rotate(engine, BOTH, actor="cli maria@host") == 0
 
 
 def test_what_no_key_reads_stays_as_it_is(engine, app_id):
     store(engine, app_id, "c", Vault([LOST]))
     before = column(engine, ACCESS)
 
-    assert rotate(engine, BOTH) == 1
+    assert rotate(engine, BOTH, actor="cli maria@host") == 1
 
     assert column(engine, ACCESS) == before
 
@@ -92,6 +92,6 @@ def test_a_token_that_is_renewed_meanwhile_is_not_put_back(engine, app_id, monke
 
     monkeypatch.setattr(rotation, "_stored", read_then_renewed)
 
-    assert rotate(engine, BOTH) == 1  # the client secret
+    assert rotate(engine, BOTH, actor="cli maria@host") == 1  # the client secret
 
     assert column(engine, ACCESS) == [renewed]

@@ -10,13 +10,15 @@ from ifood_actors.accounts.spelling import stored_ids
 
 _LINK = text("""
     WITH was AS (
-      SELECT id, authorization_id FROM accounts
+      SELECT id, app_id, authorization_id FROM accounts
       WHERE ifood_merchant_id = ANY(:merchant_ids) ORDER BY ifood_merchant_id FOR UPDATE)
     UPDATE accounts AS account
     SET app_id = :app_id, authorization_id = :authorization_id, updated_at = now()
     FROM was WHERE account.id = was.id
     RETURNING account.name, account.ifood_merchant_id AS merchant_id,
-      was.authorization_id AS former_id
+      was.authorization_id AS former_id,
+      (was.app_id, was.authorization_id) IS DISTINCT FROM
+        (account.app_id, account.authorization_id) AS changed
 """)
 # Nobody reads with them any more, and keeping them alive would spend token calls for ever.
 _DROP_SUPERSEDED = text("""
@@ -28,10 +30,15 @@ _DROP_SUPERSEDED = text("""
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What became of an authorization's stores: accounts by name, and ids that no account has."""
+    """
+    What became of an authorization's stores: accounts by name, and ids that no account has.
+
+    `changed` accounts were not linked with it before.
+    """
 
     accounts: list[str]
     unknown: list[str]
+    changed: int = 0
 
 
 def link_accounts(
@@ -56,4 +63,5 @@ def link_accounts(
     )
     known = {row.merchant_id for row in found}
     unknown = [given for given, merchant_id in stored.items() if merchant_id not in known]
-    return Linked(sorted(row.name for row in found), unknown)
+    names = sorted(row.name for row in found)
+    return Linked(names, unknown, changed=sum(row.changed for row in found))

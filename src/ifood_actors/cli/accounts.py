@@ -62,8 +62,9 @@ def import_(
     .xls, .ods) one sheet is read. An account whose merchant is known is updated. Every line that
     is wrong is named, and then nothing is imported.
     """
-    from ifood_actors import config
+    from ifood_actors import acts, config
     from ifood_actors.accounts import BadSheet, import_sheet
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import database_now
 
@@ -75,6 +76,9 @@ def import_(
         except BadSheet as error:
             problems = "\n".join(f"{file}, {problem}" for problem in error.problems)
             raise UsageError(f"{problems}\nnothing was imported") from None
+        if done.inserted or done.updated:
+            told = asdict(done)
+            acts.note(tx, "accounts import", actor=operator(), subject=file.name, **told)
         now = database_now(tx)
     _report(done, dry_run=dry_run, json=json)
     _note_first_runs(settings, now=now, joined=done.inserted)
@@ -152,8 +156,9 @@ def discover(
     Those that are known keep their name and whether they are active. A store of a distributed
     application is from now on read with the authorization that covers it.
     """
-    from ifood_actors import config
+    from ifood_actors import acts, config
     from ifood_actors.accounts import add_discovered
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.stores import link_accounts, stores_of
     from ifood_actors.db import database_now
@@ -164,29 +169,38 @@ def discover(
         names = {store.id: store.name for _, stores in found for store in stores}
         with _trial(engine, dry_run=dry_run) as tx:
             done = add_discovered(tx, names.items(), app=app_name, active=not inactive)
+            linked = 0
             for credential, stores in found:
-                link_accounts(tx, [store.id for store in stores], credential)
+                links = link_accounts(tx, [store.id for store in stores], credential)
+                linked += links.changed if links else 0
+            if done.inserted or done.updated or linked:
+                told = {**asdict(done), "linked": linked, "inactive": inactive}
+                acts.note(tx, "accounts discover", actor=operator(), subject=app_name, **told)
             now = database_now(tx)
     _report(done, dry_run=dry_run, json=json)
     _note_first_runs(settings, now=now, joined=0 if inactive else done.inserted)
 
 
 def _switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> None:
-    from ifood_actors import config
+    from ifood_actors import acts, config
     from ifood_actors.accounts import set_active
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.joining import cancelled_meanwhile
     from ifood_actors.db import database_now
 
-    settings = config.load()
+    settings, verb = config.load(), "enable" if active else "disable"
     with open_database(settings) as engine, _trial(engine, dry_run=dry_run) as tx:
         done = set_active(tx, names, active=active)
+        if done.changed:
+            told = {**asdict(done), "names": acts.few(names)}
+            acts.note(tx, f"accounts {verb}", actor=operator(), **told)
         now = database_now(tx)
         cancelled = cancelled_meanwhile(tx, names, now=now) if active else None
-    word = "enabled" if active else "disabled"
-    verb = f"would have {word}" if dry_run else word
+    word = f"{verb}d"
+    would = "would have " if dry_run else ""
     outcome(
-        f"{verb} {count(done.changed, 'account')}, {done.unchanged:,} already {word}",
+        f"{would}{word} {count(done.changed, 'account')}, {done.unchanged:,} already {word}",
         {"dry_run": dry_run, word: done.changed, f"already_{word}": done.unchanged},
         json=json,
     )

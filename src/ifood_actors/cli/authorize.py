@@ -42,6 +42,7 @@ def authorize(
     accounts of the stores are linked with the authorization.
     """
     from ifood_actors import config
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.calls import ifood
     from ifood_actors.cli.database import open_database
 
@@ -52,11 +53,13 @@ def authorize(
         started = asked.authorizer.start(name)
         called = label or started.code
         _invite(started)
-        credential = asked.authorizer.finish(name, _owners_code(), user_code=started, label=called)
+        credential = asked.authorizer.finish(
+            name, _owners_code(), user_code=started, label=label, actor=operator()
+        )
         if not json:  # at once: it is stored, whatever comes of what follows
             say(f"application {name}: authorization {called} stored")
         stores = _stores(asked, credential)
-        linked = _link(engine, credential, stores)
+        linked = _link(engine, name, credential, stores)
     unknown = [store for store in stores if store.id in linked.unknown]
     if json:
         lacking = [{"merchant_id": store.id, "name": store.name} for store in unknown]
@@ -99,14 +102,20 @@ def _stores(asked: "Ifood", credential: "Credential") -> "list[MerchantSummary]"
 
 
 def _link(
-    engine: "Engine", credential: "Credential", stores: "Sequence[MerchantSummary]"
+    engine: "Engine", app: str, credential: "Credential", stores: "Sequence[MerchantSummary]"
 ) -> "Linked":
+    from ifood_actors import acts
     from ifood_actors.accounts import Linked
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.stores import link_accounts
     from ifood_actors.db import transaction
 
     with transaction(engine) as tx:
-        return link_accounts(tx, [store.id for store in stores], credential) or Linked([], [])
+        linked = link_accounts(tx, [store.id for store in stores], credential) or Linked([], [])
+        if linked.changed:
+            told = {"linked": linked.changed, "names": acts.few(linked.accounts)}
+            acts.note(tx, "apps authorize", actor=operator(), subject=app, **told)
+    return linked
 
 
 def _tell(accounts: "Sequence[str]", unknown: "Sequence[MerchantSummary]") -> None:

@@ -12,6 +12,7 @@ app = typer.Typer(help="The schema: migrate it, compare it with the code.", no_a
 def upgrade(*, dry_run: DryRun = False, json: Json = False) -> None:
     """Apply the migrations that the database lacks."""
     from ifood_actors import config, migrations
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
 
     settings = config.load()
@@ -23,7 +24,7 @@ def upgrade(*, dry_run: DryRun = False, json: Json = False) -> None:
             outcome(would, {"dry_run": True, "applied": waiting}, json=json)
             return
         applied = migrations.upgrade(
-            settings.require_database_url(), schema=settings.database_schema
+            settings.require_database_url(), schema=settings.database_schema, actor=operator()
         )
     done = f"applied {', '.join(applied)}" if applied else "the database is up to date"
     outcome(done, {"dry_run": False, "applied": applied}, json=json)

@@ -208,6 +208,7 @@ def _act(
     json: bool,
 ) -> None:
     """Have the ledger do it once it is wanted, and say honestly to how many."""
+    from ifood_actors import acts
     from ifood_actors.cli.caller import operator
     from ifood_actors.db import transaction
     from ifood_actors.ledger import Ledger
@@ -221,7 +222,10 @@ def _act(
     with transaction(engine) as tx:
         ledger = Ledger(tx, actor=operator())
         act = ledger.requeue if verb == "requeue" else ledger.cancel
-        done = len(act(job_ids, reason=f"by hand: jobs {verb}"))
-    skipped = len(job_ids) - done
+        ids = act(job_ids, reason=f"by hand: jobs {verb}")
+        done, skipped = len(ids), len(job_ids) - len(ids)
+        if done:
+            named = acts.few(map(str, ids))
+            acts.note(tx, f"jobs {verb}", actor=operator(), jobs=done, skipped=skipped, ids=named)
     told = {"dry_run": False, past: done, "skipped": skipped}
     outcome(f"{past} {done:,}, skipped {skipped:,}", told, json=json)

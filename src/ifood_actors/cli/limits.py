@@ -57,7 +57,8 @@ def reset(name: App, *, dry_run: DryRun = False, yes: Yes = False, json: Json = 
 
     The fleet obeys at its next request; a limit that iFood goes on naming is learned again.
     """
-    from ifood_actors import config
+    from ifood_actors import acts, config
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
     from ifood_actors.db import transaction
@@ -75,5 +76,7 @@ def reset(name: App, *, dry_run: DryRun = False, yes: Yes = False, json: Json = 
         if known:
             confirm(f"forget {what}?", yes=yes)
         with transaction(engine) as tx:
-            forget_named_limits(tx, app=name)
+            if forget_named_limits(tx, app=name):
+                told = acts.few(known)
+                acts.note(tx, "limits reset", actor=operator(), subject=name, forgotten=told)
     outcome(f"forgot {what}", facts, json=json)

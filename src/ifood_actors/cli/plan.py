@@ -72,7 +72,7 @@ def plan(
         wanted = planner.request(opening, settings, only=account)
         found = planner.preview(engine, wanted)
         if found.jobs and not dry_run:
-            found = planner.plan(engine, wanted, actor=operator())
+            found = planner.plan_by_hand(engine, wanted, actor=operator())
         cancelled = _cancelled(engine, kind, job_day, account)
     _report(
         found,

@@ -52,6 +52,7 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
     it is, and makes the exit code 1.
     """
     from ifood_actors import config
+    from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.ifood import Vault, rotation
 
@@ -59,7 +60,7 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
     vault = Vault(settings.require_encryption_keys())
     with open_database(settings) as engine:
         before = rotation.survey(engine, vault)
-        done = 0 if dry_run else rotation.rotate(engine, vault)
+        done = 0 if dry_run else rotation.rotate(engine, vault, actor=operator())
     rotated = sum(each.older for each in before) if dry_run else done
     unreadable = sum(each.unreadable for each in before)
     would = "would encrypt" if dry_run else "encrypted"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Engine, TextClause, text
+from sqlalchemy import Connection, Engine, TextClause, text
 
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood.auth import Grant
@@ -197,11 +197,12 @@ class Authorizations:
             return None
         return Lock(held.id, row.locked_until, row.refresh_token_encrypted)
 
-    def add(self, app_id: UUID, name: str, grant: Grant, *, fresh: timedelta) -> UUID:
+    def add(
+        self, tx: Connection, app_id: UUID, name: str, grant: Grant, *, fresh: timedelta
+    ) -> UUID:
         """Store an authorization that an owner has just given, or gave anew; give its id."""
-        with self._engine.connect() as connection:
-            values = {"app_id": app_id, "name": name, **self._sealed(grant, fresh)}
-            added: UUID = connection.execute(_ADD, values).scalar_one()
+        values = {"app_id": app_id, "name": name, **self._sealed(grant, fresh)}
+        added: UUID = tx.execute(_ADD, values).scalar_one()
         return added
 
     def save(self, lock: Lock, grant: Grant, *, fresh: timedelta) -> None:

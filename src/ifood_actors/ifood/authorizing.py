@@ -6,6 +6,8 @@ from uuid import UUID
 import httpx
 from sqlalchemy import Engine, text
 
+from ifood_actors import acts
+from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood.auth import Credentials, UserCode, redeem_code, request_user_code
 from ifood_actors.ifood.authorizations import Authorizations, Credential
@@ -51,9 +53,13 @@ class Authorizer:
             found.credentials.client_id, http=self._http, base_url=self._base_url
         )
 
-    def finish(self, app: str, code: str, *, user_code: UserCode, label: str) -> Credential:
+    def finish(
+        self, app: str, code: str, *, user_code: UserCode, label: str | None = None, actor: str
+    ) -> Credential:
         """
         Store the authorization that the owner's code gives, in the place of one with that label.
+
+        Without a label it is called as the first code. It is noted as an act of the operator.
 
         Raises what `auth.redeem_code` raises.
         """
@@ -66,7 +72,13 @@ class Authorizer:
             http=self._http,
             base_url=self._base_url,
         )
-        stored = self._stored.add(found.id, label, grant, fresh=fresh_for(grant.lifetime))
+        with transaction(self._engine) as tx:
+            stored = self._stored.add(
+                tx, found.id, label or user_code.code, grant, fresh=fresh_for(grant.lifetime)
+            )
+            # The code is nobody else's business, not even when it is spent.
+            told = {"label": label, "authorization_id": stored}
+            acts.note(tx, "apps authorize", actor=actor, subject=app, **told)
         return Credential(found.id, stored)
 
     def _read(self, name: str) -> "_Application":

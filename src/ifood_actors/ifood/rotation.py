@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from ifood_actors import acts
 from ifood_actors.db import transaction
 from ifood_actors.ifood.crypto import Vault
 
@@ -46,17 +47,21 @@ def survey(engine: Engine, vault: Vault) -> list[Sealed]:
     return [_count(engine, vault, place) for place in PLACES]
 
 
-def rotate(engine: Engine, vault: Vault) -> int:
+def rotate(engine: Engine, vault: Vault, *, actor: str) -> int:
     """
     Encrypt with the newest key whatever an older one reads; returns the number of secrets.
 
-    A secret that is replaced meanwhile stays as it is. Processes that have all keys may run.
+    A secret that is replaced meanwhile stays as it is. Processes that have all keys may run. Each
+    batch is a transaction, and an act of the operator.
     """
     rotated = 0
     for place in PLACES:
         for rows in _stored(engine, place):
             with transaction(engine) as tx:
-                rotated += sum(_rotate(tx, vault, place, id_, sealed) for id_, sealed in rows)
+                done = sum(_rotate(tx, vault, place, id_, sealed) for id_, sealed in rows)
+                if done:
+                    acts.note(tx, "secrets rotate", actor=actor, subject=place.what, rotated=done)
+            rotated += done
     return rotated
 
 

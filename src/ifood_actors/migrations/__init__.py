@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateSchema
 
+from ifood_actors import acts
 from ifood_actors.db import connect, patient
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.logs import get_logger
@@ -39,19 +40,22 @@ _ELSEWHERE = text("""
 """)
 
 
-def upgrade(url: str, *, schema: str | None = None, to: str = "head") -> list[str]:
+def upgrade(
+    url: str, *, schema: str | None = None, to: str = "head", actor: str | None = None
+) -> list[str]:
     """
     Bring the tables of the database at `url` up to date; returns the revisions applied.
 
     They are in `schema`, which is made if it is missing, or the first of the search path. Several
     processes may call this at once: one migrates, the others wait and find nothing to do. The fleet
-    may work on meanwhile. Raises IfoodActorsError when others hold a table for minutes.
+    may work on meanwhile. With an `actor` it is noted as an act of the operator, in the same
+    transaction. Raises IfoodActorsError when others hold a table for minutes.
     """
     engine = connect(url, application_name="ifood-actors migrate", schema=schema)
     try:
         for _ in range(_TRIES):
             try:
-                return _upgrade(engine, schema, to)
+                return _upgrade(engine, schema, to, actor)
             except OperationalError as error:
                 if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
                     raise
@@ -65,7 +69,7 @@ def upgrade(url: str, *, schema: str | None = None, to: str = "head") -> list[st
     )
 
 
-def _upgrade(engine: Engine, schema: str | None, to: str) -> list[str]:
+def _upgrade(engine: Engine, schema: str | None, to: str, actor: str | None) -> list[str]:
     # Here, and not above: Alembic is 15 MB that no other process needs.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -81,6 +85,8 @@ def _upgrade(engine: Engine, schema: str | None, to: str) -> list[str]:
             config.set_main_option("script_location", "ifood_actors:migrations")
             config.attributes["connection"] = connection
             command.upgrade(config, to)
+            if actor is not None:
+                acts.note(connection, "db upgrade", actor=actor, applied=waiting)
         return waiting
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from ifood_actors import acts
 from ifood_actors.accounts import count_active
 from ifood_actors.config import WEEKDAYS, Settings
 from ifood_actors.db import database_now, transaction
@@ -80,6 +81,16 @@ class Planned:
     jobs: Sequence[NewJob]
     left_out: Mapping[UUID, date]
     new: int = 0
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.jobs or self.left_out)
+
+    @property
+    def counts(self) -> dict[str, object]:
+        """What was written, in numbers."""
+        return {"job_day": self.run.job_day, "jobs": self.new, "left_out": len(self.left_out)}
 
 
 def cadences(settings: Settings) -> dict[str, Cadence]:
@@ -161,22 +172,20 @@ def plan(engine: Engine, wanted: Request, *, actor: str) -> Planned:
     the lock. Raises DoesNotFit when the batch size cannot start everybody within the window.
     """
     with transaction(engine) as tx:
-        planned = _spread(tx, wanted)
-        if not planned.jobs and not planned.left_out:
-            return planned
-        ledger = Ledger(tx, actor=actor)
-        run_id = ledger.start_run(planned.run)
-        new = ledger.plan(run_id, planned.run, planned.jobs, horizon=wanted.horizon)
-        asked = [job.account_id for job in planned.jobs]
-        note_left_out(tx, planned.run, planned.left_out, asked=asked, reason=IDLE)
-    log.info(
-        "run.planned",
-        kind=planned.run.kind,
-        job_day=planned.run.job_day,
-        jobs=new,
-        left_out=len(planned.left_out),
-    )
-    return replace(planned, new=new)
+        planned = _write(tx, wanted, actor=actor)
+    _log(planned)
+    return planned
+
+
+def plan_by_hand(engine: Engine, wanted: Request, *, actor: str) -> Planned:
+    """Do what `plan` does, and note it as an act of the operator."""
+    with transaction(engine) as tx:
+        planned = _write(tx, wanted, actor=actor)
+        if planned.changes:
+            told = {**planned.counts, "only": acts.few(wanted.only) if wanted.only else None}
+            acts.note(tx, "plan", actor=actor, subject=planned.run.kind, **told)
+    _log(planned)
+    return planned
 
 
 def preview(engine: Engine, wanted: Request) -> Planned:
@@ -206,6 +215,23 @@ def plan_due(
             wanted = replace(request(opening, settings), added_before=on_time.window_start)
             planned.append(plan(engine, wanted, actor=actor))
     return [run for run in planned if run.jobs]
+
+
+def _write(tx: Connection, wanted: Request, *, actor: str) -> Planned:
+    planned = _spread(tx, wanted)
+    if not planned.changes:
+        return planned
+    ledger = Ledger(tx, actor=actor)
+    run_id = ledger.start_run(planned.run)
+    new = ledger.plan(run_id, planned.run, planned.jobs, horizon=wanted.horizon)
+    asked = [job.account_id for job in planned.jobs]
+    note_left_out(tx, planned.run, planned.left_out, asked=asked, reason=IDLE)
+    return replace(planned, new=new)
+
+
+def _log(planned: Planned) -> None:
+    if planned.changes:
+        log.info("run.planned", kind=planned.run.kind, **planned.counts)
 
 
 def _spread(tx: Connection, wanted: Request) -> Planned:
