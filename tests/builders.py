@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from logins import as_login
 from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
@@ -23,6 +24,7 @@ PLENTY = Pace(100_000)  # a limit that is in nobody's way
 def make_relay(
     engine: Engine, outbox: Outbox, *, pace: Pace = PLENTY, apart: timedelta = AT_ONCE
 ) -> Relay:
+    engine = as_login(engine, "scheduler")
     return Relay(
         engine, outbox, horizon=HORIZON, apart=apart, max_attempts=3, pace=pace, actor="relay"
     )
@@ -123,14 +125,14 @@ def make_rejected_item(
 
 
 def dispatch(engine: Engine, *job_ids: UUID) -> None:
-    with transaction(engine) as tx:
+    with transaction(as_login(engine, "scheduler")) as tx:
         Ledger(tx, actor="relay").dispatch(job_ids, grace=GRACE)
 
 
 def claim(
     engine: Engine, job_id: UUID, dispatch_no: int = 1, *, lease: timedelta = LEASE
 ) -> ClaimedJob | None:
-    with transaction(engine) as tx:
+    with transaction(as_login(engine, "worker")) as tx:
         return Ledger(tx, actor="worker").claim(job_id, dispatch_no, lease=lease)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eventually import PATIENCE_SECONDS
+from logins import with_logins
 
 PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -19,10 +20,11 @@ NOWHERE_BROKER = "amqp://somebody:hunter2@127.0.0.1:1/"
 
 # Many commands in one process: what a command imports takes longer than what it does.
 _ONE_PROCESS = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, sys
 from ifood_actors.cli import main
 answers = []
-for arguments in json.load(sys.stdin):
+for arguments, urls in json.load(sys.stdin):
+    os.environ.update(urls)
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     sys.argv = ["ifood-actors", *arguments]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -76,7 +78,9 @@ class CommandLine:
 
     def each(self, commands: Sequence[Sequence[str]], **settings: str) -> list[Outcome]:
         """Run several commands, one after the other, in one process."""
-        ran = self._run([sys.executable, "-c", _ONE_PROCESS], json.dumps(commands), settings)
+        environment = self.environment(settings)
+        inputs = [(each, _urls(with_logins(environment, *each))) for each in commands]
+        ran = self._run([sys.executable, "-c", _ONE_PROCESS], json.dumps(inputs), settings)
         assert ran.code == 0, ran.err
         return [Outcome(*answer) for answer in ran.document]
 
@@ -85,7 +89,7 @@ class CommandLine:
         return subprocess.Popen(
             [PROGRAM, *arguments],
             cwd=self.folder,
-            env=self.environment(settings),
+            env=with_logins(self.environment(settings), *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -100,7 +104,7 @@ class CommandLine:
         ran = subprocess.run(
             command,
             cwd=self.folder,
-            env=self.environment(settings),
+            env=with_logins(self.environment(settings), *command[1:]),
             input=stdin,
             capture_output=True,
             check=False,
@@ -108,6 +112,10 @@ class CommandLine:
             timeout=PATIENCE_SECONDS,
         )
         return Outcome(ran.returncode, ran.stdout, ran.stderr)
+
+
+def _urls(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.endswith("_URL")}
 
 
 def starting(folder: Path, database_url: str, broker_url: str) -> list[Outcome]:

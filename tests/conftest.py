@@ -15,6 +15,7 @@ import pytest
 from chaos.recovery import RECOVERY
 from eventually import PATIENCE_SECONDS
 from hypothesis import settings
+from logins import PREFIX, add_users, apply_roles, lend_logins, permit
 from pgbouncer import find_program
 from sqlalchemy import Engine, make_url
 
@@ -102,28 +103,33 @@ def pgbouncer_program() -> Path:
 def rabbitmq_server(request: pytest.FixtureRequest) -> Iterator[RunningRabbit]:
     """TEST_BROKER_URL (a virtual host to use up), else the resolver's choice."""
     url = os.environ.get("TEST_BROKER_URL")
-    if not url and docker.usable():
-        compose = _composed(request)
-        yield RunningRabbit(
-            url=compose.rabbitmq_url, source="docker", management=compose.management
-        )
-        return
-    with _required(services.rabbitmq(url)) as server:
+    with ExitStack() as stack:
+        if not url and docker.usable():
+            compose = _composed(request)
+            server = RunningRabbit(
+                url=compose.rabbitmq_url, source="docker", management=compose.management
+            )
+        else:
+            server = stack.enter_context(_required(services.rabbitmq(url)))
+        if server.management is not None:
+            add_users(server.management)
         yield server
 
 
 @pytest.fixture(scope="session")
 def database_template(postgres_server: RunningPostgres) -> Iterator[str]:
-    """Name a database with the schema that the migrations make; nobody connects to it."""
+    """Name a database with the schema that the migrations make, and with all logins."""
     with _database(postgres_server.url) as url:
         migrations.upgrade(url)
+        apply_roles(url)
         yield str(make_url(url).database)
 
 
 @pytest.fixture
 def database_url(postgres_server: RunningPostgres, database_template: str) -> Iterator[str]:
-    """Lend a database of one's own, migrated and empty."""
-    with _database(postgres_server.url, template=database_template) as url:
+    """Lend a database of one's own, migrated and empty: its owner's URL, see `logins.py`."""
+    server = postgres_server.url
+    with _database(server, template=database_template, prefix=PREFIX) as url:
         yield url
 
 
@@ -140,14 +146,19 @@ def engine(database_url: str) -> Iterator[Engine]:
     patient = make_url(database_url).update_query_dict({"connect_timeout": str(PATIENCE_SECONDS)})
     url = patient.render_as_string(hide_password=False)
     engine = connect(url, application_name="tests", pool_size=20)
+    dispose_of_logins = lend_logins(engine, url)
     yield engine
     engine.dispose()
+    dispose_of_logins()
 
 
 @pytest.fixture
 def broker_url(rabbitmq_server: RunningRabbit) -> Iterator[str]:
-    """Lend a virtual host of one's own."""
-    with rabbitmq_server.vhost(f"test-{secrets.token_hex(4)}") as url:
+    """Lend a virtual host of one's own: the administrator's URL, see `logins.py`."""
+    vhost = f"{PREFIX}{secrets.token_hex(4)}"
+    with rabbitmq_server.vhost(vhost) as url:
+        if rabbitmq_server.management is not None:
+            permit(rabbitmq_server.management, vhost)
         yield url
 
 
@@ -218,8 +229,10 @@ def _lacks(what: str) -> NoReturn:
 
 
 @contextmanager
-def _database(server_url: str, *, template: str = "template1") -> Iterator[str]:
-    name = f"test_{secrets.token_hex(6)}"
+def _database(
+    server_url: str, *, template: str = "template1", prefix: str = "test_"
+) -> Iterator[str]:
+    name = f"{prefix}{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     try:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from cryptography.fernet import Fernet
 from eventually import eventually
+from logins import as_login, lend_logins, logged_in
 from sqlalchemy import Engine, text
 
 from ifood_actors.accounts import import_sheet
@@ -29,7 +30,7 @@ KEY = Fernet.generate_key().decode()
 @dataclass(frozen=True)
 class Fleet:
     settings: Settings
-    engine: Engine
+    engine: Engine  # the owner's: it is the test itself that looks
     broker: LadderBroker
     simulator: Simulator
 
@@ -37,7 +38,8 @@ class Fleet:
         """Plan a run of all accounts, due now."""
         now = datetime.now(UTC)
         opening = Opening(kind, day, now, now + timedelta(seconds=1))
-        planner.plan(self.engine, planner.request(opening, self.settings), actor="test")
+        scheduler = as_login(self.engine, "scheduler")
+        planner.plan(scheduler, planner.request(opening, self.settings), actor="test")
 
     def run(self, kind: str, *, day: date = MONDAY) -> list[dict[str, Any]]:
         """Plan a run, wait until all its jobs have ended, and give them."""
@@ -66,7 +68,10 @@ class Fleet:
     def working(self, *, threads: int = 6) -> Iterator[None]:
         """Run scheduler and workers for the length of the block."""
         scheduler = Scheduler(
-            self.settings, engine=self.engine, outbox=self.broker, witness=self.broker
+            self.settings,
+            engine=as_login(self.engine, "scheduler"),
+            outbox=self.broker,
+            witness=self.broker,
         )
         with working(self.broker, threads=threads):
             scheduler.start(plan=False)
@@ -97,11 +102,12 @@ def fleet(
     engine = connect(
         database_url, application_name="fleet", pool_size=20, schema=settings.database_schema
     )
+    dispose_of_logins = lend_logins(engine, database_url, schema=settings.database_schema)
     register(engine, simulator)
     broker = assemble(
         settings,
-        engine=engine,
-        make_broker=lambda chain: ladder_broker(broker_url, middleware=chain),
+        engine=as_login(engine, "worker"),
+        make_broker=lambda chain: ladder_broker(logged_in(broker_url, "worker"), middleware=chain),
     )
     broker.declare_all()
     try:
@@ -109,6 +115,7 @@ def fleet(
     finally:
         broker.close()
         engine.dispose()
+        dispose_of_logins()
 
 
 def register(engine: Engine, simulator: Simulator) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from signal import SIGINT
 
 from eventually import PATIENCE_SECONDS
+from logins import PASSWORD, ROLES
 from sqlalchemy import make_url
 
 from ifood_actors.embedded.processes import (
@@ -45,7 +46,8 @@ def pgbouncer(program: Path, database_url: str, **settings: object) -> Iterator[
     server = f"* = host={url.host} port={url.port}"
     # PgBouncer refuses root.
     with PrivateFolder("ifood-pgbouncer", account=None if os.geteuid() else "nobody") as folder:
-        folder.write("users", f'"{url.username}" "{url.password}"\n')
+        known = {url.username: url.password, **{f"ifood_{role}": PASSWORD for role in ROLES}}
+        folder.write("users", "".join(f'"{user}" "{known[user]}"\n' for user in known))
         text = "\n".join(["[databases]", server, "[pgbouncer]", *lines, ""])
         config = folder.write("pgbouncer.ini", text)
         process = folder.start([program, config], env={"PATH": os.defpath}, log="log")

@@ -14,6 +14,7 @@ from typing import Any
 from commands import PROGRAM
 from eventually import PATIENCE_SECONDS
 from fleet import KEY
+from logins import with_logins
 
 from ifood_actors.config import WEEKDAYS
 from ifood_actors.simulator import Simulator
@@ -32,7 +33,7 @@ class Installation:
         """Run a command to its end and insist on its exit code."""
         done = subprocess.run(
             [PROGRAM, *arguments],
-            env=self.environment,
+            env=with_logins(self.environment, *arguments),
             cwd=self.folder,
             input=stdin,
             capture_output=True,
@@ -51,7 +52,7 @@ class Installation:
         with (self.folder / f"{arguments[0]}.log").open("ab") as log:
             process = subprocess.Popen(
                 [PROGRAM, *arguments],
-                env=self.environment,
+                env=with_logins(self.environment, *arguments),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -29,6 +29,7 @@ class StoppedClock:
         with engine.begin() as connection:
             connection.exec_driver_sql(_SHADOWS.format(noon=NOON.isoformat()))
         event.listen(engine, "connect", _look_here_first)
+        engine.update_execution_options(login=None)  # nobody else's clock stands still
         engine.dispose()  # those of before have the old search path
 
     def go_on(self, by: timedelta) -> None:

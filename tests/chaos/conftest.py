@@ -7,6 +7,7 @@ import pytest
 from chaos.recovery import RECOVERY, Recovery
 from chaos.servers import database
 from chaos.world import World, world
+from logins import PREFIX
 
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
@@ -30,7 +31,7 @@ def shared_world(
     breakable_rabbit: PrivateRabbit,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
-    name = f"chaos-{secrets.token_hex(4)}"
+    name = f"{PREFIX}chaos_{secrets.token_hex(4)}"
     database_url, admin_url = database(breakable_postgres, name)
     with world(
         tmp_path_factory.mktemp(name, numbered=False),

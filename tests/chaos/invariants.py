@@ -16,6 +16,7 @@ import simplejson
 from chaos.world import Asked, World
 from eventually import eventually
 from fleet import KEY
+from logins import PASSWORD
 from sqlalchemy import make_url
 
 from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
@@ -172,7 +173,7 @@ def no_secret_is_logged(world: World) -> None:
     app = world.simulator.settings.apps[0]
     passwords = [make_url(url).password for url in (world.database_url, world.broker_url)]
     tokens = world.simulator._simulation.grants._access
-    secrets = [app.client_secret, KEY, *passwords, *tokens]
+    secrets = [app.client_secret, KEY, PASSWORD, *passwords, *tokens]
     for host in world.hosts.values():
         text = host.logs()
         assert text

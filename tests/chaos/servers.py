@@ -3,6 +3,7 @@
 import secrets
 
 import psycopg
+from logins import apply_roles
 from sqlalchemy import make_url
 
 from ifood_actors import migrations
@@ -11,9 +12,9 @@ from ifood_actors.embedded.postgres import PrivatePostgres
 
 def database(server: PrivatePostgres, name: str) -> tuple[str, str]:
     """
-    Make one, with a user of its own; give its URL, and that of the server's superuser.
+    Make one, with an owner and all logins; give the owner's URL, and that of the superuser.
 
-    The processes' user is no superuser: to those the server grants connections beyond all limits.
+    Nobody but the last is one: to superusers the server grants connections beyond all limits.
     """
     password = secrets.token_hex(16)
     with psycopg.connect(server.url, autocommit=True) as connection:
@@ -22,4 +23,5 @@ def database(server: PrivatePostgres, name: str) -> tuple[str, str]:
     admin = make_url(server.url).set(database=name)
     own = admin.set(username=name, password=password)
     migrations.upgrade(own.render_as_string(hide_password=False))
+    apply_roles(admin.render_as_string(hide_password=False))
     return own.render_as_string(hide_password=False), admin.render_as_string(hide_password=False)

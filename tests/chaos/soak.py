@@ -26,6 +26,7 @@ from chaos.invariants import check
 from chaos.servers import database
 from chaos.world import World, world
 from eventually import eventually
+from logins import PREFIX
 
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
@@ -126,7 +127,7 @@ def main() -> int:
     with ExitStack() as stack:
         postgres = stack.enter_context(PrivatePostgres())
         rabbit = stack.enter_context(PrivateRabbit())
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{PREFIX}soak_")))
         database_url, admin_url = database(postgres, folder.name)
         built = stack.enter_context(
             world(

@@ -19,6 +19,7 @@ from chaos.hosts import LEASE, Host, Leg, Role, make_host
 from chaos.proxy import Direction, Mode, Proxy, Trigger, network
 from eventually import eventually
 from fleet import register
+from logins import add_users, permit
 from sqlalchemy import Engine, text
 
 from ifood_actors.config import Settings
@@ -220,6 +221,8 @@ def world(
         simulator = stack.enter_context(simulating(ifood))
         loop = stack.enter_context(network())
         broker_url = stack.enter_context(rabbit.vhost(folder.name))
+        add_users(rabbit.management)
+        permit(rabbit.management, folder.name)
         engine = connect(admin_url, application_name="chaos", pool_size=15)
         stack.callback(engine.dispose)
         register(engine, simulator)

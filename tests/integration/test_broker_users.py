@@ -1,10 +1,7 @@
 """infra/rabbitmq/definitions.json: one user for each role, who can do what it needs, no more."""
 
-import json
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -12,6 +9,7 @@ import pika
 import pytest
 from eventually import eventually
 from fleet import MONDAY, fleet
+from logins import DEFINITIONS, PASSWORD, add_users
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError
 from pika.exceptions import ProbableAuthenticationError as WrongPassword
@@ -29,10 +27,6 @@ from ifood_actors.worker.composition import working
 
 pytestmark = pytest.mark.services
 
-DEFINITIONS = json.loads(
-    (Path(__file__).parents[2] / "infra" / "rabbitmq" / "definitions.json").read_text()
-)
-PASSWORD = secrets.token_hex(8)
 QUEUE = queue_name("sales")
 DEAD = dead_letter_name(QUEUE)
 
@@ -48,16 +42,13 @@ def management(rabbitmq_server: RunningRabbit) -> Iterator[Management]:
     management.call("POST", "/api/definitions", DEFINITIONS)
     yield management
     management.delete_vhost("ifood")
-    for user in DEFINITIONS["users"]:
-        management.call("DELETE", f"/api/users/{user['name']}")
+    add_users(management)  # as all other tests expect them
 
 
 @pytest.fixture
 def url(management: Management, rabbitmq_server: RunningRabbit) -> Url:
     """Give the URL with which a role logs in."""
-    for user in DEFINITIONS["users"]:
-        given = {"password": PASSWORD, "tags": user["tags"]}
-        management.call("PUT", f"/api/users/{user['name']}", given)
+    add_users(management)
     port = urlsplit(rabbitmq_server.url).port
     return lambda role: f"amqp://ifood_{role}:{PASSWORD}@127.0.0.1:{port}/ifood"
 

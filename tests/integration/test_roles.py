@@ -33,7 +33,7 @@ from processes import Installation, installation
 from psycopg.errors import InsufficientPrivilege, UndefinedFunction, UndefinedTable
 from sqlalchemy import Engine, make_url, text
 
-from ifood_actors import config
+from ifood_actors import config, migrations
 from ifood_actors.acts import latest, note
 from ifood_actors.db import connect, transaction
 from ifood_actors.feeds import FEEDS
@@ -59,8 +59,10 @@ def login(database_url: str) -> Iterator[Login]:
 
 
 @pytest.fixture
-def stranger(database_url: str) -> Iterator[str]:
+def stranger(empty_database_url: str) -> Iterator[str]:
     """Give the URL of a user who may do what PUBLIC may, in a database without roles.sql."""
+    database_url = empty_database_url
+    migrations.upgrade(database_url)
     name, password = f"stranger_{secrets.token_hex(4)}", secrets.token_hex(8)
     execute(database_url, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
     url = make_url(database_url).set(username=name, password=password)
