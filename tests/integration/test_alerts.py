@@ -17,6 +17,7 @@ from builders import (
     waits_for_a_lock,
 )
 from eventually import eventually
+from logins import logged_in
 from processes import windows_far_away
 from sqlalchemy import Engine, text
 from webhook import Webhook, webhook
@@ -122,7 +123,8 @@ class Counted:
 @contextmanager
 def schedulers(settings: Settings, *, rules=QUICK) -> Iterator[Callable[[], None]]:
     """Two, each with connections of its own, as on two hosts; gives what waits for two rounds."""
-    engines = [connect(settings.require_database_url(), application_name="two") for _ in range(2)]
+    url = logged_in(settings.require_database_url(), "scheduler")
+    engines = [connect(url, application_name="two") for _ in range(2)]
     running = [Scheduler(settings, engine=own, outbox=Quiet(), rules=rules) for own in engines]
     watches = [Counted(each._watch) for each in running]
     for each, watch in zip(running, watches, strict=True):
@@ -253,6 +255,17 @@ def silent(world: World) -> None:
     )
 
 
+def unplanned(world: World) -> None:
+    """Have a window open that no scheduler can plan, for want of a right."""
+    stale_account(world)
+    world.sql("""
+        INSERT INTO ifood_runs (id, job_type, job_day, window_start, window_end, batch_size,
+          complete, created_by)
+        VALUES (gen_random_uuid(), 'sales', current_date - 20, now(), now(), 5, true, 'scheduler')
+    """)
+    world.sql("REVOKE UPDATE ON ifood_runs FROM ifood_scheduler")
+
+
 # Each: what makes it fire, what ends it, the subject, and the number and limit that people read.
 CASES = {
     "JobsPending": (
@@ -279,6 +292,14 @@ CASES = {
         lambda w: jobs(w, count=1, status="pending", slot="5 h"),
         no_jobs,
         ("sales", "passed 5h", "limit 30m"),
+    ),
+    "WindowWithoutRun": (
+        unplanned,
+        lambda w: w.sql(
+            "GRANT UPDATE (planned, complete, window_end, created_by) ON ifood_runs"
+            " TO ifood_scheduler"
+        ),
+        ("sales", "ago, and no scheduler has planned its run", "limit 2m"),
     ),
     "SchedulerSilent": (
         silent,

@@ -36,6 +36,7 @@ def named(name: str) -> Rule:
         ("FailureRate", 0.05, 0.051),
         ("RunBehind", 0.1, 0.11),
         ("JobOverdue", 1800, 1801),
+        ("WindowWithoutRun", 120, 121),
         ("SchedulerSilent", 120, 121),
         ("NoWorker", 1, 0),
         ("DeadLetters", 0, 1),

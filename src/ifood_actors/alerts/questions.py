@@ -6,6 +6,7 @@ index, or a table of few rows: they are asked every minute.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -24,11 +25,12 @@ from ifood_actors.ledger.conditions import (
     LOST_MESSAGES,
     REJECTED,
     VANISHED,
+    WITHOUT_RUN,
 )
 from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.messaging.queues import QueueState
 from ifood_actors.messaging.topology import UNROUTABLE, dead_letter_name
-from ifood_actors.planning.planner import patience
+from ifood_actors.planning.planner import latest_openings, patience
 
 Rabbit = Sequence[QueueState] | ServiceUnavailable | None
 """What RabbitMQ said of its queues, or why it said nothing; None where there is none to ask."""
@@ -67,6 +69,10 @@ SQL: Final = {
           extract(epoch FROM now() - {FIRST_DUE})::float8 AS value
         FROM ifood_jobs AS job WHERE job_type = ANY(:kinds) AND status = 'pending'
         GROUP BY job_type HAVING {FIRST_DUE} IS NOT NULL
+    """,
+    "WindowWithoutRun": f"""
+        SELECT kind AS subject, day, extract(epoch FROM now() - at)::float8 AS value
+        FROM {WITHOUT_RUN} AS opening
     """,
     # A host that is gone for good is forgotten after a day; no host at all counts as one.
     "SchedulerSilent": f"""
@@ -210,4 +216,5 @@ def _values(settings: Settings) -> dict[str, object]:
         "kinds": list(allowed),
         "statuses": [status.value for status in JobStatus],
         "patience": list(allowed.values()),
+        **latest_openings(settings, at=datetime.now(UTC)),
     }

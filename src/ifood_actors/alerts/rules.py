@@ -16,6 +16,8 @@ from ifood_actors.planning.renewals import EXPIRING
 
 _BEHIND_SHARE = 0.10
 _OVERDUE = timedelta(minutes=30)
+# A tick of the planner, and the transaction of a very large run.
+_UNPLANNED = timedelta(minutes=2)
 _SILENT = timedelta(minutes=2)
 _THROTTLED_SHARE = 0.10
 _WASTED_SHARE = 0.10
@@ -67,6 +69,14 @@ RULES: Final = (
         _at(_OVERDUE.total_seconds()),
         unit="seconds",
         wait=SHORT,
+    ),
+    Rule(
+        "WindowWithoutRun",
+        "A window without a run",
+        "the window of {day} opened {number} ago, and no scheduler has planned its run",
+        _at(_UNPLANNED.total_seconds()),
+        unit="seconds",
+        wait=timedelta(minutes=3),
     ),
     Rule(
         "SchedulerSilent",

@@ -64,6 +64,26 @@ REJECTED: Final = """
       ON item.kind = feed.kind AND item.last_seen_at > now() - feed.patience
 """
 
+# The latest openings that should have been planned and were not. What no scheduler has planned yet
+# starts with today's; who has joined since, or has the job already, takes no part.
+WITHOUT_RUN: Final = """
+    (SELECT * FROM unnest(CAST(:opened_kinds AS text[]), CAST(:opened_days AS date[]),
+      CAST(:opened_at AS timestamptz[])) AS opening(kind, day, at)
+    WHERE NOT EXISTS (
+      SELECT FROM ifood_runs AS run
+      WHERE run.job_type = opening.kind AND run.job_day = opening.day AND run.complete)
+    AND (opening.day = CAST(:today AS date) OR EXISTS (
+      SELECT FROM ifood_runs AS run
+      WHERE run.job_type = opening.kind AND run.job_day < opening.day AND run.complete
+        AND starts_with(run.created_by, :planner)))
+    AND EXISTS (
+      SELECT FROM accounts AS account
+      WHERE account.active AND account.created_at <= opening.at AND NOT EXISTS (
+        SELECT FROM ifood_jobs AS job
+        WHERE job.job_type = opening.kind AND job.job_day = opening.day
+          AND job.account_id = account.id AND job.merchant_id = account.ifood_merchant_id)))
+"""
+
 HISTORY_BYTES: Final = """
     (SELECT sum(pg_total_relation_size(relid)) FROM (
       SELECT relid FROM pg_partition_tree('ifood_job_events')

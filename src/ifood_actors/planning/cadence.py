@@ -111,13 +111,20 @@ def due_openings(
     return [_moved(opening, at) for opening in openings if opening and opening.window_start <= at]
 
 
+def latest_opening(cadence: Cadence, *, at: datetime, zone: ZoneInfo) -> Opening:
+    """Give the last window that has opened by an instant, whether or not it is still open."""
+    day = local_day(at, zone=zone)
+    while True:
+        opening = opening_on(cadence, day, zone=zone)
+        if opening and opening.window_start <= at:
+            return opening
+        day -= DAY
+
+
 def opening_at(cadence: Cadence, *, at: datetime, zone: ZoneInfo) -> Opening | None:
     """Give the window that is open at an instant, or None."""
-    today = local_day(at, zone=zone)
-    # One that opened yesterday, or on the day before a day that the zone skipped.
-    days = (today - n * DAY for n in range(3))
-    openings = (opening_on(cadence, day, zone=zone) for day in days)
-    return next((one for one in openings if one and one.window_start <= at < one.window_end), None)
+    latest = latest_opening(cadence, at=at, zone=zone)
+    return latest if at < latest.window_end else None
 
 
 def next_opening(cadence: Cadence, *, at: datetime, zone: ZoneInfo) -> Opening:

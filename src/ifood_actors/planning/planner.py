@@ -25,6 +25,7 @@ from ifood_actors.planning.cadence import (
     Period,
     anticipations_period,
     due_openings,
+    latest_opening,
     local_day,
     opening_on,
     sales_period,
@@ -101,6 +102,19 @@ def cadences(settings: Settings) -> dict[str, Cadence]:
         "sales": settings.sales_window,
     }
     return {kind: Cadence(kind, window) for kind, window in windows.items()}
+
+
+def latest_openings(settings: Settings, *, at: datetime) -> dict[str, object]:
+    """Give each kind's latest opening, as columns that a statement binds; see `WITHOUT_RUN`."""
+    zone = settings.timezone
+    latest = [latest_opening(each, at=at, zone=zone) for each in cadences(settings).values()]
+    return {
+        "opened_kinds": [each.kind for each in latest],
+        "opened_days": [each.job_day for each in latest],
+        "opened_at": [each.window_start for each in latest],
+        "today": local_day(at, zone=zone),
+        "planner": SCHEDULER,
+    }
 
 
 def patience(settings: Settings) -> dict[str, timedelta]:

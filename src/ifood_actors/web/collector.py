@@ -28,7 +28,7 @@ class LedgerGauges:
         self, engine: Engine, settings: Settings, *, wanted: tuple[Gauges, ...] = gauges.ALL
     ) -> None:
         self._engine = engine.execution_options(postgresql_readonly=True)
-        self._values = gauges.values(settings)
+        self._settings = settings
         self._wanted = wanted
         # What was read, and when; None could not be.
         self._read: dict[str, tuple[float, list[Metric] | None]] = {}
@@ -65,7 +65,8 @@ class LedgerGauges:
         try:
             with connection.begin():
                 connection.execute(_STATEMENT_TIMEOUT)
-                rows = connection.execute(text(wanted.statement), _bound(wanted, self._values))
+                values = gauges.values(self._settings)
+                rows = connection.execute(text(wanted.statement), _bound(wanted, values))
                 return list(_families(wanted, [dict(row) for row in rows.mappings()]))
         except DBAPIError as error:
             if error.connection_invalidated:

@@ -7,7 +7,7 @@ Each reads by an index that keeps it quick however old the ledger is.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from ifood_actors.config import Settings
 from ifood_actors.ifood.closures import BREAKS_AFTER
@@ -21,8 +21,9 @@ from ifood_actors.ledger.conditions import (
     LOST_MESSAGES,
     REJECTED,
     VANISHED,
+    WITHOUT_RUN,
 )
-from ifood_actors.planning.planner import patience
+from ifood_actors.planning.planner import latest_openings, patience
 from ifood_actors.planning.renewals import EXPIRING
 
 
@@ -90,6 +91,17 @@ RUNS = Gauges(
           WHERE job_type = ANY(:kinds) AND window_start <= now()
           ORDER BY job_type, window_start DESC
         ) AS run
+    """,
+)
+UNPLANNED = Gauges(
+    labels=("kind",),
+    meanings={
+        "ifood_window_without_run_seconds": "Time since the kind's latest window has opened, if "
+        "its run was not planned, else 0."
+    },
+    statement=f"""
+        SELECT kind, coalesce(extract(epoch FROM now() - at), 0) AS ifood_window_without_run_seconds
+        FROM unnest(CAST(:kinds AS text[])) AS kind LEFT JOIN {WITHOUT_RUN} AS opening USING (kind)
     """,
 )
 HEARTBEAT = Gauges(
@@ -246,14 +258,14 @@ INCOMPLETE = Gauges(
 )
 
 ALL = (
-    *(JOBS, DUE, RUNS, HEARTBEAT, BREAKERS, LIMITERS),
+    *(JOBS, DUE, RUNS, UNPLANNED, HEARTBEAT, BREAKERS, LIMITERS),
     *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY),
     *(VANISHED_STORES, RABBITMQ, REJECTED_ITEMS, INCOMPLETE),
 )
 
 
 def values(settings: Settings) -> dict[str, object]:
-    """Give what the statements bind."""
+    """Give what the statements bind now."""
     allowed = patience(settings)
     return {
         "kinds": list(allowed),
@@ -261,4 +273,5 @@ def values(settings: Settings) -> dict[str, object]:
         "patience": list(allowed.values()),
         "breaks_after": BREAKS_AFTER,
         "expiring": EXPIRING,
+        **latest_openings(settings, at=datetime.now(UTC)),
     }
