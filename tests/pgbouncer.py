@@ -46,8 +46,8 @@ def pgbouncer(program: Path, database_url: str, **settings: object) -> Iterator[
     server = f"* = host={url.host} port={url.port}"
     # PgBouncer refuses root.
     with PrivateFolder("ifood-pgbouncer", account=None if os.geteuid() else "nobody") as folder:
-        known = {url.username: url.password, **{f"ifood_{role}": PASSWORD for role in ROLES}}
-        folder.write("users", "".join(f'"{user}" "{known[user]}"\n' for user in known))
+        known = [(url.username, url.password), *((f"ifood_{role}", PASSWORD) for role in ROLES)]
+        folder.write("users", "".join(f'"{user}" "{password}"\n' for user, password in known))
         text = "\n".join(["[databases]", server, "[pgbouncer]", *lines, ""])
         config = folder.write("pgbouncer.ini", text)
         process = folder.start([program, config], env={"PATH": os.defpath}, log="log")

@@ -42,6 +42,9 @@ _CERTIFICATE_ADVICE = (
 _OWN_CERTIFICATE_ADVICE = (
     "name one that it trusts by sslcert=FILE&sslkey=FILE in IFOOD_DATABASE_URL"
 )
+_RIGHTS_ADVICE = (
+    "this login lacks a right: run infra/postgres/roles.sql again, as after each `db upgrade`"
+)
 _NOW = text("SELECT clock_timestamp()")
 _FOR_LONG = text("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0")
 _PING_AFTER = timedelta(seconds=10)
@@ -181,6 +184,14 @@ def require_reachable(engine: Engine) -> None:
 def address(engine: Engine) -> str:
     """Name hosts, ports and database, never the user or the password."""
     return str(engine.url.host)
+
+
+def missing_right(error: BaseException) -> str | None:
+    """Say in one line which right the login lacks and what to do; None for any other error."""
+    denied = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(denied, errors.InsufficientPrivilege):
+        return None
+    return f"{denied.diag.message_primary}: {_RIGHTS_ADVICE}"
 
 
 def _passes(error: DBAPIError, *, handled: BaseException | None) -> bool:

@@ -136,6 +136,12 @@ class DatabaseFault(JobError):
     code = "database"
 
 
+class RightMissing(JobError):
+    """Postgres denies this login what the job needs: fail, and have `roles.sql` run again."""
+
+    code = "right_missing"
+
+
 class TimeLimitReached(JobError):
     """The job ran longer than any job may: back off, try again."""
 

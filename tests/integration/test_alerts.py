@@ -266,6 +266,12 @@ def unplanned(world: World) -> None:
     world.sql("REVOKE UPDATE ON ifood_runs FROM ifood_scheduler")
 
 
+def planned_again(world: World) -> None:
+    world.sql(
+        "GRANT UPDATE (planned, complete, window_end, created_by) ON ifood_runs TO ifood_scheduler"
+    )
+
+
 # Each: what makes it fire, what ends it, the subject, and the number and limit that people read.
 CASES = {
     "JobsPending": (
@@ -295,11 +301,13 @@ CASES = {
     ),
     "WindowWithoutRun": (
         unplanned,
-        lambda w: w.sql(
-            "GRANT UPDATE (planned, complete, window_end, created_by) ON ifood_runs"
-            " TO ifood_scheduler"
-        ),
+        planned_again,
         ("sales", "ago, and no scheduler has planned its run", "limit 2m"),
+    ),
+    "RightMissing": (
+        unplanned,
+        planned_again,
+        ("scheduler, plan sales", "permission denied for table ifood_runs", "limit 0"),
     ),
     "SchedulerSilent": (
         silent,

@@ -38,6 +38,7 @@ def named(name: str) -> Rule:
         ("JobOverdue", 1800, 1801),
         ("WindowWithoutRun", 120, 121),
         ("SchedulerSilent", 120, 121),
+        ("RightMissing", 0, 1),
         ("NoWorker", 1, 0),
         ("DeadLetters", 0, 1),
         ("UnroutableOrders", 0, 1),

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.alerts.evaluation import ALL, Reading
 from ifood_actors.config import Settings
-from ifood_actors.errors import ServiceUnavailable
+from ifood_actors.errors import RightMissing, ServiceUnavailable
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
@@ -73,6 +73,11 @@ SQL: Final = {
     "WindowWithoutRun": f"""
         SELECT kind AS subject, day, extract(epoch FROM now() - at)::float8 AS value
         FROM {WITHOUT_RUN} AS opening
+    """,
+    # What a scheduler itself is denied, it adds.
+    "RightMissing": f"""
+        SELECT 'worker' AS subject, count(*) AS value, min(last_error) AS reason
+        {_OF_A_DAY} AND status = 'failed' AND error_code = '{RightMissing.code}'
     """,
     # A host that is gone for good is forgotten after a day; no host at all counts as one.
     "SchedulerSilent": f"""

@@ -86,6 +86,12 @@ RULES: Final = (
         unit="seconds",
     ),
     Rule(
+        "RightMissing",
+        "A right is missing",
+        "{reason}",
+        _at(0),
+    ),
+    Rule(
         "NoWorker",
         "No worker on a queue",
         "{number} workers take orders, {ready} orders wait",

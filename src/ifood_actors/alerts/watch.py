@@ -1,13 +1,15 @@
 """One look at everything that has a rule, and one round of a scheduler: look, remember, tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
+from typing import Final
 
 from sqlalchemy import Connection, Engine
 
 from ifood_actors.alerts import memory
-from ifood_actors.alerts.evaluation import Finding, Rule, evaluate
+from ifood_actors.alerts.evaluation import Finding, Reading, Rule, evaluate
 from ifood_actors.alerts.memory import Ended, Notice
 from ifood_actors.alerts.notices import Notifier, body_of, title_of
 from ifood_actors.alerts.questions import (
@@ -27,6 +29,8 @@ from ifood_actors.messaging.queues import QueueState, queue_states
 
 log = get_logger(__name__)
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class Look:
@@ -42,8 +46,13 @@ def look(
     settings: Settings,
     *,
     rules: Sequence[Rule] = RULES,
+    denied: Mapping[str, str] = NOTHING,
 ) -> Look:
-    """Evaluate the rules once, except for those that need queues of which nothing is known."""
+    """
+    Evaluate the rules once, except for those that need queues of which nothing is known.
+
+    `denied` says of each tick of this scheduler that was denied a right which one that is.
+    """
     answered = [rule for rule in rules if can_be_asked(rule.name, rabbit)]
     findings = []
     for rule in answered:
@@ -52,6 +61,10 @@ def look(
             if rule.name in ON_THE_BROKER
             else ask_postgres(tx, rule.name, settings)
         )
+        if rule.name == "RightMissing":
+            readings += [
+                Reading(f"scheduler, {tick}", 1, {"reason": denied[tick]}) for tick in denied
+            ]
         findings += evaluate(rule, readings, settings)
     return Look(findings, answered)
 
@@ -71,11 +84,13 @@ class Watch:
         *,
         notifier: Notifier,
         rules: Sequence[Rule] = RULES,
+        denied: Mapping[str, str] = NOTHING,
     ) -> None:
         self._engine = engine
         self._settings = settings
         self._notifier = notifier
         self._rules = rules
+        self._denied = denied
 
     def run(self) -> None:
         """Look, remember what was seen, deliver what is owed."""
@@ -83,7 +98,7 @@ class Watch:
         rabbit = self._rabbit()
 
         def remember(tx: Connection) -> list[Ended]:
-            seen = look(tx, rabbit, self._settings, rules=self._rules)
+            seen = look(tx, rabbit, self._settings, rules=self._rules, denied=dict(self._denied))
             return memory.see(tx, seen.findings, answered=seen.answered, at=at)
 
         for ended in repeated(self._engine, remember):

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ifood_actors import logs
 from ifood_actors.config import Settings
-from ifood_actors.db import address, connect, require_reachable
+from ifood_actors.db import address, connect, missing_right, require_reachable
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
 from ifood_actors.migrations import require_current
 
@@ -52,6 +52,8 @@ def _named(error: DBAPIError | psycopg.Error, engine: Engine) -> IfoodActorsErro
     if isinstance(cause, psycopg.ProgrammingError) and cause.sqlstate is None:  # libpq's, of a URL
         return UsageError(f"IFOOD_DATABASE_URL: {reason}")
     where = f"Postgres at {address(engine)}"
+    if denied := missing_right(error):
+        return UsageError(f"{where}: {denied}")
     if gone:
         return ServiceUnavailable(f"{where} went away: {reason}")
     return IfoodActorsError(f"{where} refused: {reason}")

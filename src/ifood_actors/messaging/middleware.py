@@ -25,12 +25,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors import metrics
-from ifood_actors.db import repeated
+from ifood_actors.db import missing_right, repeated
 from ifood_actors.errors import (
     DatabaseFault,
     GatewayFault,
     JobError,
     LeaseLost,
+    RightMissing,
     ServerFault,
     Throttled,
     TimeLimitReached,
@@ -172,6 +173,8 @@ class LedgerRetry(Middleware):
         error = classify(exception)
         job = _claim.get()
         settled = False
+        if isinstance(error, RightMissing):
+            log.error("worker.denied", reason=str(error))
         try:
             settled = job is not None and self._settle(job, error)
         finally:
@@ -254,6 +257,8 @@ def classify(exception: BaseException) -> JobError:
             return Throttled("the worker was stopped", after=timedelta(0))
         case TimeLimitExceeded():
             return TimeLimitReached(f"the job ran longer than {JOB_LIMIT}")
+        case DBAPIError() if denied := missing_right(exception):
+            return RightMissing(denied)
         case DBAPIError() | PoolTimeout():
             return DatabaseFault(f"Postgres: {type(exception).__name__}")
         case _:

@@ -10,6 +10,7 @@ from ifood_actors.errors import (
     LeaseLost,
     NeedsAuthorization,
     Rejected,
+    RightMissing,
     SchemaBroken,
     Throttled,
     Unauthorized,
@@ -84,6 +85,7 @@ def decide(
             | Unauthorized(code=code)
             | CredentialsRefused(code=code)
             | NeedsAuthorization(code=code)
+            | RightMissing(code=code)
         ):
             return Fail(code)
         case SchemaBroken(code=code) | Foreign(code=code) if attempts > 1:

@@ -16,7 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors.alerts import RULES, Notifier, Rule, Watch
 from ifood_actors.config import Settings
-from ifood_actors.errors import IfoodActorsError
+from ifood_actors.db import missing_right
+from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.orders import KINDS
@@ -34,6 +35,7 @@ log = get_logger(__name__)
 POOL_SIZE = 9 + AT_A_TIME
 _WATCH_EVERY_LOOKS = 6  # of the relay
 _WATCH_AT_LEAST_EVERY = timedelta(minutes=1)  # which is also the default
+_WATCH = "alerts"
 # Seconds; the contract says 30.
 STOP_WITHIN = 25
 
@@ -73,7 +75,8 @@ class Scheduler:
         )
         self._losses = witness and Losses(engine, witness, threads=settings.worker_threads)
         notifier = Notifier(settings.reveal_alert_urls())
-        self._watch = Watch(engine, settings, notifier=notifier, rules=rules)
+        self._denied: dict[str, str] = {}  # ticks, and which right each lacks
+        self._watch = Watch(engine, settings, notifier=notifier, rules=rules, denied=self._denied)
         self._beating = False
         self._stopping = Event()
         self._http = http_client(threads=AT_A_TIME, ca_file=settings.api_ca_file)
@@ -83,8 +86,15 @@ class Scheduler:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
 
-    def start(self, *, plan: bool = True) -> None:
-        """Tick in background threads, for the first time at once; `plan` False only relays."""
+    def start(
+        self, *, plan: bool = True, give_up: Callable[[str], object] = lambda _: None
+    ) -> None:
+        """
+        Tick in background threads, for the first time at once; `plan` False only relays.
+
+        `give_up` is called with the reason when nobody could be told that a right is missing.
+        """
+        self._give_up = give_up
         often = self._settings.poll_interval
         self._tick("relay", self._relay.run, every=often)
         if self._losses:
@@ -105,11 +115,11 @@ class Scheduler:
         self._ticks.shutdown()
         self._http.close()
         if self._beating:
-            _surviving(partial(heartbeat.end, self._engine), name="heartbeat")()
+            self._surviving(partial(heartbeat.end, self._engine), name="heartbeat")()
 
     def _tick(self, name: str, tick: Callable[[], object], *, every: timedelta) -> None:
         self._ticks.add_job(
-            _surviving(tick, name=name),
+            self._surviving(tick, name=name),
             "interval",
             seconds=every.total_seconds(),
             next_run_time=datetime.now(UTC),
@@ -128,13 +138,35 @@ class Scheduler:
         self._beating = True
         beat = partial(heartbeat.beat, self._engine, file=self._settings.heartbeat_file)
         # Before the first look, which would find a host that was silent until now.
-        _surviving(beat, name="heartbeat")()
+        self._surviving(beat, name="heartbeat")()
         self._tick("heartbeat", beat, every=heartbeat.EVERY)
-        self._tick("alerts", self._watch.run, every=every)
+        self._tick(_WATCH, self._watch.run, every=every)
 
     def _plan(self, kind: str) -> None:
         now = datetime.now(UTC)
         planner.plan_due(self._engine, self._settings, kind=kind, at=now, actor=self._actor)
+
+    def _surviving(self, tick: Callable[[], object], *, name: str) -> Callable[[], None]:
+        def survive() -> None:
+            try:
+                tick()
+            except (IfoodActorsError, BrokerConnectionError, DBAPIError, PoolTimeout) as error:
+                self._note(error, tick=name)
+            else:
+                self._denied.pop(name, None)
+
+        return survive
+
+    def _note(self, error: Exception, *, tick: str) -> None:
+        if denied := missing_right(error):
+            log.error("scheduler.denied", tick=tick, reason=denied)
+            self._denied[tick] = denied
+            if tick == _WATCH:
+                self._give_up(denied)
+            return
+        # The next tick finds the same rows: nothing is lost by giving this one up.
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()
+        log.warning("scheduler.tick_failed", tick=tick, reason=next(iter(reason), ""))
 
 
 def run(
@@ -144,6 +176,7 @@ def run(
     Run until TERM or INT; a second signal ends the process at once.
 
     A tick that hangs is left behind after 25 s: what it has not committed, the next one finds.
+    Raises UsageError when the login may not even watch, so that nobody would be told.
     """
     # Not an Event, whose lock the interrupted thread may hold. Written by the signal itself: its
     # handler runs only later, and not at all while a wait goes on that had just begun.
@@ -151,6 +184,11 @@ def run(
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell)
     stopping = False
+    reasons: list[str] = []
+
+    def give_up(reason: str) -> None:
+        reasons.append(reason)
+        os.write(tell, b"\0")
 
     def stop(signum: int, _frame: object) -> None:
         nonlocal stopping
@@ -162,22 +200,12 @@ def run(
         signal.signal(signum, stop)
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     scheduler = Scheduler(settings, engine=engine, outbox=outbox, witness=witness)
-    scheduler.start()
+    scheduler.start(give_up=give_up)
     log.info("scheduler.started", poll_seconds=settings.poll_interval.total_seconds())
-    while not stopping:
+    while not stopping and not reasons:
         os.read(told, 1)
     signal.alarm(STOP_WITHIN)
     scheduler.stop()
     log.info("scheduler.stopped")
-
-
-def _surviving(tick: Callable[[], object], *, name: str) -> Callable[[], None]:
-    def survive() -> None:
-        try:
-            tick()
-        except (IfoodActorsError, BrokerConnectionError, DBAPIError, PoolTimeout) as error:
-            # The next tick finds the same rows: nothing is lost by giving this one up.
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-            log.warning("scheduler.tick_failed", tick=name, reason=next(iter(reason), ""))
-
-    return survive
+    if reasons:
+        raise UsageError(reasons[0])

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.config import Settings
+from ifood_actors.db import missing_right
 from ifood_actors.logs import get_logger
 from ifood_actors.web import gauges
 from ifood_actors.web.gauges import Gauges
@@ -71,8 +72,10 @@ class LedgerGauges:
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
-            reason = next(iter(str(error.orig).splitlines()), "")
-            log.warning("gauges.unreadable", gauges=list(wanted.meanings), reason=reason)
+            denied = missing_right(error)
+            reason = denied or next(iter(str(error.orig).splitlines()), "")
+            tell = log.error if denied else log.warning
+            tell("gauges.unreadable", gauges=list(wanted.meanings), reason=reason)
             return None
 
 

@@ -215,21 +215,21 @@ VANISHED_STORES = Gauges(
         FROM unnest(CAST(:kinds AS text[])) AS kind LEFT JOIN {VANISHED} AS run USING (kind)
     """,
 )
-RABBITMQ = Gauges(
+FOUND = Gauges(
     every=_SELDOM,
     labels=(),
     meanings={
+        "ifood_rights_missing": "Ticks of schedulers, and workers, that Postgres denies a right.",
         "ifood_messages_lost": "Messages of the last 15 minutes that were lost or came early.",
         "ifood_rabbitmq_unusable": "1 while a scheduler cannot log in to RabbitMQ.",
     },
     statement=f"""
-        SELECT {LOST_MESSAGES} AS ifood_messages_lost, (
-          SELECT count(*) FROM ifood_alerts
-          WHERE name = 'RabbitUnusable' AND resolved_at IS NULL
-        ) AS ifood_rabbitmq_unusable
+        SELECT {LOST_MESSAGES} AS ifood_messages_lost,
+          count(*) FILTER (WHERE name = 'RabbitUnusable') AS ifood_rabbitmq_unusable,
+          count(*) FILTER (WHERE name = 'RightMissing') AS ifood_rights_missing
+        FROM ifood_alerts WHERE resolved_at IS NULL
     """,
 )
-
 REJECTED_ITEMS = Gauges(
     every=_SELDOM,
     labels=("kind",),
@@ -260,7 +260,7 @@ INCOMPLETE = Gauges(
 ALL = (
     *(JOBS, DUE, RUNS, UNPLANNED, HEARTBEAT, BREAKERS, LIMITERS),
     *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY),
-    *(VANISHED_STORES, RABBITMQ, REJECTED_ITEMS, INCOMPLETE),
+    *(VANISHED_STORES, FOUND, REJECTED_ITEMS, INCOMPLETE),
 )
 
 
