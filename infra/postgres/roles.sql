@@ -22,14 +22,22 @@
 
 BEGIN;
 
+-- Whoever may make things here, such as the migrator, must not have a superuser run them: functions
+-- and operators are those of Postgres alone. Until then, whatever is named names its schema.
+DO $$ BEGIN
+  PERFORM pg_catalog.set_config('ifood.home', pg_catalog.current_schema(), true);
+END $$;
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 DO $$
 DECLARE
   name text;
   home text := coalesce((
     SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE relname = 'ifood_job_events' AND relkind = 'r'), current_schema());
+    WHERE relname = 'ifood_job_events' AND relkind = 'r' AND relpersistence = 'p'),
+    current_setting('ifood.home'));
 BEGIN
-  PERFORM set_config('search_path', quote_ident(home) || ', pg_temp', true);
+  PERFORM set_config('ifood.home', home, true);
   FOREACH name IN ARRAY ARRAY['ifood_migrator', 'ifood_scheduler', 'ifood_worker', 'ifood_web',
     'ifood_operator', 'ifood_admin', 'ifood_reader']
   LOOP
@@ -50,52 +58,69 @@ END $$;
 
 CREATE SCHEMA IF NOT EXISTS reporting;
 ALTER SCHEMA reporting OWNER TO ifood_migrator;
-DO $$
-DECLARE
-  others text := 'ifood_scheduler, ifood_worker, ifood_web, ifood_operator, ifood_admin';
-  home text := quote_ident(current_schema());
-BEGIN
-  EXECUTE format('REVOKE ALL ON SCHEMA %s, reporting FROM PUBLIC, ifood_reader, %s', home, others);
-  EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %s, reporting FROM PUBLIC, ifood_reader, %s',
-    home, others);
-  EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %s TO ifood_migrator', home);
-  EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', home, others);
-END $$;
-GRANT USAGE ON SCHEMA reporting TO ifood_reader, ifood_web, ifood_operator, ifood_admin;
 
--- Whoever has migrated until now: from here on it is the migrator.
+-- Whoever has migrated until now: from here on it is the migrator. What anybody else has put there
+-- would work with its rights.
 DO $$
 DECLARE
   object record;
+  home regnamespace := quote_ident(current_setting('ifood.home'))::regnamespace;
+  former oid := (
+    SELECT relowner FROM pg_class WHERE relname = 'ifood_job_events' AND relnamespace = home);
 BEGIN
   FOR object IN
-    SELECT format('%I.%I', nspname, relname) AS name FROM pg_class
-    JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE relkind IN ('r', 'p', 'v', 'm') AND relowner <> 'ifood_migrator'::regrole
-      AND (nspname = 'reporting' OR nspname = current_schema()
+    SELECT format('TABLE %s', oid::regclass) AS name, relowner AS owner FROM pg_class
+    WHERE relkind IN ('r', 'p', 'v', 'm')
+      AND (relnamespace = 'reporting'::regnamespace OR relnamespace = home
         AND (relname LIKE 'ifood\_%' OR relname IN ('accounts', 'alembic_version')))
+    UNION ALL
+    SELECT format('ROUTINE %s', oid::regprocedure), proowner FROM pg_proc
+    WHERE proname LIKE 'ifood\_%' AND pronamespace = home
   LOOP
-    EXECUTE format('ALTER TABLE %s OWNER TO ifood_migrator', object.name);
-  END LOOP;
-  FOR object IN
-    SELECT oid::regprocedure::text AS name FROM pg_proc
-    WHERE proname LIKE 'ifood\_%' AND pronamespace = quote_ident(current_schema())::regnamespace
-  LOOP
-    EXECUTE format('ALTER FUNCTION %s OWNER TO ifood_migrator', object.name);
-    -- They are for the triggers and the scheduler; some write with the migrator's rights.
-    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', object.name);
+    IF object.owner NOT IN ('ifood_migrator'::regrole, coalesce(former, 0))
+      AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = object.owner) THEN
+      RAISE EXCEPTION '% belongs to %: drop it, or give it to ifood_migrator, and run this again',
+        object.name, object.owner::regrole;
+    END IF;
+    EXECUTE format('ALTER %s OWNER TO ifood_migrator', object.name);
   END LOOP;
 END $$;
 
+DO $$
+DECLARE
+  routine regprocedure;
+  others text :=
+    'ifood_scheduler, ifood_worker, ifood_web, ifood_operator, ifood_admin, ifood_reader';
+  home text := quote_ident(current_setting('ifood.home'));
+BEGIN
+  EXECUTE format('REVOKE ALL ON SCHEMA %s, reporting FROM PUBLIC, %s', home, others);
+  EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %s, reporting FROM PUBLIC, %s', home, others);
+  EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA %s, reporting FROM PUBLIC, %s', home,
+    others);
+  -- They are for the triggers and the scheduler; some write with the migrator's rights.
+  FOR routine IN
+    SELECT oid FROM pg_proc
+    WHERE proname LIKE 'ifood\_%' AND pronamespace = home::regnamespace
+  LOOP
+    EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC, %s', routine, others);
+  END LOOP;
+  EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %s TO ifood_migrator', home);
+  EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', home, replace(others, ', ifood_reader', ''));
+END $$;
+GRANT USAGE ON SCHEMA reporting TO ifood_reader, ifood_web, ifood_operator, ifood_admin;
 GRANT SELECT ON ALL TABLES IN SCHEMA reporting
   TO ifood_reader, ifood_web, ifood_operator, ifood_admin;
 
 DO $$
+DECLARE
+  home text := quote_ident(current_setting('ifood.home'));
 BEGIN
-  IF to_regclass('ifood_record_versions') IS NULL THEN
+  IF to_regclass(format('%s.ifood_record_versions', home)) IS NULL THEN
     RAISE WARNING 'there are no tables yet: run this file again after `ifood-actors db upgrade`';
     RETURN;
   END IF;
+  -- From here on nothing is called or compared: only tables and one function are named.
+  PERFORM set_config('search_path', format('%s, pg_temp', home), true);
 
   -- Of credentials, only the names and dates are for everybody who reads.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
