@@ -15,7 +15,7 @@
 --   ifood_migrator    `db upgrade`: owns all tables and views
 --   ifood_scheduler   `scheduler`: plans, relays, renews tokens; sees no records
 --   ifood_worker      `worker`: claims and ends jobs, stores records; sees no history
---   ifood_web         `web`: reads all but credentials
+--   ifood_web         `web`: reads jobs, accounts and figures, no credentials and nothing of iFood's
 --   ifood_operator    people in psql: read all but credentials, and repair jobs
 --   ifood_admin       all other commands: jobs, accounts, applications and their credentials
 --   ifood_reader      reports: the schema `reporting`, nothing else
@@ -124,8 +124,7 @@ BEGIN
 
   -- Of credentials, only the names and dates are for everybody who reads.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
-    ifood_named_limits, ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions,
-    ifood_rejected_items, ifood_left_out, ifood_alerts, ifood_schedulers, ifood_operator_acts
+    ifood_named_limits, ifood_left_out, ifood_alerts, ifood_schedulers, ifood_operator_acts
     TO ifood_web, ifood_operator, ifood_admin;
   GRANT SELECT (id, name, client_id, kind, created_at, updated_at) ON ifood_apps
     TO ifood_web, ifood_operator;
@@ -133,11 +132,20 @@ BEGIN
     locked_until, refused_at, refused_reason, needs_authorization_since) ON ifood_authorizations
     TO ifood_web, ifood_operator;
 
+  -- Records are for people, with what iFood sent. The web process has the figures in `reporting`,
+  -- and counts rejected items.
+  GRANT SELECT ON ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions,
+    ifood_rejected_items TO ifood_operator, ifood_admin;
+  GRANT SELECT (id, kind, merchant_id, first_seen_at, last_seen_at) ON ifood_rejected_items
+    TO ifood_web;
+
   -- A person's repair. The trigger does the rest, and writes it into the history.
   GRANT UPDATE (status, scheduled_for, attempts, next_retry_at) ON ifood_jobs TO ifood_operator;
 
   -- Plan, relay, rescue, renew. RETURNING job_id wants to read it, and the alerts the rest.
-  GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_apps TO ifood_scheduler;
+  GRANT SELECT ON alembic_version, ifood_runs, ifood_jobs, ifood_apps TO ifood_scheduler;
+  GRANT SELECT (id, name, ifood_merchant_id, priority, active, app_id, authorization_id, created_at)
+    ON accounts TO ifood_scheduler;
   GRANT INSERT ON ifood_runs, ifood_jobs, ifood_job_events TO ifood_scheduler;
   GRANT SELECT (job_id, at, act, reason, detail) ON ifood_job_events TO ifood_scheduler;
   GRANT UPDATE (planned, complete, window_end, created_by) ON ifood_runs TO ifood_scheduler;
@@ -158,7 +166,8 @@ BEGIN
   GRANT SELECT, INSERT, UPDATE ON ifood_alerts, ifood_schedulers TO ifood_scheduler;
 
   -- Claim, renew the lease, store, end.
-  GRANT SELECT ON alembic_version, accounts, ifood_jobs, ifood_apps TO ifood_worker;
+  GRANT SELECT ON alembic_version, ifood_jobs, ifood_apps TO ifood_worker;
+  GRANT SELECT (id, active, timezone, app_id, authorization_id) ON accounts TO ifood_worker;
   GRANT INSERT ON ifood_job_events TO ifood_worker;
   GRANT SELECT (job_id) ON ifood_job_events TO ifood_worker;
   GRANT UPDATE (status, attempts, lease_no, dispatched_at, wake_at, locked_at, locked_by,

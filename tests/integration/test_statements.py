@@ -1,0 +1,134 @@
+"""Every statement of `src` that has a name is allowed to each login whose process sends it."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+from logins import as_login
+from sqlalchemy import Engine, TextClause, text
+from sqlalchemy.exc import DBAPIError
+
+import ifood_actors
+from ifood_actors.alerts.questions import SQL
+from ifood_actors.db import transaction
+from ifood_actors.feeds import FEEDS
+from ifood_actors.feeds.storing import _upsert_statement
+from ifood_actors.web.gauges import ALL
+
+pytestmark = pytest.mark.services
+
+READERS = "operator admin"
+ASKING = "scheduler worker admin"  # who asks iFood
+# Who sends the statements of a module, or one of them.
+SENT_BY = {
+    "accounts.linking": "admin",
+    "accounts.presence": READERS,
+    "accounts.registry": READERS,
+    "accounts.registry._SWITCH": "admin",
+    "accounts.registry._COUNT_ACTIVE": f"scheduler {READERS}",
+    "accounts.spelling": "admin",
+    "acts": READERS,
+    "acts._NOTE": "admin",
+    "alerts.memory": "scheduler",
+    "alerts.questions": f"scheduler {READERS}",
+    "cli.lookup": READERS,
+    "cli.stores": "admin",
+    "db": f"{ASKING} operator",
+    "feeds.rejected": "worker",
+    "feeds.rejected._LIST": READERS,
+    "feeds.retention": "scheduler",
+    "feeds.storing": "worker",
+    "forgetting": "scheduler",
+    "ifood.authorizations": ASKING,
+    "ifood.authorizing": "admin",
+    "ifood.closures": ASKING,
+    "ifood.limit_statements": ASKING,
+    "ifood.named_limits._BY_APP": ASKING,
+    "ifood.named_limits._NAMED": READERS,
+    "ifood.usage": READERS,
+    "ledger.left_out": "scheduler admin",
+    "ledger.losses": "scheduler",
+    "ledger.retention": "scheduler",
+    "ledger.statements": "worker",
+    **{
+        f"ledger.statements.{name}": "scheduler"
+        for name in ("DUE", "PROBE", "DISPATCH", "UNDER_WAY", "HOLD", "RESCUE", "RESCUE_FAILED")
+    },
+    **{
+        f"ledger.statements.{name}": "scheduler admin"
+        for name in ("START_RUN", "COUNT_PLANNED", "PLAN")
+    },
+    "ledger.statements.CANCEL": "worker admin",
+    "ledger.statements.REQUEUE": "admin",
+    "planning.demand": f"scheduler {READERS}",
+    "planning.demand._HELD": "scheduler admin",  # `apps tokens` looks whether there are any
+    "planning.planner": f"scheduler {READERS}",
+    "planning.silences": f"scheduler {READERS}",
+    "scheduler.heartbeat": "scheduler",
+    "web.gauges": "web",
+}
+# They have no login of their own, or are no statements that can be explained.
+APART = ("demo", "embedded", "simulator", "migrations")
+NOT_EXPLAINED = {"db._FOR_LONG", "web.collector._STATEMENT_TIMEOUT"}
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """Give every statement, by the place where it is."""
+    for module in pkgutil.walk_packages(ifood_actors.__path__, "ifood_actors."):
+        place = module.name.removeprefix("ifood_actors.")
+        if place.startswith(APART) or place == "__main__":
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, TextClause):
+                yield f"{place}.{name}", value.text
+    yield from ((f"alerts.questions.{name}", question) for name, question in SQL.items())
+    yield from ((f"web.gauges.{next(iter(each.meanings))}", each.statement) for each in ALL)
+    for feed in FEEDS.values():
+        yield f"feeds.storing.{feed.kind}", _upsert_statement(feed.table).text
+
+
+def senders(place: str) -> list[str]:
+    found = SENT_BY.get(place) or SENT_BY.get(place.rpartition(".")[0])
+    assert found, f"who sends {place}? name the logins in SENT_BY, and grant what it needs"
+    return found.split()
+
+
+def explain(engine: Engine, statement: str) -> None:
+    """Have Postgres plan it, with nothing for each value; from an instant it takes a span."""
+    wanted = text(f"EXPLAIN {statement}")
+    values = {
+        name: timedelta() if f"- :{name}" in statement else None for name in wanted.compile().params
+    }
+    with transaction(engine) as tx:
+        tx.execute(wanted, values)
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker", "web", "operator", "admin"])
+def test_a_login_may_send_every_statement_of_its_process(engine, role):
+    """Postgres looks at the rights when it plans: nothing has to be there, and nothing is done."""
+    denied, explained = {}, 0
+    for place, statement in statements():
+        if place in NOT_EXPLAINED or role not in senders(place):
+            continue
+        try:
+            explain(as_login(engine, role), statement)
+            explained += 1
+        except DBAPIError as error:
+            denied[place] = str(error.orig)
+
+    assert denied == {}
+    assert explained >= 15
+
+
+def test_a_missing_right_is_noticed_without_a_row_in_any_table(engine):
+    with transaction(engine) as tx:
+        tx.execute(text("REVOKE UPDATE (created_by) ON ifood_runs FROM ifood_scheduler"))
+    [start_run] = [each for place, each in statements() if place.endswith(".START_RUN")]
+
+    with pytest.raises(DBAPIError) as refused:
+        explain(as_login(engine, "scheduler"), start_run)
+
+    assert isinstance(refused.value.orig, psycopg.errors.InsufficientPrivilege)
