@@ -13,6 +13,8 @@ from eventually import PATIENCE_SECONDS, eventually
 from fleet import KEY, MONDAY, fleet
 from sqlalchemy import make_url, text
 
+from ifood_actors.acts import note
+from ifood_actors.db import transaction
 from ifood_actors.scheduler import relay
 from ifood_actors.simulator import Settings, running
 
@@ -59,6 +61,8 @@ def backup(tmp_path, postgres_programs, simulator, database_url, broker_url, mon
         former.engine.connect() as holding,
     ):
         former.plan("sales")
+        with transaction(former.engine) as tx:
+            note(tx, "apps add", actor="cli maria@host")
         # So that a job is left to do in the backup, however long pg_dump takes to begin.
         holding.execute(text("SELECT FROM ifood_jobs LIMIT 1 FOR UPDATE"))
         with former.working(threads=2):
@@ -81,7 +85,11 @@ def ended(fleet):
 
 
 def stored(fleet):
-    return fleet.rows("SELECT merchant_id, sale_id, raw FROM ifood_sales ORDER BY 1, 2")
+    """Give the records, and who did what when: nobody may choose that, and a restore keeps it."""
+    return (
+        fleet.rows("SELECT merchant_id, sale_id, raw FROM ifood_sales ORDER BY 1, 2"),
+        fleet.rows("SELECT at, login, actor, act FROM ifood_operator_acts"),
+    )
 
 
 def test_a_fleet_goes_on_from_a_restored_backup(

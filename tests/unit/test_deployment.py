@@ -181,6 +181,13 @@ def test_the_scheduler_is_healthy_while_its_heartbeat_is_young(age, healthy, tmp
     assert (ended == 0) == healthy
 
 
+@pytest.mark.parametrize("name", ["migrate", PEOPLES])
+def test_whose_command_a_container_runs_is_passed_on_with_a_name_of_the_container(name):
+    # Of whoever calls Compose, and not from `.env`: below `sudo`, USER is root.
+    assert SERVICES[name]["environment"]["SUDO_USER"] == "${SUDO_USER:-${USER:-}}"
+    assert SERVICES[name]["hostname"] == name
+
+
 def test_the_settings_are_looked_at_before_anything_is_changed():
     assert SERVICES["settings"]["command"] == ["doctor", "--offline"]
     on = ["settings", "logins", "migrate", "grants"]
