@@ -361,6 +361,7 @@ NOT_ADMIN = tuple(role for role in EVERYBODY if role != "admin")
 NO_SECRETS = ("web", "operator", "reader")
 ONE_EVENT = """INSERT INTO ifood_job_events (job_id, event_no, at, act, to_status, attempt, actor)
 VALUES (gen_random_uuid(), 1, now(), 'succeed', 'success', 1, 'forged')"""
+PLANTED = "LANGUAGE sql AS 'SELECT current_user::text'"
 FORBIDDEN = [
     (EVERYBODY, "UPDATE ifood_job_events SET actor = 'x'"),
     (EVERYBODY, "UPDATE ifood_operator_acts SET actor = 'x'"),
@@ -385,6 +386,11 @@ FORBIDDEN = [
     (EVERYBODY, "CREATE TABLE reporting.mine (id int)"),
     (EVERYBODY, "CREATE TEMPORARY TABLE mine (id int)"),
     (EVERYBODY, "CREATE SCHEMA mine"),
+    # What the triggers would find instead of Postgres's own, and run with their owner's rights.
+    (EVERYBODY, f"CREATE FUNCTION public.format(text, regclass) RETURNS text {PLANTED}"),
+    (EVERYBODY, f"CREATE FUNCTION reporting.format(text, regclass) RETURNS text {PLANTED}"),
+    (EVERYBODY, f"CREATE FUNCTION pg_temp.format(text, regclass) RETURNS text {PLANTED}"),
+    (EVERYBODY, "CREATE OPERATOR public.= (LEFTARG = regclass, RIGHTARG = oid, FUNCTION = oideq)"),
     (("web", "operator", "reader"), ONE_EVENT),
     (NO_SECRETS, "SELECT client_secret_encrypted FROM ifood_apps"),
     (NO_SECRETS, "SELECT access_token_encrypted FROM ifood_authorizations"),

@@ -131,6 +131,19 @@ def test_a_server_that_only_reads_is_named_by_doctor(database_url, tmp_path):
     assert "which only reads; name the one that writes" in doctor.out
 
 
+def test_a_schema_in_which_everybody_may_make_things_is_told_by_doctor(database_url, tmp_path):
+    doctor = command(tmp_path, database_url)
+    before = doctor("doctor")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+
+    after = doctor("doctor")
+
+    told = "every login may make things in public; run infra/postgres/roles.sql"
+    assert told not in before.out
+    assert told in after.out
+
+
 @contextmanager
 def encoded(server_url, encoding):
     name = f"test_{secrets.token_hex(6)}"

@@ -25,6 +25,7 @@ def findings(
     """Check the server and the session behind `connection`, which `url` led to."""
     yield _server(connection)
     yield _session(connection)
+    yield from _makers(connection)
     yield from _in_clear(postgres_url.parameters(url), private=private)
     yield _clocks(connection)
 
@@ -51,6 +52,17 @@ def _session(connection: Connection) -> Finding:
     limits = ", ".join(f"{name} {_shown(connection, name)}" for name in PATIENCE)
     pooled = ", through a pooler that lends whole sessions" if _pooled(connection) else ""
     return Finding("session", "ok", f"schema {schema}, UTF8, {limits}{pooled}")
+
+
+def _makers(connection: Connection) -> Iterator[Finding]:
+    """Warn where any login may make a function, which triggers would run with more rights."""
+    asked = (
+        "quote_ident(current_schema()), has_schema_privilege('public', current_schema(), 'CREATE')"
+    )
+    schema, open_to_all = connection.execute(text(f"SELECT {asked}")).one()
+    if open_to_all:
+        advice = f"run infra/postgres/roles.sql, or REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
+        yield Finding("schema", "warning", f"every login may make things in {schema}", advice)
 
 
 def _pooled(connection: Connection) -> bool:
