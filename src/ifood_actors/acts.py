@@ -90,7 +90,7 @@ def note(
 
 
 def few(names: Iterable[str]) -> list[str]:
-    """Give the first twenty of names for `detail`, each as far as it is short."""
+    """Give the first twenty of names for `detail`, cut where they are long."""
     return [_bounded(name) for name in islice(names, _FEW)]
 
 

@@ -27,6 +27,7 @@ status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(json.dumps({
     "uids": os.getresuid(), "gids": os.getresgid(), "groups": os.getgroups(),
     "no_new_privs": int(status["NoNewPrivs"]), "capabilities": int(status["CapEff"], 16),
+    "login": open("/proc/self/loginuid").read(),
     "cwd": os.getcwd(), "umask": os.umask(0), "argv": __import__("sys").argv[1:],
     "environ": dict(os.environ),
 }))
@@ -155,6 +156,15 @@ def test_the_program_has_the_rights_of_its_user_and_gains_none(host):
     assert 0 not in seen["uids"] + seen["gids"] + seen["groups"]
     assert (seen["no_new_privs"], seen["capabilities"]) == (1, 0)
     assert (seen["cwd"], seen["umask"]) == ("/", 0o077)
+
+
+def test_the_program_learns_who_called_from_the_kernel_and_from_sudo(host):
+    log_in = ["sh", "-c", 'echo 1 >/proc/self/loginuid && exec "$@"', "sh"]
+    sudo = {"PATH": "/usr/bin:/bin", "SUDO_USER": "maria"}
+
+    seen = json.loads(subprocess.check_output([*log_in, host.folder / "wrapper", "acts"], env=sudo))
+
+    assert (seen["login"], seen["environ"]["SUDO_USER"]) == ("1", "maria")
 
 
 @pytest.mark.parametrize("path", ["../../planted/code", "../planted/code", "/planted/code", "."])
