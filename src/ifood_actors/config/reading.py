@@ -11,6 +11,7 @@ from dotenv.parser import parse_stream
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from ifood_actors.config.ownership import opened
 from ifood_actors.config.settings import PREFIX, Origin, Settings
 from ifood_actors.config.values import format_duration
 from ifood_actors.errors import UsageError
@@ -170,7 +171,8 @@ def _from_file(name: str, field: str, item: Given, given: Mapping[str, Given]) -
 
 def _read_secret(path: Path, *, named: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        with opened(path, named=named) as file:
+            text = file.read().strip()
     except UnicodeDecodeError:
         raise UsageError(f"{named}: {path} is not text in UTF-8") from None
     except OSError as error:
@@ -185,7 +187,7 @@ def _read_dotenv(path: Path | None) -> tuple[dict[str, str], list[str]]:
     if path is None:
         return {}, []
     try:
-        with path.open(encoding="utf-8-sig") as stream:
+        with opened(path, named="settings", encoding="utf-8-sig") as stream:
             bindings = list(parse_stream(stream))
     except FileNotFoundError:
         return {}, []

@@ -1,5 +1,6 @@
 """The scheduler's sign of life: one row for each host, which the alerts of the others look at."""
 
+import os
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -29,10 +30,21 @@ def beat(engine: Engine, *, file: Path | None = None) -> None:
     with transaction(engine) as tx:
         tx.execute(_BEAT, {"host": socket.gethostname()})
     if file:
-        try:
-            file.touch()
-        except OSError as error:
-            raise IfoodActorsError(f"IFOOD_HEARTBEAT_FILE: {file}: {error.strerror}") from None
+        touch(file)
+
+
+def touch(file: Path) -> None:
+    """
+    Touch the file itself: in a folder of everybody's, a link or a pipe could be in its place.
+
+    Raises IfoodActorsError when it cannot be written.
+    """
+    try:
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise IfoodActorsError(f"IFOOD_HEARTBEAT_FILE: {file}: {error.strerror}") from None
+    os.utime(opened)
+    os.close(opened)
 
 
 def end(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from threading import Thread
 
 from ifood_actors import config
 from ifood_actors.config import Settings
+from ifood_actors.config.ownership import require_our_folder
 from ifood_actors.errors import UsageError
 from ifood_actors.logs import get_logger
 
@@ -27,7 +28,7 @@ def join(settings: Settings) -> None:
     Count with the others of this host; call it before anything imports prometheus_client.
 
     Without `IFOOD_METRICS_PORT` the process counts for itself. Raises UsageError for a folder that
-    cannot be written to.
+    cannot be written to, or that others may write to.
     """
     if settings.metrics_port is None or settings.metrics_dir is None:
         return
@@ -57,6 +58,7 @@ def _tidied(folder: Path, *, keep: int) -> int:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        require_our_folder(folder, named="IFOOD_METRICS_DIR")
         lock = os.open(folder / "counting.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise UsageError(f"IFOOD_METRICS_DIR: cannot write to {folder}: {error.strerror}") from None
