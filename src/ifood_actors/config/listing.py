@@ -106,7 +106,7 @@ An unknown `IFOOD_` variable is an error that names the nearest known one.
 Durations are written as `45s`, `10m`, `4h`, `2d` or `1h30m`.
 Windows are written as `mon 08:00-12:00` or `daily 22:00-02:00`, in the zone of `IFOOD_TIMEZONE`.
 Secrets can stand in a file instead: {secrets}.
-Such a file, and `.env`, must belong to the user of the process or to root, and no other user may write it.
+Such a file, and `.env`, must be of the same user as the process or of root, written by no other.
 {refused}
 
 {table}
