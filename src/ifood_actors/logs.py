@@ -9,7 +9,7 @@ a traceback is text by then, and an object is its `repr`.
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from datetime import date, timedelta
 from decimal import Decimal
@@ -25,7 +25,7 @@ from ifood_actors.config import stderr_is_journal
 
 MASK = "***"
 # Why a process ends: the sentence that a terminal shows as well. It names settings, which redaction
-# would take for secrets, and is written without their values.
+# by names would take for their values; everything else is masked in it as well.
 FAILED = "process.failed"
 DEEPEST = 6  # levels of nested values; what lies deeper is shown as text
 
@@ -33,8 +33,14 @@ DEEPEST = 6  # levels of nested values; what lies deeper is shown as text
 QUIET = {
     # Seven lines, with tracebacks, for each refused connection; the error that is raised says it.
     "pika": logging.CRITICAL,
-    # It may log what it sends, and to whom; whether it arrived, our own line says.
+    # It may log what it sends, and to whom, and so may those that it sends by: the address of a
+    # webhook is its secret. Whether it arrived, our own line says.
     "apprise": logging.CRITICAL,
+    "urllib3": logging.CRITICAL,
+    "requests": logging.CRITICAL,
+    "requests_oauthlib": logging.CRITICAL,
+    "oauthlib": logging.CRITICAL,
+    "charset_normalizer": logging.CRITICAL,
     # A warning for every tick that is swallowed because the one before still runs.
     "apscheduler": logging.ERROR,
     "sqlalchemy": logging.WARNING,
@@ -49,19 +55,22 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 # Each repetition is bounded, so that a text of any length costs linear time.
-_SECRET_TEXTS = (
+_SECRETS_BY_PLACE = (
     (re.compile(r"(://[^\s/:@]{0,256}:)[^\s\"'<>]{1,512}@"), rf"\1{MASK}@"),
     (re.compile(r"\b(bearer|basic) +[\w.~+/=-]{4,4096}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"eyJ[\w-]{5,4096}(?:\.[\w-]{0,4096}){0,4}"), MASK),
-    (
-        re.compile(
-            rf"((?:{_SECRET_NAME.pattern})[\w-]{{0,40}}[\"']?\s?[=:]\s?)"
-            r"(?:\"[^\"]{0,4096}\"|'[^']{0,4096}'|[^\s,;&\"'{}\[\]()]{1,4096})",
-            re.IGNORECASE,
-        ),
-        rf"\1{MASK}",
-    ),
 )
+_SECRETS_BY_NAME = (
+    re.compile(
+        rf"((?:{_SECRET_NAME.pattern})[\w-]{{0,40}}[\"']?\s?[=:]\s?)"
+        r"(?:\"[^\"]{0,4096}\"|'[^']{0,4096}'|[^\s,;&\"'{}\[\]()]{1,4096})",
+        re.IGNORECASE,
+    ),
+    rf"\1{MASK}",
+)
+# Those of this process's settings, in all their spellings, once they are known; of the process, as
+# the handlers are.
+_known: list[re.Pattern[str]] = []
 # C0, DEL, C1, line separators, and the marks that turn the direction of a terminal's text.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CONTROL_BUT_NEWLINE = re.compile(_CONTROL.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
@@ -76,14 +85,24 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def configure(level: str, *, json: bool | None = None, stream: TextIO | None = None) -> None:
+def configure(
+    level: str,
+    *,
+    hidden: Collection[str] = (),
+    json: bool | None = None,
+    stream: TextIO | None = None,
+) -> None:
     """
     Take over all logging of this process; may be called again, and after `logging.basicConfig`.
 
     `stream` is stderr as it is at the call: dramatiq replaces it by a pipe in its workers. `json`
     is decided by the stream unless given: readable lines for a terminal, JSON for anything else.
-    In systemd's journal each line has the priority of its level.
+    In systemd's journal each line has the priority of its level. `hidden` are texts that no line
+    of this process shows from now on.
     """
+    if hidden:
+        longest_first = sorted(hidden, key=len, reverse=True)
+        _known[:] = [re.compile("|".join(map(re.escape, longest_first)))]
     _join_standard_library()
     out = sys.stderr if stream is None else stream
     as_json = not out.isatty() if json is None else json
@@ -103,8 +122,19 @@ def configure(level: str, *, json: bool | None = None, stream: TextIO | None = N
 
 
 def redact(text: str) -> str:
-    """Mask passwords in URLs, bearer tokens, JWTs and values of secret names in a text."""
-    for pattern, replacement in _SECRET_TEXTS:
+    """
+    Mask secrets in a text: those that are known, passwords in URLs, bearer tokens, JWTs.
+
+    And whatever follows a secret's name.
+    """
+    pattern, replacement = _SECRETS_BY_NAME
+    return pattern.sub(replacement, _redact_by_place(text))
+
+
+def _redact_by_place(text: str) -> str:
+    for known in _known:
+        text = known.sub(MASK, text)
+    for pattern, replacement in _SECRETS_BY_PLACE:
         text = pattern.sub(replacement, text)
     return text
 
@@ -157,8 +187,14 @@ def _loggers_with_handlers() -> list[logging.Logger]:
 
 
 def _redact_event(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    if event_dict.get("event") == FAILED:
-        return event_dict
+    reason = event_dict.get("reason")
+    if event_dict.get("event") == FAILED and isinstance(reason, str):
+        rest = {name: value for name, value in event_dict.items() if name != "reason"}
+        return {**_redacted(rest), "reason": _redact_by_place(reason)}
+    return _redacted(event_dict)
+
+
+def _redacted(event_dict: EventDict) -> EventDict:
     return {
         name if name.isidentifier() else redact(name): _redact_named(name, value)
         for name, value in event_dict.items()

@@ -109,7 +109,7 @@ def stores(engine):
 def backed_up(database_url, empty_database_url, postgres_programs):
     """Back up and restore; what cannot be written or read again raises."""
 
-    def backed_up() -> str:
+    def backed_up():
         dump = subprocess.run(
             [postgres_programs / "pg_dump", "--no-privileges", database_url],
             check=True,

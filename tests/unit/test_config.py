@@ -264,3 +264,50 @@ def test_reading_settings_loads_no_service_library():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://h/d", "postgresql://h/d"),
+        ("postgres://u@h:5433/d", "postgresql://u@h:5433/d"),
+        ("postgresql://u:p;q@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://u:p?q@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://:p@h/d", "postgresql://:***@h/d"),
+        ("postgresql://u@h/d?password=p", "postgresql://u:***@h/d"),
+        (
+            "postgresql://u@a:1,b:2/d?sslmode=verify-full&sslrootcert=/etc/ca.pem&sslpassword=p",
+            "postgresql://u@a:1,b:2/d?sslmode=verify-full&sslpassword=***&sslrootcert=/etc/ca.pem",
+        ),
+        ("postgresql://u@[::1]:5433/d", "postgresql://u@[::1]:5433/d"),
+        ("postgresql://u@%2Frun%2Fpostgresql/d", "postgresql://u@%2Frun%2Fpostgresql/d"),
+        ("postgresql:///?service=ifood", "postgresql:///?service=ifood"),
+        ("amqp://u:p@h/v", "amqp://u:***@h/v"),
+        ("amqps://u:p@a/v;amqps://:p@b:1/v", "amqps://u:***@a/v;amqps://:***@b:1/v"),
+        ("amqp://h/v?heartbeat=5&password=p&p", "amqp://h/v?heartbeat=5&***&***"),
+        ("amqps://h/?cacertfile=/etc/ca.pem", "amqps://h/?cacertfile=/etc/ca.pem"),
+    ],
+)
+def test_of_a_url_all_is_shown_that_is_no_secret(url, shown):
+    name = "IFOOD_BROKER_URL" if url.startswith("amqp") else "IFOOD_DATABASE_URL"
+
+    rows = {row.name: row.value_masked for row in describe(load({name: url}, None))}
+
+    assert rows[name] == shown
+
+
+def test_a_secret_is_known_in_the_spellings_that_a_library_may_log():
+    settings = load(
+        {
+            "IFOOD_DATABASE_URL": "postgresql://u:pass%2Fw%C3%B6rd@db.example/d",
+            "IFOOD_BROKER_URL": "amqp://u:b%20c%20d%20e@mq.example/v;amqp://u:second@mq2/v",
+            "IFOOD_ALERT_URLS": "slack://TAAAAA111/B22222222/secretToken3 json://u:hookword@h.io/ab",
+        },
+        None,
+    )
+
+    texts = settings.secret_texts()
+
+    assert {"pass/wörd", "pass%2Fw%C3%B6rd", "b c d e", "b%20c%20d%20e", "second"} <= texts
+    assert {"TAAAAA111", "B22222222", "hookword"} <= texts
+    assert not texts & {"db.example", "mq.example", "mq2", "h.io", "u", "d", "v", "slack", "json"}

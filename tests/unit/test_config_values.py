@@ -10,7 +10,6 @@ from ifood_actors.config import (
     describe,
     format_duration,
     load,
-    mask_url,
     parse_duration,
 )
 from ifood_actors.errors import UsageError
@@ -94,18 +93,6 @@ def test_a_wrong_secret_is_named_and_never_shown(name, value):
     assert line.startswith(f"IFOOD_{name}: expected ")
     assert "\n" not in line
     assert SECRET not in line
-
-
-@pytest.mark.parametrize(
-    ("url", "masked"),
-    [
-        ("postgresql://h/d", "postgresql://h/d"),
-        ("postgresql://u@h/d", "postgresql://u@h/d"),
-        ("postgresql://u:p@h/d?password=p&x=1", "postgresql://u:***@h/d?password=***&x=1"),
-    ],
-)
-def test_a_masked_url_still_says_where_it_leads(url, masked):
-    assert mask_url(url) == masked
 
 
 @pytest.mark.parametrize(

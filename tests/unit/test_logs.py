@@ -22,6 +22,9 @@ from ifood_actors.logs import redact
 SECRET = "hunter2hunter2"
 JWT = "eyJhbGciOiJSUzUxMiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
 FOREIGN = ("dramatiq.worker", "uvicorn.error", "sqlalchemy.pool", "sqlalchemy.engine", "asyncio")
+# What they say at debug holds neither addresses with secrets nor what was sent.
+HEARD = {"alembic", "concurrent", "dotenv", "dramatiq", "ifood_actors", "psycopg", "tzlocal"}
+HEARD |= {"pydantic_settings", "uvicorn"}
 
 
 class Terminal(io.StringIO):
@@ -42,6 +45,7 @@ def _restore_logging() -> Iterator[None]:
     logging.captureWarnings(capture=False)
     for name in logs.QUIET:
         logging.getLogger(name).setLevel(logging.NOTSET)
+    logs._known.clear()
     structlog.contextvars.clear_contextvars()
 
 
@@ -102,6 +106,54 @@ def test_why_a_process_ends_is_told_word_by_word(out):
     logs.get_logger("test").error(logs.FAILED, reason=reason)
 
     assert only_line(out)["reason"] == reason
+
+
+def test_why_a_process_ends_is_told_without_the_secrets_that_a_library_put_into_it(out):
+    reason = f"cannot log in at amqp://u:{SECRET}@mq with eyJhbGciOi.x"
+
+    logs.get_logger("test").error(logs.FAILED, reason=reason, token=SECRET, url=f"x://u:{SECRET}@h")
+
+    line = only_line(out)
+    assert line["reason"] == "cannot log in at amqp://u:***@mq with ***"
+    assert SECRET not in out.getvalue()
+
+
+@pytest.mark.parametrize("event", ["event", logs.FAILED])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_known_secret_is_in_no_line_wherever_it_stands(event, as_json):
+    out = io.StringIO()
+    known = ["s3;cret ö", "s3%3Bcret%20%C3%B6", "longer s3;cret ö"]
+    logs.configure("debug", hidden=known, json=as_json, stream=out)
+
+    for text in known:
+        logs.get_logger("a").info(event, reason=f"sent {text}.", other=[{"a": text}], **{text: 1})
+        logging.getLogger("a_library_that_nobody_knows").debug("GET /%s/x", text)
+        try:
+            fail(text)
+        except ValueError:
+            logging.getLogger("dramatiq").exception("failed")
+
+    lines = out.getvalue()
+    assert "sent ***." in lines
+    assert "GET /***/x" in lines
+    assert "s3" not in lines
+    assert "longer" not in lines
+
+
+def test_every_library_that_logs_is_either_heard_or_quiet():
+    """One that comes with a new release, and narrates at debug, is noticed here."""
+    code = """
+import logging
+import alembic, apprise, dramatiq, httpx, pika, psycopg, requests, sqlalchemy, uvicorn
+import apscheduler.schedulers.background
+from apprise.manager_plugins import NotificationManager
+NotificationManager().load_modules()
+import ifood_actors.cli.main, ifood_actors.scheduler.main, ifood_actors.worker.composition
+print(*{name.split(".")[0] for name in logging.root.manager.loggerDict})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert set(done.stdout.split()) <= {*logs.QUIET, *HEARD}
 
 
 @pytest.mark.parametrize("journal", ["", "1:2", "nonsense"])

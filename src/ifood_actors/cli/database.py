@@ -24,7 +24,8 @@ def open_database(
     Raises UsageError without a URL, and unless all migrations were applied (which `migrated` False
     does not ask for); ServiceUnavailable when Postgres does not answer, now or in the block.
     """
-    logs.configure("debug" if settings.log_level == "debug" else "warning")
+    level = "debug" if settings.log_level == "debug" else "warning"
+    logs.configure(level, hidden=settings.secret_texts())
     engine = connect(
         settings.require_database_url(),
         application_name=f"ifood-actors {name}",

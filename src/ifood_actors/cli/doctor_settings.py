@@ -37,7 +37,8 @@ def configuration() -> "Generator[Finding, None, Settings | None]":
         for line in str(error).splitlines():
             yield Finding("configuration", "failed", line, "see `ifood-actors config --markdown`")
         return None
-    logs.configure("debug" if settings.log_level == "debug" else "error")
+    level = "debug" if settings.log_level == "debug" else "error"
+    logs.configure(level, hidden=settings.secret_texts())
     given = sum(row.origin != "default" for row in config.describe(settings))
     yield Finding("configuration", "ok", f"{count(given, 'setting')} given")
     return settings

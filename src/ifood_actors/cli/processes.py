@@ -18,7 +18,7 @@ def scheduler() -> None:
     settings = config.load()
     settings.require_broker_url()
     with open_database(settings, name="scheduler", pool_size=POOL_SIZE) as engine:
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, hidden=settings.secret_texts())
         broker = ladder(settings, name="scheduler")
         try:
             broker.declare_all()

@@ -33,7 +33,7 @@ def web(
     _require_loopback(host)
     url = settings.require_database_url()
     broker = ladder(settings, name="web")
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, hidden=settings.secret_texts())
     engine = connect(
         url,
         application_name="ifood-actors web",

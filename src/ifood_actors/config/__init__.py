@@ -10,7 +10,7 @@ from ifood_actors.config.reading import (
     sudo_user,
 )
 from ifood_actors.config.settings import Settings
-from ifood_actors.config.values import WEEKDAYS, Window, format_duration, mask_url, parse_duration
+from ifood_actors.config.values import WEEKDAYS, Window, format_duration, parse_duration
 
 __all__ = [
     "WEEKDAYS",
@@ -23,7 +23,6 @@ __all__ = [
     "format_duration",
     "load",
     "markdown",
-    "mask_url",
     "parse_duration",
     "read_client_secret",
     "stderr_is_journal",

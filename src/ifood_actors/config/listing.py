@@ -8,15 +8,11 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from ifood_actors.config.masking import MASK, shown_broker, shown_database
 from ifood_actors.config.reading import REFUSED, SECRETS, variable
 from ifood_actors.config.settings import Origin, Settings, Unset
-from ifood_actors.config.values import format_duration, mask_url
+from ifood_actors.config.values import format_duration
 
-# Secrets of which no part may be shown: what stands between them, and what they are.
-_COUNTED = {
-    "encryption_keys": (",", "key(s)"),
-    "alert_urls": (" ", "address(es)"),
-}
 APPS_ADD_ONLY = "the secret that `ifood-actors apps add` stores; read by that command only"
 
 
@@ -82,10 +78,17 @@ def _show(value: object, *, field: str = "") -> str:
 
 
 def _masked(secret: str, *, field: str) -> str:
-    if field not in _COUNTED:
-        return mask_url(secret)
-    separator, items = _COUNTED[field]
-    return f"{secret.count(separator) + 1} {items}, hidden"
+    match field:
+        case "database_url":
+            return shown_database(secret)
+        case "broker_url":
+            return shown_broker(secret)
+        case "encryption_keys":
+            return f"{secret.count(',') + 1} key(s), hidden"
+        case "alert_urls":
+            return f"{secret.count(' ') + 1} address(es), hidden"
+        case _:
+            return MASK
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> list[str]:

@@ -53,6 +53,15 @@ def parameters(url: str) -> dict[str, str]:
     return read
 
 
+def hidden_parameters() -> frozenset[str]:
+    """Name the parameters that libpq itself would not show, such as `password`."""
+    from psycopg.pq import Conninfo  # noqa: PLC0415 - as above
+
+    return frozenset(
+        each.keyword.decode() for each in Conninfo.get_defaults() if b"*" in each.dispchar
+    )
+
+
 def schema(value: object) -> str:
     """Accept the name of a schema, as it is: neither quoted nor folded to small letters."""
     name = str(value).strip()

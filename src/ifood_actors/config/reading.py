@@ -28,6 +28,7 @@ SECRETS = (
 UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
 NEVER_EMPTY = ("api_ca_file",)  # who wants one authority must not get hundreds by a slip
 LONGEST_QUOTE = 60
+LONGEST_SECRET = 1024 * 1024  # characters of a file: /dev/zero has no end
 # What a name promises and the program does not keep yet; refused, since silence would be a lie.
 REFUSED = {
     "web_users": "there is no sign-in yet, so leave it out: `web` listens on loopback only, and a "
@@ -170,16 +171,21 @@ def _from_file(name: str, field: str, item: Given, given: Mapping[str, Given]) -
 
 
 def _read_secret(path: Path, *, named: str) -> str:
+    """Read a file; what is wrong is said without its name, which may be the secret itself."""
     try:
         with opened(path, named=named) as file:
-            text = file.read().strip()
+            text = file.read(LONGEST_SECRET + 1)
     except UnicodeDecodeError:
-        raise UsageError(f"{named}: {path} is not text in UTF-8") from None
+        raise UsageError(f"{named}: the file is not text in UTF-8") from None
     except OSError as error:
-        raise UsageError(f"{named}: cannot read {path}: {error.strerror}") from None
-    if not text:
-        raise UsageError(f"{named}: {path} is empty")
-    return text
+        raise UsageError(f"{named}: cannot read such a file: {error.strerror}") from None
+    except ValueError:  # NUL in a name
+        raise UsageError(f"{named}: no file can have such a name") from None
+    if len(text) > LONGEST_SECRET:
+        raise UsageError(f"{named}: the file is longer than {LONGEST_SECRET} characters")
+    if not text.strip():
+        raise UsageError(f"{named}: the file is empty")
+    return text.strip()
 
 
 def _read_dotenv(path: Path | None) -> tuple[dict[str, str], list[str]]:

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ifood_actors.config.contradictions import contradictions
+from ifood_actors.config.masking import secret_texts
 from ifood_actors.config.types import (
     DAY,
     DEFAULT_API,
@@ -272,6 +273,13 @@ class Settings(BaseSettings):
         """Reveal the URLs of the nodes, `;` between them, or raise `UsageError`."""
         example = "amqp://user:password@host:5672/vhost"
         return _reveal(self.broker_url, "BROKER_URL", f"give {example}")
+
+    def secret_texts(self) -> frozenset[str]:
+        """Give what no log line may show of these settings, in each spelling."""
+        secrets = {name: value for name, value in self if isinstance(value, SecretStr)}
+        return frozenset[str]().union(
+            *(secret_texts(name, value.get_secret_value()) for name, value in secrets.items())
+        )
 
     def reveal_alert_urls(self) -> list[str]:
         return self.alert_urls.get_secret_value().split() if self.alert_urls else []

@@ -22,8 +22,8 @@ _WINDOW = re.compile(r"([a-z]+) +([0-9]{2}):([0-9]{2}) *- *([0-9]{2}):([0-9]{2})
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%")
 # What separates URLs may also stand in one.
 _BETWEEN_URLS = re.compile(r"[\s,;]+(?=[A-Za-z][\w+.-]*://)")
+_ESCAPES = "special characters in a password must be written as %XX"
 _APPRISE_URL = re.compile(r"[A-Za-z][\w+.-]*://\S+")
-_PASSWORD_IN_QUERY = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,8 @@ def broker_url(text: str) -> str:
         parts = _split(node, expected="amqp://user:password@host:5672/vhost")
         if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
             raise ValueError("expected amqp://host or amqps://host, several separated by ;")
+        if "@" in parts.path + parts.query or "/" in parts.path[1:]:
+            raise ValueError(f"after the host stand vhost and parameters only; {_ESCAPES}")
     return ";".join(nodes)
 
 
@@ -252,12 +254,6 @@ def fernet_keys(text: str) -> str:
     return ",".join(keys)
 
 
-def mask_url(text: str) -> str:
-    """Show where a connection goes, without its password."""
-    masked = [_mask_node(node) for node in text.split(";")]
-    return ";".join(masked)
-
-
 def _split(text: str, *, expected: str) -> SplitResult:
     try:
         parts = urlsplit(text.strip())
@@ -265,8 +261,7 @@ def _split(text: str, *, expected: str) -> SplitResult:
     except ValueError:  # its text quotes the password
         parts = None
     if parts is None or parts.fragment or re.search(r"\s", text.strip()):
-        hint = "special characters in a password must be written as %XX"
-        raise ValueError(f"expected a URL such as {expected}; {hint}")
+        raise ValueError(f"expected a URL such as {expected}; {_ESCAPES}")
     return parts
 
 
@@ -275,11 +270,3 @@ def _is_fernet_key(key: str) -> bool:
         return len(urlsafe_b64decode(key)) == FERNET_KEY_BYTES
     except ValueError:
         return False
-
-
-def _mask_node(node: str) -> str:
-    scheme, separator, rest = node.partition("://")
-    credentials, at, address = rest.rpartition("@")
-    user, colon, _ = credentials.partition(":")
-    shown = f"{user}{':***' if colon else ''}{at}"
-    return f"{scheme}{separator}{shown}" + _PASSWORD_IN_QUERY.sub(r"\1***", address)

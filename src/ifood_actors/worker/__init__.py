@@ -29,7 +29,7 @@ def compose() -> None:
     _end_with_the_command()
     try:
         settings = config.load()
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, hidden=settings.secret_texts())
         exposition.join(settings)
         broker = _broker(settings)
         exposition.serve(settings)
