@@ -1,12 +1,14 @@
 """Rows that are valid by default, so that a test states only the one fact it is about."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from logins import as_login
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import ClaimedJob, Ledger, NewJob, NewRun
@@ -167,11 +169,18 @@ def acts_of(engine: Engine, job_id: UUID) -> list[str]:
         )
 
 
+@contextmanager
+def unwatched(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction in which no trigger notices or judges what is written."""
+    with transaction(engine) as tx:
+        tx.execute(text("SET LOCAL session_replication_role = replica"))
+        yield tx
+
+
 def backdate(engine: Engine, job_id: UUID, **columns: timedelta) -> None:
     """Move instants of a job into the past, as if time had gone by; no trigger notices."""
     changes = ", ".join(f"{column} = {column} - :{column}" for column in columns)
-    with transaction(engine) as tx:
-        tx.execute(text("SET LOCAL session_replication_role = replica"))
+    with unwatched(engine) as tx:
         tx.execute(
             text(f"UPDATE ifood_jobs SET {changes} WHERE id = :id"), {"id": job_id, **columns}
         )

@@ -16,8 +16,8 @@ _SHADOWS = """
       LANGUAGE sql VOLATILE AS 'SELECT now FROM stopped.clock';
     CREATE FUNCTION stopped.statement_timestamp() RETURNS timestamptz
       LANGUAGE sql STABLE AS 'SELECT now FROM stopped.clock';
-    ALTER FUNCTION ifood_notice_manual_change() SET search_path = stopped, pg_catalog, public;
 """
+_TRIGGERS = ("ifood_notice_manual_change", "ifood_write_manual_change", "ifood_judge_rows")
 
 
 class StoppedClock:
@@ -28,6 +28,8 @@ class StoppedClock:
         self._engine = engine
         with engine.begin() as connection:
             connection.exec_driver_sql(_SHADOWS.format(noon=NOON.isoformat()))
+            for function in _TRIGGERS:
+                connection.exec_driver_sql(f"ALTER FUNCTION {function} {_PATH}")
         event.listen(engine, "connect", _look_here_first)
         engine.update_execution_options(login=None)  # nobody else's clock stands still
         engine.dispose()  # those of before have the old search path

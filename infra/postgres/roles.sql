@@ -139,6 +139,11 @@ BEGIN
   GRANT SELECT (id, kind, merchant_id, first_seen_at, last_seen_at) ON ifood_rejected_items
     TO ifood_web;
 
+  -- A row of the history. Its id and the login are none that its writer gives; triggers judge the
+  -- rest, also who may do which act.
+  GRANT INSERT (job_id, event_no, at, act, from_status, to_status, attempt, actor, reason, detail)
+    ON ifood_job_events TO ifood_scheduler, ifood_worker, ifood_admin;
+
   -- A person's repair. The trigger does the rest, and writes it into the history.
   GRANT UPDATE (status, scheduled_for, attempts, next_retry_at) ON ifood_jobs TO ifood_operator;
 
@@ -146,8 +151,9 @@ BEGIN
   GRANT SELECT ON alembic_version, ifood_runs, ifood_jobs, ifood_apps TO ifood_scheduler;
   GRANT SELECT (id, name, ifood_merchant_id, priority, active, app_id, authorization_id, created_at)
     ON accounts TO ifood_scheduler;
-  GRANT INSERT ON ifood_runs, ifood_jobs, ifood_job_events TO ifood_scheduler;
-  GRANT SELECT (job_id, at, act, reason, detail) ON ifood_job_events TO ifood_scheduler;
+  GRANT INSERT ON ifood_runs, ifood_jobs TO ifood_scheduler;
+  GRANT SELECT (job_id, event_no, at, act, to_status, reason, detail) ON ifood_job_events
+    TO ifood_scheduler;
   GRANT UPDATE (planned, complete, window_end, created_by) ON ifood_runs TO ifood_scheduler;
   GRANT SELECT, INSERT, UPDATE ON ifood_left_out TO ifood_scheduler, ifood_admin;
   GRANT UPDATE (status, attempts, dispatch_no, dispatched_at, wake_at, locked_at, locked_by,
@@ -168,7 +174,6 @@ BEGIN
   -- Claim, renew the lease, store, end.
   GRANT SELECT ON alembic_version, ifood_jobs, ifood_apps TO ifood_worker;
   GRANT SELECT (id, active, timezone, app_id, authorization_id) ON accounts TO ifood_worker;
-  GRANT INSERT ON ifood_job_events TO ifood_worker;
   GRANT SELECT (job_id) ON ifood_job_events TO ifood_worker;
   GRANT UPDATE (status, attempts, lease_no, dispatched_at, wake_at, locked_at, locked_by,
     claim_token, lease_expires_at, next_retry_at, finished_at, last_error, error_code, result,
@@ -184,7 +189,6 @@ BEGIN
 
   -- The commands of the operators' program.
   GRANT INSERT, UPDATE ON accounts, ifood_runs, ifood_jobs TO ifood_admin;
-  GRANT INSERT ON ifood_job_events TO ifood_admin;
   -- Who did it when is not for them to say: a trigger sets `at` and `login`.
   GRANT INSERT (actor, act, subject, detail) ON ifood_operator_acts TO ifood_admin;
   GRANT SELECT, INSERT, UPDATE ON ifood_apps TO ifood_admin;

@@ -5,11 +5,11 @@ from threading import Event
 from time import time
 
 import pytest
+from builders import unwatched
 from eventually import eventually
 from fleet import MONDAY, fleet
 from sqlalchemy import text
 
-from ifood_actors.db import transaction
 from ifood_actors.ifood import Limiter, closures, limiter, slots
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.messaging import middleware
@@ -105,7 +105,7 @@ def test_two_hours_of_faults_cost_no_attempts_and_the_backlog_drains_in_order(st
 
 
 def _give_every_third_job_high_priority(struck) -> None:
-    with transaction(struck.engine) as tx:
+    with unwatched(struck.engine) as tx:
         tx.execute(
             text("""
                 UPDATE ifood_jobs SET priority = 9 FROM (

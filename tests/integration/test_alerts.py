@@ -14,6 +14,7 @@ from builders import (
     make_app,
     make_jobs,
     make_rejected_item,
+    unwatched,
     waits_for_a_lock,
 )
 from eventually import eventually
@@ -48,9 +49,7 @@ class World:
     app: Any
 
     def sql(self, statement: str, **values: object) -> None:
-        with transaction(self.engine) as tx:
-            # Nothing is a person's repair here: no trigger wakes or forbids anything.
-            tx.execute(text("SET LOCAL session_replication_role = replica"))
+        with unwatched(self.engine) as tx:  # nothing is a person's repair here
             tx.execute(text(statement), values)
 
     def channel(self) -> Any:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 import simplejson
-from builders import make_accounts
+from builders import make_accounts, unwatched
 from pulled import read
 from sqlalchemy import Engine, text
 
@@ -36,7 +36,7 @@ def end(
     engine: Engine, account_id: UUID, job_day: date, *, days: int = 2, complete=True, failed=False
 ) -> UUID:
     """Write a job of sales that has ended, and asked for so many days before its own."""
-    with transaction(engine) as tx:
+    with unwatched(engine) as tx:
         job_id: UUID = tx.execute(
             text("""
                 INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 import simplejson
-from builders import make_accounts
+from builders import make_accounts, unwatched
 from commands import CommandLine
 from pulled import read
 from sqlalchemy import Engine, text
@@ -64,8 +64,7 @@ def play(engine: Engine, day: date, silent: list[UUID], *, failed: bool = False)
 
 
 def end(engine: Engine, day: date, accounts: list[UUID], result: object) -> None:
-    with transaction(engine) as tx:
-        tx.execute(text("SET LOCAL session_replication_role = replica"))
+    with unwatched(engine) as tx:
         tx.execute(
             text("""
                 UPDATE ifood_jobs SET status = :status, wake_at = NULL, result = :result,

@@ -190,16 +190,6 @@ def test_a_snooze_gives_the_attempt_back_and_a_retry_does_not(engine):
     assert row_of(engine, retried.id)["attempts"] == 1
 
 
-def test_a_snooze_gives_back_no_attempt_that_a_person_has_taken_away_meanwhile(engine):
-    job = claimed_job(engine)
-    with transaction(engine) as tx:
-        tx.execute(text("UPDATE ifood_jobs SET attempts = 0"))
-
-    act(engine, "snooze", job, after=SECOND, reason="429")
-
-    assert row_of(engine, job.id)["attempts"] == 0
-
-
 def test_only_a_job_of_a_closed_application_is_sent_away_and_only_once(engine):
     app_id = make_app(engine)
     [job] = make_jobs(engine, app_id=app_id)

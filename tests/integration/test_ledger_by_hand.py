@@ -78,6 +78,7 @@ def test_the_history_names_who_typed_it(engine):
         ).one()
         user = tx.scalar(text("SELECT session_user"))
     assert (event.from_status, event.to_status, event.actor) == ("failed", "pending", user)
+    assert event.login == user
     assert "by hand" in event.reason
 
 

@@ -263,15 +263,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def type_a_status(self, job_id: UUID, status: JobStatus, *, anew: bool) -> None:
         """Do what an operator does in psql; the second half is part of the known repair."""
         job = self.expected[job_id]
-        noticed = status is not job.status or (anew and job.next_retry_at is not None)
+        reset_to = (0, None) if anew else (job.attempts, job.next_retry_at)
+        noticed = (status, *reset_to) != (job.status, job.attempts, job.next_retry_at)
         reset = ", attempts = 0, next_retry_at = NULL" if anew else ""
         self.by_hand(
             f"UPDATE ifood_jobs SET status = :status{reset} WHERE id = :id",
             status=status,
             id=job_id,
         )
-        if anew:
-            job.attempts, job.next_retry_at = 0, None
+        job.attempts, job.next_retry_at = reset_to
         if noticed:
             self.notice_manual(job, status)
 

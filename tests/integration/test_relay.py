@@ -17,6 +17,7 @@ from builders import (
     make_relay,
     must_claim,
     row_of,
+    unwatched,
 )
 from dramatiq.errors import ConnectionClosed
 from eventually import eventually
@@ -148,7 +149,7 @@ def test_jobs_of_a_dead_worker_start_apart_and_further_apart_each_time(engine, b
         jobs = [claimed_job(engine) for _ in range(20)]
         for job in jobs:
             backdate(engine, job.id, wake_at=LEASE)
-        with transaction(engine) as tx:
+        with unwatched(engine) as tx:
             tx.execute(text("UPDATE ifood_jobs SET attempts = :n"), {"n": attempts})
         relay.run()
         with transaction(engine) as tx:

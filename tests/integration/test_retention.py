@@ -6,7 +6,7 @@ from threading import Event
 from uuid import UUID
 
 import pytest
-from builders import acts_of, claimed_job, make_jobs, make_rejected_item, row_of
+from builders import acts_of, claimed_job, make_jobs, make_rejected_item, row_of, unwatched
 from records import store, store_many_sales
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -48,8 +48,7 @@ def forget(engine: Engine, *names: str, stopping: Event | None = None) -> dict[s
 
 def age(engine: Engine, job_id: UUID, by: timedelta) -> None:
     """Let time go by for an ended job and its history."""
-    with transaction(engine) as tx:
-        tx.execute(text("SET LOCAL session_replication_role = replica"))
+    with unwatched(engine) as tx:
         for change in (
             "UPDATE ifood_job_events SET at = at - :by WHERE job_id = :id",
             "UPDATE ifood_jobs SET finished_at = finished_at - :by WHERE id = :id",

@@ -115,9 +115,12 @@ def show(
     facts(columns, zone=settings.timezone)
     say()
     table(
-        ("at", "act", "from", "to", "attempt", "actor", "reason", "detail"),
+        ("at", "act", "from", "to", "attempt", "actor", "login", "reason", "detail"),
         [
-            (e.at, e.act, e.from_status, e.to_status, e.attempt, e.actor, e.reason, e.detail)
+            (
+                *(e.at, e.act, e.from_status, e.to_status, e.attempt),
+                *(e.actor, e.login, e.reason, e.detail),
+            )
             for e in events
         ],
         zone=settings.timezone,

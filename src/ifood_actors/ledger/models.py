@@ -147,3 +147,5 @@ class JobEvent(SQLModel, table=True):
     actor: str = Field(sa_column=Column(Text, nullable=False))
     reason: str | None = Field(sa_column=Column(Text))
     detail: dict[str, Any] | None = Field(sa_column=Column(JSONB))
+    # What `actor` says, a process says of itself; this is what Postgres knows.
+    login: str | None = Field(sa_column=Column(Text, server_default=text("session_user")))

@@ -7,14 +7,16 @@ from sqlalchemy import Connection, text
 from ifood_actors import forgetting
 from ifood_actors.forgetting import Swept
 
-# Whole histories only. The lock keeps a job from being requeued meanwhile; a job that somebody
-# holds is left for the next time. Ids rise with time, or nearly so.
+# Whole histories only, of which no row is younger, whatever the job says of its end. The lock keeps
+# a job from being requeued meanwhile; a job that somebody holds is left for the next time. Ids rise
+# with time, or nearly so.
 _HISTORY = text("""
     WITH seen AS (
       SELECT id, job_id, at FROM ifood_job_events WHERE id > :after ORDER BY id LIMIT :batch),
     old AS (
       SELECT id FROM ifood_jobs WHERE id IN (SELECT job_id FROM seen WHERE at < :before)
-        AND finished_at < :before
+        AND finished_at < :before AND NOT EXISTS (
+          SELECT FROM ifood_job_events WHERE job_id = ifood_jobs.id AND at >= :before)
       FOR UPDATE SKIP LOCKED),
     gone AS (
       DELETE FROM ifood_job_events AS event USING old WHERE event.job_id = old.id RETURNING 1)

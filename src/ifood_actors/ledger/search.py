@@ -32,7 +32,7 @@ class JobRow:
 
 @dataclass(frozen=True)
 class EventRow:
-    """One line of a job's history."""
+    """One line of a job's history; `login` is None in those of earlier releases."""
 
     at: datetime
     act: str
@@ -40,6 +40,7 @@ class EventRow:
     to_status: str
     attempt: int
     actor: str
+    login: str | None
     reason: str | None
     detail: dict[str, Any] | None
 
@@ -141,7 +142,7 @@ def history(connection: Connection, job_id: UUID) -> list[EventRow]:
     rows = rows_of(
         connection,
         """
-        SELECT at, act, from_status, to_status, attempt, actor, reason, detail
+        SELECT at, act, from_status, to_status, attempt, actor, login, reason, detail
         FROM ifood_job_events WHERE job_id = :id ORDER BY event_no
         """,
         id=job_id,

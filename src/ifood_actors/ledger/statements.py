@@ -91,10 +91,9 @@ RETRY = _act(
     " last_error = :reason, error_code = :error_code",
     where=_FENCED,
 )
-# A person may have reset the attempts while the job ran.
 SNOOZE = _act(
     f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp(),"
-    " attempts = greatest(attempts - 1, 0)",
+    " attempts = attempts - 1",
     where=_FENCED,
 )
 SNOOZE_UNCLAIMED = _act(f"{_WAITING}, next_retry_at = {_LATER}, wake_at = {_LATER}")
