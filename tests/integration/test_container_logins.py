@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pika
 import psycopg
 import pytest
-from logins import ROLES, execute
+from logins import add_users, apply_roles, execute
 
 from ifood_actors.embedded.management import Management
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
@@ -37,8 +37,7 @@ def management(rabbitmq_server: RunningRabbit) -> Iterator[Management]:
         pytest.skip("TEST_BROKER_URL names a virtual host, and this makes one and its users")
     yield rabbitmq_server.management
     rabbitmq_server.management.delete_vhost("ifood")
-    for role in ("scheduler", "worker", "web", "admin", "operator"):
-        rabbitmq_server.management.call("DELETE", f"/api/users/ifood_{role}")
+    add_users(rabbitmq_server.management)
 
 
 @pytest.fixture
@@ -63,8 +62,7 @@ def give(
         module.give_logins(database_url, management, folder=tmp_path, urls=urls, new=new)
 
     yield give
-    names = ", ".join(f"ifood_{role}" for role in ROLES)
-    execute(database_url, f"DROP OWNED BY {names} CASCADE; DROP ROLE {names}")
+    apply_roles(database_url)  # with the passwords that the other tests know
 
 
 def url(folder: Path, role: str, service: str) -> str:
