@@ -1,7 +1,6 @@
 """No secret in the lines of any library at debug, nor in what `ps` shows to everybody."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,7 +21,7 @@ SECRET = "tKn-7hqZ2wXv9;sdQ"
 
 
 @pytest.fixture(params=[True, False], ids=["known", "unknown"])
-def told(request, monkeypatch) -> Iterator[io.StringIO]:
+def told(request, monkeypatch):
     """Log at debug, with the secrets of the settings known or not."""
     monkeypatch.setattr(logs, "_known", [])
     out = io.StringIO()
