@@ -88,6 +88,14 @@ ROWS = {
             "test_cli_authorize.py::test_what_an_owner_gave_is_told_to_a_program",
         ),
     ),
+    "apps retry": Row(
+        changes="an authorization that was refused",
+        works=("simulated",),
+        says="authorization * of application simulated works",
+        facts=("dry_run", "application", "authorization"),
+        wrong=((), ("nobody",), ("simulated", "Ana"), ("a", "b", "c")),
+        needs=(POSTGRES, IFOOD),
+    ),
     "secrets check": Row(
         changes=None, says="newest key", facts=("what", "newest", "older", "unreadable")
     ),

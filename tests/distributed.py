@@ -1,6 +1,7 @@
 """A distributed application: its owners confirm, and its tokens are those of many processes."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -109,6 +110,19 @@ def expire(engine: Engine, *, refreshed_ago: str = "0 s") -> None:
             """),
             {"ago": refreshed_ago},
         )
+
+
+def pass_by(engine: Engine, minutes: int) -> None:
+    """Let so many minutes pass for what was refused and closed."""
+    with transaction(engine) as tx:
+        for table, columns in {
+            "ifood_authorizations": ["refused_at", "refused_since", "renewed_at", "locked_until"],
+            "ifood_limits": ["closed_at", "closed_until", "next_free_at"],
+        }.items():
+            earlier = ", ".join(f"{each} = {each} - :passed" for each in columns)
+            tx.execute(
+                text(f"UPDATE {table} SET {earlier}"), {"passed": timedelta(minutes=minutes)}
+            )
 
 
 def stored(engine: Engine, credential: Credential, column: str) -> Any:

@@ -129,7 +129,8 @@ BEGIN
   GRANT SELECT (id, name, client_id, kind, created_at, updated_at) ON ifood_apps
     TO ifood_web, ifood_operator;
   GRANT SELECT (id, app_id, name, expires_at, renew_at, renewed_at, refresh_expires_at,
-    locked_until, refused_at, refused_reason, needs_authorization_since) ON ifood_authorizations
+    locked_until, refused_at, refused_since, refused_reason, needs_authorization_since,
+    unreadable_at, unreadable_by) ON ifood_authorizations
     TO ifood_web, ifood_operator;
 
   -- Records are for people, with what iFood sent. The web process has the figures in `reporting`,

@@ -70,6 +70,7 @@ def changing(ifood: Simulator) -> dict[str, list[list[str]]]:
         "accounts disable": [["accounts", "disable", store]],
         "accounts enable": [["accounts", "enable", store]],
         "accounts discover": [["accounts", "discover", "--app", CENTRAL.name]],
+        "apps retry": [["apps", "retry", CENTRAL.name]],
         "plan": [["plan", "sales", "--over", "1h", "--account", store]],
         "jobs cancel": [["jobs", "cancel", *sales]],
         "jobs requeue": [["jobs", "requeue", *sales, "--status", "cancelled"]],

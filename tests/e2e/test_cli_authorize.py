@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors import simulator
 from ifood_actors.db import transaction
-from ifood_actors.simulator import App, Settings, Simulator
+from ifood_actors.simulator import App, Quirk, Settings, Simulator
 
 pytestmark = pytest.mark.services
 
@@ -172,6 +172,33 @@ def test_an_authorization_that_needs_its_owner_says_so(command, ifood, stores, e
     found = {finding["check"]: finding for finding in doctor.document}
     assert found["authorizations"]["verdict"] == "warning"
     assert "1 need their owner" in found["authorizations"]["detail"]
+
+
+def test_an_authorization_is_tried_again_by_hand(command, ifood, stores, engine: Engine):
+    authorize(command, ifood, stores, "--label", "Maria")
+    with transaction(engine) as tx:
+        tx.execute(text("UPDATE ifood_authorizations SET needs_authorization_since = now()"))
+    ifood.add_quirk(Quirk("refused_refresh", times=1))
+
+    preview, refused, done, unknown, acts = command.each(
+        [
+            ["apps", "retry", "bookshop", "Maria", "--dry-run"],
+            ["apps", "retry", "bookshop", "Maria"],
+            ["apps", "retry", "bookshop", "Maria", "--json"],
+            ["apps", "retry", "bookshop", "Ana"],
+            ["acts", "--json"],
+        ]
+    )
+
+    assert "would ask iFood" in preview.out
+    assert refused.code == 1
+    assert "Maria has no authorization that works" in refused.err
+    assert done.document == {"dry_run": False, "application": "bookshop", "authorization": "Maria"}
+    assert unknown.code == 2
+    assert "no authorization 'Ana'" in unknown.err
+    assert [row["act"] for row in acts.document].count("apps retry") == 1
+    [maria] = command("apps", "tokens", "bookshop", "--json").document["authorizations"]
+    assert maria["needs_authorization_since"] is None
 
 
 def test_accounts_that_moved_to_another_application_need_its_authorization(command, ifood, stores):

@@ -205,6 +205,15 @@ def limits(world: World, failures: int, *, blocked_by: str | None = None) -> Non
     )
 
 
+def refused_in_a_row(world: World) -> None:
+    world.sql(
+        "INSERT INTO ifood_authorizations (app_id, name, renewed_at, refused_at, refused_reason)"
+        " SELECT :app, number, now() - INTERVAL '1 min', now(), '401 Invalid refresh token'"
+        " FROM generate_series(1, 3) AS number",
+        app=world.app,
+    )
+
+
 def authorization(world: World, **columns: str) -> None:
     names, values = ", ".join(columns), ", ".join(columns.values())
     world.sql(
@@ -339,6 +348,16 @@ CASES = {
         lambda w: authorization(w, needs_authorization_since="now() - INTERVAL '2 h'"),
         lambda w: w.sql("UPDATE ifood_authorizations SET needs_authorization_since = NULL"),
         ("app, Maria", "the owner has to authorize anew", "limit 0"),
+    ),
+    "ApplicationRefused": (
+        refused_in_a_row,
+        lambda w: w.sql("UPDATE ifood_authorizations SET renewed_at = now() WHERE name = '2'"),
+        ("app", "refused 3 authorizations in a row", "401 Invalid refresh token", "limit 2"),
+    ),
+    "SecretsUnreadable": (
+        lambda w: authorization(w, unreadable_at="now()", unreadable_by="'host-7'"),
+        lambda w: w.sql("UPDATE ifood_authorizations SET unreadable_at = now() - INTERVAL '1 h'"),
+        ("host-7", "secrets of 1 authorizations could not be decrypted there", "limit 0"),
     ),
     "Throttled": (
         throttled,

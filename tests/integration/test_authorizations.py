@@ -17,6 +17,7 @@ from distributed import (
     expire,
     import_accounts,
     link,
+    pass_by,
     process,
     register,
     stored,
@@ -29,7 +30,13 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from ifood_actors.db import transaction
-from ifood_actors.errors import CredentialsRefused, Forbidden, NeedsAuthorization, ServerFault
+from ifood_actors.errors import (
+    CredentialsRefused,
+    Forbidden,
+    NeedsAuthorization,
+    ServerFault,
+    Throttled,
+)
 from ifood_actors.ifood import (
     Credential,
     Credentials,
@@ -208,6 +215,14 @@ def spend_behind_the_fleets_back(engine, simulator, http, credential):
     asking(simulator, http)(credentials, VAULT.decrypt(sealed))
 
 
+def be_refused_twice(engine, request_, credential):
+    with pytest.raises(Throttled):
+        process(engine, request_).token(credential)
+    pass_by(engine, 6)
+    with pytest.raises(NeedsAuthorization):
+        process(engine, request_).token(credential)
+
+
 def test_a_used_refresh_token_needs_the_owner_once_and_asks_iFood_no_more(  # noqa: N802 - its name
     engine, simulator, http, credential, request_, caplog
 ):
@@ -215,11 +230,12 @@ def test_a_used_refresh_token_needs_the_owner_once_and_asks_iFood_no_more(  # no
     expire(engine)
 
     with caplog.at_level(logging.ERROR):
+        be_refused_twice(engine, request_, credential)
         for _ in range(3):
             with pytest.raises(NeedsAuthorization, match="apps authorize bookshop"):
                 process(engine, request_).token(credential)
 
-    assert len(request_.spent) == 1
+    assert len(request_.spent) == 2
     assert caplog.text.count("authorization.needed") == 1
     assert stored(engine, credential, "needs_authorization_since") is not None
 
@@ -231,11 +247,12 @@ def test_the_access_token_lives_on_when_the_refresh_token_is_refused(
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_authorizations SET renew_at = now()"))
 
-    for _ in range(2):
+    for _ in range(3):
         tokens = process(engine, request_)
         assert read(engine, simulator, http, tokens, credential, stores[0])
+        pass_by(engine, 6)
 
-    assert len(request_.spent) == 1
+    assert len(request_.spent) == 2
     assert stored(engine, credential, "needs_authorization_since") is not None
 
 
@@ -244,8 +261,7 @@ def test_a_new_authorization_by_the_owner_ends_the_need(
 ):
     spend_behind_the_fleets_back(engine, simulator, http, credential)
     expire(engine)
-    with pytest.raises(NeedsAuthorization):
-        process(engine, request_).token(credential)
+    be_refused_twice(engine, request_, credential)
 
     again = authorize(engine, simulator, http, stores[:2])
 
@@ -289,15 +305,15 @@ def test_a_process_killed_after_the_answer_loses_the_refresh_token_and_nothing_e
 
     # The lock ends by itself, and until the access token does, jobs go on.
     assert read(engine, simulator, http, process(engine, request_), credential, stores[0])
-    with transaction(engine) as tx:
-        tx.execute(text("UPDATE ifood_authorizations SET locked_until = now()"))
-    assert read(engine, simulator, http, process(engine, request_), credential, stores[0])
+    for _ in range(2):
+        pass_by(engine, 6)
+        assert read(engine, simulator, http, process(engine, request_), credential, stores[0])
     assert stored(engine, credential, "needs_authorization_since") is not None
 
     expire(engine)
     with pytest.raises(NeedsAuthorization):
         process(engine, request_).token(credential)
-    assert len(request_.spent) == 2
+    assert len(request_.spent) == 3
 
 
 def test_a_process_killed_before_the_request_loses_nothing(
@@ -371,13 +387,13 @@ def test_a_frozen_process_still_saves_the_only_refresh_token(engine, credential,
         request_.after = lambda: None
         with transaction(engine) as tx:
             tx.execute(text("UPDATE ifood_authorizations SET locked_until = now()"))
-        with pytest.raises(NeedsAuthorization):
+        with pytest.raises(Throttled):
             other.token(credential)
 
     request_.after = freeze
     process(engine, request_).token(credential)
 
-    assert stored(engine, credential, "needs_authorization_since") is None
+    assert stored(engine, credential, "refused_at") is None
     expire(engine)
     assert process(engine, request_).token(credential)
 
@@ -403,7 +419,7 @@ def test_a_wrong_secret_is_asked_about_once_for_all_authorizations(
     request_.before = raising(CredentialsRefused("401 Bad credentials"))
 
     for each in (credential, other, credential):
-        with pytest.raises(CredentialsRefused):
+        with pytest.raises(Throttled, match="Bad credentials"):
             process(engine, request_).token(each)
 
     assert len(request_.spent) == 1

@@ -90,12 +90,21 @@ def test_authorizations_and_breakers_tell_their_state(engine):
         failures=BREAKS_AFTER,
     )
 
-    found = read(engine, gauges.AUTHORIZATIONS, gauges.BREAKERS, gauges.LIMITERS)
+    execute(
+        engine,
+        "UPDATE ifood_authorizations SET unreadable_at = now(), unreadable_by = 'host-7',"
+        " refused_at = CASE WHEN name = 'fine' THEN now() END WHERE name <> 'gone'",
+    )
+
+    shown = (gauges.AUTHORIZATIONS, gauges.BREAKERS, gauges.LIMITERS, gauges.KEYS)
+    found = read(engine, *shown)
 
     states = [found["ifood_authorizations", state] for state in ("ok", "expiring", "refused")]
     assert states == [1, 1, 1]
     assert found["ifood_breaker_open", "central"] == 1
     assert found["ifood_application_blocked", "central"] == 1
+    assert found["ifood_authorizations_refused_in_a_row", "central"] == 1
+    assert found["ifood_secrets_unreadable", "host-7"] == 2
     assert 3000 < found["ifood_limiter_ahead_seconds", "central", "financial"] <= 3600
 
 

@@ -45,6 +45,8 @@ def named(name: str) -> Rule:
         ("MessagesLost", 0, 1),
         ("RabbitUnusable", 0, 1),
         ("AuthorizationExpiring", 36 * 3600, 36 * 3600 - 1),
+        ("ApplicationRefused", 2, 3),
+        ("SecretsUnreadable", 0, 1),
         ("Throttled", 0.1, 0.11),
         ("BreakerOpen", 9, 10),
         ("AccountsStale", 0, 1),

@@ -17,7 +17,7 @@ from ifood_actors.simulator.spoiling import instead, spoil
 
 
 def taken(quirks: Quirks, *, merchant: str = "m", resource: Resource = "sales") -> list[str]:
-    return [q.quirk for q in quirks.take(merchant=merchant, resource=resource, client_id="app")]
+    return [q.quirk for q in quirks.take(merchants={merchant}, resource=resource, client_id="app")]
 
 
 def test_a_quirk_is_used_up_after_its_times():

@@ -14,6 +14,12 @@ from sqlalchemy import Connection, text
 from ifood_actors.alerts.evaluation import ALL, Reading
 from ifood_actors.config import Settings
 from ifood_actors.errors import RightMissing, ServiceUnavailable
+from ifood_actors.ifood.authorization_statements import (
+    PAUSE_AFTER_REFUSAL,
+    REFUSED_IN_A_ROW,
+    REFUSED_TWICE,
+    UNREADABLE,
+)
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
@@ -97,14 +103,24 @@ SQL: Final = {
         WHERE held.refresh_expires_at IS NOT NULL AND held.needs_authorization_since IS NULL
         ORDER BY value LIMIT 100
     """,
-    "AuthorizationRefused": """
+    # The first refusal decides nothing, and nobody can do anything about it.
+    "AuthorizationRefused": f"""
         SELECT app.name || ', ' || held.name AS subject,
-          extract(epoch FROM now() - coalesce(held.needs_authorization_since, held.refused_at)
+          extract(epoch FROM now() - coalesce(held.needs_authorization_since, held.refused_since)
             )::float8 AS value,
           coalesce(held.refused_reason, 'the owner has to authorize anew') AS reason
         FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
-        WHERE held.needs_authorization_since IS NOT NULL OR held.refused_at >= app.updated_at
+        WHERE held.needs_authorization_since IS NOT NULL OR {REFUSED_TWICE}
         ORDER BY value DESC LIMIT 100
+    """,
+    "ApplicationRefused": f"""
+        SELECT app.name AS subject, together.value, together.reason FROM ifood_apps AS app,
+          LATERAL (SELECT count(*) AS value, min(refused.refused_reason) AS reason
+            {REFUSED_IN_A_ROW}) AS together
+    """,
+    "SecretsUnreadable": f"""
+        SELECT unreadable_by AS subject, count(*) AS value
+        FROM ifood_authorizations WHERE {UNREADABLE} GROUP BY unreadable_by
     """,
     # Of fewer than 20 requests, one 429 would already be a share. One without a body has no text.
     "Throttled": f"""
@@ -222,4 +238,5 @@ def _values(settings: Settings) -> dict[str, object]:
         "statuses": [status.value for status in JobStatus],
         "patience": list(allowed.values()),
         **latest_openings(settings, at=datetime.now(UTC)),
+        "pause": PAUSE_AFTER_REFUSAL,
     }

@@ -11,6 +11,7 @@ from typing import Final
 
 from ifood_actors.alerts.evaluation import LONG, SHORT, Rule
 from ifood_actors.config import Settings
+from ifood_actors.ifood.authorization_statements import SEVERAL
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.planning.renewals import EXPIRING
 
@@ -144,6 +145,21 @@ RULES: Final = (
         unit="seconds",
         fires=operator.ge,
         calm=timedelta(minutes=1),
+    ),
+    Rule(
+        "ApplicationRefused",
+        "iFood refuses an application",
+        "iFood has refused {number} authorizations in a row, and is asked for one token a minute: "
+        "{reason}",
+        _at(SEVERAL - 1),
+        calm=timedelta(minutes=1),
+    ),
+    Rule(
+        "SecretsUnreadable",
+        "A host lacks a key",
+        "secrets of {number} authorizations could not be decrypted there within 15 minutes: its "
+        "IFOOD_ENCRYPTION_KEYS lack a key",
+        _at(0),
     ),
     Rule(
         "Throttled",

@@ -10,6 +10,7 @@ import typer
 from ifood_actors.cli.authorize import authorize
 from ifood_actors.cli.options import DryRun, Json, Yes
 from ifood_actors.cli.output import confirm, document, note, outcome, table
+from ifood_actors.cli.retry import retry
 from ifood_actors.cli.tokens import tokens
 from ifood_actors.errors import UsageError
 
@@ -20,6 +21,7 @@ app = typer.Typer(help="The applications registered at iFood.", no_args_is_help=
 
 app.command("authorize")(authorize)
 app.command("tokens")(tokens)
+app.command("retry")(retry)
 
 _LONGEST_NAME = 100
 

@@ -11,6 +11,7 @@ from ifood_actors.config import Settings
 from ifood_actors.errors import (
     CredentialsRefused,
     IfoodActorsError,
+    NeedsAuthorization,
     ServerFault,
     ServiceUnavailable,
     Throttled,
@@ -42,7 +43,8 @@ def ifood(engine: Engine, settings: Settings) -> Iterator[Ifood]:
     Give iFood for the length of one command.
 
     Raises UsageError without a key to read the secrets with, ServiceUnavailable when iFood fails
-    or cannot be reached, and IfoodActorsError when it refuses the credentials.
+    or cannot be reached, and IfoodActorsError when it refuses the credentials or an
+    authorization.
     """
     url, limiter = settings.api_base_url, fleet_limiter(engine, settings)
     with http_client(threads=1, ca_file=settings.api_ca_file) as http:
@@ -66,5 +68,5 @@ def ifood(engine: Engine, settings: Settings) -> Iterator[Ifood]:
             raise IfoodActorsError(
                 f"iFood at {url} is not asked now: {error}; try again in {duration(error.after)}"
             ) from None
-        except CredentialsRefused as error:
+        except (CredentialsRefused, NeedsAuthorization) as error:
             raise IfoodActorsError(f"iFood at {url} refused: {error}") from None

@@ -100,6 +100,7 @@ def _postgres(settings: "Settings") -> Iterator[Finding]:
             return
         yield Finding("migrations", "ok", "all applied")
         yield from _secrets(engine, settings)
+        yield from _hosts_without_key(connection)
         yield _accounts(connection)
         yield from _authorizations(connection)
         yield from _lost_messages(connection)
@@ -130,6 +131,18 @@ def _secrets(engine: "Engine", settings: "Settings") -> Iterator[Finding]:
         yield Finding("encryption keys", "failed", detail, advice)
         return
     yield Finding("encryption keys", "ok", f"{count(stored, 'stored secret')} can be read")
+
+
+def _hosts_without_key(connection: "Connection") -> Iterator[Finding]:
+    from sqlalchemy import text
+
+    from ifood_actors.ifood.authorization_statements import UNREADABLE
+
+    wanted = f"SELECT DISTINCT unreadable_by FROM ifood_authorizations WHERE {UNREADABLE}"
+    if hosts := sorted(connection.execute(text(wanted)).scalars()):
+        detail = f"{', '.join(hosts)} could not decrypt a secret within 15 minutes"
+        advice = "give IFOOD_ENCRYPTION_KEYS there all keys that others have, and restart"
+        yield Finding("keys elsewhere", "failed", detail, advice)
 
 
 def _accounts(connection: "Connection") -> Finding:

@@ -17,8 +17,9 @@ def register_app(
     """
     Store an application, or new credentials for the one of that name; give its id.
 
-    A token or a refusal that belonged to the old credentials is forgotten. Refresh tokens stay:
-    a new secret does not end them, and only the owners of the stores could replace them.
+    Tokens and refusals that belonged to the old credentials are forgotten, those of refresh tokens
+    as well: each is tried once more. Refresh tokens stay: a new secret does not end them, and only
+    the owners of the stores could replace them.
 
     Raises UsageError when there is no key to encrypt the secret with.
     """
@@ -40,6 +41,14 @@ def register_app(
     connection.execute(
         update(Authorization)
         .where(mine)
-        .values(access_token_encrypted=None, renew_at=None, locked_until=None, refused_at=None)
+        .values(
+            access_token_encrypted=None,
+            renew_at=None,
+            locked_until=None,
+            refused_at=None,
+            refused_since=None,
+            refused_reason=None,
+            needs_authorization_since=None,
+        )
     )
     return app_id

@@ -11,101 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Connection, Engine, TextClause
 
 from ifood_actors.errors import UsageError
+from ifood_actors.ifood import authorization_statements as statements
 from ifood_actors.ifood.auth import Grant
+from ifood_actors.ifood.authorization_statements import (
+    PAUSE_AFTER_REFUSAL,
+    REFRESH_TOKEN_LIFETIME,
+    SEVERAL,
+)
 from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.models import AppKind
-
-ALL_STORES = "*"  # the name of a centralised application's only authorization
-REFRESH_TOKEN_LIFETIME = timedelta(hours=168)  # iFood authentication guide; no answer tells it
-
-# Longer than a renewal may take: one request (60 s), the database.
-LOCK = timedelta(seconds=90)
-PAUSE_AFTER_REFUSAL = timedelta(minutes=10)  # for credentials; a new secret ends it at once
-
-_READ = text(f"""
-    SELECT app.id AS app_id, app.name AS app, app.kind, app.client_id, app.client_secret_encrypted,
-      held.id, held.name, held.renewed_at,
-      held.needs_authorization_since IS NOT NULL AS needs_authorization,
-      CASE WHEN held.expires_at > clock_timestamp() THEN held.access_token_encrypted END
-        AS encrypted,
-      coalesce(extract(epoch FROM held.renew_at - clock_timestamp()), 0)::float8 AS fresh_seconds,
-      CASE WHEN held.refused_at > clock_timestamp() - :pause AND held.refused_at >= app.updated_at
-        THEN held.refused_reason END AS refused_reason
-    FROM ifood_apps AS app LEFT JOIN ifood_authorizations AS held ON held.app_id = app.id
-      AND CASE app.kind WHEN '{AppKind.CENTRALIZED}' THEN held.name = '{ALL_STORES}'
-        ELSE held.id = :authorization_id END
-    WHERE app.id = :app_id
-""")
-_MAKE_CENTRAL = text(f"""
-    INSERT INTO ifood_authorizations (app_id, name)
-    SELECT id, '{ALL_STORES}' FROM ifood_apps
-    WHERE id = :app_id AND kind = '{AppKind.CENTRALIZED}'
-    ON CONFLICT (app_id, name) DO NOTHING
-""")
-# Looks at the columns again, since another process may have renewed after they were read; gives
-# the refresh token, since one that was read before the lock may be spent.
-_LOCK = text("""
-    UPDATE ifood_authorizations SET locked_until = clock_timestamp() + :lock
-    WHERE id = :id AND needs_authorization_since IS NULL
-      AND (locked_until IS NULL OR locked_until <= clock_timestamp())
-      AND (renew_at IS NULL OR renew_at <= clock_timestamp()
-        OR renewed_at = CAST(:renewed_at AS timestamptz))
-    RETURNING locked_until, refresh_token_encrypted
-""")
-_MINE = "id = :id AND locked_until = :locked_until"
-_SAVE = text("""
-    UPDATE ifood_authorizations
-    SET access_token_encrypted = :access_token, renewed_at = clock_timestamp(),
-      expires_at = clock_timestamp() + :lifetime, renew_at = clock_timestamp() + :fresh,
-      refresh_token_encrypted = coalesce(:refresh_token, refresh_token_encrypted),
-      refresh_expires_at = CASE WHEN CAST(:refresh_token AS text) IS NULL THEN refresh_expires_at
-        ELSE clock_timestamp() + :refresh_lifetime END,
-      locked_until = nullif(locked_until, :locked_until),
-      refused_at = NULL, refused_reason = NULL, needs_authorization_since = NULL
-    WHERE id = :id AND (locked_until = :locked_until OR refresh_token_encrypted = :spent)
-""")
-# A person has decided: whatever was refused, or is being renewed just now, belongs to the past.
-_ADD = text("""
-    INSERT INTO ifood_authorizations AS held (app_id, name, access_token_encrypted, renewed_at,
-      expires_at, renew_at, refresh_token_encrypted, refresh_expires_at)
-    VALUES (:app_id, :name, :access_token, clock_timestamp(), clock_timestamp() + :lifetime,
-      clock_timestamp() + :fresh, :refresh_token, clock_timestamp() + :refresh_lifetime)
-    ON CONFLICT (app_id, name) DO UPDATE
-    SET access_token_encrypted = excluded.access_token_encrypted,
-      renewed_at = excluded.renewed_at, expires_at = excluded.expires_at,
-      renew_at = excluded.renew_at, refresh_token_encrypted = excluded.refresh_token_encrypted,
-      refresh_expires_at = excluded.refresh_expires_at, locked_until = NULL, refused_at = NULL,
-      refused_reason = NULL, needs_authorization_since = NULL
-    RETURNING held.id
-""")
-_UNLOCK = text(f"""
-    UPDATE ifood_authorizations SET locked_until = clock_timestamp() + :pause WHERE {_MINE}
-""")
-_REFUSE = text(f"""
-    UPDATE ifood_authorizations
-    SET locked_until = NULL, refused_at = clock_timestamp(), refused_reason = :reason WHERE {_MINE}
-""")
-# In one order for everybody, so that two refusals at once wait for each other and never deadlock.
-_REFUSE_ALL = text("""
-    UPDATE ifood_authorizations SET refused_at = clock_timestamp(), refused_reason = :reason
-    WHERE id IN (
-      SELECT id FROM ifood_authorizations WHERE app_id = :app_id ORDER BY id FOR UPDATE)
-""")
-# Nobody else's renewal may have replaced the token meanwhile; once, however many are refused.
-_NEED = text(f"""
-    UPDATE ifood_authorizations
-    SET needs_authorization_since = clock_timestamp(), refused_reason = :reason
-    WHERE {_MINE} AND refresh_token_encrypted IS NOT DISTINCT FROM :spent
-      AND needs_authorization_since IS NULL
-    RETURNING name
-""")
-_FORGET = text("""
-    UPDATE ifood_authorizations SET renew_at = clock_timestamp(), access_token_encrypted = NULL
-    WHERE id = :id AND access_token_encrypted = :encrypted
-""")
 
 
 @dataclass(frozen=True)
@@ -140,6 +57,8 @@ class Held:
     encrypted: str | None = field(repr=False)
     fresh_seconds: float
     refused_reason: str | None
+    refused_twice: bool
+    paused_seconds: float  # after a refusal: until iFood is asked again
 
     @property
     def distributed(self) -> bool:
@@ -159,6 +78,14 @@ class Lock:
         return {"id": self.id, "locked_until": self.locked_until}
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """What became of an authorization that iFood refused, the latest of `in_a_row`."""
+
+    needed: bool  # its owner is
+    in_a_row: int
+
+
 class Authorizations:
     """Reads and writes single authorizations; every act is one statement and one transaction."""
 
@@ -171,28 +98,35 @@ class Authorizations:
         held = self._read(credential)
         if held is None or held.id is not None or held.distributed:
             return held
-        self._write(_MAKE_CENTRAL, app_id=credential.app_id)
+        self._write(statements.MAKE_CENTRAL, app_id=credential.app_id)
         return self._read(credential)
 
     def token(self, held: Held) -> str | None:
-        """Decrypt the token; one whose key was taken away is none, since it can be had again."""
+        """Decrypt the token; one that needs another key is none here, and another process's."""
         if held.encrypted is None:
             return None
         try:
             return self._vault.decrypt(held.encrypted)
         except UsageError:
-            self.forget(held)
             return None
 
     def forget(self, held: Held) -> None:
         """Take the token out, unless it has been replaced since."""
-        self._write(_FORGET, id=held.id, encrypted=held.encrypted)
+        self._write(statements.FORGET, id=held.id, encrypted=held.encrypted)
 
     def lock(self, held: Held, *, renewed_at: datetime | None) -> Lock | None:
         """Take the right to renew a token that is due, or that was given at `renewed_at`."""
-        values = {"id": held.id, "lock": LOCK, "renewed_at": renewed_at}
+        return self._lock(held, statements.LOCK, renewed_at=renewed_at, pause=PAUSE_AFTER_REFUSAL)
+
+    def lock_anyway(self, held: Held) -> Lock | None:
+        """Take the right to renew a token that need not be due, whatever was refused."""
+        return self._lock(held, statements.LOCK_ANYWAY)
+
+    def _lock(self, held: Held, statement: TextClause, **values: object) -> Lock | None:
         with self._engine.connect() as connection:
-            row = connection.execute(_LOCK, values).one_or_none()
+            row = connection.execute(
+                statement, {"id": held.id, "lock": statements.LOCK_FOR, **values}
+            ).one_or_none()
         if row is None or held.id is None:
             return None
         return Lock(held.id, row.locked_until, row.refresh_token_encrypted)
@@ -202,32 +136,61 @@ class Authorizations:
     ) -> UUID:
         """Store an authorization that an owner has just given, or gave anew; give its id."""
         values = {"app_id": app_id, "name": name, **self._sealed(grant, fresh)}
-        added: UUID = tx.execute(_ADD, values).scalar_one()
+        added: UUID = tx.execute(statements.ADD, values).scalar_one()
         return added
 
     def save(self, lock: Lock, grant: Grant, *, fresh: timedelta) -> None:
         """Store both tokens in one statement, and end the lock."""
-        self._write(_SAVE, **lock.mine, spent=lock.spent, **self._sealed(grant, fresh))
+        self._write(statements.SAVE, **lock.mine, spent=lock.spent, **self._sealed(grant, fresh))
 
     def unlock(self, lock: Lock, *, pause: timedelta) -> None:
         """End the lock after a while; until then nobody tries again."""
-        self._write(_UNLOCK, **lock.mine, pause=pause)
+        self._write(statements.UNLOCK, **lock.mine, pause=pause)
 
-    def refuse(self, lock: Lock, *, reason: str) -> None:
-        """Remember that iFood refused, for ten minutes."""
-        self._write(_REFUSE, **lock.mine, reason=reason)
+    def refuse(self, lock: Lock, *, reason: str, by_token: bool) -> Refusal | None:
+        """
+        Note that iFood refused, and end the lock; None when another process has renewed meanwhile.
 
-    def refuse_all(self, app_id: UUID, *, reason: str) -> None:
-        """Remember a refusal for all authorizations of the application."""
-        self._write(_REFUSE_ALL, app_id=app_id, reason=reason)
+        `by_token`: it is the refresh token that iFood refused. So the owner is needed, if that was
+        so before, some minutes ago, and iFood does not refuse the application as a whole.
+        """
+        values = {
+            **lock.mine,
+            "spent": lock.spent,
+            "reason": reason,
+            "by_token": by_token,
+            "pause": PAUSE_AFTER_REFUSAL,
+            "several": SEVERAL,
+        }
+        with self._engine.connect() as connection:
+            row = connection.execute(statements.REFUSE, values).one_or_none()
+        if row is None:
+            self.unlock(lock, pause=timedelta(0))
+            return None
+        return Refusal(row.needed, row.in_a_row)
+
+    def refuse_all(self, held: Held, refusal: Refusal, *, reason: str) -> None:
+        """Note a refusal of the application's credentials for all others of its authorizations."""
+        self._write(
+            statements.REFUSE_ALL,
+            app_id=held.app_id,
+            id=held.id,
+            reason=reason,
+            in_a_row=refusal.in_a_row,
+            several=SEVERAL,
+        )
 
     def need(self, lock: Lock, *, reason: str) -> bool:
-        """Note that only the owner can help; True for the first who finds out."""
+        """Note that it has no refresh token; True for the first who finds out."""
         with self._engine.connect() as connection:
-            values = {**lock.mine, "spent": lock.spent, "reason": reason}
-            first = connection.execute(_NEED, values).one_or_none() is not None
+            values = {**lock.mine, "reason": reason}
+            first = connection.execute(statements.NEED, values).one_or_none() is not None
         self.unlock(lock, pause=timedelta(0))
         return first
+
+    def note_unreadable(self, held: Held, *, host: str) -> None:
+        """Note that a process of this host lacks the key of one of its secrets, for people."""
+        self._write(statements.NOTE_UNREADABLE, id=held.id, host=host)
 
     def _sealed(self, grant: Grant, fresh: timedelta) -> dict[str, object]:
         return {
@@ -245,7 +208,7 @@ class Authorizations:
             "pause": PAUSE_AFTER_REFUSAL,
         }
         with self._engine.connect() as connection:
-            row = connection.execute(_READ, values).mappings().one_or_none()
+            row = connection.execute(statements.READ, values).mappings().one_or_none()
         return None if row is None else Held(**row)
 
     def _write(self, statement: TextClause, **values: object) -> None:

@@ -49,7 +49,6 @@ class App(SQLModel, table=True):
     kind: str = Field(sa_column=Column(Text, nullable=False))
     client_secret_encrypted: str = Field(repr=False, sa_column=Column(Text, nullable=False))
     created_at: datetime | None = Field(default=None, sa_column=instant(nullable=False, now=True))
-    # A refusal of the credentials holds until this instant is later than it.
     updated_at: datetime | None = Field(default=None, sa_column=instant(nullable=False, now=True))
 
 
@@ -86,9 +85,14 @@ class Authorization(SQLModel, table=True):
     # Until then nobody else asks iFood: a renewal is running, or one has just failed.
     locked_until: datetime | None = Field(default=None, sa_column=instant())
     refused_at: datetime | None = Field(default=None, sa_column=instant())
+    # The first of the refusals that count; one that comes minutes later decides.
+    refused_since: datetime | None = Field(default=None, sa_column=instant())
     refused_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
-    # iFood refused the refresh token: only the owner can help, and nobody asks until then.
+    # iFood refused the refresh token twice: only the owner can help, and nobody asks until then.
     needs_authorization_since: datetime | None = Field(default=None, sa_column=instant())
+    # A process of this host could not decrypt one of its secrets.
+    unreadable_at: datetime | None = Field(default=None, sa_column=instant())
+    unreadable_by: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
 
 
 class Limit(SQLModel, table=True):

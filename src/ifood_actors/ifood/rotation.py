@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from ifood_actors import acts
 from ifood_actors.db import transaction
+from ifood_actors.errors import UsageError
 from ifood_actors.ifood.crypto import Vault
 
 _AT_A_TIME = 500
@@ -25,8 +26,9 @@ class Place:
     column: str
 
 
+_CLIENT_SECRETS: Final = Place("client secrets", "ifood_apps", "client_secret_encrypted")
 PLACES: Final = (
-    Place("client secrets", "ifood_apps", "client_secret_encrypted"),
+    _CLIENT_SECRETS,
     Place("access tokens", "ifood_authorizations", "access_token_encrypted"),
     Place("refresh tokens", "ifood_authorizations", "refresh_token_encrypted"),
 )
@@ -45,6 +47,20 @@ class Sealed:
 def survey(engine: Engine, vault: Vault) -> list[Sealed]:
     """Count the stored secrets by the key that they need."""
     return [_count(engine, vault, place) for place in PLACES]
+
+
+def require_readable(engine: Engine, vault: Vault) -> None:
+    """
+    Refuse keys that read none of the client secrets, for a process that could do no work.
+
+    Raises UsageError. One that can be read is enough: the other may wait for its key.
+    """
+    secrets = _count(engine, vault, _CLIENT_SECRETS)
+    if secrets.unreadable and not secrets.newest + secrets.older:
+        raise UsageError(
+            f"IFOOD_ENCRYPTION_KEYS: none of them reads any of the {secrets.unreadable} client "
+            "secrets that are stored: give the keys that the other processes have"
+        )
 
 
 def rotate(engine: Engine, vault: Vault, *, actor: str) -> int:

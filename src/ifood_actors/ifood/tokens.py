@@ -7,6 +7,7 @@ together cost one call of the 20 a minute that iFood allows (iFood rate-limit gu
 token, which works once, is never spent twice. See docs/decisions/0010-one-renewer-at-a-time.md.
 """
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,15 +28,17 @@ from ifood_actors.errors import (
     Throttled,
     UsageError,
 )
-from ifood_actors.ifood.auth import Credentials, Grant, concerns_application
+from ifood_actors.ifood.auth import Credentials, Grant
 from ifood_actors.ifood.authorizations import Authorizations, Credential, Held, Lock
 from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.refusals import Refusals, log_needed, needed, raise_if_refused
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
 
 PAUSE_AFTER_FAULT = timedelta(seconds=10)
+PAUSE_WITHOUT_KEY = timedelta(minutes=1)  # for which a job waits for another process
 MAX_OAUTH_WAIT = timedelta(seconds=20)
 WAIT_FOR_OTHERS = timedelta(seconds=5)
 # A newer token, such as one that sees a newly linked store, is noticed within this time.
@@ -65,6 +68,7 @@ class Tokens:
         self._stored = Authorizations(engine, vault)
         self._vault = vault
         self._limiter = limiter
+        self._refusals = Refusals(self._stored, limiter)
         self._request = request
         self._stopping = stopping or Event()
         self._kept: dict[Credential, _Kept] = {}
@@ -79,10 +83,9 @@ class Tokens:
         """
         Give a token that lives, from this process, from the fleet, or from iFood.
 
-        Raises NeedsAuthorization (without asking iFood again, until it was authorized anew),
-        CredentialsRefused (also for ten minutes after a refusal, without asking iFood again),
-        Throttled when no call is free or another process is slow, and what `auth.request_token`
-        raises.
+        Raises NeedsAuthorization and CredentialsRefused (once iFood has refused twice, minutes
+        apart), Throttled when no call is free, another process is slow, iFood has refused once, or
+        this process lacks a key, and what else `auth.request_token` raises.
         """
         kept = self._kept.get(credential)
         refused = self._refused.get(credential)
@@ -91,15 +94,17 @@ class Tokens:
 
         give_up = time.monotonic() + WAIT_FOR_OTHERS.total_seconds()
         while True:
-            held = self._read_usable(credential)
+            held = self._read(credential)
             token = self._stored.token(held)
             if token is not None and token == self._refused.get(credential):
                 self._stored.forget(held)  # it was read just before that happened
                 continue
             if token is not None and held.fresh_seconds > 0:
                 return self._keep(credential, token, held.fresh_seconds)
-            if token is None and held.needs_authorization:
-                raise NeedsAuthorization(_needed(held))
+            if token is None:
+                raise_if_refused(held)
+                if held.encrypted is not None and held.fresh_seconds > 0:
+                    raise self._unreadable(held, "its access token")
 
             lock = self._stored.lock(held, renewed_at=None)
             if lock is not None:
@@ -114,16 +119,27 @@ class Tokens:
         Replace a token before its time; False when another process does, or has done so.
 
         With `renewed_at`, only the token that was given at this instant is replaced. Raises what
-        `token` raises.
+        `token` raises, and a first refusal as it comes.
         """
-        held = self._read_usable(credential)
-        if held.needs_authorization:
-            raise NeedsAuthorization(_needed(held))
+        held = self._read(credential)
+        raise_if_refused(held)
         lock = self._stored.lock(held, renewed_at=renewed_at or held.renewed_at)
         if lock is None:
             return False
         self._renew(credential, held, lock)
         return True
+
+    def retry(self, credential: Credential) -> None:
+        """
+        Ask for a token although iFood has refused one; who needed authorization may need none.
+
+        Raises what `renew` raises.
+        """
+        held = self._read(credential)
+        lock = self._stored.lock_anyway(held)
+        if lock is None:
+            raise Throttled("another process renews the token", after=PAUSE_AFTER_FAULT)
+        self._renew(credential, held, lock)
 
     def invalidate(self, credential: Credential, token: str) -> None:
         """Forget a token that iFood refused (401), unless it has been replaced since."""
@@ -133,31 +149,33 @@ class Tokens:
         if held is not None and self._stored.token(held) == token:
             self._stored.forget(held)
 
-    def _read_usable(self, credential: Credential) -> Held:
+    def _read(self, credential: Credential) -> Held:
         held = self._stored.read(credential)
         if held is None:
             raise CredentialsRefused(f"there is no application {credential.app_id}")
         if held.id is None:
-            raise NeedsAuthorization(_needed(held))
-        if held.refused_reason is not None and not held.needs_authorization:
-            raise CredentialsRefused(f"iFood refused them before: {held.refused_reason}")
+            raise NeedsAuthorization(needed(held))
         return held
 
     def _renew_or_keep(
         self, credential: Credential, held: Held, lock: Lock, *, token: str | None
     ) -> str:
-        """Renewal begins before the end, so a fault of iFood leaves time to use the old one."""
+        """Renewal begins before the end, so what iFood says leaves time to use the old one."""
         try:
             return self._renew(credential, held, lock)
-        except (ServerFault, Throttled, NeedsAuthorization):
+        except (ServerFault, Throttled):
             if token is None:
                 raise
             return token
+        except (NeedsAuthorization, CredentialsRefused) as refused:
+            if token is not None:
+                return token
+            raise_if_refused(self._read(credential))
+            raise Throttled(str(refused), after=PAUSE_AFTER_FAULT) from None
 
     def _renew(self, credential: Credential, held: Held, lock: Lock) -> str:
-        with self._settling(held, lock):
-            secret = self._vault.decrypt(held.client_secret_encrypted)
-            refresh_token = self._refresh_token(held, lock)
+        with self._settling(lock):
+            secret, refresh_token = self._secrets(held, lock)
             self._limiter.acquire(held.app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
 
         # From here on the refresh token may be spent at any instant.
@@ -170,22 +188,39 @@ class Tokens:
             del self._refused[credential]  # iFood gives it again, so it is good again
         return self._keep(credential, grant.access_token, fresh_for(grant.lifetime).total_seconds())
 
-    def _refresh_token(self, held: Held, lock: Lock) -> str | None:
-        if not held.distributed:
-            return None
-        if lock.spent is None:
-            raise NeedsAuthorization("it has no refresh token")
-        return self._vault.decrypt(lock.spent)
+    def _secrets(self, held: Held, lock: Lock) -> tuple[str, str | None]:
+        """Give the client secret, and the refresh token of a distributed application."""
+        if held.distributed and lock.spent is None:
+            if self._stored.need(lock, reason="it has no refresh token"):
+                log_needed(held, reason="it has no refresh token")
+            raise NeedsAuthorization(needed(held))
+        try:
+            secret = self._vault.decrypt(held.client_secret_encrypted)
+            return secret, lock.spent and self._vault.decrypt(lock.spent)
+        except UsageError:
+            raise self._unreadable(held, "its refresh token or client secret") from None
+
+    def _unreadable(self, held: Held, what: str) -> Throttled:
+        """Have the job wait for a process that has the key, and people be told."""
+        host = socket.gethostname()
+        log.error("secret.unreadable", app=held.app, label=held.name, what=what, host=host)
+        self._stored.note_unreadable(held, host=host)
+        return Throttled(
+            f"{host} cannot decrypt {what}: its IFOOD_ENCRYPTION_KEYS lack a key",
+            after=PAUSE_WITHOUT_KEY,
+        )
 
     def _ask(
         self, held: Held, lock: Lock, credentials: Credentials, refresh_token: str | None
     ) -> Grant:
-        with self._settling(held, lock):
+        with self._settling(lock):
             try:
                 grant = self._request(credentials, refresh_token)
             except Throttled as error:
                 self._limiter.close(held.app_id, "oauth", after=error.after, reason=str(error))
                 raise
+            except (NeedsAuthorization, CredentialsRefused) as error:
+                raise self._refusals.note(error, held=held, lock=lock) from None
         self._save(lock, grant)
         return grant
 
@@ -200,22 +235,12 @@ class Tokens:
             Event().wait(_LOOK_EVERY)  # not `stopping`: a process that ends saves first
 
     @contextmanager
-    def _settling(self, held: Held, lock: Lock) -> Iterator[None]:
+    def _settling(self, lock: Lock) -> Iterator[None]:
         """End the lock as the error in the block demands; without one it is still held."""
         try:
             yield
-        except NeedsAuthorization as error:
-            if self._stored.need(lock, reason=str(error)):
-                _alert(held, reason=str(error))
-            raise NeedsAuthorization(_needed(held)) from None
-        except CredentialsRefused as error:
-            self._stored.refuse(lock, reason=str(error))
-            if held.distributed and concerns_application(error):
-                self._stored.refuse_all(held.app_id, reason=str(error))
-            raise
-        except UsageError as error:  # this process's keys; the next one may have the right ones
-            self._stored.unlock(lock, pause=timedelta(0))
-            raise CredentialsRefused(str(error)) from None
+        except (NeedsAuthorization, CredentialsRefused):
+            raise  # what noted the refusal has ended the lock
         except BaseException as error:  # a shutdown, too, must not leave the lock behind
             faulty = isinstance(error, JobError) and not isinstance(error, Throttled)
             self._stored.unlock(lock, pause=PAUSE_AFTER_FAULT if faulty else timedelta(0))
@@ -236,18 +261,6 @@ def fresh_for(lifetime: timedelta) -> timedelta:
     """
     margin = max(timedelta(minutes=1), lifetime * 0.05)
     return max(lifetime - margin, lifetime / 2)
-
-
-def _alert(held: Held, *, reason: str) -> None:
-    log.error("authorization.needed", app=held.app, label=held.name, reason=reason)
-
-
-def _needed(held: Held) -> str:
-    name = held.name or "the account"
-    return (
-        f"{name} has no authorization that works: `ifood-actors apps authorize {held.app}`, "
-        "and the owner confirms it"
-    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.ifood.authorizations import (
+from ifood_actors.ifood.authorization_statements import (
     ALL_STORES,
     PAUSE_AFTER_REFUSAL,
     REFRESH_TOKEN_LIFETIME,
@@ -35,9 +35,7 @@ _HELD = text(f"""
       CASE WHEN held.access_token_encrypted IS NOT NULL THEN held.renew_at END AS fresh_until,
       CASE WHEN held.expires_at > held.renewed_at THEN held.expires_at - held.renewed_at
         ELSE :assumed END AS lifetime,
-      CASE WHEN held.refused_at >= app.updated_at THEN held.refused_reason END AS refused_reason,
-      coalesce(held.refused_at >= app.updated_at
-        AND held.refused_at > clock_timestamp() - :pause, false) AS pausing,
+      held.refused_reason, coalesce(held.refused_at > clock_timestamp() - :pause, false) AS pausing,
       (SELECT count(*) FROM accounts AS account
         WHERE account.app_id = app.id AND {_IS_READ}) AS accounts,
       ({_DISTRIBUTED} AND held.refresh_token_encrypted IS NULL) AS spent
@@ -73,7 +71,7 @@ class Held:
     refresh_expires_at: datetime | None
     needs_authorization_since: datetime | None
     refused_reason: str | None
-    pausing: bool  # after a refusal: the same credentials are asked about again later
+    pausing: bool  # after a refusal: iFood is asked again later
     fresh_until: datetime | None
     lifetime: timedelta
     spent: bool  # it is distributed, and has no refresh token

@@ -73,7 +73,10 @@ class Renewer:
             return []
         needs = demand.needs(self._engine, self._settings, at=at, until=horizon)
         renewals = due(candidates, needs, at=at, foresight=self._foresight)
-        return list(self._batches(held[renewal.id] for renewal in renewals))
+        wanted = [held[renewal.id] for renewal in renewals]
+        # What was refused goes last: many of those must not use up the tries of a minute.
+        wanted.sort(key=lambda each: each.refused_reason is not None)
+        return list(self._batches(wanted))
 
     def _batches(self, wanted: Iterable[Held]) -> Iterator[Held]:
         """Take the first of each application; they all have a limit of their own."""

@@ -56,6 +56,17 @@ class Call:
         return id_
 
     @property
+    def refreshing(self) -> bool:
+        return self.form.get("grantType") == "refresh_token"
+
+    @property
+    def merchants(self) -> frozenset[str]:
+        """The store that is asked about, or those whose authorization is renewed."""
+        if self.refreshing:
+            return self.simulation.grants.opened_by(self.form.get("refreshToken", ""))
+        return frozenset(filter(None, [self.merchant_id]))
+
+    @property
     def today(self) -> date:
         return self.simulation.today
 
@@ -142,7 +153,10 @@ async def _meet_trouble(call: Call) -> Answer | None:
     whose = call.merchant_id or call.client_id
     latency, fault = simulation.faults.draw(whose, call.resource)
     quirks = simulation.quirks.take(
-        merchant=call.merchant_id, resource=call.resource, client_id=call.client_id
+        merchants=call.merchants,
+        resource=call.resource,
+        client_id=call.client_id,
+        refreshing=call.refreshing,
     )
     if fault is not None and not quirks:
         call.trouble = f"fault.{fault.quirk}"

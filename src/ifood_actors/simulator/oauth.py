@@ -67,6 +67,11 @@ class Grants:
         """The grant of an access token, expired or not; None when it was never given out."""
         return self._access.get(token)
 
+    def opened_by(self, refresh_token: str) -> frozenset[str]:
+        """The stores of an authorisation, by its refresh token; none when it was used."""
+        grant = self._refresh.get(refresh_token)
+        return frozenset() if grant is None else grant.merchants or frozenset()
+
     def expire(self, token: str, *, at: float) -> None:
         """Make an access token void from now on."""
         grant = self._access.get(token)

@@ -2,10 +2,11 @@
 Switches for everything that an API can do wrong, for one store or all, once or for ever.
 
 A switch either replaces the answer (`status`, `redirect`, `huge`, `drift`, `revoked`,
-`expired_token`) or changes a right one (the others). `slow` and one other may meet in a request.
+`expired_token`, `refused_refresh`) or changes a right one (the others). `slow` and one other may
+meet in a request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar, Literal
@@ -35,6 +36,7 @@ QuirkName = Literal[
     "hollow",  # a page of sales that announces a million and shows none
     "odd",  # the first item, as `odd` says
     "expired_token",  # 401, and the token is really void
+    "refused_refresh",  # 401 for a refresh token, which is not used up by that
     "habit",  # `habits` in place of the store's own
 ]
 
@@ -69,7 +71,7 @@ class Quirk:
     body: Literal["json", "html", "waf", "kong", "text", "empty"] = "json"
     """iFood's own word, or a page, a firewall's page, a note or a text of a gateway."""
     message: str | None = None
-    """Of the bodies `kong` and `text`; None for one that is usual at that status."""
+    """Of the bodies `json`, `kong` and `text`; None for one that is usual at that status."""
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 3.0
     bytes_per_second: int = 64
@@ -96,10 +98,13 @@ class _Switch:
     passed: int = 0
     used: int = 0
 
-    def fits(self, merchant: str | None, resource: str, client_id: str) -> bool:
+    def fits(
+        self, merchants: Collection[str], resource: str, client_id: str, *, refreshing: bool = False
+    ) -> bool:
         quirk = self.quirk
         return (
-            quirk.merchant in (None, merchant)
+            (quirk.merchant is None or quirk.merchant in merchants)
+            and (refreshing or quirk.quirk != "refused_refresh")
             and quirk.resource in (None, resource)
             and quirk.client_id in (None, client_id)
             and (quirk.times is None or self.used < quirk.times)
@@ -127,12 +132,22 @@ class Quirks:
         self._switches.clear()
 
     def take(
-        self, *, merchant: str | None, resource: Resource, client_id: str
+        self,
+        *,
+        merchants: Collection[str],
+        resource: Resource,
+        client_id: str,
+        refreshing: bool = False,
     ) -> tuple[Quirk, ...]:
-        """The switches for one request, used up by it: `slow` ones, then at most one other."""
+        """
+        The switches for one request, used up by it: `slow` ones, then at most one other.
+
+        `merchants` are the one that is asked about, or those of a refresh token.
+        """
         taken = []
         for switch in self._switches:
-            if not switch.fits(merchant, resource, client_id) or not switch.take():
+            fits = switch.fits(merchants, resource, client_id, refreshing=refreshing)
+            if not fits or not switch.take():
                 continue
             taken.append(switch.quirk)
             if switch.quirk.quirk != "slow":
@@ -144,7 +159,7 @@ class Quirks:
         return any(
             switch.quirk.quirk == "revoked"
             and switch.quirk.times is None
-            and switch.fits(merchant, switch.quirk.resource or "sales", "")
+            and switch.fits({merchant}, switch.quirk.resource or "sales", "")
             for switch in self._switches
         )
 

@@ -11,6 +11,7 @@ from ifood_actors.simulator.answers import (
     THROTTLED,
     UNAUTHORIZED,
     Answer,
+    error,
     kong,
 )
 from ifood_actors.simulator.oddities import odd
@@ -39,6 +40,8 @@ def instead(quirk: Quirk) -> Answer | None:
         case "redirect":
             headers = {"Location": quirk.location, **quirk.headers}
             return Answer(quirk.status or 302, headers=headers)
+        case "refused_refresh":
+            return error(401, "Unauthorized", quirk.message or "Invalid refresh token")
         case "huge":
             return Answer(200, b'{"sales":["' + b"x" * (quirk.mebibytes * _MEBIBYTE) + b'"]}')
         case name:
@@ -73,10 +76,12 @@ def _status(quirk: Quirk) -> Answer:
         case "text":
             answer = answers.text(status, quirk.message)
         case "json":
-            answer = _json(status)
+            answer = _json(status, quirk.message)
     return replace(answer, headers=quirk.headers)
 
 
-def _json(status: int) -> Answer:
+def _json(status: int, message: str | None) -> Answer:
+    if message is not None:
+        return error(status, str(status), message)
     known = {answer.status: answer for answer in (SERVER_ERROR, THROTTLED, UNAUTHORIZED)}
     return known.get(status, kong(status, f"simulated status {status}"))

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ifood_actors.config import Settings
+from ifood_actors.ifood.authorization_statements import (
+    PAUSE_AFTER_REFUSAL,
+    REFUSED_IN_A_ROW,
+    REFUSED_TWICE,
+    UNREADABLE,
+)
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
@@ -117,14 +123,17 @@ BREAKERS = Gauges(
     meanings={
         "ifood_breaker_open": "1 while iFood fails and only probes are sent.",
         "ifood_application_blocked": "1 while a gateway refuses those, too.",
+        "ifood_authorizations_refused_in_a_row": "Authorizations that iFood has refused since it "
+        "granted one.",
     },
-    statement="""
+    statement=f"""
         SELECT app.name AS app,
           coalesce(max((used.failures >= :breaks_after)::int), 0) AS ifood_breaker_open,
           coalesce(max((used.failures >= :breaks_after AND used.blocked_by IS NOT NULL)::int), 0)
-            AS ifood_application_blocked
+            AS ifood_application_blocked,
+          (SELECT count(*) {REFUSED_IN_A_ROW}) AS ifood_authorizations_refused_in_a_row
         FROM ifood_apps AS app LEFT JOIN ifood_limits AS used ON used.app_id = app.id
-        GROUP BY app.name
+        GROUP BY app.id
     """,
 )
 LIMITERS = Gauges(
@@ -168,18 +177,29 @@ AUTHORIZATIONS = Gauges(
         "ifood_authorizations": "Authorizations: ok, expiring (the refresh token, within 36 hours) "
         "or refused."
     },
-    statement="""
+    statement=f"""
         SELECT state, count(held.id) AS ifood_authorizations
         FROM unnest(ARRAY['ok', 'expiring', 'refused']) AS state
         LEFT JOIN (
-          SELECT each.id, CASE
-            WHEN each.needs_authorization_since IS NOT NULL OR each.refused_at >= app.updated_at
-              THEN 'refused'
-            WHEN each.refresh_expires_at < now() + :expiring THEN 'expiring'
+          SELECT held.id, CASE
+            WHEN held.needs_authorization_since IS NOT NULL OR {REFUSED_TWICE} THEN 'refused'
+            WHEN held.refresh_expires_at < now() + :expiring THEN 'expiring'
             ELSE 'ok' END AS state
-          FROM ifood_authorizations AS each JOIN ifood_apps AS app ON app.id = each.app_id
+          FROM ifood_authorizations AS held
         ) AS held USING (state)
         GROUP BY state
+    """,
+)
+KEYS = Gauges(
+    every=_SELDOM,
+    labels=("host",),
+    meanings={
+        "ifood_secrets_unreadable": "Authorizations with a secret that the host could not decrypt "
+        "within 15 minutes."
+    },
+    statement=f"""
+        SELECT unreadable_by AS host, count(*) AS ifood_secrets_unreadable
+        FROM ifood_authorizations WHERE {UNREADABLE} GROUP BY unreadable_by
     """,
 )
 HISTORY = Gauges(
@@ -259,7 +279,7 @@ INCOMPLETE = Gauges(
 
 ALL = (
     *(JOBS, DUE, RUNS, UNPLANNED, HEARTBEAT, BREAKERS, LIMITERS),
-    *(ACCOUNTS, STALE, AUTHORIZATIONS, HISTORY, LAST_DAY),
+    *(ACCOUNTS, STALE, AUTHORIZATIONS, KEYS, HISTORY, LAST_DAY),
     *(VANISHED_STORES, FOUND, REJECTED_ITEMS, INCOMPLETE),
 )
 
@@ -274,4 +294,5 @@ def values(settings: Settings) -> dict[str, object]:
         "breaks_after": BREAKS_AFTER,
         "expiring": EXPIRING,
         **latest_openings(settings, at=datetime.now(UTC)),
+        "pause": PAUSE_AFTER_REFUSAL,
     }
