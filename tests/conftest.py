@@ -15,7 +15,7 @@ import pytest
 from chaos.recovery import RECOVERY
 from eventually import PATIENCE_SECONDS
 from hypothesis import settings
-from logins import PREFIX, add_users, apply_roles, lend_logins, permit
+from logins import PREFIX, Login, add_users, apply_roles, lend_logins, logins, permit
 from pgbouncer import find_program
 from sqlalchemy import Engine, make_url
 
@@ -131,6 +131,12 @@ def database_url(postgres_server: RunningPostgres, database_template: str) -> It
     server = postgres_server.url
     with _database(server, template=database_template, prefix=PREFIX) as url:
         yield url
+
+
+@pytest.fixture
+def login(database_url: str) -> Login:
+    """Give what tells the URL of each login, with its rights on the database itself as well."""
+    return logins(database_url)
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ looks at is the owner's.
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -93,12 +92,11 @@ def lend_logins(
     return dispose
 
 
-@contextmanager
-def logins(database_url: str) -> Iterator[Login]:
-    """Lend the URL with which a role logs in to a database that a superuser has migrated."""
+def logins(database_url: str) -> Login:
+    """Run roles.sql in a database that a superuser has migrated; gives the URL of each login."""
     apply_roles(database_url)
     user = re.compile(r"(?<=://)[^/@]*(?=@)")
-    yield lambda role: user.sub(f"ifood_{role}:{PASSWORD}", database_url)
+    return lambda role: user.sub(f"ifood_{role}:{PASSWORD}", database_url)
 
 
 def add_users(management: Management) -> None:

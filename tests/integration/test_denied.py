@@ -63,7 +63,7 @@ def test_a_workers_job_fails_at_once_and_the_alert_tells_which_right_is_missing(
 ):
     with fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood:
         deny(ifood.engine, "INSERT ON ifood_sales", "worker")
-        with ifood.working():
+        with capture_logs() as logged, ifood.working():
             jobs = ifood.run("sales")
         with transaction(ifood.engine) as tx:
             [rule] = [rule for rule in RULES if rule.name == "RightMissing"]
@@ -72,6 +72,8 @@ def test_a_workers_job_fails_at_once_and_the_alert_tells_which_right_is_missing(
     assert [(job["status"], job["error_code"], job["attempts"]) for job in jobs] == [
         ("failed", "right_missing", 1)
     ] * 2
+    denied = [each["reason"] for each in logged if each["event"] == "worker.denied"]
+    assert denied == [f"permission denied for table ifood_sales: {REMEDY}"] * 2
     assert (found.subject, found.number) == ("worker", "2")
     assert found.text == f"permission denied for table ifood_sales: {REMEDY}"
 

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 from commands import CommandLine
 from eventually import PATIENCE_SECONDS, eventually
 from fleet import KEY, fleet
-from logins import logins
 from sqlalchemy import text
 
 from ifood_actors.config import Settings
@@ -186,13 +184,12 @@ def former(request, empty_database_url) -> Former:
 
 
 @pytest.fixture
-def operator(tmp_path, database_url, former, postgres_programs) -> Iterator[Operator]:
+def operator(tmp_path, login, former, postgres_programs) -> Operator:
     """Log in as the page says, with the least rights that do."""
     [read_only] = re.findall(r"\?(options=\S+)'", PAGE)
-    with logins(database_url) as login:
-        former_url = f"{former.url.partition('?')[0]}?{read_only}"
-        urls = {"former": former_url, "new": login("migrator")}
-        yield Operator(tmp_path, urls, psql=postgres_programs / "psql")
+    former_url = f"{former.url.partition('?')[0]}?{read_only}"
+    urls = {"former": former_url, "new": login("migrator")}
+    return Operator(tmp_path, urls, psql=postgres_programs / "psql")
 
 
 @pytest.fixture

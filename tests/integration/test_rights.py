@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from logins import ROLES, logins
+from logins import ROLES
 from psycopg.rows import namedtuple_row
 
 pytestmark = pytest.mark.services
@@ -61,8 +61,9 @@ ELSE = """
 """
 
 
+@pytest.mark.usefixtures("login")
 def test_the_page_shows_every_right_of_every_login(database_url, tmp_path):
-    with logins(database_url), psycopg.connect(database_url) as connection:
+    with psycopg.connect(database_url) as connection:
         text = "\n".join([INTRODUCTION, *page(connection)])
 
     fresh = tmp_path / "rights.md"
@@ -70,8 +71,9 @@ def test_the_page_shows_every_right_of_every_login(database_url, tmp_path):
     assert PAGE.read_text() == text, f"look at what has changed, then: cp {fresh} {PAGE}"
 
 
+@pytest.mark.usefixtures("login")
 def test_nobody_but_the_owner_has_any_other_right(database_url):
-    with logins(database_url), psycopg.connect(database_url) as connection:
+    with psycopg.connect(database_url) as connection:
         assert rows(connection, ELSE) == []
 
 

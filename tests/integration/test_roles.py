@@ -28,7 +28,7 @@ from distributed import BOOKSHOP, authorize, expire, link, stored
 from eventually import eventually
 from fleet import KEY, MONDAY
 from integration.test_ledger_by_hand import MONITORING, REPAIR
-from logins import Login, apply_roles, execute, logins
+from logins import Login, apply_roles, execute
 from processes import Installation, installation
 from psycopg.errors import InsufficientPrivilege, UndefinedFunction, UndefinedTable
 from sqlalchemy import Engine, make_url, text
@@ -50,12 +50,6 @@ from ifood_actors.web.collector import LedgerGauges
 pytestmark = pytest.mark.services
 
 AT_NINE = datetime.combine(MONDAY, time(9), tzinfo=UTC)
-
-
-@pytest.fixture
-def login(database_url: str) -> Iterator[Login]:
-    with logins(database_url) as login:
-        yield login
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from itertools import product
 
 import psycopg
 import pytest
-from logins import ROLES_SQL, Login, apply_roles, execute, logins
+from logins import ROLES_SQL, apply_roles, execute
 from sqlalchemy import make_url
 
 pytestmark = pytest.mark.services
@@ -17,12 +17,6 @@ TYPES = ("text", "name", "oid", "regclass", "regrole", "regnamespace", "regproce
 PAIRS = tuple(product(TYPES, TYPES))
 ARGUMENTS = ((), *((one,) for one in TYPES), *PAIRS, *(("text", *pair) for pair in PAIRS))
 BODY = "LANGUAGE plpgsql AS $$ BEGIN RAISE 'planted code runs as %', current_user; END $$"
-
-
-@pytest.fixture
-def login(database_url: str) -> Iterator[Login]:
-    with logins(database_url) as login:
-        yield login
 
 
 @pytest.fixture

@@ -126,10 +126,8 @@ def test_a_search_path_that_leads_nowhere_is_named(tmp_path, role, empty_databas
 
 def test_the_roles_find_the_tables_in_any_schema(tmp_path, empty_database_url, broker_url):
     migrations.upgrade(empty_database_url, schema="app")
-    with (
-        logins(empty_database_url) as login,
-        running(Settings(merchants=4, today=MONDAY)) as simulator,
-    ):
+    login = logins(empty_database_url)
+    with running(Settings(merchants=4, today=MONDAY)) as simulator:
         programs = {}
         for each in ("migrator", "scheduler", "worker", "admin", "operator"):
             (tmp_path / each).mkdir()
