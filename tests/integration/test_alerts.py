@@ -280,6 +280,16 @@ def planned_again(world: World) -> None:
     )
 
 
+def a_job_at_odds(world: World) -> None:
+    make_jobs(world.engine)
+    world.sql("UPDATE ifood_jobs SET event_no = 0")
+
+
+def mended_by_a_person(world: World) -> None:
+    with transaction(world.engine) as tx:
+        tx.execute(text("UPDATE ifood_jobs SET next_retry_at = now()"))
+
+
 # Each: what makes it fire, what ends it, the subject, and the number and limit that people read.
 CASES = {
     "JobsPending": (
@@ -383,6 +393,11 @@ CASES = {
         lambda w: jobs(w, count=3, status="success", result="""'{"vanished": 20}'"""),
         no_jobs,
         ("sales", "3 stores of the run of 2026-09-21 did not bring", "60 rows in all", "limit 2"),
+    ),
+    "HistoryAtOdds": (
+        a_job_at_odds,
+        mended_by_a_person,
+        ("all", "1 jobs are not where their history ends", "limit 0"),
     ),
     "RequestsWasted": (
         lambda w: jobs(w, count=20, status="success", result="""'{"requests": 2, "wasted": 1}'"""),

@@ -1,6 +1,6 @@
 """The history cannot be rewritten, by no login: forged, skipped, shortened or left out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import product
@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from builders import acts_of, backdate, claimed_job, dispatch, make_jobs, unwatched
-from logins import ROLES, Login, execute, logins
+from logins import ROLES, Login, execute
 from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
@@ -39,9 +39,8 @@ UNTOLD: Final = {
 
 
 @pytest.fixture
-def login(database_url: str) -> Iterator[Login]:
-    with logins(database_url) as login:
-        yield lambda name: database_url if name == "one" else login(name)
+def login(database_url: str, login: Login) -> Login:
+    return lambda name: database_url if name == "one" else login(name)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ SENT_BY = {
         for name in ("START_RUN", "COUNT_PLANNED", "PLAN")
     },
     "ledger.statements.CANCEL": "worker admin",
+    "ledger.statements.PARK": "scheduler worker admin",
     "ledger.statements.REQUEUE": "admin",
     "planning.demand": f"scheduler {READERS}",
     "planning.demand._HELD": "scheduler admin",  # `apps tokens` looks whether there are any

@@ -43,6 +43,7 @@ def named(name: str) -> Rule:
         ("DeadLetters", 0, 1),
         ("UnroutableOrders", 0, 1),
         ("MessagesLost", 0, 1),
+        ("HistoryAtOdds", 0, 1),
         ("RabbitUnusable", 0, 1),
         ("AuthorizationExpiring", 36 * 3600, 36 * 3600 - 1),
         ("ApplicationRefused", 2, 3),

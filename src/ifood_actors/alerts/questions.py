@@ -23,6 +23,7 @@ from ifood_actors.ifood.authorization_statements import (
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
+    AT_ODDS,
     FIRST_DUE,
     HISTORY_BYTES,
     IS_INCOMPLETE,
@@ -95,6 +96,11 @@ SQL: Final = {
     """,
     "MessagesLost": f"""
         SELECT '{ALL}' AS subject, {LOST_MESSAGES} AS value
+    """,
+    "HistoryAtOdds": f"""
+        SELECT '{ALL}' AS subject, count(*) AS value,
+          array_to_string((array_agg(job.id ORDER BY job.wake_at))[1:3], ', ') AS jobs
+        FROM {AT_ODDS} AS job
     """,
     "AuthorizationExpiring": """
         SELECT app.name || ', ' || held.name AS subject,

@@ -121,6 +121,13 @@ RULES: Final = (
         _at(0),
     ),
     Rule(
+        "HistoryAtOdds",
+        "Jobs at odds with their history",
+        "{number} jobs are not where their history ends, so that no act on them is possible, such "
+        "as {jobs}",
+        _at(0),
+    ),
+    Rule(
         "RabbitUnusable",
         "RabbitMQ cannot be used",
         "{reason}",

@@ -84,6 +84,16 @@ WITHOUT_RUN: Final = """
           AND job.account_id = account.id AND job.merchant_id = account.ifood_merchant_id)))
 """
 
+# The rows `job`: those that are looked at soon and on which no act is possible, since each row of
+# the history has to follow the last one. Who is parked for ten minutes is among them.
+AT_ODDS: Final = """
+    (SELECT id, wake_at FROM ifood_jobs
+    WHERE wake_at < now() + INTERVAL '15 minutes' AND coalesce((
+      SELECT (event.event_no, event.to_status) <> (ifood_jobs.event_no, ifood_jobs.status)
+      FROM ifood_job_events AS event WHERE event.job_id = ifood_jobs.id
+      ORDER BY event.event_no DESC LIMIT 1), true))
+"""
+
 HISTORY_BYTES: Final = """
     (SELECT sum(pg_total_relation_size(relid)) FROM (
       SELECT relid FROM pg_partition_tree('ifood_job_events')

@@ -1,5 +1,6 @@
 """What the ledger hands out and takes in: plain values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -93,6 +94,16 @@ class NewJob:
     merchant_id: str
     priority: int
     slot: datetime
+
+
+def columns(jobs: Sequence[NewJob]) -> dict[str, list[Any]]:
+    """Give what `statements.PLAN` binds of them."""
+    return {
+        "account_ids": [job.account_id for job in jobs],
+        "merchant_ids": [job.merchant_id for job in jobs],
+        "priorities": [job.priority for job in jobs],
+        "slots": [job.slot for job in jobs],
+    }
 
 
 def claimed_job(row: Row[Any], token: UUID) -> ClaimedJob:

@@ -5,7 +5,9 @@ Nobody else writes its tables; whoever does so by hand is noticed by a trigger.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,8 +24,10 @@ from ifood_actors.ledger.jobs import (
     NewJob,
     NewRun,
     claimed_job,
+    columns,
     due_job,
 )
+from ifood_actors.ledger.sparing import not_planned, park, sparing
 from ifood_actors.ledger.states import Act
 
 _PLAN_BATCH = 5_000
@@ -44,15 +48,7 @@ class Ledger:
 
         A second planner waits here until the first has committed, and then sees its jobs.
         """
-        values = {
-            "kind": run.kind,
-            "job_day": run.job_day,
-            "window_start": run.window_start,
-            "window_end": run.window_end,
-            "batch_size": run.batch_size,
-            "complete": run.complete,
-            "actor": self._actor,
-        }
+        values = {**asdict(run), "actor": self._actor}
         run_id: UUID = self._connection.execute(statements.START_RUN, values).scalar_one()
         return run_id
 
@@ -63,22 +59,15 @@ class Ledger:
         A job of the same kind, account, merchant and day is left as it is. The relay first looks
         at a job `horizon` before its slot.
         """
+        values = {**asdict(run), "run_id": run_id, "horizon": horizon, "actor": self._actor}
+
+        def write(batch: Sequence[NewJob]) -> list[UUID]:
+            new = self._connection.execute(statements.PLAN, {**values, **columns(batch)})
+            return list(new.scalars())
+
         planned = 0
         for batch in _batches(jobs, _PLAN_BATCH):
-            values = {
-                "kind": run.kind,
-                "job_day": run.job_day,
-                "run_id": run_id,
-                "period_start": run.period_start,
-                "period_end": run.period_end,
-                "horizon": horizon,
-                "actor": self._actor,
-                "account_ids": [job.account_id for job in batch],
-                "merchant_ids": [job.merchant_id for job in batch],
-                "priorities": [job.priority for job in batch],
-                "slots": [job.slot for job in batch],
-            }
-            planned += len(self._connection.execute(statements.PLAN, values).all())
+            planned += len(sparing(self._connection, batch, write, refused=not_planned))
         self._connection.execute(statements.COUNT_PLANNED, {"id": run_id, "planned": planned})
         return planned
 
@@ -90,10 +79,8 @@ class Ledger:
         of that is normal. A message that is early, as after a clock was set back, is sent again
         once its time has come. A job of a disabled account is cancelled instead.
         """
-        row = self._connection.execute(
-            statements.LOCK, {"id": job_id, "dispatch_no": dispatch_no}
-        ).one_or_none()
-        if row is None or not row.awaited:
+        row = self._lock_awaited(job_id, dispatch_no)
+        if row is None:
             return None
         if row.early:
             self._connection.execute(statements.SEND_WHEN_DUE, {"id": job_id})
@@ -208,16 +195,15 @@ class Ledger:
 
     def dispatch(
         self, job_ids: Sequence[UUID], *, grace: timedelta, reason: str | None = None
-    ) -> None:
+    ) -> list[UUID]:
         """
-        Note that messages were handed to RabbitMQ; look again when they are `grace` late.
+        Note that messages were handed to RabbitMQ; returns the jobs of which it could be noted.
 
-        A job that nobody claims is sent again with the same `dispatch_no`, at doubling distances
-        of up to twelve times the grace: a backlog longer than the grace must not void its own
-        messages, nor double them too often.
+        A job that nobody claims until it is `grace` late is sent again with the same `dispatch_no`,
+        at doubling distances of up to twelve times the grace: a backlog longer than the grace must
+        not void its own messages, nor double them too often.
         """
-        ids = list(job_ids)
-        self._do(statements.DISPATCH, Act.DISPATCH, ids=ids, grace=grace, reason=reason)
+        return self._do_each(statements.DISPATCH, Act.DISPATCH, job_ids, grace=grace, reason=reason)
 
     def hold(self, job_ids: Sequence[UUID], *, horizon: timedelta) -> None:
         """Leave jobs whose time is beyond the horizon until they come within it."""
@@ -225,26 +211,26 @@ class Ledger:
 
     def rescue(
         self, job_ids: Sequence[UUID], *, reason: str, apart: timedelta = timedelta(0)
-    ) -> None:
+    ) -> list[UUID]:
         """
         Give jobs whose lease ended back to the relay, each to start within `apart` of now.
 
         The time is drawn, and doubles with each attempt: one of them may have killed their worker,
         and must not take the others along again.
         """
-        self._do(statements.RESCUE, Act.RESCUE, ids=list(job_ids), reason=reason, apart=apart)
+        return self._do_each(statements.RESCUE, Act.RESCUE, job_ids, reason=reason, apart=apart)
 
-    def rescue_as_failed(self, job_ids: Sequence[UUID], *, reason: str) -> None:
+    def rescue_as_failed(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
         """End jobs whose lease ended in their last attempt, such as one that kills its worker."""
-        self._do(statements.RESCUE_FAILED, Act.RESCUE, ids=list(job_ids), reason=reason)
+        return self._do_each(statements.RESCUE_FAILED, Act.RESCUE, job_ids, reason=reason)
 
     def cancel(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
         """Take pending jobs out; returns those that were still pending."""
-        return self._do(statements.CANCEL, Act.CANCEL, ids=list(job_ids), reason=reason)
+        return self._do_each(statements.CANCEL, Act.CANCEL, job_ids, reason=reason)
 
     def requeue(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
         """Run failed or cancelled jobs anew, attempts from zero; returns those that were so."""
-        return self._do(statements.REQUEUE, Act.REQUEUE, ids=list(job_ids), reason=reason)
+        return self._do_each(statements.REQUEUE, Act.REQUEUE, job_ids, reason=reason)
 
     def _lock_awaited(self, job_id: UUID, dispatch_no: int) -> Row[Any] | None:
         order = {"id": job_id, "dispatch_no": dispatch_no}
@@ -264,6 +250,21 @@ class Ledger:
         fence = {"id": job.id, "lease_no": job.lease_no, "claim_token": job.claim_token}
         if not self._do(statement, act, reason=reason, detail=detail, **fence, **values):
             raise LeaseLost(f"job {job.id} is no longer held with lease {job.lease_no}")
+
+    def _do_each(
+        self,
+        statement: TextClause,
+        act: Act,
+        job_ids: Sequence[UUID],
+        *,
+        reason: str | None,
+        **values: object,
+    ) -> list[UUID]:
+        def do(ids: Sequence[UUID]) -> list[UUID]:
+            return self._do(statement, act, reason=reason, detail=None, ids=list(ids), **values)
+
+        refused = partial(park, self._connection, act)
+        return sparing(self._connection, job_ids, do, refused=refused)
 
     def _do(
         self,

@@ -63,6 +63,11 @@ HAND_BACK = text("""
 SEND_WHEN_DUE = text("""
     UPDATE ifood_jobs SET wake_at = coalesce(next_retry_at, scheduled_for) WHERE id = :id
 """)
+# As if it had not been sent: else it would be missed, and sent again and again.
+PARK = text("""
+    UPDATE ifood_jobs SET dispatched_at = NULL, wake_at = statement_timestamp() + :after
+    WHERE id = :id AND wake_at IS NOT NULL
+""")
 CLAIM = _act(f"""
     status = 'running', attempts = attempts + 1, lease_no = lease_no + 1,
     claim_token = :claim_token, locked_by = :actor, locked_at = statement_timestamp(),

@@ -35,6 +35,7 @@ log = get_logger(__name__)
 # commit waits for less than half a second.
 BATCH = 250
 _LEASE_ENDED = "its worker died or froze: the lease ended"
+_LAST_LEASE_ENDED = "the lease ended in the last attempt"
 # How late a message may be before it is taken for lost, and sent again.
 GRACE = timedelta(minutes=5)
 
@@ -138,12 +139,14 @@ class Relay:
 
             sent = self._send(let_go)
             missed = [job for job in sent if job.missed]
-            ledger.dispatch(_ids(job for job in sent if not job.missed), grace=GRACE)
-            ledger.dispatch(_ids(missed), grace=GRACE, reason=MISSED)
+            noted = [
+                *ledger.dispatch(_ids(job for job in sent if not job.missed), grace=GRACE),
+                *ledger.dispatch(_ids(missed), grace=GRACE, reason=MISSED),
+            ]
             ledger.hold(_ids(far), horizon=self._horizon)
-            ledger.rescue(_ids(saved), reason=_LEASE_ENDED, apart=self._apart)
-            ledger.rescue_as_failed(_ids(spent), reason="the lease ended in the last attempt")
-            moved = Round(len(sent), len(far), len(saved), len(spent))
+            rescued = ledger.rescue(_ids(saved), reason=_LEASE_ENDED, apart=self._apart)
+            failed = ledger.rescue_as_failed(_ids(spent), reason=_LAST_LEASE_ENDED)
+            moved = Round(len(noted), len(far), len(rescued), len(failed))
             # What RabbitMQ refuses stays due: to look again at once would find the same.
             goes_on = len(due) >= BATCH and len(sent) == len(let_go)
             return _Batch(moved, room=left, goes_on=goes_on)

@@ -19,6 +19,7 @@ from ifood_actors.ifood.authorization_statements import (
 from ifood_actors.ifood.closures import BREAKS_AFTER
 from ifood_actors.ledger import JobStatus
 from ifood_actors.ledger.conditions import (
+    AT_ODDS,
     FIRST_DUE,
     HISTORY_BYTES,
     IS_INCOMPLETE,
@@ -241,10 +242,12 @@ FOUND = Gauges(
     meanings={
         "ifood_rights_missing": "Ticks of schedulers, and workers, that Postgres denies a right.",
         "ifood_messages_lost": "Messages of the last 15 minutes that were lost or came early.",
+        "ifood_jobs_at_odds": "Jobs that are not where their history ends: no act is possible.",
         "ifood_rabbitmq_unusable": "1 while a scheduler cannot log in to RabbitMQ.",
     },
     statement=f"""
         SELECT {LOST_MESSAGES} AS ifood_messages_lost,
+          (SELECT count(*) FROM {AT_ODDS} AS job) AS ifood_jobs_at_odds,
           count(*) FILTER (WHERE name = 'RabbitUnusable') AS ifood_rabbitmq_unusable,
           count(*) FILTER (WHERE name = 'RightMissing') AS ifood_rights_missing
         FROM ifood_alerts WHERE resolved_at IS NULL
@@ -253,9 +256,7 @@ FOUND = Gauges(
 REJECTED_ITEMS = Gauges(
     every=_SELDOM,
     labels=("kind",),
-    meanings={
-        "ifood_rejected_items": "Items that the latest pulls could not read exactly and set aside."
-    },
+    meanings={"ifood_rejected_items": "Items that the latest pulls could not read, set aside."},
     statement=f"""
         SELECT feed.kind, count(item.id) AS ifood_rejected_items
         FROM unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)

@@ -1,18 +1,21 @@
 """The story of one delivery, from the claim to the stored records."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
 
 from ifood_actors import metrics
-from ifood_actors.db import database_now, repeated
+from ifood_actors.db import database_now, repeated, transaction
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Credential, IfoodClient
-from ifood_actors.ledger import ClaimedJob, Ledger
+from ifood_actors.ledger import Act, ClaimedJob, Ledger
+from ifood_actors.ledger.sparing import park
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.middleware import note_claim
 from ifood_actors.messaging.orders import Order
@@ -57,7 +60,7 @@ def execute(
             note_claim(claimed)
         return claimed
 
-    job = repeated(engine, claim)
+    job = _claimed(engine, order, claim)
     if job is None:
         log.info("job.passed_over")
         return
@@ -95,6 +98,18 @@ def execute(
         result = repeated(engine, store)
         note_claim(None)
     log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result)
+
+
+def _claimed(
+    engine: Engine, order: Order, claim: Callable[[Connection], ClaimedJob | None]
+) -> ClaimedJob | None:
+    """Claim, or park the job that its history does not let anybody claim."""
+    try:
+        return repeated(engine, claim)
+    except IntegrityError as error:
+        with transaction(engine) as tx:
+            park(tx, Act.CLAIM, order.job_id, error)
+        return None
 
 
 def _credential(job: ClaimedJob) -> Credential:
