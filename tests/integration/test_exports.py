@@ -2,6 +2,7 @@
 
 import csv
 import gc
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import BytesIO, StringIO
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.services
 
 ZONE = "America/Sao_Paulo"
 FORMULAS = ("=1+1", "+55 11", "-x", "@SUM(A1)", "\tx", "\rx", "\nx", "'=x", "\uff1dx", ";=x", '"=x')
+NUMBER = re.compile(r"-\d+(\.\d+)?")
 TEXTS = (*FORMULAS, 'Ação; "aspas", vírgula', "two\nlines", "x=1", "'quoted'", "00123", None)
 MONEY = (*map(Decimal, ("0.00", "-0.01", "1234567.89", "999999999999.99")), None)
 RECORDS: dict[str, list[dict[str, Any]]] = {
@@ -322,9 +324,39 @@ def test_a_long_reading_has_no_limit_of_time_and_cannot_write(engine):
     assert (limit, only_reads, afterwards) == ("0", "on", "1min")
 
 
+@pytest.mark.parametrize("locale", ["plain", "brazilian", "xlsx"])
+def test_no_cell_of_an_export_is_a_formula_by_whatever_it_is_split(engine, locale):
+    """Excel splits by what its language says, and takes no notice of who wrote the file."""
+    begin, ends = ("", "x"), ("", ",", ";", "\t", "\n", "\r\n", '"', '",', '";')
+    unseen, signs = ("", " ", "\u00a0", "\ufeff", "'", '"'), "=+-@\uff1d\uff0b\uff0d\uff20"
+    hidden = ["".join(each) + "cmd|' /C calc'!A0" for each in product(begin, ends, unseen, signs)]
+    store(engine, "sales", *({"merchant_name": each} for each in hidden))
+
+    if locale == "xlsx":  # and saved by a person, as text
+        book = openpyxl.load_workbook(BytesIO(written(engine, write_xlsx, selection())))
+        files = [saved(book["sales"].values, delimiter) for delimiter in ",;\t"]
+    else:
+        chosen = {"brazilian": locale == "brazilian"}
+        files = [written(engine, write_csv, selection(), **chosen).decode("utf-8-sig")]
+
+    for content, delimiter in product(files, ",;\t"):
+        naive = [cell for line in content.splitlines() for cell in line.split(delimiter)]
+        quoted = csv.reader(StringIO(content, newline=""), delimiter=delimiter)
+        for cell in (*naive, *(cell for row in quoted for cell in row)):
+            bare = cell.strip('" \u00a0\ufeff')  # but no "'", as the guard is
+            assert not bare.startswith(tuple(signs)) or NUMBER.fullmatch(bare), cell
+
+
+def saved(rows, delimiter):
+    out = StringIO()
+    cells = [["" if cell is None else cell for cell in row] for row in rows]
+    csv.writer(out, delimiter=delimiter).writerows(cells)
+    return out.getvalue()
+
+
 def test_postgres_guards_the_same_texts_as_the_program(engine):
-    signs = ("=", "-", "\uff20", "\t", "\n", "'", '"', ";", ",", "a", " ")
-    texts = ["".join(each) for each in product(signs, repeat=4)]
+    signs = ("=", "\uff20", "\t", "\n", "'", '"', ";", ",", "a", " ", "\ufeff", "\u200b", "\u2060")
+    texts = ["".join(each) for each in product(signs, repeat=3)]
     column = Column("given", Text)
 
     with transaction(engine) as tx:

@@ -9,7 +9,7 @@ byte order mark, and instants by the clock of the selection's zone.
 import codecs
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from sqlalchemy import Column, Connection, DateTime, Numeric, Text
+from sqlalchemy import Column, Connection, DateTime, Numeric, String
 
 from ifood_actors.exports.selection import Selection, by_the_clock, guarded
 
@@ -35,7 +35,7 @@ def write_csv(
 
 def _plain(column: Column[Any]) -> str:
     match column.type:
-        case Text():
+        case String():
             return guarded(column)
         case DateTime():
             in_utc = f"{column.name} AT TIME ZONE 'UTC'"

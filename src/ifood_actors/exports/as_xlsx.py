@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from sqlalchemy import Column, Connection, Date, DateTime, Integer, Numeric, Text, Uuid
+from sqlalchemy import Column, Connection, Date, DateTime, Integer, Numeric, String, Uuid
 from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 
@@ -101,7 +101,7 @@ def _format(book: Workbook, column: Column[Any]) -> Format | None:
 
 def _expression(column: Column[Any]) -> str:
     match column.type:
-        case Text():
+        case String():
             return guarded(column)
         case Uuid():
             return f"{column.name}::text"
