@@ -152,7 +152,9 @@ BEGIN
   GRANT SELECT ON alembic_version, ifood_runs, ifood_jobs, ifood_apps TO ifood_scheduler;
   GRANT SELECT (id, name, ifood_merchant_id, priority, active, app_id, authorization_id, created_at)
     ON accounts TO ifood_scheduler;
-  GRANT INSERT ON ifood_runs, ifood_jobs TO ifood_scheduler;
+  GRANT INSERT ON ifood_runs TO ifood_scheduler;
+  GRANT INSERT (job_type, account_id, merchant_id, job_day, scheduled_for, priority, run_id,
+    period_start, period_end, wake_at, event_no) ON ifood_jobs TO ifood_scheduler;
   GRANT SELECT (job_id, event_no, at, act, to_status, reason, detail) ON ifood_job_events
     TO ifood_scheduler;
   GRANT UPDATE (planned, complete, window_end, created_by) ON ifood_runs TO ifood_scheduler;
@@ -184,12 +186,18 @@ BEGIN
   GRANT INSERT ON ifood_record_versions TO ifood_worker;
   GRANT SELECT, INSERT, UPDATE, DELETE ON ifood_rejected_items TO ifood_worker;
 
-  -- Both ask iFood for tokens, at the fleet's pace.
-  GRANT SELECT, INSERT, UPDATE ON ifood_authorizations, ifood_limits, ifood_named_limits
+  -- Both ask iFood for tokens, at the fleet's pace. Whose an authorization is, is not theirs to say.
+  GRANT SELECT, INSERT, UPDATE ON ifood_limits, ifood_named_limits
     TO ifood_scheduler, ifood_worker, ifood_admin;
+  GRANT SELECT, INSERT ON ifood_authorizations TO ifood_scheduler, ifood_worker, ifood_admin;
+  GRANT UPDATE (access_token_encrypted, expires_at, renew_at, renewed_at, refresh_token_encrypted,
+    refresh_expires_at, locked_until, refused_at, refused_since, refused_reason,
+    needs_authorization_since, unreadable_at, unreadable_by) ON ifood_authorizations
+    TO ifood_scheduler, ifood_worker;
 
   -- The commands of the operators' program.
   GRANT INSERT, UPDATE ON accounts, ifood_runs, ifood_jobs TO ifood_admin;
+  GRANT UPDATE ON ifood_authorizations TO ifood_admin;
   -- Who did it when is not for them to say: a trigger sets `at` and `login`.
   GRANT INSERT (actor, act, subject, detail) ON ifood_operator_acts TO ifood_admin;
   GRANT SELECT, INSERT, UPDATE ON ifood_apps TO ifood_admin;

@@ -42,7 +42,7 @@ SENT_BY = {
     "feeds.retention": "scheduler",
     "feeds.storing": "worker",
     "forgetting": "scheduler",
-    "ifood.authorizations": ASKING,
+    "ifood.authorization_statements": ASKING,
     "ifood.authorizing": "admin",
     "ifood.closures": ASKING,
     "ifood.limit_statements": ASKING,
