@@ -69,9 +69,15 @@ def authorize(
     )
     started = authorizer.start(BOOKSHOP.name)
     code = simulator.authorize(started.code, frozenset(merchants))
+    standing = authorizer.standing(BOOKSHOP.name, label)
     return authorizer.finish(
-        BOOKSHOP.name, code, user_code=started, label=label, actor="cli maria@host"
-    )
+        BOOKSHOP.name,
+        code,
+        user_code=started,
+        label=label,
+        replaces=standing.id if standing else None,
+        actor="cli maria@host",
+    ).credential
 
 
 def link(engine: Engine, credential: Credential, merchants: Iterable[str]) -> Linked:

@@ -121,7 +121,12 @@ def test_what_an_owner_gave_is_told_to_a_program(command, ifood, stores):
 
     told = done.document
     [unknown] = told.pop("without_account")
-    assert told == {"application": "bookshop", "authorization": "Maria", "accounts": []}
+    assert told == {
+        "application": "bookshop",
+        "authorization": "Maria",
+        "accounts": [],
+        "unlinked": [],
+    }
     assert unknown["merchant_id"] == stores[0]
 
 
@@ -221,6 +226,51 @@ def test_accounts_that_moved_to_another_application_need_its_authorization(comma
     assert told[1]["detail"].endswith("; 1 without one")
     [maria] = command("apps", "tokens", "bookshop", "--json").document["authorizations"]
     assert maria["accounts"] == 2
+
+
+def test_a_label_in_use_is_refused_before_any_code_is_asked_for(command, ifood, stores):
+    authorize(command, ifood, stores[:2], "--label", "Maria")
+    command("accounts", "discover", "--app", "bookshop")
+    before = command("apps", "tokens", "--json").document["authorizations"]
+    seen = len(ifood.journal_since())
+
+    refused = command("apps", "authorize", BOOKSHOP.name, "--label", "Maria")
+
+    assert refused.code == 2
+    assert "authorization Maria works, and reads 2 accounts, such as " in refused.err
+    assert "--yes to replace it" in refused.err
+    assert len(ifood.journal_since()) == seen
+    assert command("apps", "tokens", "--json").document["authorizations"] == before
+
+
+def test_accounts_that_a_replaced_authorization_covers_no_more_are_unlinked(
+    command, ifood, stores, engine: Engine
+):
+    authorize(command, ifood, stores[:2], "--label", "Maria")
+    command("accounts", "discover", "--app", "bookshop")
+
+    done = authorize(command, ifood, stores[1:], "--label", "Maria", "--yes")
+
+    assert done.code == 0, done.err
+    assert "1 account linked no more: " in done.out
+    assert f"no account yet: {stores[2]}" in done.out
+    with transaction(engine) as tx:
+        linked = tx.execute(
+            text("SELECT ifood_merchant_id FROM accounts WHERE authorization_id IS NOT NULL")
+        )
+        assert list(linked.scalars()) == [stores[1]]
+    [maria] = command("apps", "tokens", "--json").document["authorizations"]
+    assert (maria["authorization"], maria["accounts"]) == ("Maria", 1)
+
+
+def test_one_that_needs_its_owner_is_replaced_without_a_question(
+    command, ifood, stores, engine: Engine
+):
+    authorize(command, ifood, stores, "--label", "Maria")
+    with transaction(engine) as tx:
+        tx.execute(text("UPDATE ifood_authorizations SET needs_authorization_since = now()"))
+
+    assert authorize(command, ifood, stores, "--label", "Maria").code == 0
 
 
 def test_a_wrong_code_stores_nothing(command, ifood, stores):

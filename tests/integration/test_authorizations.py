@@ -38,6 +38,7 @@ from ifood_actors.errors import (
     Throttled,
 )
 from ifood_actors.ifood import (
+    Authorizer,
     Credential,
     Credentials,
     IfoodClient,
@@ -267,6 +268,29 @@ def test_a_new_authorization_by_the_owner_ends_the_need(
 
     assert again == credential  # the label is the same
     assert read(engine, simulator, http, process(engine, request_), credential, stores[0])
+
+
+def test_a_label_that_is_taken_meanwhile_costs_neither_owner_the_refresh_token(
+    engine, simulator, http, stores, credential
+):
+    before = stored(engine, credential, "refresh_token_encrypted")
+    authorizer = Authorizer(
+        engine,
+        vault=VAULT,
+        limiter=Limiter(engine, rates={"oauth": QUICKLY}),
+        http=http,
+        base_url=simulator.url,
+    )
+    started = authorizer.start(BOOKSHOP.name)
+    code = simulator.authorize(started.code, frozenset(stores[2:]))
+
+    added = authorizer.finish(
+        BOOKSHOP.name, code, user_code=started, label="owner", actor="cli maria@host"
+    )
+
+    assert added.name == f"owner {started.code}"
+    assert added.credential != credential
+    assert stored(engine, credential, "refresh_token_encrypted") == before
 
 
 def test_an_authorization_whose_accounts_moved_to_another_is_removed(

@@ -2,11 +2,14 @@
 
 import logging
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from commands import CommandLine
 from cryptography.fernet import Fernet
 from distributed import process, register
 from eventually import eventually
@@ -147,6 +150,35 @@ def test_keys_that_read_no_client_secret_are_refused_and_one_is_enough(engine):
         require_readable(engine, WRONG)
     register(engine, vault=WRONG, app=App(name="other", client_id="other", kind="distributed"))
     require_readable(engine, WRONG)
+
+
+def test_a_process_whose_keys_read_no_client_secret_ends_with_2_and_one_line(
+    engine, database_url, broker_url, tmp_path
+):
+    register(engine, vault=BEFORE)
+    command = CommandLine(
+        tmp_path,
+        {
+            "IFOOD_DATABASE_URL": database_url,
+            "IFOOD_BROKER_URL": broker_url,
+            "IFOOD_ENCRYPTION_KEYS": NEW,
+        },
+    )
+    within_dramatiq = subprocess.run(
+        [sys.executable, "-c", "import dramatiq.cli, ifood_actors.worker"],
+        cwd=tmp_path,
+        env=command.environment({}),
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+    ended = [(told.code, told.err) for told in command.each([["scheduler"], ["worker"]])]
+    ended.append((within_dramatiq.returncode, within_dramatiq.stderr))
+
+    for code, told in ended:
+        assert (code, told.count("\n")) == (2, 1), told
+        assert "IFOOD_ENCRYPTION_KEYS: none of them reads any of the 1 client secrets" in told
 
 
 def test_a_worker_without_the_key_costs_no_job_an_attempt_and_no_store_its_token(

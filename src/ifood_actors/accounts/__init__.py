@@ -9,7 +9,7 @@ account) · presence (what iFood says of each)
 
 from ifood_actors.accounts.identifiers import canonical_id
 from ifood_actors.accounts.lines import BadSheet
-from ifood_actors.accounts.linking import Linked, link_accounts
+from ifood_actors.accounts.linking import Linked, link_accounts, unlink_others
 from ifood_actors.accounts.models import Account
 from ifood_actors.accounts.registry import (
     AccountRow,
@@ -49,5 +49,6 @@ __all__ = [
     "read_sheet",
     "require_known",
     "set_active",
+    "unlink_others",
     "write_sheet",
 ]

@@ -28,6 +28,14 @@ _DROP_SUPERSEDED = text("""
 """)
 
 
+# What another owner confirmed under that name must not be asked with this one's token.
+_UNLINK = text("""
+    UPDATE accounts SET authorization_id = NULL, updated_at = now()
+    WHERE authorization_id = :authorization_id AND ifood_merchant_id <> ALL(:merchant_ids)
+    RETURNING name
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class Linked:
     """
@@ -65,3 +73,12 @@ def link_accounts(
     unknown = [given for given, merchant_id in stored.items() if merchant_id not in known]
     names = sorted(row.name for row in found)
     return Linked(names, unknown, changed=sum(row.changed for row in found))
+
+
+def unlink_others(
+    connection: Connection, merchant_ids: Iterable[str], *, authorization_id: UUID
+) -> list[str]:
+    """Take an authorization from the accounts of all other merchants; give their names."""
+    covered = list(stored_ids(connection, merchant_ids).values())
+    values = {"merchant_ids": covered, "authorization_id": authorization_id}
+    return sorted(connection.execute(_UNLINK, values).scalars())

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ifood_actors.cli.options import Json
-from ifood_actors.cli.output import count, document, duration, note, printable, say
+from ifood_actors.cli.options import Json, Yes
+from ifood_actors.cli.output import confirm, count, document, duration, note, printable, say
 from ifood_actors.errors import JobError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from sqlalchemy import Engine
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ifood_actors.ifood.auth import UserCode
 
 _LONGEST = 100  # characters of a label, and of the owner's code
+_FEW = 3
 
 
 def authorize(
@@ -32,6 +34,7 @@ def authorize(
             "one that exists is replaced. Without it, the code's name."
         ),
     ] = None,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """
@@ -39,7 +42,9 @@ def authorize(
 
     Prints an address and a code for the owner, who confirms them in iFood's portal within ten
     minutes and is shown another code; that one is read from the terminal or from stdin. The
-    accounts of the stores are linked with the authorization.
+    accounts of the stores are linked with the authorization. One of the same label that works is
+    replaced on a terminal's word or with --yes only, which is settled before any code is asked for;
+    its accounts that the new one does not cover are linked no more.
     """
     from ifood_actors import config
     from ifood_actors.cli.caller import operator
@@ -50,31 +55,51 @@ def authorize(
         raise UsageError(f"--label: expected 1 to {_LONGEST} printable characters, and not *")
     settings = config.load()
     with open_database(settings) as engine, ifood(engine, settings) as asked:
+        replaces = label and _to_replace(asked, name, label, yes=yes)
         started = asked.authorizer.start(name)
-        called = label or started.code
         _invite(started)
-        credential = asked.authorizer.finish(
-            name, _owners_code(), user_code=started, label=label, actor=operator()
+        stored = asked.authorizer.finish(
+            name,
+            _owners_code(),
+            user_code=started,
+            label=label,
+            replaces=replaces or None,
+            actor=operator(),
         )
         if not json:  # at once: it is stored, whatever comes of what follows
-            say(f"application {name}: authorization {called} stored")
-        stores = _stores(asked, credential)
-        linked = _link(engine, name, credential, stores)
+            say(f"application {name}: authorization {printable(stored.name)} stored")
+        stores = _stores(asked, stored.credential)
+        linked, unlinked = _link(engine, name, stored.credential, stores)
     unknown = [store for store in stores if store.id in linked.unknown]
     if json:
         lacking = [{"merchant_id": store.id, "name": store.name} for store in unknown]
         document(
             {
                 "application": name,
-                "authorization": called,
+                "authorization": stored.name,
                 "accounts": linked.accounts,
+                "unlinked": unlinked,
                 "without_account": lacking,
             }
         )
     elif stores:
-        _tell(linked.accounts, unknown)
+        _tell(linked.accounts, unknown, unlinked)
     if unknown:
         note(f"add them with `ifood-actors accounts discover --app {name}`")
+
+
+def _to_replace(asked: "Ifood", name: str, label: str, *, yes: bool) -> "UUID | None":
+    """Ask before the only refresh token of an owner goes; nobody to ask is a no."""
+    standing = asked.authorizer.standing(name, label)
+    if standing is None:
+        return None
+    shown = ", ".join(map(printable, standing.accounts[:_FEW]))
+    reads = count(len(standing.accounts), "account") + (shown and f", such as {shown}")
+    what = f"application {name}: authorization {label} works, and reads {reads}"
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(f"{what}; give another --label, or --yes to replace it")
+    confirm(f"{what}; replace it?", yes=yes)
+    return standing.id
 
 
 def _invite(started: "UserCode") -> None:
@@ -97,32 +122,48 @@ def _stores(asked: "Ifood", credential: "Credential") -> "list[MerchantSummary]"
     try:
         return list(asked.client.merchants(credential))
     except JobError as error:
-        note(f"its stores could not be listed, see `ifood-actors accounts discover`: {error}")
+        note(
+            "its stores could not be listed, and accounts stay linked as they were, see "
+            f"`ifood-actors accounts discover`: {error}"
+        )
         return []
 
 
 def _link(
     engine: "Engine", app: str, credential: "Credential", stores: "Sequence[MerchantSummary]"
-) -> "Linked":
+) -> "tuple[Linked, list[str]]":
+    """Link the accounts of its stores, and no others; what cannot be listed changes nothing."""
     from ifood_actors import acts
-    from ifood_actors.accounts import Linked
+    from ifood_actors.accounts import Linked, unlink_others
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.stores import link_accounts
     from ifood_actors.db import transaction
 
     with transaction(engine) as tx:
-        linked = link_accounts(tx, [store.id for store in stores], credential) or Linked([], [])
-        if linked.changed:
+        merchant_ids = [store.id for store in stores]
+        linked = link_accounts(tx, merchant_ids, credential) or Linked([], [])
+        unlinked = []
+        if stores and credential.authorization_id is not None:
+            id_ = credential.authorization_id
+            unlinked = unlink_others(tx, merchant_ids, authorization_id=id_)
+        if linked.changed or unlinked:
             told = {"linked": linked.changed, "names": acts.few(linked.accounts)}
+            told |= {"unlinked": acts.few(unlinked)} if unlinked else {}
             acts.note(tx, "apps authorize", actor=operator(), subject=app, **told)
-    return linked
+    return linked, unlinked
 
 
-def _tell(accounts: "Sequence[str]", unknown: "Sequence[MerchantSummary]") -> None:
+def _tell(
+    accounts: "Sequence[str]", unknown: "Sequence[MerchantSummary]", unlinked: "Sequence[str]"
+) -> None:
     names = ", ".join(map(printable, accounts))
     say(f"{count(len(accounts), 'account')} linked{names and ': '}{names}")
     for store in unknown:
         say(f"no account yet: {printable(store.id)}  {printable(store.name)}")
+    if unlinked:
+        names = ", ".join(map(printable, unlinked))
+        say(f"{count(len(unlinked), 'account')} linked no more: {names}")
+        note("they need an authorization of their own owner; see `ifood-actors doctor`")
 
 
 def _is_plain(label: str) -> bool:

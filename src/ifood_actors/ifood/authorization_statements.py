@@ -86,8 +86,10 @@ SAVE = text("""
       needs_authorization_since = NULL
     WHERE id = :id AND (locked_until = :locked_until OR refresh_token_encrypted = :spent)
 """)
+# Of `held`: a token call may succeed, and its refresh token is the only one that there is.
+LIVES = "held.refresh_token_encrypted IS NOT NULL AND held.needs_authorization_since IS NULL"
 # A person has decided: whatever was refused, or is being renewed just now, belongs to the past.
-ADD = text("""
+ADD = text(f"""
     INSERT INTO ifood_authorizations AS held (app_id, name, access_token_encrypted, renewed_at,
       expires_at, renew_at, refresh_token_encrypted, refresh_expires_at)
     VALUES (:app_id, :name, :access_token, clock_timestamp(), clock_timestamp() + :lifetime,
@@ -98,6 +100,7 @@ ADD = text("""
       renew_at = excluded.renew_at, refresh_token_encrypted = excluded.refresh_token_encrypted,
       refresh_expires_at = excluded.refresh_expires_at, locked_until = NULL, refused_at = NULL,
       refused_since = NULL, refused_reason = NULL, needs_authorization_since = NULL
+    WHERE held.id = :replaces OR NOT ({LIVES})
     RETURNING held.id
 """)
 UNLOCK = text(f"""

@@ -79,6 +79,15 @@ class Lock:
 
 
 @dataclass(frozen=True)
+class Granted:
+    """What an owner confirmed: for which application, by which name, in place of which one."""
+
+    app_id: UUID
+    name: str
+    replaces: UUID | None
+
+
+@dataclass(frozen=True)
 class Refusal:
     """What became of an authorization that iFood refused, the latest of `in_a_row`."""
 
@@ -132,11 +141,20 @@ class Authorizations:
         return Lock(held.id, row.locked_until, row.refresh_token_encrypted)
 
     def add(
-        self, tx: Connection, app_id: UUID, name: str, grant: Grant, *, fresh: timedelta
-    ) -> UUID:
-        """Store an authorization that an owner has just given, or gave anew; give its id."""
-        values = {"app_id": app_id, "name": name, **self._sealed(grant, fresh)}
-        added: UUID = tx.execute(statements.ADD, values).scalar_one()
+        self, tx: Connection, granted: Granted, grant: Grant, *, fresh: timedelta
+    ) -> UUID | None:
+        """
+        Store an authorization that an owner has just given, or gave anew; give its id.
+
+        None when another one lives under that name, and is not the one to replace.
+        """
+        values = {
+            "app_id": granted.app_id,
+            "name": granted.name,
+            "replaces": granted.replaces,
+            **self._sealed(grant, fresh),
+        }
+        added: UUID | None = tx.execute(statements.ADD, values).scalar_one_or_none()
         return added
 
     def save(self, lock: Lock, grant: Grant, *, fresh: timedelta) -> None:

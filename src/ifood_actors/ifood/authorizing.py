@@ -10,7 +10,8 @@ from ifood_actors import acts
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood.auth import Credentials, UserCode, redeem_code, request_user_code
-from ifood_actors.ifood.authorizations import Authorizations, Credential
+from ifood_actors.ifood.authorization_statements import LIVES
+from ifood_actors.ifood.authorizations import Authorizations, Credential, Granted
 from ifood_actors.ifood.crypto import Vault
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.models import AppKind
@@ -19,6 +20,14 @@ from ifood_actors.ifood.tokens import MAX_OAUTH_WAIT, fresh_for
 _APP = text(
     "SELECT id, kind, client_id, client_secret_encrypted FROM ifood_apps WHERE name = :name"
 )
+
+_STANDING = text(f"""
+    SELECT held.id, coalesce(array_agg(account.name ORDER BY account.name)
+      FILTER (WHERE account.id IS NOT NULL), '{{}}') AS accounts
+    FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
+    LEFT JOIN accounts AS account ON account.authorization_id = held.id
+    WHERE app.name = :app AND held.name = :label AND {LIVES} GROUP BY held.id
+""")
 
 
 class Authorizer:
@@ -54,12 +63,21 @@ class Authorizer:
         )
 
     def finish(
-        self, app: str, code: str, *, user_code: UserCode, label: str | None = None, actor: str
-    ) -> Credential:
+        self,
+        app: str,
+        code: str,
+        *,
+        user_code: UserCode,
+        label: str | None = None,
+        replaces: UUID | None = None,
+        actor: str,
+    ) -> "Stored":
         """
         Store the authorization that the owner's code gives, in the place of one with that label.
 
-        Without a label it is called as the first code. It is noted as an act of the operator.
+        One that lives is replaced only if it is `replaces`: else both stay, and the new one has the
+        first code behind its label. Without a label it is called as the first code. It is noted as
+        an act of the operator.
 
         Raises what `auth.redeem_code` raises.
         """
@@ -72,14 +90,22 @@ class Authorizer:
             http=self._http,
             base_url=self._base_url,
         )
+        names = iter([label, f"{label} {user_code.code}"] if label else [user_code.code])
+        stored = None
         with transaction(self._engine) as tx:
-            stored = self._stored.add(
-                tx, found.id, label or user_code.code, grant, fresh=fresh_for(grant.lifetime)
-            )
+            while stored is None:
+                granted = Granted(found.id, next(names), replaces)
+                stored = self._stored.add(tx, granted, grant, fresh=fresh_for(grant.lifetime))
             # The code is nobody else's business, not even when it is spent.
-            told = {"label": label, "authorization_id": stored}
+            told = {"label": label, "authorization_id": stored, "replaced": stored == replaces}
             acts.note(tx, "apps authorize", actor=actor, subject=app, **told)
-        return Credential(found.id, stored)
+        return Stored(Credential(found.id, stored), granted.name)
+
+    def standing(self, app: str, label: str) -> "Standing | None":
+        """Tell which living authorization has that label, and which accounts it reads."""
+        with self._engine.connect() as connection:
+            row = connection.execute(_STANDING, {"app": app, "label": label}).one_or_none()
+        return None if row is None else Standing(row.id, row.accounts)
 
     def _read(self, name: str) -> "_Application":
         with self._engine.connect() as connection:
@@ -92,6 +118,22 @@ class Authorizer:
             )
         secret = self._vault.decrypt(row.client_secret_encrypted)
         return _Application(row.id, Credentials(row.client_id, secret))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An authorization as it was stored, and by which name."""
+
+    credential: Credential
+    name: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A living authorization, and the names of the accounts that are read with it."""
+
+    id: UUID
+    accounts: list[str]
 
 
 @dataclass(frozen=True)
