@@ -8,8 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
+from ifood_actors.accounts.apart import read_bounded
 from ifood_actors.accounts.identifiers import canonical_id
-from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, fitting_name, read_sheet
+from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, fitting_name
 from ifood_actors.accounts.spelling import stored_ids
 from ifood_actors.errors import UsageError
 
@@ -105,7 +106,7 @@ def import_sheet(connection: Connection, content: bytes, *, name: str | None = N
     that exist. Raises BadSheet when anything is wrong, and then nothing was changed.
     """
     apps = application_names(connection)
-    sheet = read_sheet(content, apps=apps, name=name)
+    sheet = read_bounded(content, apps=apps, name=name)
     columns, entries = set(sheet.columns), sheet.entries
     assumed = apps[0] if len(apps) == 1 and "app" not in columns else None
     if assumed:

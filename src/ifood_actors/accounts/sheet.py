@@ -48,7 +48,7 @@ _TRUE = frozenset({"true", "yes", "1", "sim", "s", "verdadeiro", ""})
 _FALSE = frozenset({"false", "no", "0", "não", "nao", "n", "falso"})
 _TOTALS = re.compile(r"(sub)?tota(l|is)( geral)?:?|soma:?", re.IGNORECASE)
 # The first bytes of a ZIP file, as .xlsx and .ods are, and of Microsoft's older files.
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class _Reader:
 
 
 def _lines(content: bytes, name: str | None) -> Iterator[Line]:
-    if content.startswith(_WORKBOOKS):
+    if content.startswith(WORKBOOKS):
         return workbook_lines(content, name)
     if name is not None:
         raise BadSheet([f"a CSV file has no sheets: it cannot be {quote(name)}"])
