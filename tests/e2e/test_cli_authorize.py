@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from commands import PROGRAM, CommandLine, Outcome
 from distributed import BOOKSHOP, KEY
+from logins import with_logins
 from sqlalchemy import Engine, text
 
 from ifood_actors import simulator
@@ -71,7 +72,7 @@ def authorize(
     process = subprocess.Popen(
         [PROGRAM, "apps", "authorize", BOOKSHOP.name, *options],
         cwd=command.folder,
-        env=command.environment({}),
+        env=with_logins(command.environment({}), "apps", "authorize"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
