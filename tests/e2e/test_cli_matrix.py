@@ -224,8 +224,9 @@ def calls_that_need(service: str, names: dict[str, str]) -> dict[str, list[str]]
     return {
         name: [*name.split(), *filled(row.works or waiting.get(name, ()), names)]
         for name, row in ROWS.items()
-        # It opens iFood as `discover` does, and after a fault the next one is told to wait.
-        if service in row.needs and (service, name) != (IFOOD, "accounts check")
+        # They open iFood as `discover` does, and after a fault the next one is told to wait.
+        if service in row.needs
+        and not (service == IFOOD and name in {"accounts check", "apps retry"})
     }
 
 

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine
 
 from ifood_actors.db import transaction
-from ifood_actors.errors import CredentialsRefused, ServerFault, Throttled, Unauthorized
+from ifood_actors.errors import ServerFault, Throttled, Unauthorized
 from ifood_actors.ifood import (
     AppKind,
     Credential,
@@ -135,6 +135,6 @@ def test_a_huge_answer_is_a_server_fault(client, central, simulator):
         anticipations(client, central, simulator)
 
 
-def test_wrong_credentials_are_refused(engine, client, simulator):
-    with pytest.raises(CredentialsRefused):
+def test_wrong_credentials_are_asked_about_again_after_some_minutes(engine, client, simulator):
+    with pytest.raises(Throttled, match="iFood refused once: 401"):
         anticipations(client, register(engine, secret="wrong"), simulator)

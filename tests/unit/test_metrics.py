@@ -49,4 +49,4 @@ def test_every_type_is_told():
 def test_no_label_has_a_value_for_each_account_or_job():
     labels = {label for names in documented(PAGE).values() for label in names}
 
-    assert labels == {"kind", "status", "state", "app", "group", "endpoint", "outcome"}
+    assert labels == {"kind", "status", "state", "app", "group", "endpoint", "outcome", "host"}
