@@ -324,6 +324,7 @@ ROWS = {
             ("sales", "--from", "2026-03-31", "--to", "2026-03-01"),
             ("sales", *_DAYS, "--format", "ods"),
             ("sales", *_DAYS, "--json"),
+            ("sales", *_DAYS, "--output", "-"),
             ("sales", *_DAYS, "--locale", "pt-BR", "--output", "sales.xlsx"),
         ),
     ),

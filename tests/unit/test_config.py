@@ -279,6 +279,7 @@ def test_reading_settings_loads_no_service_library():
             "postgresql://u@a:1,b:2/d?sslmode=verify-full&sslrootcert=/etc/ca.pem&sslpassword=p",
             "postgresql://u@a:1,b:2/d?sslmode=verify-full&sslpassword=***&sslrootcert=/etc/ca.pem",
         ),
+        ("postgresql://h/d?scram_client_key=p", "postgresql://h/d?scram_client_key=***"),
         ("postgresql://u@[::1]:5433/d", "postgresql://u@[::1]:5433/d"),
         ("postgresql://u@%2Frun%2Fpostgresql/d", "postgresql://u@%2Frun%2Fpostgresql/d"),
         ("postgresql:///?service=ifood", "postgresql:///?service=ifood"),

@@ -81,6 +81,14 @@ def test_a_wrong_value_is_named_with_what_was_expected(name, value, expected):
         ("BROKER_URL", f"amqp://app:{SECRET}@"),
         ("ENCRYPTION_KEYS", SECRET),
         pytest.param("ENCRYPTION_KEYS", f"{Fernet.generate_key().decode()},{SECRET}", id="2nd key"),
+        *(
+            pytest.param(
+                "ENCRYPTION_KEYS",
+                f"{Fernet.generate_key().decode()}{between}{Fernet.generate_key().decode()}",
+                id=f"keys {number}",  # which a lenient decoder takes for one
+            )
+            for number, between in enumerate(("\n", " ", ";"))
+        ),
         ("API_BASE_URL", f"https://app:{SECRET}@merchant-api.ifood.com.br"),
         ("API_BASE_URL", f"https://merchant-api.ifood.com.br?token={SECRET}"),
         ("API_BASE_URL", "http://merchant-api.ifood.com.br"),

@@ -16,7 +16,7 @@ from scripted_api import (
     sales_page,
 )
 
-from ifood_actors.errors import Foreign
+from ifood_actors.errors import Foreign, SchemaBroken
 from ifood_actors.feeds import FEEDS, Fetched
 from ifood_actors.planning.cadence import Period
 
@@ -332,3 +332,17 @@ def test_sums_hold_what_was_read_and_nothing_of_what_was_not():
     good = a_sale("good", saleGrossValue={"bag": Decimal("62.90")})
 
     assert fetched("sales", answer("sales", odd, good)).amount == Decimal("62.90")
+
+
+@pytest.mark.parametrize("kind", FEEDS)
+def test_a_list_of_millions_is_not_looked_at_one_by_one(kind):
+    with pytest.raises(SchemaBroken):
+        fetched(kind, answer(kind, *[{}] * 10_001))
+
+
+@pytest.mark.parametrize("kind", sorted(FEEDS.keys() - {"sales"}))
+def test_many_short_lists_are_no_way_around(kind):
+    weeks = [a_week(*[{}] * 9_000), a_week(*[{}] * 9_000)]
+
+    with pytest.raises(SchemaBroken, match="more than 10000 items"):
+        fetched(kind, closing(*weeks))

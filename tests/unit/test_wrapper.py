@@ -48,6 +48,9 @@ HOSTILE = {
     "SSL_CERT_FILE": "{planted}/ca.pem",
     "PGSERVICEFILE": "{planted}/services",
     "HTTPS_PROXY": "http://evil.example",
+    "LANG": "{planted}",
+    "LC_ALL": "{planted}/pt_BR",
+    "TERM": "{planted}/xterm",
     "ifood_database_url": "postgresql://evil.example/x",
 }
 
@@ -191,7 +194,16 @@ def test_no_line_of_a_file_of_settings_is_evaluated(host):
 
 
 @pytest.mark.parametrize(
-    "line", ["IFOOD_A=1 2", "export IFOOD_A=1", "IFOOD_A='it''s", "IFOOD_A=a\\", "touch x", "A-B=1"]
+    "line",
+    [
+        "IFOOD_A=1 2",
+        "export IFOOD_A=1",
+        "IFOOD_A='it''s",
+        "IFOOD_A=a\\",
+        "touch x",
+        "A-B=1",
+        "A=\0",
+    ],
 )
 def test_a_line_that_is_no_setting_is_named_by_its_number_alone(host, line):
     host.write("admin", f"# a remark\n\n{line}-hunter2\n")

@@ -137,6 +137,8 @@ def _require_sense(
         raise UsageError(f"--to: {end} is before --from, {start}")
     if locale and format_ is not Format.CSV:
         raise UsageError(f"--locale is for csv; {format_} has no decimal marks of its own")
+    if output == Path("-"):
+        raise UsageError("--output: leave it out to write to stdout")
     if output is None and (json or format_ is not Format.CSV):
         raise UsageError(f"{'--json' if json else format_} needs --output FILE")
 

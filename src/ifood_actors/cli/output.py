@@ -37,7 +37,15 @@ def note(text: str) -> None:
 def document(value: object) -> None:
     """Print one JSON document: money as text, instants in UTC, durations in seconds."""
     ascii_only = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
-    say(json.dumps(value, default=_plain, ensure_ascii=ascii_only, indent=2))
+    text = json.dumps(value, default=_plain, ensure_ascii=ascii_only, indent=2)
+    say("\n".join(map(_escaped, text.split("\n"))))
+
+
+def _escaped(line: str) -> str:
+    """Escape what JSON allows within a text, and a terminal would act on."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
 
 
 def outcome(sentence: str, facts: Mapping[str, object], *, json: bool) -> None:

@@ -54,12 +54,12 @@ def parameters(url: str) -> dict[str, str]:
 
 
 def hidden_parameters() -> frozenset[str]:
-    """Name the parameters that libpq itself would not show, such as `password`."""
+    """Name those that libpq itself would not show, such as `password`, and those that are one."""
     from psycopg.pq import Conninfo  # noqa: PLC0415 - as above
 
-    return frozenset(
-        each.keyword.decode() for each in Conninfo.get_defaults() if b"*" in each.dispchar
-    )
+    hidden = {each.keyword.decode() for each in Conninfo.get_defaults() if b"*" in each.dispchar}
+    # libpq counts these as options for debugging; whoever has the first may log in with it.
+    return frozenset({"scram_client_key", "scram_server_key", *hidden})
 
 
 def schema(value: object) -> str:

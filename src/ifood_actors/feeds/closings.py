@@ -12,6 +12,7 @@ from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.foreign import is_other_merchant, refuse_other_days
 from ifood_actors.feeds.records import Fetched, OddItem, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
+from ifood_actors.ifood.bounds import MOST_ITEMS
 from ifood_actors.ifood.client import MerchantApi
 from ifood_actors.ifood.schemas import (
     Closing,
@@ -96,6 +97,8 @@ def _read_element(
         return
     refuse_other_days(closing.start, closing.end, asked=block)
     days = _days(closing, block)
+    if len(found.rows) + len(found.rejected) + len(closing.items) > MOST_ITEMS:
+        raise SchemaBroken(f"more than {MOST_ITEMS} items")
     for item in closing.items:
         try:
             columns = columns_of(parse_item(model, item, zone=zone))

@@ -14,6 +14,9 @@ from ifood_actors.errors import SchemaBroken
 # Before the point, and after it. Amounts have twelve and two, the longest key of a tax document 44,
 # the noise of a float 33: and 16 MiB of the shortest such numbers, written out, are 200 MB.
 DIGITS = 60
+# Of a list, and of all closings of a span: a page of sales has 100. A body of 16 MiB could hold
+# millions of the smallest, and keep a processor busy for minutes.
+MOST_ITEMS = 10_000
 DEEPEST = 100  # lists and objects within one another; iFood's items have six
 _LONGEST = 2 * DIGITS + 10  # characters, with sign, point and exponent
 

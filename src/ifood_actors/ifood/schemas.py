@@ -8,13 +8,13 @@ docs/ifood-api.md, sections 3 to 6.
 """
 
 from datetime import UTC, date, tzinfo
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.bounds import refuse_unreadable
+from ifood_actors.ifood.bounds import MOST_ITEMS, refuse_unreadable
 from ifood_actors.ifood.exact import (
     ZONE,
     Count,
@@ -31,6 +31,7 @@ from ifood_actors.ifood.exact import (
 
 # An item as it came: JSON, with exact decimals.
 Raw = dict[str, Any]
+Items = Annotated[list[Any], Field(max_length=MOST_ITEMS)]
 
 
 class IfoodModel(BaseModel):
@@ -161,7 +162,7 @@ class SalesPage(IfoodModel):
     end_sales_date: DayHint = None
     page_count: Maybe[Count] = None
     total: Any = None
-    sales: list[Any] | None
+    sales: Items | None
 
     @property
     def announces_sales(self) -> bool:
@@ -182,7 +183,7 @@ class ClosingEnvelope(IfoodModel):
     """Settlements or anticipations; `balance` is 0 at times (docs/ifood-api.md, section 4)."""
 
     merchant_id: TextHint = None
-    settlements: list[Any] | None
+    settlements: Items | None
 
 
 class Closing(NamedTuple):
