@@ -22,6 +22,7 @@ INFRA = Path(__file__).parents[1] / "infra"
 ROLES_SQL = INFRA / "postgres" / "roles.sql"
 DEFINITIONS = json.loads((INFRA / "rabbitmq" / "definitions.json").read_text())
 ROLES = ("migrator", "scheduler", "worker", "web", "operator", "admin", "reader")
+GROUPS = {"operator": "operators", "admin": "admins"}  # what these are members of, as people are
 PASSWORD = "a-password-of-the-tests"
 PREFIX = "logins_"
 

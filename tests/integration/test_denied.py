@@ -35,7 +35,7 @@ def deny(engine, right: str, role: str) -> None:
 
 
 def test_a_command_ends_with_2_and_says_what_to_run(tmp_path, engine, database_url):
-    deny(engine, "SELECT ON ifood_runs", "operator")
+    deny(engine, "SELECT ON ifood_runs", "operators")
 
     told = CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})("status")
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from logins import ROLES
+from logins import GROUPS, ROLES
 from psycopg.rows import namedtuple_row
 
 pytestmark = pytest.mark.services
 
+HOLDERS = [f"ifood_{GROUPS.get(role, role)}" for role in ROLES[1:]]
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
 INTRODUCTION = """# What each login may do
 
@@ -17,6 +18,8 @@ These are [the roles](operations.md#give-each-process-its-own-login) of Postgres
 A test writes this page from what they have, so whoever widens a right changes it here too.
 
 `ifood_migrator` is not on it: it owns all tables, views and functions.
+`ifood_operator` is a member of `ifood_operators`, and `ifood_admin` of `ifood_admins`.
+They may do what each member may, such as a person, and have no right of their own.
 No other login may make, empty, or change a table, or hang a trigger on one.
 """
 # Whatever a column allows, a table and the schema it is in do.
@@ -77,11 +80,23 @@ def test_nobody_but_the_owner_has_any_other_right(database_url):
         assert rows(connection, ELSE) == []
 
 
+@pytest.mark.usefixtures("login")
+def test_the_logins_of_commands_have_no_right_but_those_of_their_group(database_url):
+    with psycopg.connect(database_url) as connection:
+        own = connection.execute(
+            "SELECT DISTINCT refobjid::regrole::text FROM pg_shdepend, pg_database "
+            "WHERE datname = current_database() AND pg_database.oid IN (dbid, objid) "
+            "AND refobjid::regrole::text LIKE 'ifood%%' AND refclassid = 'pg_authid'::regclass"
+        ).fetchall()
+
+    assert {name for [name] in own} == {"ifood_migrator", *HOLDERS}
+
+
 def page(connection) -> Iterator[str]:
     columns, functions = rows(connection, COLUMNS), rows(connection, FUNCTIONS)
-    for role in ROLES[1:]:
-        own = [each for each in columns if each.role == f"ifood_{role}"]
-        yield f"## `ifood_{role}`\n"
+    for role in HOLDERS:
+        own = [each for each in columns if each.role == role]
+        yield f"## `{role}`\n"
         yield "| table or view | reads | adds | changes | deletes |"
         yield "| --- | --- | --- | --- | --- |"
         for relation in dict.fromkeys(each.relation for each in own):
@@ -90,7 +105,7 @@ def page(connection) -> Iterator[str]:
             cells.append("rows" if of[0].deletes else "")
             if any(cells):
                 yield f"| `{relation}` | {' | '.join(cells)} |".replace("|  ", "| ")
-        called = [each.signature for each in functions if each.role == f"ifood_{role}"]
+        called = [each.signature for each in functions if each.role == role]
         yield ""
         if called:
             yield f"It may call {', '.join(f'`{each}`' for each in called)}.\n"
@@ -109,5 +124,4 @@ def cell(of, right: str) -> str:
 
 def rows(connection, statement: str):
     cursor = connection.cursor(row_factory=namedtuple_row)
-    roles = [f"ifood_{role}" for role in ROLES[1:]]
-    return cursor.execute(statement, {"roles": roles}).fetchall()
+    return cursor.execute(statement, {"roles": HOLDERS}).fetchall()
