@@ -24,4 +24,7 @@ def database(server: PrivatePostgres, name: str) -> tuple[str, str]:
     own = admin.set(username=name, password=password)
     migrations.upgrade(own.render_as_string(hide_password=False))
     apply_roles(admin.render_as_string(hide_password=False))
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        # Who has migrated owns the tables no more, but for this.
+        connection.execute(f'GRANT ifood_migrator TO "{name}"'.encode())
     return own.render_as_string(hide_password=False), admin.render_as_string(hide_password=False)

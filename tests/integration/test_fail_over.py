@@ -27,7 +27,9 @@ class Standby(PrivatePostgres):
         self._password = make_url(primary.url).password or ""
 
     def _create(self):
-        options = ["--checkpoint=fast", "--write-recovery-conf", f"--pgdata={self.folder}/data"]
+        data = self._folder.lend("data")
+        self._folder.lend(self.sockets.name)
+        options = ["--checkpoint=fast", "--write-recovery-conf", f"--pgdata={data}"]
         command = [self.basebackup, f"--dbname={self.primary.url}", *options]
         self._folder.run(command, env={"LC_ALL": "C"}, within=timedelta(minutes=2))
 
