@@ -197,7 +197,7 @@ def exchanged(draw: st.DrawFn, value: Any) -> Any:
 # Why an answer that is described may yet not become rows; docs/ifood-api.md, section 6.
 REASONS = (
     "no exact number|number too large|more than two decimals|valid date|no ISO date|no usable year"
-    "|at most 200|more than 200 pages|announces sales and shows none"
+    "|at most 200|more than 200 pages|announces sales and shows none|more than 60 digits"
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates().map(str),

@@ -9,6 +9,7 @@ import simplejson
 from dramatiq.middleware import Shutdown
 from eventually import eventually
 from fleet import MONDAY, fleet
+from logins import as_login
 from sqlalchemy import text
 
 from ifood_actors.db import repeated, transaction
@@ -184,7 +185,7 @@ def test_a_worker_whose_job_was_taken_over_stores_nothing(start, monkeypatch):
         if work.__name__ != "store" or late:
             return repeated(engine, work)
         late.append(work)
-        with transaction(engine) as tx:
+        with transaction(as_login(ifood.engine, "scheduler")) as tx:
             jobs = list(tx.execute(text("SELECT id FROM ifood_jobs")).scalars())
             Ledger(tx, actor="test").rescue(jobs, reason="taken over")
         eventually(lambda: ifood.rows("SELECT FROM ifood_jobs WHERE status = 'success'"))
