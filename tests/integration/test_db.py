@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+import psycopg
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
 from ifood_actors import db, session
+from ifood_actors.cli.database import open_database
+from ifood_actors.config import Settings
 from ifood_actors.db import address, connect, require_reachable, transaction
 from ifood_actors.errors import ServiceUnavailable
 
@@ -95,3 +98,11 @@ def test_the_folder_of_a_socket_is_a_host(postgres_server, database_url):
         assert tx.scalar(text("SELECT inet_server_addr() IS NULL"))
     assert address(engine) == f"{postgres_server.private.sockets}:{url.port}/{url.database}"
     engine.dispose()
+
+
+def test_a_statement_that_an_interrupt_broke_is_an_interrupt(database_url):
+    broken = psycopg.OperationalError("another command is already in progress")
+    broken.__context__ = KeyboardInterrupt()
+
+    with pytest.raises(KeyboardInterrupt), open_database(Settings(database_url=database_url)):
+        raise broken

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from ifood_actors import logs
 from ifood_actors.config import Settings
 from ifood_actors.db import address, connect, missing_right, require_reachable
-from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
+from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError, causes
 from ifood_actors.migrations import require_current
 
 
@@ -39,6 +39,8 @@ def open_database(
                 require_current(connection)
         yield engine
     except (DBAPIError, psycopg.Error) as error:  # the latter of a COPY
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
+            raise KeyboardInterrupt from None  # it broke the statement, not a fault
         raise _named(error, engine) from error
     finally:
         engine.dispose()
