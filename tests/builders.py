@@ -177,6 +177,21 @@ def unwatched(engine: Engine) -> Iterator[Connection]:
         yield tx
 
 
+@contextmanager
+def unbound(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that writes what only a release without the newest constraints let in."""
+    newest = "FROM pg_constraint WHERE contype = 'c' AND NOT convalidated"
+    with unwatched(engine) as tx:
+        found = tx.execute(
+            text(f"SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) {newest}")
+        ).all()
+        for table, name, _ in found:
+            tx.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
+        yield tx
+        for table, name, condition in found:
+            tx.exec_driver_sql(f"ALTER TABLE {table} ADD CONSTRAINT {name} {condition}")
+
+
 def backdate(engine: Engine, job_id: UUID, **columns: timedelta) -> None:
     """Move instants of a job into the past, as if time had gone by; no trigger notices."""
     changes = ", ".join(f"{column} = {column} - :{column}" for column in columns)

@@ -14,6 +14,7 @@ from builders import (
     make_app,
     make_jobs,
     make_rejected_item,
+    unbound,
     unwatched,
     waits_for_a_lock,
 )
@@ -290,6 +291,12 @@ def mended_by_a_person(world: World) -> None:
         tx.execute(text("UPDATE ifood_jobs SET next_retry_at = now()"))
 
 
+def result_of_an_old_release(world: World, result: str) -> None:
+    jobs(world, count=1, status="success")
+    with unbound(world.engine) as tx:
+        tx.execute(text("UPDATE ifood_jobs SET result = CAST(:it AS jsonb)"), {"it": result})
+
+
 # Each: what makes it fire, what ends it, the subject, and the number and limit that people read.
 CASES = {
     "JobsPending": (
@@ -321,6 +328,11 @@ CASES = {
         unplanned,
         planned_again,
         ("sales", "ago, and no scheduler has planned its run", "limit 2m"),
+    ),
+    "RuleFailed": (
+        lambda w: result_of_an_old_release(w, '{"vanished": "x"}'),
+        no_jobs,
+        ("RowsVanished", "the rule cannot be evaluated", 'bigint: "x"', "limit 0"),
     ),
     "RightMissing": (
         unplanned,

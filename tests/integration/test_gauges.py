@@ -37,7 +37,7 @@ def test_a_statement_that_fails_or_takes_too_long_is_left_out_alone(engine, stat
     make_jobs(engine, 2)
     started = monotonic()
 
-    found = read(engine, replace(gauges.HISTORY, statement=statement), gauges.JOBS)
+    found = read(engine, replace(gauges.FOUND, statement=statement), gauges.JOBS)
 
     assert monotonic() - started < 40
     assert found[LEDGER_UP,] == 0

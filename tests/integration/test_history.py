@@ -33,7 +33,7 @@ REFUSALS: Final = (
 UNTOLD: Final = {
     "dispatched_at": "whether a message is under way; it is set without an act",
     "lease_expires_at": "renewed every 15 s while a job runs",
-    "wake_at": "when the relay looks next; JobOverdue tells of a job that nobody looks at",
+    "wake_at": "when the relay looks next; JobOverdue tells of one that waits or runs too long",
     "updated_at": "nothing goes by it",
 }
 

@@ -8,7 +8,7 @@ import yaml
 
 from ifood_actors.alerts import RULES, Notifier
 from ifood_actors.alerts.evaluation import Reading, Rule, evaluate
-from ifood_actors.alerts.questions import ON_THE_BROKER, SQL, ask_rabbit, can_be_asked
+from ifood_actors.alerts.questions import ON_THE_BROKER, RULE_FAILED, SQL, ask_rabbit, can_be_asked
 from ifood_actors.config import Settings, parse_duration
 from ifood_actors.errors import ServiceUnavailable, UsageError
 from ifood_actors.messaging.queues import QueueState
@@ -20,7 +20,14 @@ PROMETHEUS = {
     for each in group["rules"]
 }
 FACTS = {"failed": 6, "jobs": 9, "behind": 7, "ready": "3", "reason": "revoked", "accounts": "A"}
-FACTS |= {"day": "2026-09-22", "rows": 831, "wasted": 3, "requests": 25, "stores": 2}
+FACTS |= {
+    "day": "2026-09-22",
+    "rows": 831,
+    "wasted": 3,
+    "requests": 25,
+    "stores": 2,
+    "what": "it began",
+}
 by_name = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
@@ -39,6 +46,7 @@ def named(name: str) -> Rule:
         ("WindowWithoutRun", 120, 121),
         ("SchedulerSilent", 120, 121),
         ("RightMissing", 0, 1),
+        ("RuleFailed", 0, 1),
         ("NoWorker", 1, 0),
         ("DeadLetters", 0, 1),
         ("UnroutableOrders", 0, 1),
@@ -111,7 +119,7 @@ def test_a_share_is_read_without_rounding_it_to_its_limit(share, read):
 
 @by_name
 def test_every_rule_has_exactly_one_question(rule):
-    assert (rule.name in SQL) != (rule.name in ON_THE_BROKER)
+    assert [rule.name in SQL, rule.name in ON_THE_BROKER, rule.name == RULE_FAILED].count(True) == 1
 
 
 def test_each_question_to_the_broker_looks_at_its_own_queues():

@@ -19,7 +19,9 @@ LOCK: Final = timedelta(minutes=2)
 # An address that takes nothing for so long is wrong, and what it would be told is old.
 GIVE_UP_AFTER: Final = timedelta(days=1)
 
-_IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended('ifood_alerts', 0))")
+# It excludes itself and writers, and no readers. An advisory lock would be anybody's to hold; this
+# one takes the right to write.
+_IN_TURN = text("LOCK TABLE ifood_alerts IN SHARE ROW EXCLUSIVE MODE")
 # A row that had ended begins anew. What is written late by a slow scheduler is no later sight.
 _SEE = text("""
     INSERT INTO ifood_alerts AS alert (name, subject, firing_since, last_seen, details)

@@ -31,6 +31,7 @@ from ifood_actors.ledger.conditions import (
     IS_STALE,
     LOST_MESSAGES,
     REJECTED,
+    RUNNING_SINCE,
     VANISHED,
     WITHOUT_RUN,
 )
@@ -72,10 +73,15 @@ SQL: Final = {
           USING (job_type)
     """,
     "JobOverdue": f"""
-        SELECT job_type AS subject,
+        SELECT job_type AS subject, 'the slot of a pending job passed' AS what,
           extract(epoch FROM now() - {FIRST_DUE})::float8 AS value
         FROM ifood_jobs AS job WHERE job_type = ANY(:kinds) AND status = 'pending'
         GROUP BY job_type HAVING {FIRST_DUE} IS NOT NULL
+        UNION ALL
+        SELECT kind, 'a running job, which nobody took back, was claimed',
+          extract(epoch FROM now() - {RUNNING_SINCE})::float8
+        FROM unnest(CAST(:kinds AS text[])) AS feed(kind) WHERE {RUNNING_SINCE} IS NOT NULL
+        ORDER BY value
     """,
     "WindowWithoutRun": f"""
         SELECT kind AS subject, day, extract(epoch FROM now() - at)::float8 AS value
@@ -181,6 +187,8 @@ SQL: Final = {
     """,
     "HistoryLarge": f"SELECT '{ALL}' AS subject, {HISTORY_BYTES} AS value",
 }
+# Every look answers it itself.
+RULE_FAILED: Final = "RuleFailed"
 ON_THE_BROKER: Final = ("NoWorker", "DeadLetters", "UnroutableOrders", "RabbitUnusable")
 
 

@@ -66,7 +66,7 @@ RULES: Final = (
     Rule(
         "JobOverdue",
         "A job is overdue",
-        "the slot of a pending job passed {number} ago",
+        "{what} {number} ago",
         _at(_OVERDUE.total_seconds()),
         unit="seconds",
         wait=SHORT,
@@ -90,6 +90,12 @@ RULES: Final = (
         "RightMissing",
         "A right is missing",
         "{reason}",
+        _at(0),
+    ),
+    Rule(
+        "RuleFailed",
+        "A rule cannot be evaluated",
+        "the rule cannot be evaluated, so that nobody would be told: {reason}",
         _at(0),
     ),
     Rule(

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError
 
 from ifood_actors.alerts import memory
 from ifood_actors.alerts.evaluation import Finding, Reading, Rule, evaluate
@@ -14,6 +15,7 @@ from ifood_actors.alerts.memory import Ended, Notice
 from ifood_actors.alerts.notices import Notifier, body_of, title_of
 from ifood_actors.alerts.questions import (
     ON_THE_BROKER,
+    RULE_FAILED,
     Rabbit,
     ask_postgres,
     ask_rabbit,
@@ -34,7 +36,7 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Look:
-    """What fires now, and the rules that could be asked."""
+    """What fires now, and the rules that could be evaluated."""
 
     findings: list[Finding]
     answered: list[Rule]
@@ -51,22 +53,39 @@ def look(
     """
     Evaluate the rules once, except for those that need queues of which nothing is known.
 
-    `denied` says of each tick of this scheduler that was denied a right which one that is.
+    `denied` says of each tick of this scheduler that was denied a right which one that is. A rule
+    that fails at a value of some row hides no other, and is told of by one of its own.
     """
-    answered = [rule for rule in rules if can_be_asked(rule.name, rabbit)]
-    findings = []
-    for rule in answered:
-        readings = (
-            ask_rabbit(rabbit, rule.name)
-            if rule.name in ON_THE_BROKER
-            else ask_postgres(tx, rule.name, settings)
-        )
-        if rule.name == "RightMissing":
-            readings += [
-                Reading(f"scheduler, {tick}", 1, {"reason": denied[tick]}) for tick in denied
-            ]
-        findings += evaluate(rule, readings, settings)
+    findings, answered, failed = [], [], []
+    for rule in rules:
+        if rule.name == RULE_FAILED or not can_be_asked(rule.name, rabbit):
+            continue
+        try:
+            with tx.begin_nested():
+                readings = _ask(tx, rabbit, rule.name, settings, denied)
+                findings += evaluate(rule, readings, settings)
+        except (DataError, ArithmeticError, ValueError) as error:
+            reason = str(getattr(error, "orig", error)).splitlines()[0]
+            log.exception("alerts.rule_failed", alert=rule.name, reason=reason)
+            failed.append(Reading(rule.name, 1, {"reason": reason}))
+        else:
+            answered.append(rule)
+    for rule in rules:
+        if rule.name == RULE_FAILED:
+            findings += evaluate(rule, failed, settings)
+            answered.append(rule)
     return Look(findings, answered)
+
+
+def _ask(
+    tx: Connection, rabbit: Rabbit, name: str, settings: Settings, denied: Mapping[str, str]
+) -> list[Reading]:
+    if name in ON_THE_BROKER:
+        return ask_rabbit(rabbit, name)
+    readings = ask_postgres(tx, name, settings)
+    if name == "RightMissing":
+        readings += [Reading(f"scheduler, {tick}", 1, {"reason": denied[tick]}) for tick in denied]
+    return readings
 
 
 def look_at_queues(settings: Settings) -> list[QueueState]:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ifood_actors.ledger.bounds import IN_BOUNDS
 from ifood_actors.ledger.losses import MISSED
 
 # Of an `account` and a `feed(kind, patience)`: no success for longer than the patience, which for
@@ -85,13 +86,22 @@ WITHOUT_RUN: Final = """
 """
 
 # The rows `job`: those that are looked at soon and on which no act is possible, since each row of
-# the history has to follow the last one. Who is parked for ten minutes is among them.
-AT_ODDS: Final = """
+# the history has to follow the last one, or since a value of an old row is out of bounds. Who is
+# parked for ten minutes is among them.
+AT_ODDS: Final = f"""
     (SELECT id, wake_at FROM ifood_jobs
-    WHERE wake_at < now() + INTERVAL '15 minutes' AND coalesce((
+    WHERE wake_at < now() + INTERVAL '15 minutes' AND (NOT {IN_BOUNDS} OR coalesce((
       SELECT (event.event_no, event.to_status) <> (ifood_jobs.event_no, ifood_jobs.status)
       FROM ifood_job_events AS event WHERE event.job_id = ifood_jobs.id
-      ORDER BY event.event_no DESC LIMIT 1), true))
+      ORDER BY event.event_no DESC LIMIT 1), true)))
+"""
+
+# Of a `feed(kind)`: since when the job that has run for the longest does, by the history, whose
+# instants nobody can choose. Its lease, and when it is looked at, are what its worker says.
+RUNNING_SINCE: Final = """
+    (SELECT min(event.at) FROM ifood_jobs AS job
+    JOIN ifood_job_events AS event ON event.job_id = job.id AND event.event_no = job.event_no
+    WHERE job.job_type = feed.kind AND job.status = 'running')
 """
 
 HISTORY_BYTES: Final = """

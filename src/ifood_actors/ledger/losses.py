@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from ifood_actors.ledger.bounds import IN_BOUNDS
 from ifood_actors.ledger.reading import rows_of
 
 # The reason of a `dispatch` for what a look or a worker has missed; the alert counts it.
@@ -18,9 +19,9 @@ MISSED = "RabbitMQ lost its message, or delivered it early"
 
 _DUE = "coalesce(next_retry_at, scheduled_for)"
 # One whose `wake_at` has passed is the relay's already.
-_SENT = """
+_SENT = f"""
     job_type = ANY(:kinds) AND status = 'pending' AND wake_at > statement_timestamp()
-      AND dispatched_at < statement_timestamp() - CAST(:patience AS interval)
+      AND dispatched_at < statement_timestamp() - CAST(:patience AS interval) AND {IN_BOUNDS}
 """
 # The slot alone is there for the index.
 _OVERDUE = f"""
@@ -31,7 +32,9 @@ _AHEAD = f"{_SENT} AND {_DUE} > statement_timestamp()"
 # Twice as late as when it was sent last: see `wake_overdue`.
 _TWICE_AS_LATE = f"statement_timestamp() - dispatched_at >= dispatched_at - {_DUE}"
 
-_IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended('ifood_losses', 0))")
+# Of the locks of a table, the weakest that excludes itself: it stops neither signs of life nor
+# readers. An advisory one would be anybody's to hold; this one takes the right to write.
+_IN_TURN = text("LOCK TABLE ifood_schedulers IN SHARE UPDATE EXCLUSIVE MODE")
 
 
 def in_turn(connection: Connection) -> None:

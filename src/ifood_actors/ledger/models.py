@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from ifood_actors.db import instant
+from ifood_actors.ledger import bounds
 from ifood_actors.ledger.states import Act, JobStatus
 
 
@@ -66,6 +67,9 @@ class Job(SQLModel, table=True):
             "(status IN ('pending', 'running')) = (wake_at IS NOT NULL)", name="wake_at"
         ),
         CheckConstraint("isfinite(scheduled_for) AND isfinite(next_retry_at)", name="finite"),
+        CheckConstraint(bounds.COUNTS, name="counts", postgresql_not_valid=True),
+        CheckConstraint(bounds.INSTANTS, name="instants", postgresql_not_valid=True),
+        CheckConstraint(bounds.RESULT, name="result", postgresql_not_valid=True),
         Index("idx_jobs_pending", "job_type", "status", "scheduled_for"),
         Index("idx_jobs_day", "job_type", "job_day"),
         Index("idx_jobs_wake_at", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
@@ -134,6 +138,7 @@ class JobEvent(SQLModel, table=True):
         UniqueConstraint("job_id", "event_no"),
         Index("idx_job_events_at", "at", postgresql_using="brin"),  # rows arrive in this order
         CheckConstraint(_one_of("act", Act), name="act"),
+        CheckConstraint(bounds.DETAIL, name="detail", postgresql_not_valid=True),
     )
 
     id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))

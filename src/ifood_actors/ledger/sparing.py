@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from ifood_actors.ledger import statements
 from ifood_actors.ledger.jobs import NewJob
@@ -18,6 +18,9 @@ log = get_logger(__name__)
 # Until a job that takes no act is looked at again. A change by hand, which mends it, wakes it.
 PARKED_FOR: Final = timedelta(minutes=10)
 
+Refusal = DataError | IntegrityError
+"""What Postgres says of a row that cannot be: the next row may well be in order."""
+
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
@@ -27,7 +30,7 @@ def sparing(
     batch: Sequence[Item],
     do: Callable[[Sequence[Item]], list[Done]],
     *,
-    refused: Callable[[Item, IntegrityError], None],
+    refused: Callable[[Item, Refusal], None],
 ) -> list[Done]:
     """
     Do all of a batch that can be done, and hand each item that cannot to `refused`.
@@ -40,7 +43,7 @@ def sparing(
     try:
         with connection.begin_nested():
             return do(batch)
-    except IntegrityError as error:
+    except (DataError, IntegrityError) as error:
         if len(batch) == 1:
             refused(batch[0], error)
             return []
@@ -49,20 +52,25 @@ def sparing(
     return [done for half in halves for done in sparing(connection, half, do, refused=refused)]
 
 
-def park(connection: Connection, act: Act, job_id: UUID, error: IntegrityError) -> None:
+def park(connection: Connection, act: Act, job_id: UUID, error: Refusal) -> None:
     """
     Leave a job alone for a while of which the history refuses an act, such as one at odds with it.
 
-    The log names it here, and the alert `HistoryAtOdds` until a person has mended it.
+    The log names it here, and the alert `HistoryAtOdds` until a person has mended it. So is one
+    of an older release with a value out of all bounds.
     """
     log.error("job.parked", job_id=str(job_id), act=act, reason=_reason(error))
-    connection.execute(statements.PARK, {"id": job_id, "after": PARKED_FOR})
+    try:
+        with connection.begin_nested():
+            connection.execute(statements.PARK, {"id": job_id, "after": PARKED_FOR})
+    except (DataError, IntegrityError) as other:  # out of bounds: nobody looks at it anyway
+        log.exception("job.not_parked", job_id=str(job_id), reason=_reason(other))
 
 
-def not_planned(job: NewJob, error: IntegrityError) -> None:
+def not_planned(job: NewJob, error: Refusal) -> None:
     """Name the account of a job that Postgres does not take, as of one just deleted."""
     log.error("job.not_planned", account_id=str(job.account_id), reason=_reason(error))
 
 
-def _reason(error: IntegrityError) -> str:
+def _reason(error: Refusal) -> str:
     return str(error.orig).splitlines()[0]

@@ -8,6 +8,8 @@ arrow in `states.py`.
 
 from sqlalchemy import TextClause, text
 
+from ifood_actors.ledger.bounds import IN_BOUNDS
+
 
 def _act(changes: str, *, where: str = "id = :id") -> TextClause:
     return text(f"""
@@ -98,7 +100,7 @@ RETRY = _act(
 )
 SNOOZE = _act(
     f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp(),"
-    " attempts = attempts - 1",
+    " attempts = greatest(attempts - 1, 0)",
     where=_FENCED,
 )
 SNOOZE_UNCLAIMED = _act(f"{_WAITING}, next_retry_at = {_LATER}, wake_at = {_LATER}")
@@ -112,14 +114,16 @@ REQUEUE = _act(
     where="id = ANY(:ids) AND status IN ('failed', 'cancelled')",
 )
 # A kind that this release does not know is left to the release that planned it. A look long before
-# the grace is over was called for: the message was missed, or came early.
-_DUE = """
+# the grace is over was called for: the message was missed, or came early. At a row out of bounds
+# the arithmetic would fail for all: `HistoryAtOdds` tells of it.
+_DUE = f"""
     SELECT id, job_type AS kind, status, attempts, dispatch_no, dispatched_at IS NOT NULL AS resend,
       dispatched_at IS NOT NULL AND wake_at < interval '1 minute'
         + greatest(coalesce(next_retry_at, scheduled_for), dispatched_at) AS missed,
       coalesce(next_retry_at, scheduled_for) - statement_timestamp() AS due_in,
       (SELECT app_id FROM accounts WHERE accounts.id = account_id) AS app_id
     FROM ifood_jobs WHERE wake_at <= statement_timestamp() AND job_type = ANY(:kinds)
+      AND {IN_BOUNDS}
 """
 _BY_APP = "account_id IN (SELECT id FROM accounts WHERE app_id = ANY(CAST(:apps AS uuid[])))"
 # The sub-select is not even started when no application is shut.

@@ -27,6 +27,7 @@ from ifood_actors.ledger.conditions import (
     IS_STALE,
     LOST_MESSAGES,
     REJECTED,
+    RUNNING_SINCE,
     VANISHED,
     WITHOUT_RUN,
 )
@@ -71,12 +72,14 @@ DUE = Gauges(
     labels=("kind",),
     meanings={
         "ifood_oldest_due_seconds": "Time since the earliest slot of a pending job that is due.",
+        "ifood_longest_running_seconds": "Time since the claim of the job that runs longest.",
         "ifood_run_behind_jobs": "Jobs whose slot has passed and that have not ended.",
     },
     statement=f"""
         SELECT kind, count(job.id) AS ifood_run_behind_jobs,
-          coalesce(extract(epoch FROM now() - {FIRST_DUE}), 0) AS ifood_oldest_due_seconds
-        FROM unnest(CAST(:kinds AS text[])) AS kind
+          coalesce(extract(epoch FROM now() - {FIRST_DUE}), 0) AS ifood_oldest_due_seconds,
+          coalesce(extract(epoch FROM now() - {RUNNING_SINCE}), 0) AS ifood_longest_running_seconds
+        FROM unnest(CAST(:kinds AS text[])) AS feed(kind)
         LEFT JOIN ifood_jobs AS job ON job.job_type = kind
           AND job.status IN ('pending', 'running') AND job.scheduled_for <= now()
         GROUP BY kind
@@ -203,12 +206,6 @@ KEYS = Gauges(
         FROM ifood_authorizations WHERE {UNREADABLE} GROUP BY unreadable_by
     """,
 )
-HISTORY = Gauges(
-    every=_SELDOM,
-    labels=(),
-    meanings={"ifood_history_bytes": "Size of the history on disk, its indexes included."},
-    statement=f"SELECT {HISTORY_BYTES} AS ifood_history_bytes",
-)
 LAST_DAY = Gauges(
     every=_SELDOM,
     labels=("kind",),
@@ -240,15 +237,18 @@ FOUND = Gauges(
     every=_SELDOM,
     labels=(),
     meanings={
+        "ifood_history_bytes": "Size of the history on disk, its indexes included.",
         "ifood_rights_missing": "Ticks of schedulers, and workers, that Postgres denies a right.",
         "ifood_messages_lost": "Messages of the last 15 minutes that were lost or came early.",
         "ifood_jobs_at_odds": "Jobs that are not where their history ends: no act is possible.",
+        "ifood_rules_failed": "Alert rules that cannot be evaluated.",
         "ifood_rabbitmq_unusable": "1 while a scheduler cannot log in to RabbitMQ.",
     },
     statement=f"""
-        SELECT {LOST_MESSAGES} AS ifood_messages_lost,
+        SELECT {HISTORY_BYTES} AS ifood_history_bytes, {LOST_MESSAGES} AS ifood_messages_lost,
           (SELECT count(*) FROM {AT_ODDS} AS job) AS ifood_jobs_at_odds,
           count(*) FILTER (WHERE name = 'RabbitUnusable') AS ifood_rabbitmq_unusable,
+          count(*) FILTER (WHERE name = 'RuleFailed') AS ifood_rules_failed,
           count(*) FILTER (WHERE name = 'RightMissing') AS ifood_rights_missing
         FROM ifood_alerts WHERE resolved_at IS NULL
     """,
@@ -280,7 +280,7 @@ INCOMPLETE = Gauges(
 
 ALL = (
     *(JOBS, DUE, RUNS, UNPLANNED, HEARTBEAT, BREAKERS, LIMITERS),
-    *(ACCOUNTS, STALE, AUTHORIZATIONS, KEYS, HISTORY, LAST_DAY),
+    *(ACCOUNTS, STALE, AUTHORIZATIONS, KEYS, LAST_DAY),
     *(VANISHED_STORES, FOUND, REJECTED_ITEMS, INCOMPLETE),
 )
 

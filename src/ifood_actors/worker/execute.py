@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from ifood_actors import metrics
 from ifood_actors.db import database_now, repeated, transaction
@@ -103,10 +103,10 @@ def execute(
 def _claimed(
     engine: Engine, order: Order, claim: Callable[[Connection], ClaimedJob | None]
 ) -> ClaimedJob | None:
-    """Claim, or park the job that its history does not let anybody claim."""
+    """Claim, or park the job that its history, or a value in it, lets nobody claim."""
     try:
         return repeated(engine, claim)
-    except IntegrityError as error:
+    except (DataError, IntegrityError) as error:
         with transaction(engine) as tx:
             park(tx, Act.CLAIM, order.job_id, error)
         return None

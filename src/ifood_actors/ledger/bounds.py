@@ -1,0 +1,57 @@
+"""
+What a row of the ledger may hold, so that no reader's arithmetic or cast can fail at it.
+
+Constraints of the tables refuse anything else since migration 0019. A row of before may hold it
+still; whoever works on many jobs at once leaves such a one out, by `IN_BOUNDS`.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+_MOST: Final = 1_000_000
+_YEARS: Final = "'2000-01-01 00:00+00' AND '2200-01-01 00:00+00'"
+_COUNTS: Final = ("attempts", "dispatch_no", "lease_no", "event_no")
+_INSTANTS: Final = (
+    *("scheduled_for", "next_retry_at", "wake_at", "lease_expires_at", "dispatched_at"),
+    *("locked_at", "finished_at", "created_at", "updated_at"),
+)
+_DAYS: Final = ("job_day", "period_start", "period_end")
+_NUMBERS: Final = (
+    *("rows", "new", "changed", "unchanged", "missing", "vanished", "rejected"),
+    *("requests", "wasted"),
+)
+
+
+def _all(conditions: Iterable[str]) -> str:
+    return " AND ".join(conditions)
+
+
+def _whole(column: str, name: str) -> str:
+    return f"{column} ->> '{name}' ~ '^[0-9]{{1,9}}$'"
+
+
+COUNTS: Final = _all(f"{name} BETWEEN 0 AND {_MOST}" for name in _COUNTS)
+INSTANTS: Final = _all(
+    [
+        *(f"{name} BETWEEN {_YEARS}" for name in _INSTANTS),
+        *(f"{name} BETWEEN '2000-01-01' AND '2200-01-01'" for name in _DAYS),
+    ]
+)
+RESULT: Final = _all(
+    [
+        "jsonb_typeof(result) = 'object'",
+        *(_whole("result", name) for name in _NUMBERS),
+        "result ->> 'complete' IN ('true', 'false')",
+        r"result ->> 'amount' ~ '^-?[0-9]{1,40}(\.[0-9]{1,40})?(E[+-]?[0-9]{1,2})?$'",
+    ]
+)
+# The readers' own cast: what it cannot read is refused when it is written.
+DETAIL: Final = _all(
+    [
+        *(_whole("detail", name) for name in ("requests", "wasted")),
+        f"CAST(detail ->> 'slot' AS timestamptz) BETWEEN {_YEARS}",
+    ]
+)
+
+# Of the rows of `ifood_jobs`. As in a constraint, what is not there is in bounds.
+IN_BOUNDS: Final = f"(({COUNTS} AND {INSTANTS} AND {RESULT}) IS NOT FALSE)"
