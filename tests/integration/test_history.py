@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import product
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 import pytest
-from builders import acts_of, backdate, claimed_job, dispatch, make_jobs, unwatched
+from builders import acts_of, backdate, claimed_job, dispatch, make_jobs, row_of, unwatched
 from logins import ROLES, Login, execute
 from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Act, JobStatus, Ledger
+from ifood_actors.ledger.search import history
 from ifood_actors.ledger.states import FINAL, allowed
 
 pytestmark = pytest.mark.services
@@ -45,13 +46,19 @@ def login(database_url: str, login: Login) -> Login:
 
 @dataclass(frozen=True)
 class Jobs:
-    """A dispatched, a running, a failed job, an old one, and one whose history is forgotten."""
+    """
+    A dispatched, a running, a failed job, an old one, and one whose history is forgotten.
+
+    Of `deleted` there is the history alone, and `behind` has a number behind its history.
+    """
 
     pending: UUID
     running: UUID
     failed: UUID
     old: UUID
     forgotten: UUID
+    deleted: UUID
+    behind: UUID
 
 
 @pytest.fixture
@@ -59,12 +66,15 @@ def jobs(engine: Engine) -> Jobs:
     [pending] = make_jobs(engine)
     dispatch(engine, pending.id)
     running = claimed_job(engine).id
-    failed, old, forgotten = (failed_job(engine) for _ in range(3))
+    failed, old, forgotten, deleted, behind = (failed_job(engine) for _ in range(5))
     for job_id in (old, forgotten):
         age(engine, job_id)
     with unwatched(engine) as tx:
         tx.execute(text("DELETE FROM ifood_job_events WHERE job_id = :id"), {"id": forgotten})
-    return Jobs(pending.id, running, failed, old, forgotten)
+        tx.execute(text("DELETE FROM ifood_jobs WHERE id = :id"), {"id": deleted})
+        back = text("UPDATE ifood_jobs SET event_no = event_no - 1 WHERE id = :id")
+        tx.execute(back, {"id": behind})
+    return Jobs(pending.id, running, failed, old, forgotten, deleted, behind)
 
 
 def failed_job(engine: Engine) -> UUID:
@@ -98,6 +108,9 @@ class Move:
     at: str = "statement_timestamp()"
     attempt: str = "attempts"
     login: str = ""
+    actor: str = "'maria'"
+    reason: str = "NULL"
+    detail: str = "NULL"
     rows: str = "job"
 
     def __str__(self) -> str:
@@ -108,9 +121,11 @@ class Move:
               UPDATE ifood_jobs SET event_no = event_no + {self.step}, status = '{self.target}',
                 wake_at = {wake}{self.changes} WHERE id = '{self.job}' RETURNING *)
             INSERT INTO ifood_job_events
-              (job_id, event_no, at, act, from_status, to_status, attempt, actor{column})
+              (job_id, event_no, at, act, from_status, to_status, attempt, actor, reason,
+              detail{column})
             SELECT id, {self.event_no}, {self.at}, '{self.act}', '{self.source}', '{self.target}',
-              {self.attempt}, 'maria'{value} FROM {self.rows} RETURNING job_id
+              {self.attempt}, {self.actor}, {self.reason}, CAST({self.detail} AS jsonb){value}
+            FROM {self.rows} RETURNING job_id
         """
 
 
@@ -186,8 +201,27 @@ def attacks(role: str, jobs: Jobs) -> dict[str, Sequence[object]]:
         ],
         "a row before the history": [row(jobs.failed, 0, "dispatch", "pending", "pending")],
         "another id": [f"{job} id = gen_random_uuid() WHERE id = '{jobs.failed}'"],
+        "another id, beside another change": [
+            f"{job} id = gen_random_uuid(), priority = priority + 1 WHERE id = '{jobs.failed}'"
+        ],
+        "another id, as a conflict": [
+            f"""INSERT INTO ifood_jobs SELECT * FROM ifood_jobs WHERE id = '{jobs.failed}'
+              ON CONFLICT (id) DO UPDATE SET id = gen_random_uuid(), attempts = 7"""
+        ],
+        "another store, with an act": [own_move(role, jobs, changes=", merchant_id = 'other'")],
+        "another day, with an act": [own_move(role, jobs, changes=", job_day = '2020-01-01'")],
+        "a number whose row is old": [f"{job} event_no = event_no + 1 WHERE id = '{jobs.behind}'"],
         "a new job without a row": [planned(event_no=1)],
         "a new job with a high number": [planned(event_no=7)],
+        "a new job on the rows of a deleted one": [planned(event_no=1, job_id=jobs.deleted)],
+        "a row of nobody": [own_move(role, jobs, actor="''")],
+        "a row of two lines": [own_move(role, jobs, actor="E'maria\\nclaim'")],
+        "a row that moves the cursor": [own_move(role, jobs, reason="E'\\x1b[2J'")],
+        "a row of a long name": [own_move(role, jobs, actor="repeat('x', 201)")],
+        "a row of a long reason": [own_move(role, jobs, reason="repeat('x', 2001)")],
+        "a row of much detail": [
+            own_move(role, jobs, detail="jsonb_build_object('x', repeat('x', 20000))")
+        ],
     }
     if role in FOREIGN:
         told["an act of another role"] = [Move(jobs.pending, FOREIGN[role])]
@@ -200,12 +234,13 @@ def set_back(jobs: Jobs) -> Move:
     return Move(jobs.running, "rescue", "running", "failed", changes=changes)
 
 
-def planned(*, event_no: int) -> str:
+def planned(*, event_no: int, job_id: UUID | None = None) -> str:
+    column, value = ("id, ", f"'{job_id}', ") if job_id else ("", "")
     return f"""
-        INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for,
+        INSERT INTO ifood_jobs ({column}job_type, account_id, merchant_id, job_day, scheduled_for,
           period_start, period_end, event_no)
-        SELECT job_type, account_id, merchant_id, '2020-01-0{event_no}', now(), job_day, job_day,
-          {event_no} FROM ifood_jobs LIMIT 1
+        SELECT {value}job_type, account_id, merchant_id, '2020-01-0{event_no}', now(), job_day,
+          job_day, {event_no} FROM ifood_jobs LIMIT 1
     """
 
 
@@ -363,3 +398,147 @@ def test_an_old_history_is_deleted_whole(engine, login, jobs):
         connection.execute("DELETE FROM ifood_job_events WHERE job_id = %s", [jobs.old])
 
     assert acts_of(engine, jobs.old) == []
+
+
+# --- what stands between a login and the table ------------------------------------------------
+
+
+def posing(connection: psycopg.Connection, role: str, statements: Sequence[object]) -> str:
+    """Do as `attempt` does for a login that a superuser poses as, in a prepared transaction."""
+    if role != "one":
+        connection.execute(f"SET LOCAL SESSION AUTHORIZATION ifood_{role}".encode())
+    return attempt(connection, statements)
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker", "admin", "migrator", "one"])
+@pytest.mark.parametrize(("minutes", "outcome"), [(4, "done"), (6, "refused")])
+def test_a_message_that_takes_long_dates_no_row_back_by(
+    login, database_url, jobs, role, minutes, outcome
+):
+    """The time of a statement is that of its message, before whatever else the message does."""
+    assert login("admin")
+    with psycopg.connect(database_url) as connection, connection.transaction(force_rollback=True):
+        connection.execute(
+            f"""
+            CREATE SCHEMA later;
+            GRANT USAGE ON SCHEMA later TO PUBLIC;
+            CREATE FUNCTION later.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+              'SELECT pg_catalog.clock_timestamp() + INTERVAL ''{minutes} minutes''';
+            ALTER FUNCTION ifood_judge_rows SET search_path = later, pg_catalog, public
+            """.encode()
+        )
+
+        assert posing(connection, role, [own_move(role, jobs)]) == outcome
+
+
+@pytest.mark.parametrize("role", ["scheduler", "worker", "admin"])
+def test_a_trigger_of_ones_own_opens_no_door_to(login, database_url, jobs, role):
+    """Where somebody may make temporary tables, which roles.sql takes from all."""
+    assert login("admin")
+    with psycopg.connect(database_url) as connection, connection.transaction(force_rollback=True):
+        database = connection.info.dbname
+        connection.execute(f'GRANT TEMPORARY ON DATABASE "{database}" TO PUBLIC'.encode())
+        connection.execute(f"SET LOCAL SESSION AUTHORIZATION ifood_{role}".encode())
+        moves = {
+            "its own": own_move(role, jobs),
+            "called manual": own_move(role, jobs, act="manual"),
+            "a number is skipped": Move(jobs.failed, "requeue", "failed", step=3),
+        }
+
+        came_of = {name: attempt(connection, by_trigger(moves[name])) for name in moves}
+
+    assert came_of == {"its own": "done", **dict.fromkeys(list(moves)[1:], "refused")}
+
+
+def by_trigger(move: Move) -> list[str]:
+    return [
+        "CREATE TEMPORARY TABLE own (n integer)",
+        f"""CREATE FUNCTION pg_temp.own() RETURNS trigger LANGUAGE plpgsql AS $own$ BEGIN
+          EXECUTE $move${move}$move$;
+          RETURN NEW;
+        END $own$""",
+        "CREATE TRIGGER own BEFORE INSERT ON own FOR EACH ROW EXECUTE FUNCTION pg_temp.own()",
+        "INSERT INTO own VALUES (1)",
+    ]
+
+
+@pytest.mark.parametrize("elsewhere", ["scheduler", "worker", "admin"])
+def test_an_owner_may_do_all_acts_whatever_it_is_in_another_database(
+    login, database_url, jobs, elsewhere
+):
+    """Roles belong to the server: who owns the tables here may have a role for others there."""
+    assert login("admin")
+    acts = [
+        Move(jobs.pending),
+        Move(jobs.pending, "cancel", target="cancelled"),
+        Move(jobs.running, "succeed", "running", "success"),
+    ]
+    with psycopg.connect(database_url) as connection, connection.transaction(force_rollback=True):
+        connection.execute("CREATE ROLE both_")
+        connection.execute(f"GRANT ifood_{elsewhere}, ifood_migrator TO both_".encode())
+        connection.execute("SET LOCAL SESSION AUTHORIZATION both_")
+
+        assert [attempt(connection, [act]) for act in acts] == ["done"] * len(acts)
+
+
+def test_what_a_change_by_hand_replaced_stands_beside_it(engine, login, jobs):
+    before = row_of(engine, jobs.failed)
+    execute(
+        login("admin"),
+        "UPDATE ifood_jobs SET merchant_id = 'other', job_day = '2020-01-01', attempts = 7,"
+        f" created_at = '2020-01-01', last_error = repeat('x', 9000) WHERE id = '{jobs.failed}'",
+    )
+    execute(
+        login("operator"), f"UPDATE ifood_jobs SET status = 'pending' WHERE id = '{jobs.failed}'"
+    )
+    execute(login("admin"), f"UPDATE ifood_jobs SET last_error = NULL WHERE id = '{jobs.failed}'")
+
+    with transaction(engine) as tx:
+        *_, first, second, third = (event.detail for event in history(tx, jobs.failed))
+    assert first is not None
+    created_at = first["former"].pop("created_at")
+    assert datetime.fromisoformat(created_at) == before["created_at"]
+    assert first == {
+        "former": {
+            "merchant_id": before["merchant_id"],
+            "job_day": str(before["job_day"]),
+            "attempts": before["attempts"],
+            "last_error": before["last_error"],
+        }
+    }
+    assert second is None  # its row says which status it had
+    assert third == {"former": {"last_error": '"' + "x" * 199}}
+
+
+def test_a_history_is_not_forgotten_while_its_job_is_requeued(engine, login, jobs):
+    forget = f"DELETE FROM ifood_job_events WHERE job_id = '{jobs.old}'".encode()
+    with psycopg.connect(login("scheduler")) as forgetting, transaction(engine) as requeueing:
+        Ledger(requeueing, actor="maria").requeue([jobs.old], reason="again")
+        forgetting.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            forgetting.execute(forget)
+
+    assert acts_of(engine, jobs.old)[-1] == "requeue"
+
+
+def test_a_history_is_not_forgotten_by_who_has_not_seen_that_its_job_was_requeued(
+    engine, login, jobs
+):
+    forget = f"DELETE FROM ifood_job_events WHERE job_id = '{jobs.old}'".encode()
+    with psycopg.connect(login("scheduler")) as forgetting:
+        forgetting.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        forgetting.execute("SELECT FROM ifood_jobs")
+        with transaction(engine) as requeueing:
+            Ledger(requeueing, actor="maria").requeue([jobs.old], reason="again")
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            forgetting.execute(forget)
+
+    assert acts_of(engine, jobs.old)[-1] == "requeue"
+
+
+def test_a_reason_that_would_move_the_cursor_is_written_without_it(engine, jobs):
+    with transaction(engine) as tx:
+        Ledger(tx, actor="maria").requeue([jobs.failed], reason="a\x1b[2J\nb\x00\u2028c")
+
+    with transaction(engine) as tx:
+        assert history(tx, jobs.failed)[-1].reason == "a [2J b c"

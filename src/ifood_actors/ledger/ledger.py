@@ -295,5 +295,6 @@ def _batches(jobs: Iterable[NewJob], size: int) -> Iterator[list[NewJob]]:
 
 
 def _one_line(reason: str) -> str:
-    # NUL cannot be stored in Postgres, and a line break would let an answer forge a second line.
-    return " ".join(reason.replace("\0", "").split())[:_REASON_LENGTH]
+    # A line break would let an answer forge a second line; the table takes no control character.
+    line = "".join(each if each.isprintable() else " " for each in reason.replace("\0", ""))
+    return " ".join(line.split())[:_REASON_LENGTH]

@@ -139,6 +139,15 @@ class JobEvent(SQLModel, table=True):
         Index("idx_job_events_at", "at", postgresql_using="brin"),  # rows arrive in this order
         CheckConstraint(_one_of("act", Act), name="act"),
         CheckConstraint(bounds.DETAIL, name="detail", postgresql_not_valid=True),
+        CheckConstraint(
+            "length(actor) BETWEEN 1 AND 200 AND length(reason) <= 2000"
+            " AND length(detail::text) <= 20000",
+            name="bounded",
+            postgresql_not_valid=True,
+        ),
+        CheckConstraint(
+            "concat(actor, reason) !~ '[[:cntrl:]]'", name="printable", postgresql_not_valid=True
+        ),
     )
 
     id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))
