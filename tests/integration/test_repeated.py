@@ -196,6 +196,7 @@ class TestCommitsWhoseAnswerIsLost:
                 raw.close()
 
         event.listen(engine, "commit", lose)
+        engine.update_execution_options(login=None)  # whoever commits does it with this engine
 
     @pytest.mark.usefixtures("counters")
     def test_what_a_job_stored_is_there_once_and_its_success_stands(self, engine):

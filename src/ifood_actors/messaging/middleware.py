@@ -5,6 +5,7 @@ Dramatiq swallows exceptions of hooks, and then runs the actor all the same. So 
 hold depends on a hook: whatever fails in here leaves a job whose `wake_at` brings it back.
 """
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import timedelta
 from random import random
@@ -265,6 +266,21 @@ def classify(exception: BaseException) -> JobError:
             return JobError(f"unexpected {type(exception).__name__}, see the worker's log")
 
 
+class Interrupts(ShutdownNotifications):
+    """Interrupts each thread that has a delivery when its worker stops."""
+
+    def __init__(self) -> None:
+        super().__init__(notify_shutdown=True)
+        self.manager.notifications = Threads()  # type: ignore[attr-defined] # of the one for threads
+
+
+class Threads(set[int]):
+    """Dramatiq goes through them while they come and go, which a set takes for a fault."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(frozenset(self))
+
+
 def middleware(
     engine: Engine, *, limiter: Limiter, backoff: Backoff, max_attempts: int, actor: str
 ) -> list[Middleware]:
@@ -276,6 +292,6 @@ def middleware(
         RateLimit(engine, limiter, actor=actor),  # refuses before a claim, so nothing is spent
         LedgerRetry(engine, limiter, backoff=backoff, max_attempts=max_attempts, actor=actor),
         # The two that interrupt are last, so that they interrupt no other's after-hook.
-        ShutdownNotifications(notify_shutdown=True),  # a stopping worker snoozes its jobs
+        Interrupts(),  # a stopping worker snoozes its jobs
         TimeLimit(time_limit=JOB_LIMIT.total_seconds() * 1000),
     ]
