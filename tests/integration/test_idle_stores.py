@@ -75,7 +75,7 @@ def end(engine: Engine, day: date, accounts: list[UUID], result: object) -> None
                 "day": day,
                 "accounts": accounts,
                 "status": "success" if result else "failed",
-                "result": simplejson.dumps(result),
+                "result": simplejson.dumps(result) if result else None,
             },
         )
 
