@@ -9,11 +9,14 @@ looks at is the owner's.
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+from eventually import eventually
 from sqlalchemy import Engine
+from sqlalchemy.pool import QueuePool
 
 from ifood_actors.db import connect
 from ifood_actors.embedded.management import Management
@@ -87,10 +90,18 @@ def lend_logins(
 
     def dispose() -> None:
         for each in engines.values():
+            _wait_for_threads(each)
             each.dispose()
 
     engine.update_execution_options(login=login)
     return dispose
+
+
+def _wait_for_threads(engine: Engine) -> None:
+    """Let those that are ending give back their connections, which nobody would close else."""
+    pool = engine.pool
+    with suppress(AssertionError):
+        eventually(lambda: not isinstance(pool, QueuePool) or pool.checkedout() == 0, within=5)
 
 
 def logins(database_url: str) -> Login:

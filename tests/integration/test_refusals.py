@@ -218,7 +218,7 @@ def test_void_authorizations_among_good_ones_are_found_and_the_good_ones_renewed
     settings = Settings.model_validate({})
     renewer = Renewer(engine, settings, tokens=process(engine, asked), batch=A_MINUTES_CALLS)
 
-    for _ in range(30):
+    for _ in range(120):
         renewer.run()
         pass_by(engine, 1)
         if len(needing(engine)) == len(void):
