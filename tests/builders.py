@@ -11,9 +11,14 @@ from logins import as_login
 from sqlalchemy import Connection, Engine, text
 
 from ifood_actors.db import transaction
+from ifood_actors.ifood import Limiter
 from ifood_actors.ledger import ClaimedJob, Ledger, NewJob, NewRun
+from ifood_actors.messaging.orders import Order
 from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.room import Pace
+from ifood_actors.worker.admission import Admission
+from ifood_actors.worker.execute import execute
+from ifood_actors.worker.leases import Leases
 
 DAY = date(2026, 9, 21)
 AT_ONCE = timedelta(0)
@@ -157,6 +162,19 @@ def row_of(engine: Engine, job_id: UUID) -> dict[str, Any]:
     with transaction(engine) as tx:
         found = tx.execute(text("SELECT * FROM ifood_jobs WHERE id = :id"), {"id": job_id})
         return dict(found.mappings().one())
+
+
+def deliver(engine: Engine, job_id: UUID) -> None:
+    """Execute the first message of a job that is not claimed, so that iFood is not asked."""
+    limiter = Limiter(engine, rates={"financial": 180})
+    execute(
+        Order(job_id, 1),
+        kind="sales",
+        engine=engine,
+        client=None,  # type: ignore[arg-type] # as said
+        leases=Leases(engine, length=LEASE, actor="worker"),
+        admission=Admission(engine, limiter, actor="worker"),
+    )
 
 
 def acts_of(engine: Engine, job_id: UUID) -> list[str]:

@@ -23,6 +23,7 @@ from ifood_actors.ifood import (
     register_app,
     request_token,
 )
+from ifood_actors.ifood.auth import Grant
 from ifood_actors.ifood.tokens import TokenRequest
 from ifood_actors.simulator import App, Simulator
 
@@ -50,6 +51,14 @@ def import_accounts(engine: Engine, simulator: Simulator) -> None:
         import_sheet(tx, simulator.accounts_csv().encode())
 
 
+def authorizer_of(
+    engine: Engine, simulator: Simulator, http: httpx.Client, *, vault: Vault = VAULT
+) -> Authorizer:
+    """Make what walks the userCode flow."""
+    limiter = Limiter(engine, rates={"oauth": QUICKLY})
+    return Authorizer(engine, vault=vault, limiter=limiter, http=http, base_url=simulator.url)
+
+
 def authorize(
     engine: Engine,
     simulator: Simulator,
@@ -60,22 +69,16 @@ def authorize(
     vault: Vault = VAULT,
 ) -> Credential:
     """Walk the userCode flow for these stores."""
-    authorizer = Authorizer(
-        engine,
-        vault=vault,
-        limiter=Limiter(engine, rates={"oauth": QUICKLY}),
-        http=http,
-        base_url=simulator.url,
-    )
+    authorizer = authorizer_of(engine, simulator, http, vault=vault)
     started = authorizer.start(BOOKSHOP.name)
     code = simulator.authorize(started.code, frozenset(merchants))
-    standing = authorizer.standing(BOOKSHOP.name, label)
+    living = authorizer.living(BOOKSHOP.name, label)
     return authorizer.finish(
         BOOKSHOP.name,
         code,
         user_code=started,
         label=label,
-        replaces=standing.id if standing else None,
+        replaces=living.id if living else None,
         actor="cli maria@host",
     ).credential
 
@@ -93,6 +96,21 @@ def link(engine: Engine, credential: Credential, merchants: Iterable[str]) -> Li
 
 def asking(simulator: Simulator, http: httpx.Client) -> TokenRequest:
     return partial(request_token, http=http, base_url=simulator.url)
+
+
+class Asked:
+    """The token endpoint, with how often it was asked; fails with `fault` if there is one."""
+
+    def __init__(self, request: TokenRequest) -> None:
+        self._request = request
+        self.calls = 0
+        self.fault: Exception | None = None
+
+    def __call__(self, credentials: Credentials, refresh_token: str | None) -> Grant:
+        self.calls += 1
+        if self.fault is not None:
+            raise self.fault
+        return self._request(credentials, refresh_token)
 
 
 def process(

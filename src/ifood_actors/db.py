@@ -169,7 +169,7 @@ def require_reachable(engine: Engine) -> None:
         with engine.connect():
             return
     except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+        reason = reason_of(error)
         if "client certificate" in reason:
             reason += f": {_OWN_CERTIFICATE_ADVICE}"
         elif "certificate" in reason:  # libpq says no more of one that has expired
@@ -184,6 +184,12 @@ def require_reachable(engine: Engine) -> None:
 def address(engine: Engine) -> str:
     """Name hosts, ports and database, never the user or the password."""
     return str(engine.url.host)
+
+
+def reason_of(error: BaseException) -> str:
+    """Give the first line of what Postgres said, or else of what the error says."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return next(iter(str(said).strip().splitlines()), type(error).__name__)
 
 
 def missing_right(error: BaseException) -> str | None:

@@ -22,8 +22,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from ifood_actors.config import stderr_is_journal
+from ifood_actors.config.masking import MASK
 
-MASK = "***"
 # Why a process ends: the sentence that a terminal shows as well. It names settings, which redaction
 # by names would take for their values; everything else is masked in it as well.
 FAILED = "process.failed"

@@ -13,6 +13,7 @@ from builders import (
     backdate,
     claim,
     claimed_job,
+    deliver,
     dispatch,
     make_accounts,
     make_jobs,
@@ -27,14 +28,9 @@ from structlog.testing import capture_logs
 from ifood_actors.alerts import RULES, look
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Limiter
 from ifood_actors.ledger import Ledger, NewJob, NewRun
-from ifood_actors.messaging.orders import Order
 from ifood_actors.scheduler.relay import BATCH, Round
 from ifood_actors.scheduler.retention import Retention
-from ifood_actors.worker.admission import Admission
-from ifood_actors.worker.execute import execute as execute_order
-from ifood_actors.worker.leases import Leases
 
 pytestmark = pytest.mark.services
 
@@ -152,17 +148,9 @@ def test_a_worker_passes_over_one_that_it_cannot_claim(engine):
     odd, sound = make_jobs(engine, 2)
     dispatch(engine, odd.id, sound.id)
     put_at_odds(engine, odd.id)
-    limiter = Limiter(engine, rates={"financial": 180})
 
     with capture_logs() as logged:
-        execute_order(
-            Order(odd.id, 1),
-            kind="sales",
-            engine=engine,
-            client=None,  # type: ignore[arg-type] # iFood is not asked
-            leases=Leases(engine, length=LEASE, actor="worker"),
-            admission=Admission(engine, limiter, actor="worker"),
-        )
+        deliver(engine, odd.id)
 
     assert parked(logged) == [str(odd.id)]
     assert row_of(engine, odd.id)["dispatched_at"] is None  # so that nobody misses its message

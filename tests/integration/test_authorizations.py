@@ -14,6 +14,7 @@ from distributed import (
     VAULT,
     asking,
     authorize,
+    authorizer_of,
     expire,
     import_accounts,
     link,
@@ -38,7 +39,6 @@ from ifood_actors.errors import (
     Throttled,
 )
 from ifood_actors.ifood import (
-    Authorizer,
     Credential,
     Credentials,
     IfoodClient,
@@ -274,13 +274,7 @@ def test_a_label_that_is_taken_meanwhile_costs_neither_owner_the_refresh_token(
     engine, simulator, http, stores, credential
 ):
     before = stored(engine, credential, "refresh_token_encrypted")
-    authorizer = Authorizer(
-        engine,
-        vault=VAULT,
-        limiter=Limiter(engine, rates={"oauth": QUICKLY}),
-        http=http,
-        base_url=simulator.url,
-    )
+    authorizer = authorizer_of(engine, simulator, http)
     started = authorizer.start(BOOKSHOP.name)
     code = simulator.authorize(started.code, frozenset(stores[2:]))
 

@@ -7,9 +7,9 @@ from uuid import UUID
 import psycopg
 import pytest
 from builders import (
-    LEASE,
     claim,
     claimed_job,
+    deliver,
     dispatch,
     make_jobs,
     make_relay,
@@ -25,13 +25,8 @@ from structlog.testing import capture_logs
 from ifood_actors.alerts import RULES, look, memory
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
-from ifood_actors.ifood import Limiter
 from ifood_actors.ledger import losses
-from ifood_actors.messaging.orders import Order
 from ifood_actors.scheduler.relay import Round
-from ifood_actors.worker.admission import Admission
-from ifood_actors.worker.execute import execute as execute_order
-from ifood_actors.worker.leases import Leases
 
 pytestmark = pytest.mark.services
 
@@ -130,16 +125,8 @@ def test_a_worker_passes_over_an_old_row_out_of_bounds(engine, changes):
     with unbound(engine) as tx:
         tx.execute(text(f"UPDATE ifood_jobs SET {changes} WHERE id = :id"), {"id": odd.id})
 
-    limiter = Limiter(engine, rates={"financial": 180})
     with capture_logs() as logged:
-        execute_order(
-            Order(odd.id, 1),
-            kind="sales",
-            engine=engine,
-            client=None,  # type: ignore[arg-type] # iFood is not asked
-            leases=Leases(engine, length=LEASE, actor="worker"),
-            admission=Admission(engine, limiter, actor="worker"),
-        )
+        deliver(engine, odd.id)
 
     assert [line["event"] for line in logged] == ["job.parked", "job.not_parked", "job.passed_over"]
     assert claim(engine, sound.id)

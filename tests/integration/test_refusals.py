@@ -7,7 +7,17 @@ from typing import Any
 
 import httpx
 import pytest
-from distributed import BOOKSHOP, asking, authorize, expire, pass_by, process, register, stored
+from distributed import (
+    BOOKSHOP,
+    Asked,
+    asking,
+    authorize,
+    expire,
+    pass_by,
+    process,
+    register,
+    stored,
+)
 from eventually import eventually
 from fleet import KEY as FLEET_KEY
 from fleet import fleet
@@ -15,9 +25,8 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.errors import CredentialsRefused, JobError, NeedsAuthorization, Throttled
+from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, Throttled
 from ifood_actors.ifood import Credential, Vault, http_client
-from ifood_actors.ifood.auth import Grant
 from ifood_actors.scheduler.renewer import Renewer
 from ifood_actors.simulator import Quirk, Simulator, running
 from ifood_actors.simulator import Settings as World
@@ -48,25 +57,9 @@ def http() -> Iterator[httpx.Client]:
         yield http
 
 
-class Asked:
-    """The token endpoint, with how often it was asked; fails with `fault` if there is one."""
-
-    def __init__(self, simulator: Simulator, http: httpx.Client) -> None:
-        self._request = asking(simulator, http)
-        self.calls = 0
-        self.fault: JobError | None = None
-
-    def __call__(self, credentials, refresh_token) -> Grant:
-        self.calls += 1
-        if self.fault is not None:
-            raise self.fault
-        grant: Grant = self._request(credentials, refresh_token)
-        return grant
-
-
 @pytest.fixture
 def asked(simulator: Simulator, http: httpx.Client) -> Asked:
-    return Asked(simulator, http)
+    return Asked(asking(simulator, http))
 
 
 @pytest.fixture

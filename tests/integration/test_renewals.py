@@ -13,6 +13,7 @@ import httpx
 import pytest
 from distributed import (
     BOOKSHOP,
+    Asked,
     asking,
     authorize,
     expire,
@@ -30,7 +31,6 @@ from ifood_actors.config import WEEKDAYS, Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled
 from ifood_actors.ifood import Tokens, Vault, http_client
-from ifood_actors.ifood.auth import Grant
 from ifood_actors.planning import demand, planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.renewals import Foresight
@@ -85,22 +85,6 @@ def owners(engine: Engine, simulator: Simulator, http: httpx.Client):
         credentials.append(credential)
     expire(engine)
     return credentials
-
-
-class Asked:
-    """The token endpoint, counted; fails with `fault` if there is one."""
-
-    def __init__(self, request) -> None:
-        self._request = request
-        self.calls = 0
-        self.fault: Exception | None = None
-
-    def __call__(self, credentials, refresh_token) -> Grant:
-        self.calls += 1
-        if self.fault is not None:
-            raise self.fault
-        grant: Grant = self._request(credentials, refresh_token)
-        return grant
 
 
 @pytest.fixture

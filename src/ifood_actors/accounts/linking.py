@@ -26,8 +26,6 @@ _DROP_SUPERSEDED = text("""
     WHERE id = ANY(:former_ids) AND id <> :authorization_id
       AND NOT EXISTS (SELECT FROM accounts WHERE authorization_id = former.id)
 """)
-
-
 # What another owner confirmed under that name must not be asked with this one's token.
 _UNLINK = text("""
     UPDATE accounts SET authorization_id = NULL, updated_at = now()

@@ -24,7 +24,7 @@ from ifood_actors.alerts.questions import (
 )
 from ifood_actors.alerts.rules import RULES
 from ifood_actors.config import Settings
-from ifood_actors.db import database_now, repeated, transaction
+from ifood_actors.db import database_now, reason_of, repeated, transaction
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.logs import get_logger
 from ifood_actors.messaging.queues import QueueState, queue_states
@@ -65,7 +65,7 @@ def look(
                 readings = _ask(tx, rabbit, rule.name, settings, denied)
                 findings += evaluate(rule, readings, settings)
         except (DataError, ArithmeticError, ValueError) as error:
-            reason = str(getattr(error, "orig", error)).splitlines()[0]
+            reason = reason_of(error)
             log.exception("alerts.rule_failed", alert=rule.name, reason=reason)
             failed.append(Reading(rule.name, 1, {"reason": reason}))
         else:

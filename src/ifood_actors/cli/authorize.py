@@ -90,16 +90,16 @@ def authorize(
 
 def _to_replace(asked: "Ifood", name: str, label: str, *, yes: bool) -> "UUID | None":
     """Ask before the only refresh token of an owner goes; nobody to ask is a no."""
-    standing = asked.authorizer.standing(name, label)
-    if standing is None:
+    living = asked.authorizer.living(name, label)
+    if living is None:
         return None
-    shown = ", ".join(map(printable, standing.accounts[:_FEW]))
-    reads = count(len(standing.accounts), "account") + (shown and f", such as {shown}")
+    shown = ", ".join(map(printable, living.accounts[:_FEW]))
+    reads = count(len(living.accounts), "account") + (shown and f", such as {shown}")
     what = f"application {name}: authorization {label} works, and reads {reads}"
     if not yes and not sys.stdin.isatty():
         raise UsageError(f"{what}; give another --label, or --yes to replace it")
     confirm(f"{what}; replace it?", yes=yes)
-    return standing.id
+    return living.id
 
 
 def _invite(started: "UserCode") -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ifood_actors import logs
 from ifood_actors.config import Settings
-from ifood_actors.db import address, connect, missing_right, require_reachable
+from ifood_actors.db import address, connect, missing_right, reason_of, require_reachable
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError, causes
 from ifood_actors.migrations import require_current
 
@@ -51,7 +51,7 @@ def _named(error: DBAPIError | psycopg.Error, engine: Engine) -> IfoodActorsErro
         cause, gone = error.orig, error.connection_invalidated
     else:
         cause, gone = error, isinstance(error, psycopg.OperationalError)
-    reason = next(iter(str(cause).strip().splitlines()), type(error).__name__)
+    reason = reason_of(error)
     if isinstance(cause, psycopg.ProgrammingError) and cause.sqlstate is None:  # libpq's, of a URL
         return UsageError(f"IFOOD_DATABASE_URL: {reason}")
     where = f"Postgres at {address(engine)}"

@@ -21,7 +21,7 @@ _APP = text(
     "SELECT id, kind, client_id, client_secret_encrypted FROM ifood_apps WHERE name = :name"
 )
 
-_STANDING = text(f"""
+_LIVING = text(f"""
     SELECT held.id, coalesce(array_agg(account.name ORDER BY account.name)
       FILTER (WHERE account.id IS NOT NULL), '{{}}') AS accounts
     FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
@@ -71,7 +71,7 @@ class Authorizer:
         label: str | None = None,
         replaces: UUID | None = None,
         actor: str,
-    ) -> "Stored":
+    ) -> "NewAuthorization":
         """
         Store the authorization that the owner's code gives, in the place of one with that label.
 
@@ -99,13 +99,13 @@ class Authorizer:
             # The code is nobody else's business, not even when it is spent.
             told = {"label": label, "authorization_id": stored, "replaced": stored == replaces}
             acts.note(tx, "apps authorize", actor=actor, subject=app, **told)
-        return Stored(Credential(found.id, stored), granted.name)
+        return NewAuthorization(Credential(found.id, stored), granted.name)
 
-    def standing(self, app: str, label: str) -> "Standing | None":
+    def living(self, app: str, label: str) -> "LivingAuthorization | None":
         """Tell which living authorization has that label, and which accounts it reads."""
         with self._engine.connect() as connection:
-            row = connection.execute(_STANDING, {"app": app, "label": label}).one_or_none()
-        return None if row is None else Standing(row.id, row.accounts)
+            row = connection.execute(_LIVING, {"app": app, "label": label}).one_or_none()
+        return None if row is None else LivingAuthorization(row.id, row.accounts)
 
     def _read(self, name: str) -> "_Application":
         with self._engine.connect() as connection:
@@ -121,15 +121,15 @@ class Authorizer:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """An authorization as it was stored, and by which name."""
+class NewAuthorization:
+    """The credential that an owner's code gave, and the name by which it was stored."""
 
     credential: Credential
     name: str
 
 
 @dataclass(frozen=True)
-class Standing:
+class LivingAuthorization:
     """A living authorization, and the names of the accounts that are read with it."""
 
     id: UUID

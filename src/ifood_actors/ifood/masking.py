@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from html import unescape
 
-MASK = "***"
+from ifood_actors.config.masking import MASK
 
 # A piece of a secret so long is masked wherever it stands. Shorter ones are words by chance.
 _PIECE = 8

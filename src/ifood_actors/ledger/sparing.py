@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
+from ifood_actors.db import reason_of
 from ifood_actors.ledger import statements
 from ifood_actors.ledger.jobs import NewJob
 from ifood_actors.ledger.states import Act
@@ -18,7 +19,7 @@ log = get_logger(__name__)
 # Until a job that takes no act is looked at again. A change by hand, which mends it, wakes it.
 PARKED_FOR: Final = timedelta(minutes=10)
 
-Refusal = DataError | IntegrityError
+RowRefused = DataError | IntegrityError
 """What Postgres says of a row that cannot be: the next row may well be in order."""
 
 Item = TypeVar("Item")
@@ -30,7 +31,7 @@ def sparing(
     batch: Sequence[Item],
     do: Callable[[Sequence[Item]], list[Done]],
     *,
-    refused: Callable[[Item, Refusal], None],
+    refused: Callable[[Item, RowRefused], None],
 ) -> list[Done]:
     """
     Do all of a batch that can be done, and hand each item that cannot to `refused`.
@@ -52,25 +53,21 @@ def sparing(
     return [done for half in halves for done in sparing(connection, half, do, refused=refused)]
 
 
-def park(connection: Connection, act: Act, job_id: UUID, error: Refusal) -> None:
+def park(connection: Connection, act: Act, job_id: UUID, error: RowRefused) -> None:
     """
     Leave a job alone for a while of which the history refuses an act, such as one at odds with it.
 
     The log names it here, and the alert `HistoryAtOdds` until a person has mended it. So is one
     of an older release with a value out of all bounds.
     """
-    log.error("job.parked", job_id=str(job_id), act=act, reason=_reason(error))
+    log.error("job.parked", job_id=str(job_id), act=act, reason=reason_of(error))
     try:
         with connection.begin_nested():
             connection.execute(statements.PARK, {"id": job_id, "after": PARKED_FOR})
     except (DataError, IntegrityError) as other:  # out of bounds: nobody looks at it anyway
-        log.exception("job.not_parked", job_id=str(job_id), reason=_reason(other))
+        log.exception("job.not_parked", job_id=str(job_id), reason=reason_of(other))
 
 
-def not_planned(job: NewJob, error: Refusal) -> None:
+def not_planned(job: NewJob, error: RowRefused) -> None:
     """Name the account of a job that Postgres does not take, as of one just deleted."""
-    log.error("job.not_planned", account_id=str(job.account_id), reason=_reason(error))
-
-
-def _reason(error: Refusal) -> str:
-    return str(error.orig).splitlines()[0]
+    log.error("job.not_planned", account_id=str(job.account_id), reason=reason_of(error))

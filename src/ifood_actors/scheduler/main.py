@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors.alerts import RULES, Notifier, Rule, Watch
 from ifood_actors.config import Settings
-from ifood_actors.db import missing_right
+from ifood_actors.db import missing_right, reason_of
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.logs import get_logger
@@ -165,8 +165,7 @@ class Scheduler:
                 self._give_up(denied)
             return
         # The next tick finds the same rows: nothing is lost by giving this one up.
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-        log.warning("scheduler.tick_failed", tick=tick, reason=next(iter(reason), ""))
+        log.warning("scheduler.tick_failed", tick=tick, reason=reason_of(error))
 
 
 def run(

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.config import Settings
-from ifood_actors.db import missing_right
+from ifood_actors.db import missing_right, reason_of
 from ifood_actors.logs import get_logger
 from ifood_actors.web import gauges
 from ifood_actors.web.gauges import Gauges
@@ -73,8 +73,8 @@ class LedgerGauges:
             if error.connection_invalidated:
                 raise
             denied = missing_right(error)
-            reason = denied or next(iter(str(error.orig).splitlines()), "")
             tell = log.error if denied else log.warning
+            reason = denied or reason_of(error)
             tell("gauges.unreadable", gauges=list(wanted.meanings), reason=reason)
             return None
 
