@@ -13,11 +13,11 @@ from typing import NoReturn, TypeVar
 import psycopg
 import pytest
 from chaos.recovery import RECOVERY
-from eventually import PATIENCE_SECONDS
 from hypothesis import settings
-from logins import PREFIX, Login, add_users, apply_roles, lend_logins, logins, permit
-from pgbouncer import find_program
 from sqlalchemy import Engine, make_url
+from support.eventually import PATIENCE_SECONDS
+from support.logins import PREFIX, Login, add_users, apply_roles, lend_logins, logins, permit
+from support.pgbouncer import find_program
 
 from ifood_actors import migrations
 from ifood_actors.db import connect

@@ -17,8 +17,8 @@ from ifood_actors.accounts import import_sheet
 from ifood_actors.config import child_environment
 from ifood_actors.db import transaction
 from ifood_actors.ifood import Credentials
-from ifood_actors.simulator import Settings as SimulatorSettings
-from ifood_actors.simulator import Simulator, running
+from ifood_simulator import Settings as SimulatorSettings
+from ifood_simulator import Simulator, running
 from scripts.benchmarks import fleet, runs
 from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.report import Figure, amount, at_least, at_most

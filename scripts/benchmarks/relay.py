@@ -8,7 +8,7 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from sqlalchemy import text
 
 from ifood_actors.db import transaction
-from ifood_actors.messaging.orders import Order, message
+from ifood_actors.delivery.messages import Order, message
 from scripts.benchmarks import runs
 from scripts.benchmarks.machine import Meter
 from scripts.benchmarks.report import Figure, amount, at_least

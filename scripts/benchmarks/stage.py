@@ -11,12 +11,12 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine, make_url, text
 
 from ifood_actors import migrations
+from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
 from ifood_actors.embedded import services
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
 from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
-from ifood_actors.messaging.broker import LadderBroker, ladder_broker
 
 # Nobody listens there; a worker that did ask would fail, not reach iFood.
 NO_API = "http://127.0.0.1:9"

@@ -7,7 +7,7 @@ import pytest
 from chaos.recovery import RECOVERY, Recovery
 from chaos.servers import database
 from chaos.world import World, world
-from logins import PREFIX
+from support.logins import PREFIX
 
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit

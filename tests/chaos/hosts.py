@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from chaos.proxy import Proxy
-from eventually import eventually
-from processes import Installation, Running, installation
 from sqlalchemy import make_url
+from support.eventually import eventually
+from support.processes import Installation, Running, installation
 
-from ifood_actors.simulator import Simulator
+from ifood_simulator import Simulator
 
 Role = Literal["scheduler", "worker"]
 Leg = Literal["database", "broker", "api"]

@@ -14,15 +14,15 @@ from typing import Any
 import pika
 import simplejson
 from chaos.world import Asked, World
-from eventually import eventually
-from fleet import KEY
-from logins import PASSWORD
 from sqlalchemy import make_url
+from support.eventually import eventually
+from support.fleet import KEY
+from support.logins import PASSWORD
 
+from ifood_actors.broker import topology
+from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
-from ifood_actors.messaging import topology
-from ifood_actors.messaging.orders import KINDS, queue_name
-from ifood_actors.simulator.truth import Kind
+from ifood_simulator.truth import Kind
 
 Row = Mapping[str, Any]
 

@@ -3,8 +3,8 @@
 import secrets
 
 import psycopg
-from logins import apply_roles
 from sqlalchemy import make_url
+from support.logins import apply_roles
 
 from ifood_actors import migrations
 from ifood_actors.embedded.postgres import PrivatePostgres

@@ -25,12 +25,12 @@ from chaos.hosts import Host
 from chaos.invariants import check
 from chaos.servers import database
 from chaos.world import World, world
-from eventually import eventually
-from logins import PREFIX
+from support.eventually import eventually
+from support.logins import PREFIX
 
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
-from ifood_actors.simulator import FaultRates
+from ifood_simulator import FaultRates
 
 RUN_EVERY = 60.0  # seconds
 TROUBLE_EVERY = 15.0

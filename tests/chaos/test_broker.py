@@ -12,11 +12,11 @@ import pytest
 from chaos.invariants import check
 from chaos.proxy import Mode
 from chaos.world import STORES
-from eventually import eventually
+from support.eventually import eventually
 
-from ifood_actors.messaging import topology
-from ifood_actors.messaging.consumer import BODY_MAX
-from ifood_actors.messaging.orders import Order, message
+from ifood_actors.broker import topology
+from ifood_actors.broker.consumer import BODY_MAX
+from ifood_actors.delivery.messages import Order, message
 
 BACK = 30.0  # seconds from the broker's return to the first claim (design, section 7)
 MISSED = 60.0  # seconds from the loss of messages to their jobs' end

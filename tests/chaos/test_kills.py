@@ -9,9 +9,9 @@ arrived.
 import pytest
 from chaos.hosts import LEASE, Host
 from chaos.invariants import check
-from eventually import PATIENCE_SECONDS
+from support.eventually import PATIENCE_SECONDS
 
-from ifood_actors.ledger.losses import MISSED
+from ifood_actors.ledger.missed import MISSED
 
 # Of AMQP 0-9-1: the method frames basic.publish, and basic.ack, which is a confirm when RabbitMQ
 # sends it.

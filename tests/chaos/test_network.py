@@ -3,9 +3,9 @@
 from time import time
 
 from chaos.invariants import check
-from eventually import eventually
+from support.eventually import eventually
 
-from ifood_actors.simulator import Quirk
+from ifood_simulator import Quirk
 
 NOTICED = 60.0  # seconds: keepalives and time-outs of 30, a heartbeat, the process' own recovery
 QUIET = 5.0

@@ -5,18 +5,19 @@ from threading import Event
 from time import time
 
 import pytest
-from builders import unwatched
-from eventually import eventually
-from fleet import MONDAY, fleet
 from sqlalchemy import text
+from support.builders import unwatched
+from support.eventually import eventually
+from support.fleet import MONDAY, fleet
 
-from ifood_actors.ifood import Limiter, closures, limiter, slots
-from ifood_actors.ifood.closures import BREAKS_AFTER
-from ifood_actors.messaging import middleware
+from ifood_actors.delivery import middleware
+from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.limiter import breakers, limiter, slots
+from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler import relay
-from ifood_actors.simulator import Quirk, Settings, running
+from ifood_simulator import Quirk, Settings, running
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
 
@@ -35,7 +36,7 @@ MINUTE = timedelta(seconds=6)  # in which the limit is counted; all jobs last lo
 def faster(monkeypatch):
     """Shorten every wait that has to do with the outage or the limit."""
     monkeypatch.setattr(limiter, "PROBE_EVERY", PROBE_EVERY)
-    monkeypatch.setattr(closures, "KEPT_SECONDS", closures.KEPT_SECONDS / FASTER)
+    monkeypatch.setattr(breakers, "KEPT_SECONDS", breakers.KEPT_SECONDS / FASTER)
     monkeypatch.setattr(middleware, "SHORT_CLOSURE", middleware.SHORT_CLOSURE / FASTER)
     monkeypatch.setattr(relay, "BATCH", BATCH)
     defaults = Limiter.acquire.__kwdefaults__ or {}

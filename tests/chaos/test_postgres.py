@@ -12,10 +12,10 @@ import pytest
 from chaos.hosts import LEASE
 from chaos.invariants import check
 from chaos.proxy import Mode
-from eventually import eventually
 from sqlalchemy import make_url, text
+from support.eventually import eventually
 
-from ifood_actors.simulator import Quirk
+from ifood_simulator import Quirk
 
 BACK = 15.0  # seconds from Postgres' return to the first claim (design, section 7)
 TAKEN_OVER = 90.0 - 60.0 + LEASE.total_seconds()  # design: within 90 s, with a lease of 60

@@ -7,9 +7,9 @@ from time import time
 from chaos.hosts import ATTEMPTS, LEASE, patched
 from chaos.invariants import check
 from chaos.world import STORES
-from eventually import eventually
+from support.eventually import eventually
 
-from ifood_actors.simulator import Quirk
+from ifood_simulator import Quirk
 
 TAKEN_OVER = 90.0 - 60.0 + LEASE.total_seconds()  # design: within 90 s, with a lease of 60
 

@@ -17,10 +17,10 @@ from typing import Any, Literal, NamedTuple
 
 from chaos.hosts import LEASE, Host, Leg, Role, make_host
 from chaos.proxy import Direction, Mode, Proxy, Trigger, network
-from eventually import eventually
-from fleet import register
-from logins import add_users, permit
 from sqlalchemy import Engine, text
+from support.eventually import eventually
+from support.fleet import register
+from support.logins import add_users, permit
 
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
@@ -28,9 +28,9 @@ from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
-from ifood_actors.simulator import FaultRates, Simulator
-from ifood_actors.simulator import Settings as IfoodSettings
-from ifood_actors.simulator import running as simulating
+from ifood_simulator import FaultRates, Simulator
+from ifood_simulator import Settings as IfoodSettings
+from ifood_simulator import running as simulating
 
 STORES = 24
 RATE = 1200  # requests a minute

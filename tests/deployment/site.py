@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from commands import Outcome
 from cryptography.fernet import Fernet
 from deployment.terminal import Answer, typed_at
+from support.commands import Outcome
 
 from ifood_actors.embedded import docker
 from ifood_actors.embedded.processes import free_port

@@ -12,7 +12,7 @@ import sys
 import pytest
 from deployment.site import ROOT, typed
 from deployment.terminal import UNSEEN
-from eventually import eventually
+from support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(900)
 

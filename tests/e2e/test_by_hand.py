@@ -3,14 +3,14 @@
 import pika
 import pytest
 import simplejson
-from eventually import eventually
-from fleet import MONDAY
-from processes import installation
 from sqlalchemy import make_url, text
+from support.eventually import eventually
+from support.fleet import MONDAY
+from support.processes import installation
 
+from ifood_actors.broker.topology import LEVELS, level_name
 from ifood_actors.db import transaction
-from ifood_actors.messaging.topology import LEVELS, level_name
-from ifood_actors.simulator import App, Quirk, Settings, running
+from ifood_simulator import App, Quirk, Settings, running
 
 SECRET = "canary-client-secret-7f3a"
 

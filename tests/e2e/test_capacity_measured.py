@@ -6,15 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from commands import PROGRAM, CommandLine
-from eventually import eventually
-from fleet import MONDAY, Fleet, fleet
+from support.commands import PROGRAM, CommandLine
+from support.eventually import eventually
+from support.fleet import MONDAY, Fleet, fleet
 
-from ifood_actors.config import Settings
-from ifood_actors.demo.scale import scale
-from ifood_actors.planning import planner
-from ifood_actors.planning.cadence import Opening
-from ifood_actors.planning.capacity import (
+from ifood_actors.capacity.estimate import (
     Capacity,
     Demand,
     Load,
@@ -22,8 +18,12 @@ from ifood_actors.planning.capacity import (
     Supply,
     estimate_among,
 )
-from ifood_actors.simulator import FaultRates, running
-from ifood_actors.simulator import Settings as SimulatorSettings
+from ifood_actors.config import Settings
+from ifood_actors.demo.scale import scale
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import Opening
+from ifood_simulator import FaultRates, running
+from ifood_simulator import Settings as SimulatorSettings
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
 

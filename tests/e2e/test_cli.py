@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_table import POSTGRES, ROWS
-from commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine
-from sheets import M
+from support.command_table import POSTGRES, ROWS
+from support.commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine
+from support.sheets import M
 
 KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
 HEAVY = (

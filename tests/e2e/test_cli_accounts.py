@@ -8,17 +8,17 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from builders import claim, dispatch, make_jobs
-from commands import CommandLine
 from cryptography.fernet import Fernet
 from openpyxl import Workbook
-from sheets import M, N, P
 from sqlalchemy import text
+from support.builders import claim, dispatch, make_jobs
+from support.commands import CommandLine
+from support.sheets import M, N, P
 
-from ifood_actors import simulator
+import ifood_simulator
 from ifood_actors.config import WEEKDAYS
 from ifood_actors.db import transaction
-from ifood_actors.simulator import Settings, Simulator
+from ifood_simulator import Settings, Simulator
 
 DOCS = Path(__file__).parents[2] / "docs"
 ADD = ("apps", "add", "north", "--client-id", "client-1", "--kind", "centralized")
@@ -33,7 +33,7 @@ def command(tmp_path: Path, database_url: str) -> CommandLine:
 
 @pytest.fixture(scope="module")
 def ifood() -> Iterator[Simulator]:
-    with simulator.running(Settings(merchants=5)) as running:
+    with ifood_simulator.running(Settings(merchants=5)) as running:
         yield running
 
 

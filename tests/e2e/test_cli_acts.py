@@ -8,17 +8,17 @@ from getpass import getuser
 from pathlib import Path
 
 import pytest
-from command_table import ROWS
-from commands import CommandLine
 from cryptography.fernet import Fernet
-from distributed import BOOKSHOP, KEY
 from e2e.test_cli_authorize import CODE, authorize
 from sqlalchemy import Engine, make_url, text
+from support.command_table import ROWS
+from support.commands import CommandLine
+from support.distributed import BOOKSHOP, KEY
 
-from ifood_actors import simulator
-from ifood_actors.acts import ActRow, latest
+import ifood_simulator
 from ifood_actors.db import connect, transaction
-from ifood_actors.simulator import App, Settings, Simulator
+from ifood_actors.operator_acts import ActRow, latest
+from ifood_simulator import App, Settings, Simulator
 
 pytestmark = pytest.mark.services
 
@@ -33,7 +33,7 @@ TABLES = (
 @pytest.fixture(scope="module")
 def ifood() -> Iterator[Simulator]:
     settings = Settings(merchants=6, apps=(CENTRAL, BOOKSHOP), oauth_per_minute=None)
-    with simulator.running(settings) as running:
+    with ifood_simulator.running(settings) as running:
         yield running
 
 

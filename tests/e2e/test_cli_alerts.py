@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pika
 import pytest
-from commands import NOWHERE_BROKER, CommandLine
-from eventually import eventually
 from sqlalchemy import Engine, text
-from webhook import webhook
+from support.commands import NOWHERE_BROKER, CommandLine
+from support.eventually import eventually
+from support.webhook import webhook
 
+from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
-from ifood_actors.messaging.broker import ladder_broker
-from ifood_actors.messaging.orders import KINDS, queue_name
+from ifood_actors.kinds import KINDS, queue_name
 
 pytestmark = pytest.mark.services
 

@@ -9,14 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from commands import PROGRAM, CommandLine, Outcome
-from distributed import BOOKSHOP, KEY
-from logins import with_logins
 from sqlalchemy import Engine, text
+from support.commands import PROGRAM, CommandLine, Outcome
+from support.distributed import BOOKSHOP, KEY
+from support.logins import with_logins
 
-from ifood_actors import simulator
+import ifood_simulator
 from ifood_actors.db import transaction
-from ifood_actors.simulator import App, Quirk, Settings, Simulator
+from ifood_simulator import App, Quirk, Settings, Simulator
 
 pytestmark = pytest.mark.services
 
@@ -27,7 +27,7 @@ CODE = re.compile(r"confirms the code ([A-Z0-9-]+)")
 @pytest.fixture(scope="module")
 def ifood() -> Iterator[Simulator]:
     settings = Settings(merchants=6, apps=(BOOKSHOP, CENTRAL), oauth_per_minute=None)
-    with simulator.running(settings) as running:
+    with ifood_simulator.running(settings) as running:
         yield running
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from builders import dispatch, make_accounts, make_app, make_jobs, must_claim
-from commands import NOWHERE_DATABASE, CommandLine
 from sqlalchemy import Engine
+from support.builders import dispatch, make_accounts, make_app, make_jobs, must_claim
+from support.commands import NOWHERE_DATABASE, CommandLine
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -5,8 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from builders import acts_of, backdate, dispatch, make_jobs, must_claim, row_of
-from commands import CommandLine
+from support.builders import acts_of, backdate, dispatch, make_jobs, must_claim, row_of
+from support.commands import CommandLine
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -14,12 +14,12 @@ from time import monotonic
 import openpyxl
 import psycopg
 import pytest
-from builders import make_accounts
-from commands import PROGRAM, CommandLine
-from eventually import PATIENCE_SECONDS, eventually
 from pyarrow import parquet
-from records import store, store_many_sales
 from sqlalchemy import text
+from support.builders import make_accounts
+from support.commands import PROGRAM, CommandLine
+from support.eventually import PATIENCE_SECONDS, eventually
+from support.records import store, store_many_sales
 
 from ifood_actors.db import transaction
 

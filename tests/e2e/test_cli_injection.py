@@ -6,11 +6,11 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from builders import make_app, make_jobs
-from commands import CommandLine
 from cryptography.fernet import Fernet
-from sheets import merchant
 from sqlalchemy import Engine, text
+from support.builders import make_app, make_jobs
+from support.commands import CommandLine
+from support.sheets import merchant
 
 from ifood_actors.db import transaction
 

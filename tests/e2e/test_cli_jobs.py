@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from builders import acts_of, claim, dispatch, make_jobs
-from commands import PROGRAM, CommandLine
-from eventually import PATIENCE_SECONDS
 from sqlalchemy import Engine, text
+from support.builders import acts_of, claim, dispatch, make_jobs
+from support.commands import PROGRAM, CommandLine
+from support.eventually import PATIENCE_SECONDS
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -1,7 +1,7 @@
 """
 Every command through the real program: success, `--json`, wrong usage, and a service that is away.
 
-The rows are in tests/command_table.py; a command without one fails here.
+The rows are in tests/support/command_table.py; a command without one fails here.
 """
 
 import os
@@ -12,19 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from builders import dispatch, make_jobs, make_rejected_item, must_claim
-from command_table import IFOOD, POSTGRES, RABBITMQ, ROWS, UNTIL_STOPPED, commands, options
-from commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine, Outcome
-from distributed import BOOKSHOP
-from distributed import register as register_distributed
-from fleet import KEY, register
 from sqlalchemy import Engine, text
+from support.builders import dispatch, make_jobs, make_rejected_item, must_claim
+from support.command_table import IFOOD, POSTGRES, RABBITMQ, ROWS, UNTIL_STOPPED, commands, options
+from support.commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine, Outcome
+from support.distributed import BOOKSHOP
+from support.distributed import register as register_distributed
+from support.fleet import KEY, register
 
-from ifood_actors import acts, simulator
+import ifood_simulator
+from ifood_actors import operator_acts
 from ifood_actors.db import transaction
 from ifood_actors.ifood import Vault
 from ifood_actors.ledger import Ledger
-from ifood_actors.simulator import Simulator
+from ifood_simulator import Simulator
 
 HERE = Path(__file__).parent
 WORKING = {name: row for name, row in ROWS.items() if row.works is not None}
@@ -51,7 +52,7 @@ IMPATIENT = {"RES_OPTIONS": "timeout:2 attempts:1", "IFOOD_CLIENT_SECRET": "hunt
 
 @pytest.fixture(scope="module")
 def ifood() -> Iterator[Simulator]:
-    with simulator.running(simulator.Settings(merchants=3)) as running:
+    with ifood_simulator.running(ifood_simulator.Settings(merchants=3)) as running:
         yield running
 
 
@@ -97,7 +98,9 @@ def names(engine: Engine, ifood: Simulator) -> dict[str, str]:
     merchants = [merchant.id for merchant in ifood.merchants()]
     make_rejected_item(engine, merchant_id=merchants[0])
     with transaction(engine) as tx:
-        acts.note(tx, "apps add", actor="cli maria@host", subject="simulated", replaced=False)
+        operator_acts.note(
+            tx, "apps add", actor="cli maria@host", subject="simulated", replaced=False
+        )
     return {
         "failed": str(failed.id),
         "pending": str(pending.id),

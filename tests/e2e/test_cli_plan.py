@@ -10,18 +10,18 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from builders import DAY, claim, dispatch, make_accounts, make_app, make_jobs, must_claim
-from commands import CommandLine
-from eventually import PATIENCE_SECONDS
 from sqlalchemy import text
+from support.builders import DAY, claim, dispatch, make_accounts, make_app, make_jobs, must_claim
+from support.commands import CommandLine
+from support.eventually import PATIENCE_SECONDS
 
 from ifood_actors.cli.plan import opening_for
 from ifood_actors.config import Window
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.closures import BREAKS_AFTER
-from ifood_actors.ifood.transport import Answer
+from ifood_actors.ifood.http.transport import Answer
+from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
 from ifood_actors.ledger import Ledger
 from ifood_actors.planning.cadence import Cadence
 

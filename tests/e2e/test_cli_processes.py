@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from commands import NOWHERE_BROKER, CommandLine
 from cryptography.fernet import Fernet
-from eventually import eventually
 from sqlalchemy import Engine, text
+from support.commands import NOWHERE_BROKER, CommandLine
+from support.eventually import eventually
 
-from ifood_actors import simulator as fake
+import ifood_simulator as fake
+from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
-from ifood_actors.messaging.broker import ladder_broker
 
 pytestmark = pytest.mark.services
 

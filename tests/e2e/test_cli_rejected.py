@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from builders import make_accounts, make_rejected_item
-from commands import CommandLine
 from sqlalchemy import text
+from support.builders import make_accounts, make_rejected_item
+from support.commands import CommandLine
 
 from ifood_actors.db import transaction
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from builders import DAY, backdate, dispatch, make_jobs, must_claim
-from commands import CommandLine
+from support.builders import DAY, backdate, dispatch, make_jobs, must_claim
+from support.commands import CommandLine
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import CommandLine
-from tls import make_certificates
+from support.commands import CommandLine
+from support.tls import make_certificates
 
-from ifood_actors.simulator.merchants import merchant_id
+from ifood_simulator.merchants import merchant_id
 
 
 @pytest.fixture

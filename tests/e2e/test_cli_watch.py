@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from builders import DAY, dispatch, make_jobs, must_claim
-from commands import PROGRAM, CommandLine
-from eventually import PATIENCE_SECONDS
 from sqlalchemy import text
+from support.builders import DAY, dispatch, make_jobs, must_claim
+from support.commands import PROGRAM, CommandLine
+from support.eventually import PATIENCE_SECONDS
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -11,13 +11,13 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from eventually import PATIENCE_SECONDS, eventually
-from fleet import MONDAY, register
-from processes import installation
 from sqlalchemy import text
+from support.eventually import PATIENCE_SECONDS, eventually
+from support.fleet import MONDAY, register
+from support.processes import installation
 
 from ifood_actors.db import transaction
-from ifood_actors.simulator import Quirk, Settings, running
+from ifood_simulator import Quirk, Settings, running
 
 MERCHANTS = 40
 _PR_SET_CHILD_SUBREAPER = 36

@@ -10,11 +10,11 @@ from time import monotonic
 
 import httpx
 import pytest
-from builders import claimed_job, make_accounts, make_app, make_jobs
-from commands import NOWHERE_BROKER, NOWHERE_DATABASE, CommandLine
-from eventually import PATIENCE_SECONDS, eventually
-from processes import Installation
 from prometheus_client.parser import text_string_to_metric_families
+from support.builders import claimed_job, make_accounts, make_app, make_jobs
+from support.commands import NOWHERE_BROKER, NOWHERE_DATABASE, CommandLine
+from support.eventually import PATIENCE_SECONDS, eventually
+from support.processes import Installation
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

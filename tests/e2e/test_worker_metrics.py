@@ -7,15 +7,15 @@ from urllib.request import urlopen
 
 import pytest
 from e2e.test_supervision import workers
-from eventually import eventually
-from fleet import MONDAY, register
-from processes import installation
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
+from support.eventually import eventually
+from support.fleet import MONDAY, register
+from support.processes import installation
 
 from ifood_actors.db import transaction
 from ifood_actors.embedded.processes import free_port
-from ifood_actors.simulator import Quirk, Settings, running
+from ifood_simulator import Quirk, Settings, running
 
 pytestmark = pytest.mark.services
 

@@ -4,10 +4,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from builders import make_accounts, make_app
-from records import store
-from sheets import M, N, P, merchant
 from sqlalchemy import Engine, text
+from support.builders import make_accounts, make_app
+from support.records import store
+from support.sheets import M, N, P, merchant
 
 from ifood_actors.accounts import (
     AccountRow,

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from ifood_actors import acts
-from ifood_actors.acts import latest, note
+from ifood_actors import operator_acts
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
+from ifood_actors.operator_acts import latest, note
 from ifood_actors.scheduler.retention import Retention
 
 pytestmark = pytest.mark.services
@@ -92,7 +92,7 @@ def test_the_acts_are_append_only_for_a_superuser_too(engine, change):
 @pytest.mark.parametrize("odd", ["\n", "\x1b", "\x00", "\u202e", "\udcff"])
 def test_what_would_act_on_a_terminal_or_end_a_line_is_in_no_act(engine, odd):
     with transaction(engine) as tx:
-        names = acts.few([f"store{odd}"])
+        names = operator_acts.few([f"store{odd}"])
         note(tx, "apps add", actor=f"cli{odd}", subject=f"book{odd}", kind=f"x{odd}", names=names)
 
     [act] = noted(engine)
@@ -103,7 +103,7 @@ def test_what_would_act_on_a_terminal_or_end_a_line_is_in_no_act(engine, odd):
 def test_an_act_has_a_bounded_length_whatever_is_given(engine):
     with transaction(engine) as tx:
         note(tx, "apps add", actor="m" * 9000, subject="b" * 9000)
-        names = acts.few(["ç" * 9000] * 9000)
+        names = operator_acts.few(["ç" * 9000] * 9000)
         note(tx, "accounts enable", actor=ACTOR, names=names)
 
     second, first = noted(engine)

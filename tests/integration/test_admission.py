@@ -5,22 +5,23 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from builders import PLENTY, acts_of, dispatch, make_app, make_jobs, row_of
 from dramatiq import MessageProxy
 from dramatiq.brokers.stub import StubBroker
-from queueing import Fleet, Monotonic
 from sqlalchemy import text
-from stopped_clock import NOON, StoppedClock
+from support.builders import PLENTY, acts_of, dispatch, make_app, make_jobs, row_of
+from support.queueing import Fleet, Monotonic
+from support.stopped_clock import NOON, StoppedClock
 
 from ifood_actors.db import transaction
+from ifood_actors.delivery.admission import Admission, Turn
+from ifood_actors.delivery.messages import Order, message
+from ifood_actors.delivery.middleware import LedgerRetry
+from ifood_actors.delivery.retries import Backoff
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import Limiter, closures, limiter
-from ifood_actors.ifood.slots import interval
-from ifood_actors.messaging.middleware import LedgerRetry
-from ifood_actors.messaging.orders import Order, message
-from ifood_actors.messaging.retries import Backoff
+from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.limiter import breakers, limiter
+from ifood_actors.ifood.limiter.slots import interval
 from ifood_actors.scheduler.room import Pace, Room
-from ifood_actors.worker.admission import Admission, Turn
 
 pytestmark = pytest.mark.services
 
@@ -31,7 +32,7 @@ PLAYED = 4  # minutes
 @pytest.fixture
 def clock(engine, monkeypatch):
     clock = StoppedClock(engine)
-    for module in (limiter, closures):
+    for module in (limiter, breakers):
         monkeypatch.setattr(module, "time", Monotonic(clock))
     random.seed(1)
     return clock

@@ -9,7 +9,8 @@ from typing import Any
 
 import pika
 import pytest
-from builders import (
+from sqlalchemy import Engine, text
+from support.builders import (
     make_accounts,
     make_app,
     make_jobs,
@@ -18,20 +19,19 @@ from builders import (
     unwatched,
     waits_for_a_lock,
 )
-from eventually import eventually
-from logins import logged_in
-from processes import windows_far_away
-from sqlalchemy import Engine, text
-from webhook import Webhook, webhook
+from support.eventually import eventually
+from support.logins import logged_in
+from support.processes import windows_far_away
+from support.webhook import Webhook, webhook
 
 from ifood_actors.alerts import RULES, Notifier, Watch, look, memory
-from ifood_actors.alerts.evaluation import Finding
+from ifood_actors.broker import topology
+from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, database_now, transaction
-from ifood_actors.ledger.losses import MISSED
-from ifood_actors.messaging import topology
-from ifood_actors.messaging.broker import LadderBroker, ladder_broker
-from ifood_actors.messaging.orders import KINDS, queue_name
+from ifood_actors.figures.evaluation import Finding
+from ifood_actors.kinds import KINDS, queue_name
+from ifood_actors.ledger.missed import MISSED
 from ifood_actors.scheduler.main import Scheduler
 
 pytestmark = pytest.mark.services

@@ -5,7 +5,9 @@ from threading import Event
 from uuid import UUID
 
 import pytest
-from builders import (
+from sqlalchemy import Engine, text
+from structlog.testing import capture_logs
+from support.builders import (
     DAY,
     HORIZON,
     LEASE,
@@ -21,9 +23,7 @@ from builders import (
     row_of,
     unwatched,
 )
-from logins import execute
-from sqlalchemy import Engine, text
-from structlog.testing import capture_logs
+from support.logins import execute
 
 from ifood_actors.alerts import RULES, look
 from ifood_actors.config import Settings

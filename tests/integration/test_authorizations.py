@@ -8,7 +8,10 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from distributed import (
+from dramatiq.middleware import Shutdown, raise_thread_exception
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+from support.distributed import (
     BOOKSHOP,
     QUICKLY,
     VAULT,
@@ -23,12 +26,9 @@ from distributed import (
     register,
     stored,
 )
-from dramatiq.middleware import Shutdown, raise_thread_exception
-from eventually import PATIENCE_SECONDS, eventually
-from fleet import KEY as FLEET_KEY
-from fleet import fleet
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from support.eventually import PATIENCE_SECONDS, eventually
+from support.fleet import KEY as FLEET_KEY
+from support.fleet import fleet
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import (
@@ -47,11 +47,11 @@ from ifood_actors.ifood import (
     fleet_access,
     http_client,
 )
-from ifood_actors.ifood.auth import Grant
-from ifood_actors.ifood.authorizations import Authorizations
-from ifood_actors.ifood.tokens import TokenRequest
+from ifood_actors.ifood.http.token_requests import Grant
+from ifood_actors.ifood.tokens.refresh import TokenRequest
+from ifood_actors.ifood.tokens.store import Authorizations
 from ifood_actors.ledger import Ledger
-from ifood_actors.simulator import Settings, Simulator, running
+from ifood_simulator import Settings, Simulator, running
 
 pytestmark = pytest.mark.services
 
@@ -170,7 +170,7 @@ def test_a_stampede_of_processes_spends_one_refresh_token(
     engine, credential, request_, monkeypatch
 ):
     monkeypatch.setattr(
-        "ifood_actors.ifood.tokens.WAIT_FOR_OTHERS", timedelta(seconds=PATIENCE_SECONDS)
+        "ifood_actors.ifood.tokens.refresh.WAIT_FOR_OTHERS", timedelta(seconds=PATIENCE_SECONDS)
     )
     expire(engine)
     request_.before = lambda: threading.Event().wait(0.3)

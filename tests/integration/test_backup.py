@@ -7,16 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from commands import SCRIPTS
 from cryptography.fernet import Fernet
-from eventually import PATIENCE_SECONDS, eventually
-from fleet import KEY, MONDAY, fleet
 from sqlalchemy import make_url, text
+from support.commands import SCRIPTS
+from support.eventually import PATIENCE_SECONDS, eventually
+from support.fleet import KEY, MONDAY, fleet
 
-from ifood_actors.acts import note
 from ifood_actors.db import transaction
+from ifood_actors.operator_acts import note
 from ifood_actors.scheduler import relay
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

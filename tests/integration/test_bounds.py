@@ -6,7 +6,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from builders import (
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DataError, IntegrityError
+from structlog.testing import capture_logs
+from support.builders import (
     claim,
     claimed_job,
     deliver,
@@ -17,15 +20,12 @@ from builders import (
     unbound,
     unwatched,
 )
-from logins import Login
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import DataError, IntegrityError
-from structlog.testing import capture_logs
+from support.logins import Login
 
 from ifood_actors.alerts import RULES, look, memory
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
-from ifood_actors.ledger import losses
+from ifood_actors.ledger import missed
 from ifood_actors.scheduler.relay import Round
 
 pytestmark = pytest.mark.services
@@ -181,7 +181,7 @@ def see(engine: Engine) -> object:
 def count_losses(engine: Engine) -> None:
     with transaction(engine) as tx:
         tx.execute(text("SET LOCAL lock_timeout = '1s'"))
-        losses.in_turn(tx)
+        missed.in_turn(tx)
 
 
 @pytest.mark.parametrize(("name", "work"), [("ifood_alerts", see), ("ifood_losses", count_losses)])

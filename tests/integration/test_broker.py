@@ -15,10 +15,12 @@ from dramatiq import Message, Middleware, Worker
 from dramatiq.broker import MessageProxy
 from dramatiq.common import current_millis
 from dramatiq.middleware import Retries
-from eventually import PATIENCE_SECONDS, eventually
+from support.eventually import PATIENCE_SECONDS, eventually
 
-from ifood_actors.messaging import orders, topology
-from ifood_actors.messaging.broker import LadderBroker, ladder_broker
+from ifood_actors.broker import topology
+from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.delivery import messages
+from ifood_actors.kinds import KINDS, queue_name
 
 pytestmark = pytest.mark.services
 
@@ -165,8 +167,8 @@ def test_only_orders_reach_a_worker_of_the_project(broker_url):
     def sales(**order: object) -> None:
         received.append(order)
 
-    order = orders.Order(uuid4(), 1)
-    good = orders.message("sales", order)
+    order = messages.Order(uuid4(), 1)
+    good = messages.message("sales", order)
 
     with working(broker):
         broker.enqueue(good.copy(options={"time_limit": 1}))
@@ -226,8 +228,8 @@ def test_many_processes_may_declare_an_empty_vhost_at_once(broker_url):
 
     def start(_):
         broker = ladder_broker(broker_url, middleware=[])
-        for kind in orders.KINDS:
-            broker.declare_queue(orders.queue_name(kind))
+        for kind in KINDS:
+            broker.declare_queue(queue_name(kind))
         at_once.wait()
         broker.declare_all()
         broker.close()

@@ -11,15 +11,15 @@ import pika
 import pytest
 from dramatiq import Message
 from dramatiq.errors import ConnectionClosed
-from eventually import PATIENCE_SECONDS, eventually
+from support.eventually import PATIENCE_SECONDS, eventually
 
+from ifood_actors.broker import topology
+from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker.publishers import NotTaken
+from ifood_actors.broker.queues import QueueState
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 from ifood_actors.embedded.services import RunningRabbit
 from ifood_actors.errors import ServiceUnavailable, UsageError
-from ifood_actors.messaging import topology
-from ifood_actors.messaging.broker import LadderBroker, ladder_broker
-from ifood_actors.messaging.publishers import NotTaken
-from ifood_actors.messaging.queues import QueueState
 
 pytestmark = pytest.mark.services
 
@@ -191,7 +191,7 @@ def test_a_queue_that_is_asked_for_and_not_there_is_declared_again(broker, chann
 
 def test_an_alarm_ends_sending_after_the_blocked_time(broker, alarm, monkeypatch):
     # What has been blocked is not tried again: that would take minutes.
-    monkeypatch.setattr("ifood_actors.messaging.broker.PAUSES", (0.0, 60.0))
+    monkeypatch.setattr("ifood_actors.broker.ladder_broker.PAUSES", (0.0, 60.0))
     broker.declare_all()
     alarm()
     began = monotonic()

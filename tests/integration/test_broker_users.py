@@ -7,23 +7,24 @@ from uuid import uuid4
 
 import pika
 import pytest
-from eventually import eventually
-from fleet import MONDAY, fleet
-from logins import DEFINITIONS, PASSWORD, add_users
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError
 from pika.exceptions import ProbableAuthenticationError as WrongPassword
+from support.eventually import eventually
+from support.fleet import MONDAY, fleet
+from support.logins import DEFINITIONS, PASSWORD, add_users
 
+from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker.topology import dead_letter_name
+from ifood_actors.delivery.messages import Order, message
 from ifood_actors.embedded.management import Management
 from ifood_actors.embedded.services import RunningRabbit
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.feeds import FEEDS
-from ifood_actors.messaging.broker import LadderBroker, ladder_broker
-from ifood_actors.messaging.orders import KINDS, Order, message, queue_name
-from ifood_actors.messaging.topology import dead_letter_name
+from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.scheduler.main import Scheduler
-from ifood_actors.simulator import Settings, running
 from ifood_actors.worker.composition import working
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

@@ -26,8 +26,8 @@ from ifood_actors.ifood import (
     register_app,
     request_token,
 )
-from ifood_actors.simulator import Quirk, Settings, Simulator, running
-from ifood_actors.simulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
+from ifood_simulator import Quirk, Settings, Simulator, running
+from ifood_simulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
 
 pytestmark = pytest.mark.services
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pika
 import psycopg
 import pytest
-from logins import add_users, apply_roles, execute
+from support.logins import add_users, apply_roles, execute
 
 from ifood_actors.embedded.management import Management
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit

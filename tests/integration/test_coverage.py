@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 import simplejson
-from builders import make_accounts, unwatched
-from pulled import read
 from sqlalchemy import Engine, text
+from support.builders import make_accounts, unwatched
+from support.pulled import read
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS

@@ -1,22 +1,22 @@
 """A login that lacks a right: who ends with 2, who alarms, and what people read."""
 
 import pytest
-from builders import make_jobs
-from commands import CommandLine
-from eventually import PATIENCE_SECONDS
-from fleet import MONDAY, fleet
-from logins import as_login
-from processes import installation
 from sqlalchemy import text
 from structlog.testing import capture_logs
+from support.builders import make_jobs
+from support.commands import CommandLine
+from support.eventually import PATIENCE_SECONDS
+from support.fleet import MONDAY, fleet
+from support.logins import as_login
+from support.processes import installation
 
 from ifood_actors.alerts import RULES, look
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.simulator import Settings as World
-from ifood_actors.simulator import Simulator, running
-from ifood_actors.web import gauges
+from ifood_actors.figures import gauges
 from ifood_actors.web.collector import LEDGER_UP, LedgerGauges
+from ifood_simulator import Settings as World
+from ifood_simulator import Simulator, running
 
 pytestmark = pytest.mark.services
 

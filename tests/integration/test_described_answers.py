@@ -21,9 +21,10 @@ from ifood_actors.errors import JobError, SchemaBroken
 from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.exact_json import storable_json
 from ifood_actors.feeds.records import Fetched, Row
-from ifood_actors.ifood import Access, Credential, Credentials, IfoodClient, http_client, schemas
-from ifood_actors.ifood.auth import redeem_code, request_token, request_user_code
-from ifood_actors.ifood.exact import storable
+from ifood_actors.ifood import Access, Credential, Credentials, IfoodClient, http_client
+from ifood_actors.ifood.http import schemas
+from ifood_actors.ifood.http.exact import storable
+from ifood_actors.ifood.http.token_requests import redeem_code, request_token, request_user_code
 from ifood_actors.planning.cadence import Period
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "ifood-openapi.yaml"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from answering import Bench, Outcome, Reply, script
-from bodies import CUT, OF_A_GATEWAY, PAGE
-from eventually import eventually
-from scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
+from support.answering import Bench, Outcome, Reply, script
+from support.bodies import CUT, OF_A_GATEWAY, PAGE
+from support.eventually import eventually
+from support.scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
 
-from ifood_actors.ifood import transport
-from ifood_actors.worker import leases
+from ifood_actors.delivery import leases
+from ifood_actors.ifood.http import transport
 
 pytestmark = pytest.mark.services
 

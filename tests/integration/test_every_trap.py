@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import pytest
 import simplejson
-from answering import MONDAY, Bench, Reply, script
-from builders import row_of
-from eventually import eventually
-from scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
 from sqlalchemy import text
+from support.answering import MONDAY, Bench, Reply, script
+from support.builders import row_of
+from support.eventually import eventually
+from support.scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS

@@ -7,17 +7,17 @@ from threading import Timer
 import pytest
 import simplejson
 from dramatiq.middleware import Shutdown
-from eventually import eventually
-from fleet import MONDAY, fleet
-from logins import as_login
 from sqlalchemy import text
+from support.eventually import eventually
+from support.fleet import MONDAY, fleet
+from support.logins import as_login
 
 from ifood_actors.db import repeated, transaction
+from ifood_actors.delivery import execute
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import Ledger
-from ifood_actors.simulator import Quirk, Settings, running
-from ifood_actors.simulator.settings import Resource
-from ifood_actors.worker import execute
+from ifood_simulator import Quirk, Settings, running
+from ifood_simulator.settings import Resource
 
 KINDS: dict[str, tuple[Resource, str, str]] = {
     "sales": ("sales", "ifood_sales", "sale_gross_value_bag"),

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
-from builders import make_accounts
 from pyarrow import parquet
-from records import DAY, store
 from sqlalchemy import Column, Date, DateTime, Integer, Numeric, Text, Uuid, text
+from support.builders import make_accounts
+from support.records import DAY, store
 
 from ifood_actors.accounts.guard import FORMULA, guarded
 from ifood_actors.db import long_reading, transaction

@@ -5,15 +5,15 @@ from datetime import timedelta
 import psycopg
 import pytest
 from chaos.servers import database
-from eventually import eventually
-from fleet import MONDAY, fleet
 from sqlalchemy import make_url, text
+from support.eventually import eventually
+from support.fleet import MONDAY, fleet
 
 from ifood_actors.db import connect, repeated, require_reachable, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.scheduler import relay
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

@@ -12,7 +12,7 @@ import pytest
 import simplejson
 from sqlalchemy import Engine, text
 
-from ifood_actors import simulator
+import ifood_simulator
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS, Stored
 from ifood_actors.feeds.exact_json import canonical
@@ -22,8 +22,8 @@ from ifood_actors.planning.cadence import (
     sales_period,
     settlements_period,
 )
-from ifood_actors.simulator import Quirk
-from ifood_actors.simulator.merchants import EmptyFace, Merchant
+from ifood_simulator import Quirk
+from ifood_simulator.merchants import EmptyFace, Merchant
 
 pytestmark = pytest.mark.services
 
@@ -39,14 +39,14 @@ PERIODS = {
 @pytest.fixture(scope="module")
 def ifood():
     # Small pages, so that most stores have several; no plan for some stores, so that 404 is met.
-    settings = simulator.Settings(
+    settings = ifood_simulator.Settings(
         merchants=STORES,
         today=MONDAY,
         sales_page_size=7,
         financial_per_minute=None,
         oauth_per_minute=None,
     )
-    with simulator.running(settings) as running:
+    with ifood_simulator.running(settings) as running:
         yield running
 
 

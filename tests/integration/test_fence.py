@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import LEASE, dispatch, make_jobs, must_claim, row_of
 from chaos.servers import database
 from sqlalchemy import text
+from support.builders import LEASE, dispatch, make_jobs, must_claim, row_of
 
 from ifood_actors.db import connect, repeated, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres

@@ -7,17 +7,17 @@ from io import BytesIO
 from itertools import cycle
 
 import pytest
-from bodies import NOTES
-from eventually import eventually
-from fleet import MONDAY, Fleet, fleet
+from support.bodies import NOTES
+from support.eventually import eventually
+from support.fleet import MONDAY, Fleet, fleet
 
 from ifood_actors.alerts import look
 from ifood_actors.db import long_reading, transaction
+from ifood_actors.delivery import middleware
 from ifood_actors.exports import Selection, write_csv
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import limiter
-from ifood_actors.messaging import middleware
-from ifood_actors.simulator import Quirk, Settings, running
+from ifood_actors.ifood.limiter import limiter
+from ifood_simulator import Quirk, Settings, running
 
 pytestmark = pytest.mark.services
 

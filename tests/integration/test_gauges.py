@@ -5,14 +5,15 @@ from datetime import timedelta
 from time import monotonic
 
 import pytest
-from builders import make_accounts, make_app, make_jobs
-from eventually import PATIENCE_SECONDS
 from sqlalchemy import text
+from support.builders import make_accounts, make_app, make_jobs
+from support.eventually import PATIENCE_SECONDS
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.ifood.closures import BREAKS_AFTER
-from ifood_actors.web import collector, gauges
+from ifood_actors.figures import gauges
+from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.web import collector
 from ifood_actors.web.collector import LEDGER_UP, LedgerGauges
 
 pytestmark = pytest.mark.services

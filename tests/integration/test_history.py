@@ -9,13 +9,13 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from builders import acts_of, backdate, claimed_job, dispatch, make_jobs, row_of, unwatched
-from logins import ROLES, Login, execute
 from sqlalchemy import Engine, text
+from support.builders import acts_of, backdate, claimed_job, dispatch, make_jobs, row_of, unwatched
+from support.logins import ROLES, Login, execute
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Act, JobStatus, Ledger
-from ifood_actors.ledger.search import history
+from ifood_actors.ledger.queries.jobs import history
 from ifood_actors.ledger.states import FINAL, allowed
 
 pytestmark = pytest.mark.services

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 import simplejson
-from builders import make_accounts, unwatched
-from commands import CommandLine
-from pulled import read
 from sqlalchemy import Engine, text
+from support.builders import make_accounts, unwatched
+from support.commands import CommandLine
+from support.pulled import read
 
 from ifood_actors.alerts import RULES, look
 from ifood_actors.config import Settings

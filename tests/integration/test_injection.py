@@ -4,9 +4,9 @@ import io
 import json
 
 import pytest
-from answering import Bench, Reply, script
-from builders import row_of
 from sqlalchemy import text
+from support.answering import Bench, Reply, script
+from support.builders import row_of
 
 from ifood_actors import logs
 from ifood_actors.db import transaction

@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from builders import claimed_job, dispatch, must_claim
-from eventually import eventually
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from support.builders import claimed_job, dispatch, must_claim
+from support.eventually import eventually
 
 from ifood_actors.db import transaction
+from ifood_actors.delivery.leases import Leases
 from ifood_actors.ledger import Ledger
-from ifood_actors.worker.leases import Leases
 
 pytestmark = pytest.mark.services
 

@@ -4,7 +4,9 @@ from threading import Barrier, Event
 from uuid import uuid4
 
 import pytest
-from builders import (
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from support.builders import (
     GRACE,
     HORIZON,
     LEASE,
@@ -18,14 +20,12 @@ from builders import (
     must_claim,
     row_of,
 )
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
 from ifood_actors.ledger.states import Act, JobStatus, allowed
-from ifood_actors.messaging.orders import KINDS
 
 SECOND = timedelta(seconds=1)
 

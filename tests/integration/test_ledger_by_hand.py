@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from builders import DAY, acts_of, backdate, claim, claimed_job, dispatch, make_jobs, row_of
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from support.builders import DAY, acts_of, backdate, claim, claimed_job, dispatch, make_jobs, row_of
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
-from ifood_actors.messaging.orders import KINDS
 
 MONITORING = [
     "SELECT job_type, COUNT(*) FROM ifood_jobs WHERE status = 'pending' GROUP BY job_type;",

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from builders import AT_ONCE, GRACE, HORIZON, LEASE, PLENTY, claim, make_app, make_jobs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,15 +22,16 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from ledger_model import Expected
 from sqlalchemy import Engine, text
-from stopped_clock import NOON, StoppedClock
+from support.builders import AT_ONCE, GRACE, HORIZON, LEASE, PLENTY, claim, make_app, make_jobs
+from support.ledger_model import Expected
+from support.stopped_clock import NOON, StoppedClock
 
 from ifood_actors.db import transaction
+from ifood_actors.delivery.messages import Order
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
-from ifood_actors.messaging.orders import Order
 from ifood_actors.scheduler.relay import Relay, Round
 
 pytestmark = pytest.mark.services

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, closures
-from ifood_actors.ifood import limiter as limiter_module
-from ifood_actors.ifood.slots import DELIVERY, LATENESS, WINDOW, interval
+from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood.limiter import breakers
+from ifood_actors.ifood.limiter import limiter as limiter_module
+from ifood_actors.ifood.limiter.slots import DELIVERY, LATENESS, WINDOW, interval
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
 
@@ -262,7 +263,7 @@ class Clock(threading.Event):
 
 def test_a_long_wait_keeps_its_caller_alive_but_not_at_the_last_moment(engine, monkeypatch):
     clock, calls = Clock(), []
-    for module in (limiter_module, closures):
+    for module in (limiter_module, breakers):
         monkeypatch.setattr(module, "time", clock)
     slot = Reservation(uuid4(), "financial", not_before=17, not_after=18)
 

@@ -12,15 +12,16 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from bodies import CUT, OF_A_GATEWAY, PAGE
 from sqlalchemy import Engine, event, text
+from support.bodies import CUT, OF_A_GATEWAY, PAGE
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, closures
-from ifood_actors.ifood.closures import BREAKS_AFTER, read_closures
-from ifood_actors.ifood.limiter import PROBE_EVERY
-from ifood_actors.ifood.slots import interval
-from ifood_actors.ifood.transport import Answer
+from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood.http.transport import Answer
+from ifood_actors.ifood.limiter import breakers
+from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER, read_closures
+from ifood_actors.ifood.limiter.limiter import PROBE_EVERY
+from ifood_actors.ifood.limiter.slots import interval
 
 pytestmark = pytest.mark.services
 
@@ -306,7 +307,7 @@ def test_the_same_limit_on_every_answer_is_written_once(engine, limiter, app_id)
 
 
 def test_a_request_costs_one_statement(engine, limiter, app_id, monkeypatch):
-    monkeypatch.setattr(closures, "KEPT_SECONDS", 60)  # seconds, for a slow machine
+    monkeypatch.setattr(breakers, "KEPT_SECONDS", 60)  # seconds, for a slow machine
     limiter.heed(app_id, "financial", answer())  # reads the closures
 
     with counted(engine) as statements:

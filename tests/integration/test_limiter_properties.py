@@ -15,27 +15,21 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from queueing import Monotonic
 from sqlalchemy import Engine, text
-from stopped_clock import NOON, StoppedClock
+from support.queueing import Monotonic
+from support.stopped_clock import NOON, StoppedClock
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import (
-    EndpointGroup,
-    Limiter,
-    Reservation,
-    closures,
-    limiter,
-    read_closures,
-)
-from ifood_actors.ifood.slots import (
+from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, read_closures
+from ifood_actors.ifood.http.transport import Answer
+from ifood_actors.ifood.limiter import breakers, limiter
+from ifood_actors.ifood.limiter.slots import (
     DELIVERY,
     LATENESS,
     MOST_DELIVERY,
     MOST_LATENESS,
     WINDOW,
 )
-from ifood_actors.ifood.transport import Answer
 
 pytestmark = pytest.mark.services
 
@@ -213,7 +207,7 @@ def most_in(span: timedelta, instants: list[tuple[datetime, int]], limit: int) -
 
 def test_the_limiter_keeps_any_limit_and_wastes_little(engine, monkeypatch):
     clock = StoppedClock(engine)
-    for module in (limiter, closures):
+    for module in (limiter, breakers):
         monkeypatch.setattr(module, "time", Monotonic(clock))
 
     run_state_machine_as_test(

@@ -6,20 +6,20 @@ from datetime import timedelta
 
 import pika
 import pytest
-from builders import acts_of, claim, make_jobs, make_relay
-from eventually import eventually
-from fleet import fleet
 from sqlalchemy import text
-from stopped_clock import StoppedClock
+from support.builders import acts_of, claim, make_jobs, make_relay
+from support.eventually import eventually
+from support.fleet import fleet
+from support.stopped_clock import StoppedClock
 
+from ifood_actors.broker.queues import QueueState
+from ifood_actors.broker.topology import LEVEL_NAMES
 from ifood_actors.db import transaction
-from ifood_actors.ledger.losses import MISSED
-from ifood_actors.messaging.orders import KINDS, queue_name
-from ifood_actors.messaging.queues import QueueState
-from ifood_actors.messaging.topology import LEVEL_NAMES
+from ifood_actors.kinds import KINDS, queue_name
+from ifood_actors.ledger.missed import MISSED
 from ifood_actors.scheduler import losses
 from ifood_actors.scheduler.losses import EVERY, PATIENCE, Losses
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

@@ -9,22 +9,22 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from commands import CommandLine
 from cryptography.fernet import Fernet
-from distributed import process, register
-from eventually import eventually
-from fleet import KEY, fleet
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
+from support.commands import CommandLine
+from support.distributed import process, register
+from support.eventually import eventually
+from support.fleet import KEY, fleet
 
+from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
 from ifood_actors.errors import Throttled, UsageError
 from ifood_actors.ifood import Credential, Credentials, Vault
-from ifood_actors.ifood.auth import Grant
-from ifood_actors.ifood.rotation import require_readable, rotate
-from ifood_actors.messaging.broker import ladder_broker
-from ifood_actors.simulator import App, Settings, running
+from ifood_actors.ifood.http.token_requests import Grant
+from ifood_actors.ifood.tokens.rotation import require_readable, rotate
 from ifood_actors.worker.composition import assemble, working
+from ifood_simulator import App, Settings, running
 
 pytestmark = pytest.mark.services
 

@@ -11,16 +11,16 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from commands import CommandLine
-from eventually import PATIENCE_SECONDS, eventually
-from fleet import KEY, fleet
 from sqlalchemy import text
+from support.commands import CommandLine
+from support.eventually import PATIENCE_SECONDS, eventually
+from support.fleet import KEY, fleet
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.planning.planner import cadences, period_of
-from ifood_actors.simulator import App, running
-from ifood_actors.simulator import Settings as World
+from ifood_simulator import App, running
+from ifood_simulator import Settings as World
 
 pytestmark = pytest.mark.services
 

@@ -8,14 +8,14 @@ from threading import Event
 from uuid import UUID
 
 import pytest
-from eventually import eventually
-from fleet import KEY
-from pullers import Errand, pulling, start
+from support.eventually import eventually
+from support.fleet import KEY
+from support.pullers import Errand, pulling, start
 
 from ifood_actors.db import transaction
 from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
-from ifood_actors.simulator import Settings, running
-from ifood_actors.simulator.settings import App
+from ifood_simulator import Settings, running
+from ifood_simulator.settings import App
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
 

@@ -6,16 +6,16 @@ from threading import Event, Thread
 
 import psycopg
 import pytest
-from commands import CommandLine, starting
-from fleet import fleet
-from pgbouncer import pgbouncer
 from sqlalchemy import text
 from structlog.testing import capture_logs
+from support.commands import CommandLine, starting
+from support.fleet import fleet
+from support.pgbouncer import pgbouncer
 
 from ifood_actors import session
 from ifood_actors.db import connect, transaction
 from ifood_actors.errors import UsageError
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

@@ -3,8 +3,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from threading import Barrier
 
 import pytest
-from builders import HORIZON, make_accounts
 from sqlalchemy import text
+from support.builders import HORIZON, make_accounts
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction

@@ -4,11 +4,11 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from builders import claimed_job, dispatch, make_jobs, must_claim
+from support.builders import claimed_job, dispatch, make_jobs, must_claim
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
-from ifood_actors.scheduler.progress import ProgressLog
+from ifood_actors.scheduler.progress_log import ProgressLog
 
 pytestmark = pytest.mark.services
 

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from scripted_api import (
+from sqlalchemy import Engine, text
+from support.scripted_api import (
     ScriptedApi,
     a_sale,
     a_title,
@@ -19,7 +20,6 @@ from scripted_api import (
     closing,
     sales_page,
 )
-from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS, Stored

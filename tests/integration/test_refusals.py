@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from distributed import (
+from sqlalchemy import Engine, text
+from support.distributed import (
     BOOKSHOP,
     Asked,
     asking,
@@ -18,18 +19,17 @@ from distributed import (
     register,
     stored,
 )
-from eventually import eventually
-from fleet import KEY as FLEET_KEY
-from fleet import fleet
-from sqlalchemy import Engine, text
+from support.eventually import eventually
+from support.fleet import KEY as FLEET_KEY
+from support.fleet import fleet
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, Throttled
 from ifood_actors.ifood import Credential, Vault, http_client
 from ifood_actors.scheduler.renewer import Renewer
-from ifood_actors.simulator import Quirk, Simulator, running
-from ifood_actors.simulator import Settings as World
+from ifood_simulator import Quirk, Simulator, running
+from ifood_simulator import Settings as World
 
 pytestmark = pytest.mark.services
 

@@ -6,17 +6,17 @@ from io import BytesIO
 from typing import get_args
 
 import pytest
-from fleet import MONDAY, fleet
 from integration.test_records import MONDAY as MORNING
 from integration.test_records import TUESDAY, WEDNESDAY, Store
-from scripted_api import a_sale, a_title, an_anticipation, closing, sales_page
+from support.fleet import MONDAY, fleet
+from support.scripted_api import a_sale, a_title, an_anticipation, closing, sales_page
 
 from ifood_actors.db import long_reading
 from ifood_actors.exports import Selection, write_csv
 from ifood_actors.planning.cadence import Period
-from ifood_actors.simulator import Quirk, Settings, running
-from ifood_actors.simulator.oddities import Odd
-from ifood_actors.simulator.settings import Resource
+from ifood_simulator import Quirk, Settings, running
+from ifood_simulator.oddities import Odd
+from ifood_simulator.settings import Resource
 
 pytestmark = pytest.mark.services
 

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from builders import (
+from dramatiq.errors import ConnectionClosed
+from sqlalchemy import text
+from support.builders import (
     GRACE,
     HORIZON,
     LEASE,
@@ -19,16 +21,14 @@ from builders import (
     row_of,
     unwatched,
 )
-from dramatiq.errors import ConnectionClosed
-from eventually import eventually
-from sqlalchemy import text
+from support.eventually import eventually
 
+from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
 from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.closures import BREAKS_AFTER
+from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger import Ledger
-from ifood_actors.messaging.broker import ladder_broker
-from ifood_actors.messaging.orders import KINDS, queue_name
 from ifood_actors.scheduler.relay import BATCH, Round
 
 

@@ -11,7 +11,8 @@ from itertools import count
 
 import httpx
 import pytest
-from distributed import (
+from sqlalchemy import Engine, text
+from support.distributed import (
     BOOKSHOP,
     Asked,
     asking,
@@ -23,20 +24,20 @@ from distributed import (
     register,
     stored,
 )
-from eventually import eventually
-from fleet import KEY, MONDAY, Fleet, fleet
-from sqlalchemy import Engine, text
+from support.eventually import eventually
+from support.fleet import KEY, MONDAY, Fleet, fleet
 
 from ifood_actors.config import WEEKDAYS, Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled
 from ifood_actors.ifood import Tokens, Vault, http_client
-from ifood_actors.planning import demand, planner
+from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
-from ifood_actors.planning.renewals import Foresight
+from ifood_actors.renewal import token_states
+from ifood_actors.renewal.policy import Foresight
 from ifood_actors.scheduler.renewer import Renewer
-from ifood_actors.simulator import Settings as World
-from ifood_actors.simulator import Simulator, running
+from ifood_simulator import Settings as World
+from ifood_simulator import Simulator, running
 
 pytestmark = pytest.mark.services
 
@@ -107,7 +108,7 @@ def test_pending_jobs_and_the_next_windows_say_who_will_be_needed(engine, settin
     at = datetime.now(UTC)
     plan_sales(engine, settings, slots_in=HOUR)
 
-    needs = demand.needs(engine, settings, at=at, until=at + timedelta(days=8))
+    needs = token_states.needs(engine, settings, at=at, until=at + timedelta(days=8))
 
     assert set(needs) == {credential.authorization_id for credential in owners}
     kinds = sorted(need.kind for need in needs[first.authorization_id])
@@ -124,7 +125,7 @@ def test_what_is_needed_soon_is_renewed_once(engine, settings, asked):
     assert renewed == [3, 0]
     assert asked.calls == 3
     now = datetime.now(UTC)
-    assert all(each.fresh_until and each.fresh_until > now for each in demand.held(engine))
+    assert all(each.fresh_until and each.fresh_until > now for each in token_states.held(engine))
 
 
 @pytest.mark.usefixtures("owners")
@@ -199,9 +200,11 @@ def test_refused_credentials_are_asked_about_again_and_stay_refused_until_they_a
             {"minutes": minutes_ago},
         )
 
-    assert {each.refused_reason for each in demand.held(engine)} == {"401"}
+    assert {each.refused_reason for each in token_states.held(engine)} == {"401"}
     assert renewer(engine, settings, asked).run() == asked_again
-    assert {each.refused_reason for each in demand.held(engine)} == {None if asked_again else "401"}
+    assert {each.refused_reason for each in token_states.held(engine)} == {
+        None if asked_again else "401"
+    }
 
 
 @pytest.mark.usefixtures("owners")

@@ -4,7 +4,9 @@ import signal
 from threading import Thread
 
 import pytest
-from builders import (
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from support.builders import (
     LEASE,
     acts_of,
     claimed_job,
@@ -14,9 +16,7 @@ from builders import (
     row_of,
     waits_for_a_lock,
 )
-from eventually import eventually
-from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from support.eventually import eventually
 
 from ifood_actors import db
 from ifood_actors.db import connect, repeated, transaction

@@ -4,9 +4,9 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from pulled import TUESDAY, WEEK, money, pull_anticipations, pull_sales, pull_titles, read
-from scripted_api import a_sale, a_title, a_week, an_anticipation
 from sqlalchemy import Engine
+from support.pulled import TUESDAY, WEEK, money, pull_anticipations, pull_sales, pull_titles, read
+from support.scripted_api import a_sale, a_title, a_week, an_anticipation
 
 from ifood_actors.planning.cadence import Period
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import simplejson
-from fleet import MONDAY, Fleet, fleet
+from support.fleet import MONDAY, Fleet, fleet
 
 from ifood_actors.feeds import FEEDS
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

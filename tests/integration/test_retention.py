@@ -6,18 +6,18 @@ from threading import Event
 from uuid import UUID
 
 import pytest
-from builders import acts_of, claimed_job, make_jobs, make_rejected_item, row_of, unwatched
-from records import store, store_many_sales
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
+from support.builders import acts_of, claimed_job, make_jobs, make_rejected_item, row_of, unwatched
+from support.records import store, store_many_sales
 
 from ifood_actors import forgetting
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.feeds.retention import forget_versions
+from ifood_actors.feeds.record_retention import forget_versions
 from ifood_actors.ledger import Ledger
-from ifood_actors.ledger.retention import forget_history
+from ifood_actors.ledger.history_retention import forget_history
 from ifood_actors.scheduler import retention
 from ifood_actors.scheduler.retention import Retention
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from logins import GROUPS, ROLES
 from psycopg.rows import namedtuple_row
+from support.logins import GROUPS, ROLES
 
 pytestmark = pytest.mark.services
 

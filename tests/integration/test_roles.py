@@ -9,7 +9,10 @@ from threading import Event
 import httpx
 import psycopg
 import pytest
-from builders import (
+from integration.test_ledger_by_hand import MONITORING, REPAIR
+from psycopg.errors import InsufficientPrivilege, UndefinedFunction, UndefinedTable
+from sqlalchemy import Engine, make_url, text
+from support.builders import (
     GRACE,
     HORIZON,
     acts_of,
@@ -23,29 +26,26 @@ from builders import (
     must_claim,
     row_of,
 )
-from commands import CommandLine
-from distributed import BOOKSHOP, authorize, expire, link, stored
-from eventually import eventually
-from fleet import KEY, MONDAY
-from integration.test_ledger_by_hand import MONITORING, REPAIR
-from logins import Login, apply_roles, execute
-from processes import Installation, installation
-from psycopg.errors import InsufficientPrivilege, UndefinedFunction, UndefinedTable
-from sqlalchemy import Engine, make_url, text
+from support.commands import CommandLine
+from support.distributed import BOOKSHOP, authorize, expire, link, stored
+from support.eventually import eventually
+from support.fleet import KEY, MONDAY
+from support.logins import Login, apply_roles, execute
+from support.processes import Installation, installation
 
 from ifood_actors import config, migrations
-from ifood_actors.acts import latest, note
 from ifood_actors.db import connect, transaction
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Limiter, Vault, http_client
-from ifood_actors.ifood.transport import Answer
+from ifood_actors.ifood.http.transport import Answer
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
-from ifood_actors.messaging.orders import KINDS
+from ifood_actors.operator_acts import latest, note
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.retention import Retention
-from ifood_actors.simulator import App, Quirk, Settings, Simulator, running
 from ifood_actors.web.collector import LedgerGauges
+from ifood_simulator import App, Quirk, Settings, Simulator, running
 
 pytestmark = pytest.mark.services
 

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 
 import psycopg
 import pytest
-from builders import make_jobs
 from integration.test_ledger_by_hand import REPAIR
-from logins import GROUPS, ROLES, ROLES_SQL, apply_roles, execute, logged_in
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import make_url, text
+from support.builders import make_jobs
+from support.logins import GROUPS, ROLES, ROLES_SQL, apply_roles, execute, logged_in
 
 from ifood_actors.db import transaction
 

@@ -7,8 +7,8 @@ from itertools import product
 
 import psycopg
 import pytest
-from logins import ROLES_SQL, apply_roles, execute
 from sqlalchemy import make_url
+from support.logins import ROLES_SQL, apply_roles, execute
 
 pytestmark = pytest.mark.services
 

@@ -4,12 +4,13 @@ from uuid import UUID
 
 import pytest
 from cryptography.fernet import Fernet
-from distributed import register
 from sqlalchemy import Engine, text
+from support.distributed import register
 
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Vault, rotation
-from ifood_actors.ifood.rotation import Sealed, rotate, survey
+from ifood_actors.ifood import Vault
+from ifood_actors.ifood.tokens import rotation
+from ifood_actors.ifood.tokens.rotation import Sealed, rotate, survey
 
 pytestmark = pytest.mark.services
 

@@ -6,11 +6,11 @@ import sys
 from threading import Event
 
 import pytest
-from builders import make_jobs
 from dramatiq import BrokerConnectionError
-from eventually import PATIENCE_SECONDS, eventually
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from support.builders import make_jobs
+from support.eventually import PATIENCE_SECONDS, eventually
 
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction

@@ -4,18 +4,18 @@ import secrets
 
 import psycopg
 import pytest
-from commands import CommandLine
-from eventually import eventually
-from fleet import MONDAY, fleet
 from integration.test_ledger_by_hand import MONITORING, REPAIR
-from logins import execute, logins
-from processes import installation
 from sqlalchemy import make_url
+from support.commands import CommandLine
+from support.eventually import eventually
+from support.fleet import MONDAY, fleet
+from support.logins import execute, logins
+from support.processes import installation
 
 from ifood_actors import migrations
 from ifood_actors.db import connect, transaction
 from ifood_actors.migrations.comparison import differences_of
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

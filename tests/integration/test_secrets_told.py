@@ -6,14 +6,14 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import make_url
-from webhook import webhook
+from support.webhook import webhook
 
 from ifood_actors import logs
-from ifood_actors.alerts.notices import Notifier
+from ifood_actors.alerts.notifications import Notifier
+from ifood_actors.broker.queues import queue_states
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, require_reachable
 from ifood_actors.errors import ServiceUnavailable
-from ifood_actors.messaging.queues import queue_states
 
 pytestmark = pytest.mark.services
 

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from commands import CommandLine, starting
-from fleet import fleet
 from sqlalchemy import make_url, text
+from support.commands import CommandLine, starting
+from support.fleet import fleet
 
 from ifood_actors.db import connect, transaction
 from ifood_actors.session import PATIENCE, STYLE, Sessions
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

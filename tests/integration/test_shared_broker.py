@@ -7,28 +7,28 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from builders import make_relay
 from dramatiq import Message
-from eventually import eventually
-from fleet import MONDAY, Fleet, fleet
-from processes import installation
 from sqlalchemy import Engine
+from support.builders import make_relay
+from support.eventually import eventually
+from support.fleet import MONDAY, Fleet, fleet
+from support.processes import installation
 
 from ifood_actors.alerts import RULES, look, look_at_queues
-from ifood_actors.alerts.questions import Rabbit
+from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker.publishers import PUBLISHERS
+from ifood_actors.broker.topology import LEVEL_NAMES
 from ifood_actors.config import Settings as FleetSettings
 from ifood_actors.db import transaction
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 from ifood_actors.embedded.services import RunningRabbit
 from ifood_actors.errors import ServiceUnavailable, UsageError
-from ifood_actors.ledger.losses import MISSED
-from ifood_actors.messaging.broker import ladder_broker
-from ifood_actors.messaging.orders import KINDS
-from ifood_actors.messaging.publishers import PUBLISHERS
-from ifood_actors.messaging.topology import LEVEL_NAMES
+from ifood_actors.figures.samples import Rabbit
+from ifood_actors.kinds import KINDS
+from ifood_actors.ledger.missed import MISSED
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

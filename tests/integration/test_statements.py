@@ -7,16 +7,16 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from logins import as_login
 from sqlalchemy import Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError
+from support.logins import as_login
 
 import ifood_actors
-from ifood_actors.alerts.questions import SQL
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.storing import _upsert_statement
-from ifood_actors.web.gauges import ALL
+from ifood_actors.figures.gauges import ALL
+from ifood_actors.figures.samples import SQL
 
 pytestmark = pytest.mark.services
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import simplejson
-from eventually import eventually
-from fleet import fleet
+from support.eventually import eventually
+from support.fleet import fleet
 
-from ifood_actors.simulator import Quirk, Settings, running
-from ifood_actors.simulator.quirks import Habits
-from ifood_actors.simulator.truth import Kind
+from ifood_simulator import Quirk, Settings, running
+from ifood_simulator.quirks import Habits
+from ifood_simulator.truth import Kind
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 

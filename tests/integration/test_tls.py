@@ -6,22 +6,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from commands import CommandLine, Outcome
-from eventually import eventually
-from fleet import KEY, MONDAY, register
-from logins import execute
-from processes import installation
 from sqlalchemy import Engine, text
-from tls import HOST, Certificates, encrypted, make_certificates
+from support.commands import CommandLine, Outcome
+from support.eventually import eventually
+from support.fleet import KEY, MONDAY, register
+from support.logins import execute
+from support.processes import installation
+from support.tls import HOST, Certificates, encrypted, make_certificates
 
 from ifood_actors import migrations
+from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import connect, require_reachable, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.errors import ServerFault, ServiceUnavailable
 from ifood_actors.ifood import http_client
-from ifood_actors.ifood.transport import exchange
-from ifood_actors.messaging.broker import ladder_broker
-from ifood_actors.simulator import App, Settings, Simulator, running
+from ifood_actors.ifood.http.transport import exchange
+from ifood_simulator import App, Settings, Simulator, running
 
 pytestmark = pytest.mark.services
 

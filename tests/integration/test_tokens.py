@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from cryptography.fernet import Fernet
-from distributed import pass_by
 from sqlalchemy import Engine, text
+from support.distributed import pass_by
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import (
@@ -29,8 +29,8 @@ from ifood_actors.ifood import (
     Vault,
     register_app,
 )
-from ifood_actors.ifood import tokens as settings
-from ifood_actors.ifood.auth import Grant
+from ifood_actors.ifood.http.token_requests import Grant
+from ifood_actors.ifood.tokens import refresh as settings
 
 pytestmark = pytest.mark.services
 

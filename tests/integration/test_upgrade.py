@@ -4,17 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from builders import make_jobs
-from eventually import eventually
-from fleet import MONDAY, fleet
-from processes import installation
 from sqlalchemy import text
 from structlog.testing import capture_logs
+from support.builders import make_jobs
+from support.eventually import eventually
+from support.fleet import MONDAY, fleet
+from support.processes import installation
 
 from ifood_actors import migrations
 from ifood_actors.db import connect, transaction
 from ifood_actors.errors import IfoodActorsError, UsageError
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
 

@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from fleet import MONDAY, fleet
+from support.fleet import MONDAY, fleet
 
 from ifood_actors.alerts import look
 from ifood_actors.db import transaction
-from ifood_actors.ledger.days import delivered
-from ifood_actors.ledger.reports import open_runs
-from ifood_actors.simulator import Quirk, Settings, running
+from ifood_actors.ledger.queries.daily import delivered
+from ifood_actors.ledger.queries.runs import open_runs
+from ifood_simulator import Quirk, Settings, running
 
 pytestmark = pytest.mark.services
 

@@ -3,13 +3,13 @@
 from datetime import date, datetime, time, timedelta
 
 import pytest
-from builders import HORIZON, make_accounts
-from logins import as_login
 from sqlalchemy import text
+from support.builders import HORIZON, make_accounts
+from support.logins import as_login
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.ledger.conditions import WITHOUT_RUN
+from ifood_actors.ledger.queries.conditions import WITHOUT_RUN
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening, sales_period
 from ifood_actors.planning.planner import Request, latest_openings

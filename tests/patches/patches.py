@@ -83,8 +83,8 @@ def own_limiter() -> None:
     """Let each process keep the limit for itself alone."""
     from time import monotonic
 
-    from ifood_actors.ifood.limiter import Limiter
-    from ifood_actors.ifood.slots import Reservation, interval
+    from ifood_actors.ifood.limiter.limiter import Limiter
+    from ifood_actors.ifood.limiter.slots import Reservation, interval
 
     free: dict[object, float] = {}
 
@@ -116,7 +116,7 @@ def early_ack() -> None:
 
 def believed_gateways() -> None:
     """Take the word of whoever answers in iFood's place for iFood's own."""
-    from ifood_actors.ifood import answers
+    from ifood_actors.ifood.http import answers
 
     setattr(answers, "author_of", lambda _answer: "ifood")
 

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from ifood_actors.broker.addresses import connection_parameters
 from ifood_actors.errors import UsageError
-from ifood_actors.messaging.addresses import connection_parameters
 
 SECRET = "hunter2"
 NO_PEM = quote(__file__)

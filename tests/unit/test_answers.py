@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from bodies import CUT, OF_A_GATEWAY, OF_IFOOD, PAGE
+from support.bodies import CUT, OF_A_GATEWAY, OF_IFOOD, PAGE
 
 from ifood_actors import errors
-from ifood_actors.ifood.answers import (
+from ifood_actors.ifood.http.answers import (
     DEFAULT_PAUSE,
     author_of,
     error_text,
@@ -18,7 +18,7 @@ from ifood_actors.ifood.answers import (
     raise_for_ifood,
     rate_headers,
 )
-from ifood_actors.ifood.transport import Answer
+from ifood_actors.ifood.http.transport import Answer
 
 
 def answer(status: int = 200, body: bytes = b"", *, secrets: tuple[str, ...] = ()) -> Answer:

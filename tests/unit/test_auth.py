@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlencode
 
 import httpx
 import pytest
-from bodies import CUT, OF_A_GATEWAY
 from hypothesis import given
 from hypothesis import strategies as st
+from support.bodies import CUT, OF_A_GATEWAY
 
 from ifood_actors.errors import (
     CredentialsRefused,
@@ -22,13 +22,13 @@ from ifood_actors.errors import (
     Throttled,
 )
 from ifood_actors.ifood import Credentials, http_client, request_token
-from ifood_actors.ifood.auth import (
+from ifood_actors.ifood.http.token_requests import (
     Grant,
     concerns_application,
     redeem_code,
     request_user_code,
 )
-from ifood_actors.ifood.tokens import fresh_for
+from ifood_actors.ifood.tokens.refresh import fresh_for
 
 CREDENTIALS = Credentials("client", "the-secret")
 

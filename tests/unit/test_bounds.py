@@ -12,9 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.answers import parse
-from ifood_actors.ifood.bounds import DEEPEST, DIGITS, Unreadable, is_too_deep, refuse_unreadable
-from ifood_actors.ifood.transport import Answer
+from ifood_actors.ifood.http.answers import parse
+from ifood_actors.ifood.http.item_bounds import (
+    DEEPEST,
+    DIGITS,
+    Unreadable,
+    is_too_deep,
+    refuse_unreadable,
+)
+from ifood_actors.ifood.http.transport import Answer
 
 signs, points = st.sampled_from(["", "-"]), st.sampled_from(["", ".0", ".5", ".000", ".10"])
 exponents = st.one_of(st.just(""), st.integers(-140_000, 140_000).map("e{}".format))

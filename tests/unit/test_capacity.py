@@ -5,11 +5,9 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from timetable import play
+from support.timetable import play
 
-from ifood_actors.ifood.limiter import Limiter
-from ifood_actors.ifood.slots import interval
-from ifood_actors.planning.capacity import (
+from ifood_actors.capacity.estimate import (
     PATIENCE,
     Demand,
     Load,
@@ -18,6 +16,8 @@ from ifood_actors.planning.capacity import (
     estimate,
     estimate_among,
 )
+from ifood_actors.ifood.limiter.limiter import Limiter
+from ifood_actors.ifood.limiter.slots import interval
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

@@ -5,17 +5,17 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from ifood_actors.cli.capacity_screen import SIZES, days_of, ends_of, worst_of_each_kind
-from ifood_actors.cli.output import duration
-from ifood_actors.config import Settings
-from ifood_actors.planning.capacity import Demand, Resource, Supply, estimate
-from ifood_actors.planning.forecast import (
+from ifood_actors.capacity.estimate import Demand, Resource, Supply, estimate
+from ifood_actors.capacity.forecast import (
     ASSUMED_LATENCY,
     ASSUMED_REQUESTS_PER_BLOCK,
     BLOCK_DAYS,
     Fleet,
     forecast,
 )
+from ifood_actors.cli.capacity_screen import SIZES, days_of, ends_of, worst_of_each_kind
+from ifood_actors.cli.output import duration
+from ifood_actors.config import Settings
 from ifood_actors.planning.pacing import jobs_within
 
 PAGE = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text()

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from bodies import OF_A_GATEWAY
+from support.bodies import OF_A_GATEWAY
 
 from ifood_actors.errors import (
     Forbidden,
@@ -18,7 +18,7 @@ from ifood_actors.errors import (
     Unauthorized,
 )
 from ifood_actors.ifood import Access, Credential, IfoodClient, http_client
-from ifood_actors.ifood import transport as limits
+from ifood_actors.ifood.http import transport as limits
 
 APP = Credential(uuid4())
 BASE_URL = "https://ifood.test"

@@ -5,7 +5,7 @@ from dramatiq import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.messaging.consumer import BODY_MAX, refusal
+from ifood_actors.broker.consumer import BODY_MAX, refusal
 
 GOOD = {
     "queue_name": "ifood.sales",

@@ -11,7 +11,8 @@ import yaml
 from prometheus_client import Counter, Histogram
 
 from ifood_actors import metrics
-from ifood_actors.web import collector, gauges
+from ifood_actors.figures import gauges
+from ifood_actors.web import collector
 
 INFRA = Path(__file__).parents[2] / "infra"
 DASHBOARD = json.loads((INFRA / "grafana/dashboards/ifood-actors.json").read_text())

@@ -7,11 +7,11 @@ import pytest
 from sqlmodel import SQLModel
 
 from ifood_actors.accounts import Account
-from ifood_actors.acts import OperatorAct
 from ifood_actors.feeds import FEEDS, Record
 from ifood_actors.feeds.records import RecordVersion
 from ifood_actors.feeds.rejected import RejectedItem
-from ifood_actors.ledger.models import Job, JobEvent, LeftOut, Run
+from ifood_actors.ledger.job_tables import Job, JobEvent, LeftOut, Run
+from ifood_actors.operator_acts import OperatorAct
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data-model.md").read_text()
 COMMON = set(Record.model_fields)

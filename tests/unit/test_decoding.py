@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.ifood.decoding import Undecodable, decoded
+from ifood_actors.ifood.http.decoding import Undecodable, decoded
 
 MOST = 1_000_000
 BOMB = gzip.compress(b"\0" * 200_000_000)

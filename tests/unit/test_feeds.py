@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import SQLModel
 
 from ifood_actors.feeds import FEEDS, Record
-from ifood_actors.ifood.schemas import Anticipation, IfoodModel, Sale, SettlementTitle
+from ifood_actors.ifood.http.schemas import Anticipation, IfoodModel, Sale, SettlementTitle
 
 MODELS: dict[str, type[IfoodModel]] = {
     "settlements_weekly": SettlementTitle,

@@ -4,7 +4,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
-from scripted_api import (
+from support.scripted_api import (
     MERCHANT,
     ScriptedApi,
     a_sale,

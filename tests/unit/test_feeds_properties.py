@@ -12,7 +12,7 @@ import pytest
 import simplejson
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_api import (
+from support.scripted_api import (
     MERCHANT,
     a_sale,
     a_title,
@@ -25,9 +25,9 @@ from scripted_api import (
 from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS, Feed, Fetched
 from ifood_actors.feeds.exact_json import storable_json
-from ifood_actors.ifood.answers import JsonValue, parse
-from ifood_actors.ifood.client import MerchantApi
-from ifood_actors.ifood.transport import Answer
+from ifood_actors.ifood.http.answers import JsonValue, parse
+from ifood_actors.ifood.http.client import MerchantApi
+from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.planning.cadence import Period
 
 WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))

@@ -3,10 +3,10 @@ from datetime import timedelta
 
 import pytest
 
+from ifood_actors.capacity.estimate import Resource
+from ifood_actors.capacity.forecast import Fleet, Forecast, Week, forecast
 from ifood_actors.config import Settings
-from ifood_actors.ledger.workload import Workload
-from ifood_actors.planning.capacity import Resource
-from ifood_actors.planning.forecast import Fleet, Forecast, Week, forecast
+from ifood_actors.ledger.queries.cost import Workload
 
 HOUR = timedelta(hours=1)
 ALL_DAYS = (0, 1, 2, 3, 4, 5, 6)

@@ -5,7 +5,7 @@ from threading import get_ident
 from dramatiq.middleware import Shutdown
 from dramatiq.middleware import shutdown as of_dramatiq
 
-from ifood_actors.messaging.middleware import Interrupts
+from ifood_actors.delivery.middleware import Interrupts
 
 
 def test_every_thread_with_a_delivery_is_interrupted_although_others_end_meanwhile(monkeypatch):

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine
 
+from ifood_actors.delivery.leases import Leases
 from ifood_actors.errors import Throttled
 from ifood_actors.ledger import ClaimedJob
-from ifood_actors.worker.leases import Leases
 
 DAY = date(2026, 9, 21)
 JOB = ClaimedJob(

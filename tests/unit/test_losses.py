@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from ifood_actors.messaging.queues import QueueState
+from ifood_actors.broker.queues import QueueState
 from ifood_actors.scheduler.losses import missing
 
 OVERDUE = {"sales": 10}

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.ifood import transport
-from ifood_actors.ifood.masking import mask
-from ifood_actors.ifood.transport import Answer
+from ifood_actors.ifood.http import transport
+from ifood_actors.ifood.http.masking import mask
+from ifood_actors.ifood.http.transport import Answer
 
 Spelling = Callable[[str], str]
 

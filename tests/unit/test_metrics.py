@@ -6,7 +6,8 @@ from pathlib import Path
 from prometheus_client import Counter, Histogram
 
 from ifood_actors import metrics
-from ifood_actors.web import collector, gauges
+from ifood_actors.figures import gauges
+from ifood_actors.web import collector
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 WEB, WORKERS = PAGE.split("## From each worker host")

@@ -6,7 +6,8 @@ from dramatiq import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.messaging.orders import KINDS, Order, message, queue_name
+from ifood_actors.delivery.messages import Order, message
+from ifood_actors.kinds import KINDS, queue_name
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
 ORDER = Order(job_id=UUID(JOB), dispatch_no=3)

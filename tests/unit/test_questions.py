@@ -4,10 +4,10 @@ import asyncio
 from threading import Event
 
 import pytest
-from eventually import PATIENCE_SECONDS
+from support.eventually import PATIENCE_SECONDS
 
 from ifood_actors.web.health import Check
-from ifood_actors.web.questions import Question
+from ifood_actors.web.shared_query import Question
 
 
 class Service:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.ifood.slots import interval
-from ifood_actors.ifood.tokens import fresh_for
-from ifood_actors.planning.renewals import (
+from ifood_actors.ifood.limiter.slots import interval
+from ifood_actors.ifood.tokens.refresh import fresh_for
+from ifood_actors.renewal.policy import (
     FORESIGHT,
     UNUSED_AFTER,
     Call,

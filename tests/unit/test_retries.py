@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ifood_actors.delivery.retries import Backoff, Fail, LetGo, Retry, Snooze, decide
 from ifood_actors.errors import (
     CredentialsRefused,
     DatabaseFault,
@@ -20,7 +21,6 @@ from ifood_actors.errors import (
     TimeLimitReached,
     Unauthorized,
 )
-from ifood_actors.messaging.retries import Backoff, Fail, LetGo, Retry, Snooze, decide
 
 BACKOFF = Backoff(base=timedelta(minutes=5), cap=timedelta(minutes=60))
 MINUTE = timedelta(minutes=1)

@@ -8,11 +8,11 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_api import a_sale, a_title, a_week, an_anticipation, closing
+from support.scripted_api import a_sale, a_title, a_week, an_anticipation, closing
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.exact import storable
-from ifood_actors.ifood.schemas import (
+from ifood_actors.ifood.http.exact import storable
+from ifood_actors.ifood.http.schemas import (
     Anticipation,
     ClosingEnvelope,
     Raw,

@@ -3,7 +3,7 @@
 import pytest
 
 from ifood_actors.cli import simulator
-from ifood_actors.simulator import Settings
+from ifood_simulator import Settings
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifood_actors.simulator.entries import Entry
-from ifood_actors.simulator.merchants import Merchant
-from ifood_actors.simulator.settings import Settings
-from ifood_actors.simulator.world import World
+from ifood_simulator.entries import Entry
+from ifood_simulator.merchants import Merchant
+from ifood_simulator.settings import Settings
+from ifood_simulator.world import World
 
 TODAY = date(2026, 9, 22)
 WEEK = (date(2026, 9, 14), date(2026, 9, 20))

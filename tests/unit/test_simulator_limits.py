@@ -3,7 +3,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.simulator.limits import Limits
+from ifood_simulator.limits import Limits
 
 WINDOW = 60.0
 

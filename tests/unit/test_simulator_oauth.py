@@ -1,7 +1,7 @@
 import pytest
 
-from ifood_actors.simulator.oauth import Grants, Refused
-from ifood_actors.simulator.settings import App, Settings
+from ifood_simulator.oauth import Grants, Refused
+from ifood_simulator.settings import App, Settings
 
 APP = App(client_id="b" * 36, client_secret="s", kind="distributed")
 OTHER = App(name="other", client_id="c" * 36, client_secret="s", kind="distributed")

@@ -8,11 +8,11 @@ from typing import get_args
 import pytest
 
 from ifood_actors.cli.simulator import simulator
-from ifood_actors.simulator import fault_rates_of, limits_of, quirk_of
-from ifood_actors.simulator.control import routes
-from ifood_actors.simulator.merchants import EmptyFace
-from ifood_actors.simulator.quirks import Habits, Quirk, QuirkName
-from ifood_actors.simulator.settings import GROUPS, FaultRates, Resource
+from ifood_simulator import fault_rates_of, limits_of, quirk_of
+from ifood_simulator.control import routes
+from ifood_simulator.merchants import EmptyFace
+from ifood_simulator.quirks import Habits, Quirk, QuirkName
+from ifood_simulator.settings import GROUPS, FaultRates, Resource
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 _CURL = re.compile(r'^curl -s (?:-X (\w+) )?"?\$url/([\w./-]+)', re.MULTILINE)

@@ -4,16 +4,16 @@ import csv
 
 import pytest
 
-from ifood_actors.simulator.accounts_csv import accounts_csv
-from ifood_actors.simulator.answers import Answer
-from ifood_actors.simulator.faults import Faults
-from ifood_actors.simulator.journal import Journal
-from ifood_actors.simulator.links import Links
-from ifood_actors.simulator.merchants import Roster
-from ifood_actors.simulator.quirks import Quirk, Quirks, quirk_from
-from ifood_actors.simulator.reading import fault_rates_of, limits_of, quirk_of
-from ifood_actors.simulator.settings import ROUGH, App, FaultRates, Resource, Settings
-from ifood_actors.simulator.spoiling import instead, spoil
+from ifood_simulator.accounts_csv import accounts_csv
+from ifood_simulator.answers import Answer
+from ifood_simulator.faults import Faults
+from ifood_simulator.journal import Journal
+from ifood_simulator.links import Links
+from ifood_simulator.merchants import Roster
+from ifood_simulator.quirks import Quirk, Quirks, quirk_from
+from ifood_simulator.reading import fault_rates_of, limits_of, quirk_of
+from ifood_simulator.settings import ROUGH, App, FaultRates, Resource, Settings
+from ifood_simulator.spoiling import instead, spoil
 
 
 def taken(quirks: Quirks, *, merchant: str = "m", resource: Resource = "sales") -> list[str]:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import simplejson
 
-from ifood_actors.simulator.merchants import Merchant
-from ifood_actors.simulator.settings import App, Settings
-from ifood_actors.simulator.truth import Kind, summaries, truth
-from ifood_actors.simulator.world import World
+from ifood_simulator.merchants import Merchant
+from ifood_simulator.settings import App, Settings
+from ifood_simulator.truth import Kind, summaries, truth
+from ifood_simulator.world import World
 
 Document = dict[str, Any]  # JSON's edge
 

@@ -8,8 +8,8 @@ import pytest
 
 from ifood_actors import feeds
 from ifood_actors.feeds import blocks, closings, foreign, storing
-from ifood_actors.ifood import answers, schemas
-from ifood_actors.ifood.client import IfoodClient, MerchantApi
+from ifood_actors.ifood.http import answers, schemas
+from ifood_actors.ifood.http.client import IfoodClient, MerchantApi
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "ifood-api.md").read_text()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.messaging import topology
-from ifood_actors.messaging.topology import DELIVER, LEVELS, REACH, Exchange, Queue, Route, route
+from ifood_actors.broker import topology
+from ifood_actors.broker.topology import DELIVER, LEVELS, REACH, Exchange, Queue, Route, route
 
 QUEUES = ["ifood.sales", "ifood.settlements_weekly", "sales", "ifood.ifood.sales"]
 

@@ -7,10 +7,10 @@ and changes them) · spelling (one merchant, one account) · linking (which auth
 account) · presence (what iFood says of each)
 """
 
+from ifood_actors.accounts.account import Account
 from ifood_actors.accounts.identifiers import canonical_id
 from ifood_actors.accounts.lines import BadSheet
 from ifood_actors.accounts.linking import Linked, link_accounts, unlink_others
-from ifood_actors.accounts.models import Account
 from ifood_actors.accounts.registry import (
     AccountRow,
     Imported,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from ifood_actors.alerts.evaluation import Finding, Rule
+from ifood_actors.figures.evaluation import Finding, Rule
 
 # Longer than any delivery takes; whoever dies within it leaves the notice to the others.
 LOCK: Final = timedelta(minutes=2)

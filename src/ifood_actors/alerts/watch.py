@@ -10,10 +10,15 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError
 
 from ifood_actors.alerts import memory
-from ifood_actors.alerts.evaluation import Finding, Reading, Rule, evaluate
 from ifood_actors.alerts.memory import Ended, Notice
-from ifood_actors.alerts.notices import Notifier, body_of, title_of
-from ifood_actors.alerts.questions import (
+from ifood_actors.alerts.notifications import Notifier, body_of, title_of
+from ifood_actors.broker.queues import QueueState, queue_states
+from ifood_actors.config import Settings
+from ifood_actors.db import database_now, reason_of, repeated, transaction
+from ifood_actors.errors import ServiceUnavailable
+from ifood_actors.figures.evaluation import Finding, Reading, Rule, evaluate
+from ifood_actors.figures.rules import RULES
+from ifood_actors.figures.samples import (
     ON_THE_BROKER,
     RULE_FAILED,
     Rabbit,
@@ -22,12 +27,7 @@ from ifood_actors.alerts.questions import (
     can_be_asked,
     queue_names,
 )
-from ifood_actors.alerts.rules import RULES
-from ifood_actors.config import Settings
-from ifood_actors.db import database_now, reason_of, repeated, transaction
-from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.logs import get_logger
-from ifood_actors.messaging.queues import QueueState, queue_states
 
 log = get_logger(__name__)
 

@@ -62,7 +62,7 @@ def import_(
     .xls, .ods) one sheet is read. An account whose merchant is known is updated. Every line that
     is wrong is named, and then nothing is imported.
     """
-    from ifood_actors import acts, config
+    from ifood_actors import config, operator_acts
     from ifood_actors.accounts import BadSheet, import_sheet
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
@@ -78,7 +78,7 @@ def import_(
             raise UsageError(f"{problems}\nnothing was imported") from None
         if done.inserted or done.updated:
             told = asdict(done)
-            acts.note(tx, "accounts import", actor=operator(), subject=file.name, **told)
+            operator_acts.note(tx, "accounts import", actor=operator(), subject=file.name, **told)
         now = database_now(tx)
     _report(done, dry_run=dry_run, json=json)
     _note_first_runs(settings, now=now, joined=done.inserted)
@@ -156,7 +156,7 @@ def discover(
     Those that are known keep their name and whether they are active. A store of a distributed
     application is from now on read with the authorization that covers it.
     """
-    from ifood_actors import acts, config
+    from ifood_actors import config, operator_acts
     from ifood_actors.accounts import add_discovered
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
@@ -175,14 +175,16 @@ def discover(
                 linked += links.changed if links else 0
             if done.inserted or done.updated or linked:
                 told = {**asdict(done), "linked": linked, "inactive": inactive}
-                acts.note(tx, "accounts discover", actor=operator(), subject=app_name, **told)
+                operator_acts.note(
+                    tx, "accounts discover", actor=operator(), subject=app_name, **told
+                )
             now = database_now(tx)
     _report(done, dry_run=dry_run, json=json)
     _note_first_runs(settings, now=now, joined=0 if inactive else done.inserted)
 
 
 def _switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> None:
-    from ifood_actors import acts, config
+    from ifood_actors import config, operator_acts
     from ifood_actors.accounts import set_active
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
@@ -193,8 +195,8 @@ def _switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> Non
     with open_database(settings) as engine, _trial(engine, dry_run=dry_run) as tx:
         done = set_active(tx, names, active=active)
         if done.changed:
-            told = {**asdict(done), "names": acts.few(names)}
-            acts.note(tx, f"accounts {verb}", actor=operator(), **told)
+            told = {**asdict(done), "names": operator_acts.few(names)}
+            operator_acts.note(tx, f"accounts {verb}", actor=operator(), **told)
         now = database_now(tx)
         cancelled = cancelled_meanwhile(tx, names, now=now) if active else None
     word = f"{verb}d"

@@ -22,9 +22,9 @@ def acts(
     through is told by `jobs show`, also when a person changed it by SQL.
     """
     from ifood_actors import config
-    from ifood_actors.acts import latest
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
+    from ifood_actors.operator_acts import latest
 
     settings = config.load()
     with open_database(settings) as engine, transaction(engine) as tx:

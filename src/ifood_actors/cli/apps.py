@@ -46,7 +46,7 @@ def add(
     The secret comes from --client-secret-file, IFOOD_CLIENT_SECRET or stdin, never from an
     argument, and is stored encrypted with the first of IFOOD_ENCRYPTION_KEYS.
     """
-    from ifood_actors import acts, config
+    from ifood_actors import config, operator_acts
     from ifood_actors.accounts import application_names
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
@@ -73,7 +73,7 @@ def add(
         credentials = Credentials(client_id, secret.get_secret_value())
         with transaction(engine) as tx:
             register_app(tx, vault, name=name, kind=AppKind(kind), credentials=credentials)
-            acts.note(
+            operator_acts.note(
                 tx,
                 "apps add",
                 actor=operator(),

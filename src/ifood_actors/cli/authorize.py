@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ifood_actors.accounts import Linked
     from ifood_actors.cli.calls import Ifood
     from ifood_actors.ifood import Credential, MerchantSummary
-    from ifood_actors.ifood.auth import UserCode
+    from ifood_actors.ifood.http.token_requests import UserCode
 
 _LONGEST = 100  # characters of a label, and of the owner's code
 _FEW = 3
@@ -133,7 +133,7 @@ def _link(
     engine: "Engine", app: str, credential: "Credential", stores: "Sequence[MerchantSummary]"
 ) -> "tuple[Linked, list[str]]":
     """Link the accounts of its stores, and no others; what cannot be listed changes nothing."""
-    from ifood_actors import acts
+    from ifood_actors import operator_acts
     from ifood_actors.accounts import Linked, unlink_others
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.stores import link_accounts
@@ -147,9 +147,9 @@ def _link(
             id_ = credential.authorization_id
             unlinked = unlink_others(tx, merchant_ids, authorization_id=id_)
         if linked.changed or unlinked:
-            told = {"linked": linked.changed, "names": acts.few(linked.accounts)}
-            told |= {"unlinked": acts.few(unlinked)} if unlinked else {}
-            acts.note(tx, "apps authorize", actor=operator(), subject=app, **told)
+            told = {"linked": linked.changed, "names": operator_acts.few(linked.accounts)}
+            told |= {"unlinked": operator_acts.few(unlinked)} if unlinked else {}
+            operator_acts.note(tx, "apps authorize", actor=operator(), subject=app, **told)
     return linked, unlinked
 
 

@@ -17,8 +17,8 @@ from ifood_actors.cli.options import Json, Kind
 from ifood_actors.cli.output import document, note
 
 if TYPE_CHECKING:
+    from ifood_actors.capacity.forecast import Fleet, Forecast, Week
     from ifood_actors.config import Settings
-    from ifood_actors.planning.forecast import Fleet, Forecast, Week
 
 _ASSUMED_ACCOUNTS = 1_000
 
@@ -43,7 +43,7 @@ def capacity(
     they are assumed.
     """
     from ifood_actors import config
-    from ifood_actors.planning.forecast import ASSUMED_LATENCY
+    from ifood_actors.capacity.forecast import ASSUMED_LATENCY
 
     settings = config.load()
     length = timedelta(seconds=latency) if latency else ASSUMED_LATENCY
@@ -58,7 +58,7 @@ def capacity(
 def _fleet(
     settings: "Settings", *, accounts: int | None, hosts: int, latency: timedelta
 ) -> "Fleet":
-    from ifood_actors.planning.forecast import BLOCK_DAYS, Fleet
+    from ifood_actors.capacity.forecast import BLOCK_DAYS, Fleet
 
     if settings.database_url is None:
         note("IFOOD_DATABASE_URL is not set: without a history, requests are assumed")
@@ -67,7 +67,7 @@ def _fleet(
     from ifood_actors.accounts import busiest_share, count_active
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
-    from ifood_actors.ledger.workload import workloads
+    from ifood_actors.ledger.queries.cost import workloads
     from ifood_actors.planning.planner import idle_share
 
     with open_database(settings) as engine, transaction(engine) as tx:
@@ -87,7 +87,7 @@ def _fleet(
 def _answer(settings: "Settings", fleet: "Fleet", *, kind: str | None) -> Answer:
     from dataclasses import replace
 
-    from ifood_actors.planning.forecast import forecast
+    from ifood_actors.capacity.forecast import forecast
 
     growth = {size: forecast(settings, replace(fleet, accounts=size)) for size in SIZES}
     return Answer(settings, fleet, forecast(settings, fleet), growth, kind)

@@ -9,8 +9,8 @@ from ifood_actors.cli.options import Kind
 from ifood_actors.cli.output import count, duration, say, table
 
 if TYPE_CHECKING:
+    from ifood_actors.capacity.forecast import Fleet, Forecast, Week
     from ifood_actors.config import Settings
-    from ifood_actors.planning.forecast import Fleet, Forecast, Week
 
 # The sizes that are shown beside the own one.
 SIZES = (1_000, 5_000, 20_000, 100_000)
@@ -73,14 +73,14 @@ def _conditions(answer: Answer) -> Iterator[str]:
 
 def usable(limit: int) -> float:
     """Give the requests a minute that the limiter lets through."""
-    from ifood_actors.ifood.slots import interval
+    from ifood_actors.ifood.limiter.slots import interval
 
     return timedelta(minutes=1) / interval(limit)
 
 
 def longest_waits(settings: "Settings") -> timedelta:
     """Give the waits of a job that fails until its last attempt."""
-    from ifood_actors.messaging.retries import Backoff
+    from ifood_actors.delivery.retries import Backoff
 
     backoff = Backoff(settings.backoff_base, settings.backoff_cap)
     waits = (backoff.wait(n, jitter=1) for n in range(1, settings.worker_max_attempts))
@@ -115,7 +115,7 @@ def _size_row(size: int, one: "Forecast", week: "Week") -> tuple[object, ...]:
 
 def worst_of_each_kind(forecasts: "Iterable[Forecast]") -> "list[Forecast]":
     """Give of each kind the days that fit least."""
-    from ifood_actors.planning.forecast import tightness
+    from ifood_actors.capacity.forecast import tightness
 
     worst: dict[str, Forecast] = {}
     for one in forecasts:
@@ -149,7 +149,7 @@ def _sentences(answer: Answer) -> Iterator[str]:
 
 def advice(answer: Answer, one: "Forecast") -> Iterator[str]:
     """Say what would have to change, a line each; nothing if the run fits."""
-    from ifood_actors.planning.capacity import Resource
+    from ifood_actors.capacity.estimate import Resource
 
     name, settings = _name(one), answer.settings
     yield from (f"{name} does not fit: {line}" for line in one.verdict.advice)

@@ -112,7 +112,7 @@ def _private(settings: "Settings") -> Collection[str]:
 
 def _secrets(engine: "Engine", settings: "Settings") -> Iterator[Finding]:
     from ifood_actors.ifood import Vault
-    from ifood_actors.ifood.rotation import survey
+    from ifood_actors.ifood.tokens.rotation import survey
 
     vault = Vault(settings.require_encryption_keys() if settings.encryption_keys else ())
     found = survey(engine, vault)
@@ -136,7 +136,7 @@ def _secrets(engine: "Engine", settings: "Settings") -> Iterator[Finding]:
 def _hosts_without_key(connection: "Connection") -> Iterator[Finding]:
     from sqlalchemy import text
 
-    from ifood_actors.ifood.authorization_statements import UNREADABLE
+    from ifood_actors.ifood.tokens.token_statements import UNREADABLE
 
     wanted = f"SELECT DISTINCT unreadable_by FROM ifood_authorizations WHERE {UNREADABLE}"
     if hosts := sorted(connection.execute(text(wanted)).scalars()):
@@ -165,7 +165,7 @@ def _authorizations(connection: "Connection") -> Iterator[Finding]:
     """Distributed applications only: a person has to act hours or days before jobs fail."""
     from sqlalchemy import text
 
-    from ifood_actors.planning.renewals import EXPIRING
+    from ifood_actors.renewal.policy import EXPIRING
 
     row = connection.execute(
         text("""
@@ -200,7 +200,7 @@ def _authorizations(connection: "Connection") -> Iterator[Finding]:
 def _lost_messages(connection: "Connection") -> Iterator[Finding]:
     from sqlalchemy import text
 
-    from ifood_actors.ledger.conditions import LOST_MESSAGES
+    from ifood_actors.ledger.queries.conditions import LOST_MESSAGES
 
     may_read = text("SELECT has_column_privilege('ifood_job_events', 'reason', 'SELECT')")
     if not connection.execute(may_read).scalar_one():  # a worker's login
@@ -249,7 +249,7 @@ def _api(settings: "Settings") -> Iterator[Finding]:
     """Without credentials: any answer at all shows that name, route and certificate are right."""
     from ifood_actors.errors import ServerFault
     from ifood_actors.ifood import http_client
-    from ifood_actors.ifood.transport import exchange
+    from ifood_actors.ifood.http.transport import exchange
 
     url = settings.api_base_url
     with http_client(threads=1, ca_file=settings.api_ca_file) as http:

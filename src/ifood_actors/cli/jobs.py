@@ -67,12 +67,12 @@ def list_(
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
-    from ifood_actors.ledger import search
+    from ifood_actors.ledger.queries import jobs
 
     settings = config.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         wanted = Wanted(kind, status, account, day, since, error_code)
-        rows = search.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
+        rows = jobs.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
     if json:
         document(rows[:limit])
     else:
@@ -102,13 +102,13 @@ def show(
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import job_ids
     from ifood_actors.db import transaction
-    from ifood_actors.ledger import search
+    from ifood_actors.ledger.queries import jobs
 
     settings = config.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         [job_id] = job_ids(tx, [job])
-        columns = dict(search.job_facts(tx, job_id) or {})
-        events = search.history(tx, job_id)
+        columns = dict(jobs.job_facts(tx, job_id) or {})
+        events = jobs.history(tx, job_id)
     if json:
         document({"job": columns, "history": events})
         return
@@ -211,7 +211,7 @@ def _act(
     json: bool,
 ) -> None:
     """Have the ledger do it once it is wanted, and say honestly to how many."""
-    from ifood_actors import acts
+    from ifood_actors import operator_acts
     from ifood_actors.cli.caller import operator
     from ifood_actors.db import transaction
     from ifood_actors.ledger import Ledger
@@ -228,7 +228,9 @@ def _act(
         ids = act(job_ids, reason=f"by hand: jobs {verb}")
         done, skipped = len(ids), len(job_ids) - len(ids)
         if done:
-            named = acts.few(map(str, ids))
-            acts.note(tx, f"jobs {verb}", actor=operator(), jobs=done, skipped=skipped, ids=named)
+            named = operator_acts.few(map(str, ids))
+            operator_acts.note(
+                tx, f"jobs {verb}", actor=operator(), jobs=done, skipped=skipped, ids=named
+            )
     told = {"dry_run": False, past: done, "skipped": skipped}
     outcome(f"{past} {done:,}, skipped {skipped:,}", told, json=json)

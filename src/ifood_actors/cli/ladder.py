@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ifood_actors.messaging.broker import ladder_broker
-from ifood_actors.messaging.orders import KINDS, queue_name
+from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.kinds import KINDS, queue_name
 
 if TYPE_CHECKING:
+    from ifood_actors.broker.ladder_broker import LadderBroker
     from ifood_actors.config import Settings
-    from ifood_actors.messaging.broker import LadderBroker
 
 
 def ladder(settings: "Settings", *, name: str) -> "LadderBroker":

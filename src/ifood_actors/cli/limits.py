@@ -57,7 +57,7 @@ def reset(name: App, *, dry_run: DryRun = False, yes: Yes = False, json: Json = 
 
     The fleet obeys at its next request; a limit that iFood goes on naming is learned again.
     """
-    from ifood_actors import acts, config
+    from ifood_actors import config, operator_acts
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
@@ -77,6 +77,8 @@ def reset(name: App, *, dry_run: DryRun = False, yes: Yes = False, json: Json = 
             confirm(f"forget {what}?", yes=yes)
         with transaction(engine) as tx:
             if forget_named_limits(tx, app=name):
-                told = acts.few(known)
-                acts.note(tx, "limits reset", actor=operator(), subject=name, forgotten=told)
+                told = operator_acts.few(known)
+                operator_acts.note(
+                    tx, "limits reset", actor=operator(), subject=name, forgotten=told
+                )
     outcome(f"forgot {what}", facts, json=json)

@@ -14,7 +14,7 @@ def scheduler() -> None:
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
     from ifood_actors.ifood import Vault
-    from ifood_actors.ifood.rotation import require_readable
+    from ifood_actors.ifood.tokens.rotation import require_readable
     from ifood_actors.scheduler.main import POOL_SIZE
 
     settings = config.load()
@@ -42,7 +42,7 @@ def worker() -> None:
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
     from ifood_actors.ifood import Vault
-    from ifood_actors.ifood.rotation import require_readable
+    from ifood_actors.ifood.tokens.rotation import require_readable
     from ifood_actors.worker import exposition
 
     settings = config.load()
@@ -58,7 +58,7 @@ def worker() -> None:
     exposition.start_afresh(settings)
     # Neither Python (-P) nor Dramatiq (--path, without one) takes modules from the current folder.
     supervisor = [sys.executable, "-P", "-m", "ifood_actors.worker.supervision"]
-    dramatiq = [sys.executable, "-P", "-m", "ifood_actors.messaging.command", "ifood_actors.worker"]
+    dramatiq = [sys.executable, "-P", "-m", "ifood_actors.worker.command", "ifood_actors.worker"]
     command = [*supervisor, *dramatiq, "--path"]
     options = {
         "--processes": settings.worker_processes,

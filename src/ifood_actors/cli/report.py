@@ -10,7 +10,7 @@ from ifood_actors.cli.options import Day, Json, Kind
 from ifood_actors.cli.output import document, note, say, table, vanished_rows
 
 if TYPE_CHECKING:
-    from ifood_actors.ledger.days import Delivered
+    from ifood_actors.ledger.queries.daily import Delivered
 
 N = TypeVar("N", int, Decimal)
 
@@ -32,7 +32,7 @@ def report(*, day: Day = None, json: Json = False) -> None:
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import database_now, transaction
-    from ifood_actors.ledger.days import delivered
+    from ifood_actors.ledger.queries.daily import delivered
     from ifood_actors.planning.cadence import local_day
 
     settings = config.load()

@@ -30,7 +30,7 @@ def retry(
     If iFood grants it, the authorization works again, and needs no owner. If not, nothing is worse
     than before, and the exit code is 1. Jobs that had failed are requeued by `jobs requeue`.
     """
-    from ifood_actors import acts, config
+    from ifood_actors import config, operator_acts
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.calls import ifood
     from ifood_actors.cli.database import open_database
@@ -48,7 +48,7 @@ def retry(
         with ifood(engine, settings) as asked:
             asked.tokens.retry(credential)
         with transaction(engine) as tx:
-            acts.note(tx, "apps retry", actor=operator(), subject=name, label=label)
+            operator_acts.note(tx, "apps retry", actor=operator(), subject=name, label=label)
     outcome(f"iFood has given a token: {what} works", facts, json=json)
 
 

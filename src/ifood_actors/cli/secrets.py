@@ -10,7 +10,7 @@ from ifood_actors.cli.output import count, document, note, outcome, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ifood_actors.ifood.rotation import Sealed
+    from ifood_actors.ifood.tokens.rotation import Sealed
 
 app = typer.Typer(help="The keys that stored secrets are encrypted with.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ def check(*, json: Json = False) -> None:
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.ifood import Vault
-    from ifood_actors.ifood.rotation import survey
+    from ifood_actors.ifood.tokens.rotation import survey
 
     settings = config.load()
     vault = Vault(settings.require_encryption_keys())
@@ -54,7 +54,8 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
     from ifood_actors import config
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
-    from ifood_actors.ifood import Vault, rotation
+    from ifood_actors.ifood import Vault
+    from ifood_actors.ifood.tokens import rotation
 
     settings = config.load()
     vault = Vault(settings.require_encryption_keys())

@@ -18,7 +18,7 @@ from ifood_actors.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ifood_actors.simulator import FaultRates, Settings
+    from ifood_simulator import FaultRates, Settings
 
 T = TypeVar("T")
 Words = TypeVar("Words", str, list[str])
@@ -112,7 +112,7 @@ def simulator(
     from ifood_actors.cli.extras import require_demo
 
     require_demo()
-    from ifood_actors import simulator as fake
+    import ifood_simulator as fake
 
     quirks = [_read("--quirk", fake.quirk_of, text) for text in quirk or ()]
     limits = _read("--limit", fake.limits_of, limit or [])
@@ -160,7 +160,7 @@ def _require_loopback(host: str, certificate: Path | None) -> None:
 
 
 def _fault_rates(text: str | None, *, rough: bool) -> "FaultRates":
-    from ifood_actors import simulator as fake
+    import ifood_simulator as fake
 
     if rough and text is not None:
         raise UsageError("--rough and --faults exclude each other")

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ifood_actors.config import Settings
-    from ifood_actors.ifood.usage import LimitInUse, LimitUse
-    from ifood_actors.ledger.reports import OutsideRuns, Pace, RunProgress
+    from ifood_actors.ifood.limiter.usage import LimitInUse, LimitUse
+    from ifood_actors.ledger.queries.runs import OutsideRuns, Pace, RunProgress
 
 _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
@@ -93,15 +93,15 @@ def status(
 
 def _read(engine: "Engine", settings: "Settings") -> Overview:
     from ifood_actors.db import database_now, transaction
-    from ifood_actors.ifood.usage import limit_uses, limits_in_use
-    from ifood_actors.ledger import reports
+    from ifood_actors.ifood.limiter.usage import limit_uses, limits_in_use
+    from ifood_actors.ledger.queries import runs
 
     with transaction(engine) as tx:
         return Overview(
             at=database_now(tx),
-            runs=reports.open_runs(tx),
-            outside=reports.open_outside_runs(tx),
-            pace=reports.pace(tx),
+            runs=runs.open_runs(tx),
+            outside=runs.open_outside_runs(tx),
+            pace=runs.pace(tx),
             limits=limit_uses(tx),
             in_use=limits_in_use(tx, settings),
             rate_limit=settings.rate_limit_per_minute,

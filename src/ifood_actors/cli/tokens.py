@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ifood_actors.config import Settings
-    from ifood_actors.planning.demand import Held
-    from ifood_actors.planning.renewals import Call
+    from ifood_actors.renewal.policy import Call
+    from ifood_actors.renewal.token_states import Held
 
 _COLUMNS = ("app", "authorization", "accounts", "state", "token until", "refresh until")
 _WINDOWS = ("kind", "opens at", "calls", "first", "last", "per minute", "least ahead")
@@ -38,7 +38,7 @@ def tokens(
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
     from ifood_actors.db import database_now, transaction
-    from ifood_actors.planning import demand
+    from ifood_actors.renewal import token_states
 
     settings = config.load()
     with open_database(settings) as engine:
@@ -46,7 +46,7 @@ def tokens(
             if name is not None:
                 require_application(tx, name)
             at = database_now(tx)
-        held = demand.held(engine, app=name)
+        held = token_states.held(engine, app=name)
         windows = list(_windows(engine, settings, held, at=at))
     if json:
         shown = [_facts(each, at=at) for each in held]
@@ -110,14 +110,14 @@ def _facts(held: "Held", *, at: datetime) -> dict[str, object]:
 def _windows(
     engine: "Engine", settings: "Settings", held: "Sequence[Held]", *, at: datetime
 ) -> Iterator[dict[str, object]]:
-    from ifood_actors.ifood.slots import interval
-    from ifood_actors.planning import demand
-    from ifood_actors.planning.renewals import forecast
+    from ifood_actors.ifood.limiter.slots import interval
+    from ifood_actors.renewal import token_states
+    from ifood_actors.renewal.policy import forecast
 
     # One application after the other: each has a limit of its own.
-    openings = sorted(demand.openings(settings, at=at), key=lambda each: each.window_start)
+    openings = sorted(token_states.openings(settings, at=at), key=lambda each: each.window_start)
     last = max(opening.window_end for opening in openings)
-    needs = demand.needs(engine, settings, at=at, until=last)
+    needs = token_states.needs(engine, settings, at=at, until=last)
     pace = interval(settings.rate_limit_oauth_per_minute)
     calls: list[Call] = []
     for app_id in {each.app_id for each in held}:

@@ -11,17 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ifood_actors import logs
-from ifood_actors.config import Settings
-from ifood_actors.db import transaction
-from ifood_actors.demo import queues, screen
-from ifood_actors.demo.report import KindReport, Report, draw_up
-from ifood_actors.demo.scale import Scale, latest_monday, openings, scale, window_length
-from ifood_actors.demo.screen import Look
-from ifood_actors.demo.stage import BrokerKind, Stage, stage
-from ifood_actors.ledger.reports import open_runs
-from ifood_actors.planning import planner
-from ifood_actors.planning.cadence import local_day
-from ifood_actors.planning.capacity import (
+from ifood_actors.capacity.estimate import (
     Capacity,
     Demand,
     Load,
@@ -29,7 +19,17 @@ from ifood_actors.planning.capacity import (
     estimate,
     estimate_among,
 )
-from ifood_actors.planning.forecast import ASSUMED_LATENCY
+from ifood_actors.capacity.forecast import ASSUMED_LATENCY
+from ifood_actors.config import Settings
+from ifood_actors.db import transaction
+from ifood_actors.demo import queue_counts, screen
+from ifood_actors.demo.report import KindReport, Report, draw_up
+from ifood_actors.demo.scale import Scale, latest_monday, openings, scale, window_length
+from ifood_actors.demo.screen import Look
+from ifood_actors.demo.stage import BrokerKind, Stage, stage
+from ifood_actors.ledger.queries.runs import open_runs
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import local_day
 from ifood_actors.scheduler.main import Scheduler
 
 # Retries and snoozes may end after the window; a job that has not ended by then is a fault.
@@ -111,7 +111,7 @@ def _looks(parts: Stage, *, every: float, give_up: float) -> Iterator[Look]:
             runs=runs,
             requests_per_minute=(total - requests) / max(now - at, every) * 60,
             limit=parts.settings.rate_limit_per_minute,
-            queues=queues.look(parts.management) if parts.management else None,
+            queues=queue_counts.look(parts.management) if parts.management else None,
         )
         requests, at = total, now
         if all(one.finished == one.planned for one in runs) or now > give_up:

@@ -13,7 +13,7 @@ from ifood_actors.db import transaction
 from ifood_actors.demo.stage import Stage
 from ifood_actors.feeds import FEEDS
 from ifood_actors.planning.planner import period_of
-from ifood_actors.simulator.truth import Kind
+from ifood_simulator.truth import Kind
 
 # What the simulator calls a kind, and the amount by which both sides are compared.
 _TRUTHS: dict[str, tuple[Kind, str]] = {

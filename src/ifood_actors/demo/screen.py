@@ -8,11 +8,11 @@ from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from ifood_actors.demo.queues import Queues
+from ifood_actors.capacity.estimate import Capacity, Resource
+from ifood_actors.demo.queue_counts import Queues
 from ifood_actors.demo.report import KindReport, Report
 from ifood_actors.demo.scale import Scale
-from ifood_actors.ledger.reports import RunProgress
-from ifood_actors.planning.capacity import Capacity, Resource
+from ifood_actors.ledger.queries.runs import RunProgress
 
 _BAR_WIDTH = 30
 

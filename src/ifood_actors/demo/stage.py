@@ -15,21 +15,21 @@ from sqlalchemy import Engine
 
 from ifood_actors import migrations
 from ifood_actors.accounts import import_sheet
+from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.config import Settings, child_environment
 from ifood_actors.db import connect, transaction
-from ifood_actors.demo.queues import look
+from ifood_actors.demo.queue_counts import look
 from ifood_actors.demo.scale import Scale
 from ifood_actors.embedded import services
 from ifood_actors.embedded.inprocess import in_process_broker
 from ifood_actors.embedded.management import Management
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
-from ifood_actors.messaging.broker import ladder_broker
-from ifood_actors.messaging.orders import KINDS, queue_name
+from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.scheduler.relay import Outbox
-from ifood_actors.simulator import FaultRates, Quirk, Simulator, running
-from ifood_actors.simulator import Settings as SimulatorSettings
 from ifood_actors.worker.composition import assemble, working
+from ifood_simulator import FaultRates, Quirk, Simulator, running
+from ifood_simulator import Settings as SimulatorSettings
 
 BrokerKind = Literal["embedded", "rabbitmq"]
 

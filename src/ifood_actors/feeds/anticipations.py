@@ -18,8 +18,8 @@ from sqlmodel import Field
 from ifood_actors.feeds.closings import closing_blocks, fetched
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
-from ifood_actors.ifood.client import MerchantApi
-from ifood_actors.ifood.schemas import Anticipation as AnticipationItem
+from ifood_actors.ifood.http.client import MerchantApi
+from ifood_actors.ifood.http.schemas import Anticipation as AnticipationItem
 from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS, Period
 
 _IDENTITY = (

@@ -12,9 +12,9 @@ from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.foreign import is_other_merchant, refuse_other_days
 from ifood_actors.feeds.records import Fetched, OddItem, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
-from ifood_actors.ifood.bounds import MOST_ITEMS
-from ifood_actors.ifood.client import MerchantApi
-from ifood_actors.ifood.schemas import (
+from ifood_actors.ifood.http.client import MerchantApi
+from ifood_actors.ifood.http.item_bounds import MOST_ITEMS
+from ifood_actors.ifood.http.schemas import (
     Closing,
     ClosingEnvelope,
     IfoodModel,

@@ -8,7 +8,7 @@ import simplejson
 from sqlalchemy.exc import DataError
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.exact import storable
+from ifood_actors.ifood.http.exact import storable
 
 # NUL, as `dumps` escapes it; behind an escaped backslash, `u0000` is ordinary text.
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")

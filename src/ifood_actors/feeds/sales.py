@@ -22,9 +22,9 @@ from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.foreign import refuse_other_days, refuse_other_merchant
 from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
-from ifood_actors.ifood.client import MerchantApi
-from ifood_actors.ifood.schemas import Sale as SaleItem
-from ifood_actors.ifood.schemas import SaleHead, SalesPage, envelopes, parse, parse_item
+from ifood_actors.ifood.http.client import MerchantApi
+from ifood_actors.ifood.http.schemas import Sale as SaleItem
+from ifood_actors.ifood.http.schemas import SaleHead, SalesPage, envelopes, parse, parse_item
 from ifood_actors.planning.cadence import SALES_BLOCK_DAYS, Period
 
 # 20,000 sales in a week: no store has them, an endless list does.

@@ -18,8 +18,8 @@ from ifood_actors.feeds.closings import closing_blocks, fetched
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
-from ifood_actors.ifood.client import MerchantApi
-from ifood_actors.ifood.schemas import SettlementTitle
+from ifood_actors.ifood.http.client import MerchantApi
+from ifood_actors.ifood.http.schemas import SettlementTitle
 from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS, Period
 
 

@@ -1,11 +1,8 @@
 """iFood's API: requests, tokens, the fleet's pace. It knows HTTP and money, nothing of jobs."""
 
-from ifood_actors.ifood.answers import JsonValue
-from ifood_actors.ifood.apps import register_app
-from ifood_actors.ifood.auth import Credentials, request_token
-from ifood_actors.ifood.authorizations import Credential
-from ifood_actors.ifood.authorizing import Authorizer
-from ifood_actors.ifood.client import (
+from ifood_actors.ifood.connect import fleet_limiter, fleet_tokens
+from ifood_actors.ifood.http.answers import JsonValue
+from ifood_actors.ifood.http.client import (
     Access,
     IfoodClient,
     MerchantApi,
@@ -13,21 +10,24 @@ from ifood_actors.ifood.client import (
     Resource,
     fleet_access,
 )
-from ifood_actors.ifood.closures import EndpointGroup, read_closures
-from ifood_actors.ifood.crypto import Vault
-from ifood_actors.ifood.fleet import fleet_limiter, fleet_tokens
-from ifood_actors.ifood.limiter import Limiter
-from ifood_actors.ifood.models import App, AppKind, Authorization, Limit
-from ifood_actors.ifood.named_limits import (
+from ifood_actors.ifood.http.token_requests import Credentials, request_token
+from ifood_actors.ifood.http.transport import http_client
+from ifood_actors.ifood.limiter.breakers import EndpointGroup, read_closures
+from ifood_actors.ifood.limiter.limiter import Limiter
+from ifood_actors.ifood.limiter.named_limits import (
     NamedLimit,
     forget_named_limits,
     limits_by_app,
     named_limits,
 )
-from ifood_actors.ifood.slots import Reservation
-from ifood_actors.ifood.tokens import Tokens
-from ifood_actors.ifood.transport import http_client
-from ifood_actors.ifood.usage import limits_in_use
+from ifood_actors.ifood.limiter.slots import Reservation
+from ifood_actors.ifood.limiter.usage import limits_in_use
+from ifood_actors.ifood.tables import App, AppKind, Authorization, Limit
+from ifood_actors.ifood.tokens.authorize import Authorizer
+from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.refresh import Tokens
+from ifood_actors.ifood.tokens.registration import register_app
+from ifood_actors.ifood.tokens.store import Credential
 
 __all__ = [
     "Access",

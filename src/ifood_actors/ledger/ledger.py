@@ -17,7 +17,9 @@ from sqlalchemy import Connection, Row, TextClause
 
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import statements
-from ifood_actors.ledger.jobs import (
+from ifood_actors.ledger.sparing import not_planned, park, sparing
+from ifood_actors.ledger.states import Act
+from ifood_actors.ledger.values import (
     AwaitedJob,
     ClaimedJob,
     DueJob,
@@ -27,8 +29,6 @@ from ifood_actors.ledger.jobs import (
     columns,
     due_job,
 )
-from ifood_actors.ledger.sparing import not_planned, park, sparing
-from ifood_actors.ledger.states import Act
 
 _PLAN_BATCH = 5_000
 # What a person reads of an error; more would only swell the row.

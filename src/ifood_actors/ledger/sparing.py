@@ -10,8 +10,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from ifood_actors.db import reason_of
 from ifood_actors.ledger import statements
-from ifood_actors.ledger.jobs import NewJob
 from ifood_actors.ledger.states import Act
+from ifood_actors.ledger.values import NewJob
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateSchema
 
-from ifood_actors import acts
+from ifood_actors import operator_acts
 from ifood_actors.db import connect, patient
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.logs import get_logger
@@ -86,7 +86,7 @@ def _upgrade(engine: Engine, schema: str | None, to: str, actor: str | None) -> 
             config.attributes["connection"] = connection
             command.upgrade(config, to)
             if actor is not None:
-                acts.note(connection, "db upgrade", actor=actor, applied=waiting)
+                operator_acts.note(connection, "db upgrade", actor=actor, applied=waiting)
         return waiting
 
 

@@ -8,10 +8,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SAWarning
 from sqlmodel import SQLModel
 
-from ifood_actors import accounts, acts, feeds  # noqa: F401 - their tables are in the metadata
-from ifood_actors.alerts import models as _alerts  # noqa: F401 - the same
-from ifood_actors.ifood import models as _ifood  # noqa: F401 - the same
-from ifood_actors.ledger import models as _ledger  # noqa: F401 - the same
+from ifood_actors import (  # noqa: F401 - their tables are in the metadata
+    accounts,
+    feeds,
+    operator_acts,
+)
+from ifood_actors.alerts import alert_tables as _alerts  # noqa: F401 - the same
+from ifood_actors.ifood import tables as _ifood  # noqa: F401 - the same
+from ifood_actors.ledger import job_tables as _ledger  # noqa: F401 - the same
 
 
 def differences_of(connection: Connection) -> list[str]:

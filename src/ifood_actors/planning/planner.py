@@ -8,14 +8,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
-from ifood_actors import acts
+from ifood_actors import operator_acts
 from ifood_actors.accounts import count_active
 from ifood_actors.config import WEEKDAYS, Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ledger import Ledger, NewJob, NewRun
 from ifood_actors.ledger.left_out import note_left_out
-from ifood_actors.ledger.reports import planned_days
+from ifood_actors.ledger.queries.runs import planned_days
 from ifood_actors.logs import get_logger
 from ifood_actors.planning.cadence import (
     CATCH_UP_LIMIT,
@@ -196,8 +196,11 @@ def plan_by_hand(engine: Engine, wanted: Request, *, actor: str) -> Planned:
     with transaction(engine) as tx:
         planned = _write(tx, wanted, actor=actor)
         if planned.changes:
-            told = {**planned.counts, "only": acts.few(wanted.only) if wanted.only else None}
-            acts.note(tx, "plan", actor=actor, subject=planned.run.kind, **told)
+            told = {
+                **planned.counts,
+                "only": operator_acts.few(wanted.only) if wanted.only else None,
+            }
+            operator_acts.note(tx, "plan", actor=actor, subject=planned.run.kind, **told)
     _log(planned)
     return planned
 

@@ -18,12 +18,12 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
+from ifood_actors.broker.queues import QueueState
+from ifood_actors.broker.topology import LEVEL_NAMES
 from ifood_actors.db import repeated
-from ifood_actors.ledger import losses as ledger
+from ifood_actors.kinds import KINDS, queue_name
+from ifood_actors.ledger import missed as ledger
 from ifood_actors.logs import get_logger
-from ifood_actors.messaging.orders import KINDS, queue_name
-from ifood_actors.messaging.queues import QueueState
-from ifood_actors.messaging.topology import LEVEL_NAMES
 
 log = get_logger(__name__)
 

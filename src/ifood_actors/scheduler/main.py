@@ -19,12 +19,12 @@ from ifood_actors.config import Settings
 from ifood_actors.db import missing_right, reason_of
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
+from ifood_actors.kinds import KINDS
 from ifood_actors.logs import get_logger
-from ifood_actors.messaging.orders import KINDS
 from ifood_actors.planning import planner
 from ifood_actors.scheduler import heartbeat, losses, retention
 from ifood_actors.scheduler.losses import Losses, Witness
-from ifood_actors.scheduler.progress import ProgressLog
+from ifood_actors.scheduler.progress_log import ProgressLog
 from ifood_actors.scheduler.relay import Outbox, Relay
 from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
 from ifood_actors.scheduler.room import pace_of

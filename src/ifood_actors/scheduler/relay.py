@@ -19,14 +19,15 @@ from uuid import UUID
 from dramatiq import Message
 from sqlalchemy import Connection, Engine
 
+from ifood_actors.broker.addresses import reason
+from ifood_actors.broker.publishers import NotTaken
 from ifood_actors.db import repeated
+from ifood_actors.delivery.messages import Order, message
 from ifood_actors.ifood import read_closures
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
-from ifood_actors.ledger.losses import MISSED
+from ifood_actors.ledger.missed import MISSED
 from ifood_actors.logs import get_logger
-from ifood_actors.messaging.addresses import reason
-from ifood_actors.messaging.orders import KINDS, Order, message
-from ifood_actors.messaging.publishers import NotTaken
 from ifood_actors.scheduler.room import Pace, Room, read_room
 
 log = get_logger(__name__)

@@ -19,9 +19,9 @@ from ifood_actors.errors import (
 )
 from ifood_actors.ifood import Credential, Tokens
 from ifood_actors.logs import get_logger
-from ifood_actors.planning import demand
-from ifood_actors.planning.demand import Held
-from ifood_actors.planning.renewals import FORESIGHT, UNUSED_AFTER, Foresight, Standing, due
+from ifood_actors.renewal import token_states
+from ifood_actors.renewal.policy import FORESIGHT, UNUSED_AFTER, Foresight, Standing, due
+from ifood_actors.renewal.token_states import Held
 
 log = get_logger(__name__)
 
@@ -65,13 +65,13 @@ class Renewer:
     def _wanted(self) -> list[Held]:
         with transaction(self._engine) as tx:
             at = database_now(tx)
-        held = {each.id: each for each in demand.held(self._engine) if each.renewable}
+        held = {each.id: each for each in token_states.held(self._engine) if each.renewable}
         horizon = at + self._foresight.lead + self._foresight.margin
         standings = [each.standing() for each in held.values()]
         candidates = [each for each in standings if _may_be_due(each, at=at, horizon=horizon)]
         if not candidates:  # the usual case: no window has to be looked at
             return []
-        needs = demand.needs(self._engine, self._settings, at=at, until=horizon)
+        needs = token_states.needs(self._engine, self._settings, at=at, until=horizon)
         renewals = due(candidates, needs, at=at, foresight=self._foresight)
         wanted = [held[renewal.id] for renewal in renewals]
         # What was refused goes last: many of those must not use up the tries of a minute.

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from ifood_actors.config import Settings
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import limits_by_app
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.limiter.slots import interval
 from ifood_actors.ledger import Ledger
 
 # Three ticks: a limiter must never run dry between two of them. The rest waits in the ledger,

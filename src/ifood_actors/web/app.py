@@ -20,7 +20,7 @@ from ifood_actors.logs import get_logger
 from ifood_actors.serving import Server, listen, url_of
 from ifood_actors.web.collector import LedgerGauges, unreadable
 from ifood_actors.web.health import OK, Check
-from ifood_actors.web.questions import Question
+from ifood_actors.web.shared_query import Question
 
 log = get_logger(__name__)
 

@@ -9,9 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.config import Settings
 from ifood_actors.db import missing_right, reason_of
+from ifood_actors.figures import gauges
+from ifood_actors.figures.gauges import Gauges
 from ifood_actors.logs import get_logger
-from ifood_actors.web import gauges
-from ifood_actors.web.gauges import Gauges
 
 log = get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ifood_actors.logs import get_logger
-from ifood_actors.web.questions import Question
+from ifood_actors.web.shared_query import Question
 
 log = get_logger(__name__)
 

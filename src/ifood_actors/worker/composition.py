@@ -10,6 +10,11 @@ from dramatiq import Broker, Middleware, Worker
 from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
+from ifood_actors.delivery.actors import declare_actors
+from ifood_actors.delivery.admission import Admission
+from ifood_actors.delivery.leases import Leases
+from ifood_actors.delivery.middleware import middleware
+from ifood_actors.delivery.retries import Backoff
 from ifood_actors.ifood import (
     IfoodClient,
     Limiter,
@@ -19,11 +24,6 @@ from ifood_actors.ifood import (
     http_client,
 )
 from ifood_actors.logs import get_logger
-from ifood_actors.messaging.middleware import middleware
-from ifood_actors.messaging.retries import Backoff
-from ifood_actors.worker.actors import declare_actors
-from ifood_actors.worker.admission import Admission
-from ifood_actors.worker.leases import Leases
 
 log = get_logger(__name__)
 

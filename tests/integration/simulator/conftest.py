@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from simulated import CENTRAL, SETTINGS, authorize, client_of, credentials
+from support.simulated import CENTRAL, SETTINGS, authorize, client_of, credentials
 
-from ifood_actors.simulator import Simulator, running
+from ifood_simulator import Simulator, running
 
 
 @pytest.fixture(scope="module")

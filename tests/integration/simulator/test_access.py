@@ -1,5 +1,5 @@
 import pytest
-from simulated import (
+from support.simulated import (
     BOOKSHOP,
     CALCULATION,
     CENTRAL,
@@ -16,7 +16,7 @@ from simulated import (
     truth,
 )
 
-from ifood_actors.simulator import Quirk
+from ifood_simulator import Quirk
 
 
 def test_a_centralised_token_opens_all_stores_of_its_application(simulator, client):

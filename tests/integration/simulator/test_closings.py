@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from simulated import CALCULATION, CENTRAL, TODAY, envelope, get, store, truth
+from support.simulated import CALCULATION, CENTRAL, TODAY, envelope, get, store, truth
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import sys
 
 import httpx
 import pytest
-from eventually import PATIENCE_SECONDS
-from simulated import CENTRAL, SETTINGS, TODAY, WEEK, get, store
+from support.eventually import PATIENCE_SECONDS
+from support.simulated import CENTRAL, SETTINGS, TODAY, WEEK, get, store
 
 from ifood_actors.errors import UsageError
-from ifood_actors.simulator import Settings, serve
+from ifood_simulator import Settings, serve
 
 
 def test_the_journal_holds_no_token_and_no_secret(simulator, client):
@@ -97,7 +97,7 @@ def test_merchants_come_in_pages(client):
 
 
 SERVE = (
-    "from ifood_actors.simulator import Settings, serve;"
+    "from ifood_simulator import Settings, serve;"
     "serve(Settings(merchants=1), port=0, ready=lambda url: print(url, flush=True))"
 )
 

@@ -9,14 +9,23 @@ from uuid import UUID
 
 import pytest
 import schemathesis
-from eventually import PATIENCE_SECONDS
 from hypothesis import settings
 from schemathesis import Case, GenerationMode, HookContext
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
-from simulated import CALCULATION, CENTRAL, TODAY, WEEK, authorize, client_of, credentials, get
+from support.eventually import PATIENCE_SECONDS
+from support.simulated import (
+    CALCULATION,
+    CENTRAL,
+    TODAY,
+    WEEK,
+    authorize,
+    client_of,
+    credentials,
+    get,
+)
 
-from ifood_actors.simulator import App, Settings, Simulator, running
-from ifood_actors.simulator.merchants import merchant_id
+from ifood_simulator import App, Settings, Simulator, running
+from ifood_simulator.merchants import merchant_id
 
 DISTRIBUTED = App(
     name="distributed",

@@ -2,10 +2,19 @@ import re
 from time import monotonic
 
 import pytest
-from eventually import eventually
-from simulated import CENTRAL, TODAY, WEEK, ask_token, authorize, client_of, credentials, get
+from support.eventually import eventually
+from support.simulated import (
+    CENTRAL,
+    TODAY,
+    WEEK,
+    ask_token,
+    authorize,
+    client_of,
+    credentials,
+    get,
+)
 
-from ifood_actors.simulator import Settings, running
+from ifood_simulator import Settings, running
 
 
 def test_one_request_more_than_the_limit_is_429():

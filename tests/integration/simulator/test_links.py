@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from eventually import eventually
-from simulated import (
+from support.eventually import eventually
+from support.simulated import (
     BOOKSHOP,
     CENTRAL,
     TODAY,
@@ -20,7 +20,7 @@ from simulated import (
     truth,
 )
 
-from ifood_actors.simulator import App, Settings, Simulator, running
+from ifood_simulator import App, Settings, Simulator, running
 
 OWNED = App(name="owned", client_id="e" * 36, client_secret="s", kind="distributed", owners=3)
 

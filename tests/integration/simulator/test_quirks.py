@@ -3,7 +3,7 @@ from typing import Any, get_args
 
 import httpx
 import pytest
-from simulated import (
+from support.simulated import (
     CALCULATION,
     CENTRAL,
     TODAY,
@@ -18,8 +18,8 @@ from simulated import (
     truth,
 )
 
-from ifood_actors.simulator import FaultRates, Quirk, Settings, quirk_of, running
-from ifood_actors.simulator.merchants import EmptyFace
+from ifood_simulator import FaultRates, Quirk, Settings, quirk_of, running
+from ifood_simulator.merchants import EmptyFace
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 400, 404, 418, 429, 500, 503, 599])

@@ -1,5 +1,15 @@
 import pytest
-from simulated import CALCULATION, SETTINGS, WEEK, envelope, error_text, get, pages, store, truth
+from support.simulated import (
+    CALCULATION,
+    SETTINGS,
+    WEEK,
+    envelope,
+    error_text,
+    get,
+    pages,
+    store,
+    truth,
+)
 
 
 @pytest.mark.parametrize(

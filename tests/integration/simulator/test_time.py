@@ -5,10 +5,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from simulated import TODAY, envelope, get, truth
+from support.simulated import TODAY, envelope, get, truth
 
-from ifood_actors.simulator import Settings, Simulator, running
-from ifood_actors.simulator.merchants import Merchant
+from ifood_simulator import Settings, Simulator, running
+from ifood_simulator.merchants import Merchant
 
 MONDAY = date(2026, 9, 21)
 CLOSED_WEEK = {"beginCalculationDate": "2026-09-14", "endCalculationDate": "2026-09-20"}

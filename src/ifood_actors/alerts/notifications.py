@@ -1,0 +1,83 @@
+"""Notices: their text, and their way to people through Apprise."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from ifood_actors.alerts.memory import Notice
+from ifood_actors.errors import UsageError
+from ifood_actors.figures.evaluation import Rule
+
+if TYPE_CHECKING:  # half a second and 20 MB, for schedulers that tell somebody
+    from apprise import Apprise
+
+
+class Notifier:
+    """Delivers texts to each of the addresses of `IFOOD_ALERT_URLS`."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        """Raise UsageError for an address that Apprise does not know; its text shows none."""
+        self._addresses: Mapping[str, Apprise] = {
+            _fingerprint(url): _address(url, number=number)
+            for number, url in enumerate(urls, start=1)
+        }
+
+    @property
+    def addresses(self) -> Collection[str]:
+        """Name all addresses by their fingerprints."""
+        return self._addresses.keys()
+
+    def deliver(
+        self, title: str, body: str, *, resolved: bool, to: Collection[str]
+    ) -> frozenset[str]:
+        """Deliver to the addresses `to`, and give those that did not take it."""
+        from apprise import NotifyFormat, NotifyType  # noqa: PLC0415 - see above
+
+        kind = NotifyType.SUCCESS if resolved else NotifyType.FAILURE
+        return frozenset(
+            name
+            for name in self._addresses.keys() & set(to)
+            if not self._addresses[name].notify(
+                body=body, title=title, notify_type=kind, body_format=NotifyFormat.TEXT
+            )
+        )
+
+
+def title_of(rule: Rule, notices: Sequence[Notice]) -> str:
+    """Give one line such as `ifood-actors: Dead letters (resolved)`."""
+    over = " (resolved)" if notices[0].resolved_at else ""
+    return f"ifood-actors: {rule.heading}{over}"
+
+
+def body_of(rule: Rule, notices: Sequence[Notice], *, zone: ZoneInfo) -> str:
+    """Say what, since when, the number and the limit, one line each, and where to read on."""
+    return "\n".join([*(_line(notice, zone) for notice in notices), f"What to do: {rule.manual}"])
+
+
+def _line(notice: Notice, zone: ZoneInfo) -> str:
+    since = f"{notice.firing_since.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    until = notice.resolved_at and f" until {notice.resolved_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    found = notice.details
+    return (
+        f"{notice.name} {notice.subject}: {found['text']} "
+        f"(limit {found['limit']}), since {since}{until or ''}"
+    )
+
+
+def _address(url: str, *, number: int) -> "Apprise":
+    try:
+        from apprise import Apprise  # noqa: PLC0415 - see above
+    except ImportError:
+        raise UsageError(
+            "IFOOD_ALERT_URLS needs apprise, which the extra `alerts` brings, as in "
+            "`uv sync --extra alerts`"
+        ) from None
+    address = Apprise()
+    if not address.add(url):
+        raise UsageError(f"IFOOD_ALERT_URLS: Apprise does not know what number {number} is")
+    return address
+
+
+def _fingerprint(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]

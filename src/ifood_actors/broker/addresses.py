@@ -1,0 +1,117 @@
+"""Broker URLs, as pika's connection parameters with time-outs that suit this system."""
+
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPChannelError, AMQPConnectionError
+
+from ifood_actors.broker import tls
+from ifood_actors.errors import ServiceUnavailable, UsageError
+
+# Nothing waits for ever on a half-open connection. A silent peer is noticed within 30 s, since pika
+# looks every `heartbeat` + 5 seconds whether anything came. A publisher that an alarm blocks, or
+# that gets no confirm, gives up early enough for a clean stop, which must be done 30 s after TERM.
+# The kernel does the same for what pika does not watch: a publisher's idle connection (keepalives)
+# and bytes that nobody acknowledges (milliseconds). Each can be set in the URL's query instead.
+SETTINGS: Final[dict[str, object]] = {
+    "heartbeat": 10,
+    "blocked_connection_timeout": 20,
+    "socket_timeout": 10,
+    "stack_timeout": 15,
+    "connection_attempts": 1,
+    "tcp_options": {
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 20_000,
+    },
+}
+
+BROKEN: Final = (AMQPConnectionError, AMQPChannelError, AMQPConnectorException, OSError)
+"""What pika raises when a connection or a channel ends, or cannot be had."""
+
+
+def connection_parameters(url: str, *, connection_name: str) -> list[pika.URLParameters]:
+    """
+    Parameters for each of the `;`-separated `amqp://` or `amqps://` URLs, to be tried in order.
+
+    `connection_name` is what RabbitMQ's lists of connections show.
+    Raises UsageError, whose text holds no part of a URL: a password with an unescaped character
+    may have ended up in any of them.
+    """
+    urls = url.split(";")
+    return [
+        _parameters(
+            one, connection_name=connection_name, called=f"broker URL {number} of {len(urls)}"
+        )
+        for number, one in enumerate(urls, start=1)
+    ]
+
+
+def _parameters(url: str, *, connection_name: str, called: str) -> pika.URLParameters:
+    try:
+        parts = urlsplit(url.strip())
+        fault = next((text for test, text in _FAULTS if test(parts)), None)
+        parameters = _read(parts) if not fault else None
+    except UsageError as error:
+        raise UsageError(f"{called}: {error}") from None
+    # TypeError: pika unquotes the password of a user who has none.
+    except (ValueError, TypeError):
+        fault, parameters = "a part of it cannot be read", None
+    if parameters is None:
+        # Not chained: the library's error quotes the URL.
+        raise UsageError(
+            f"{called}: {fault}; expected amqp://user:password@host:port/vhost, with special "
+            "characters in user, password and vhost percent-encoded"
+        ) from None
+
+    given = parse_qs(parts.query)
+    for name, value in SETTINGS.items():
+        if name not in given:
+            setattr(parameters, name, value)
+    parameters.client_properties = {"connection_name": connection_name}
+    return parameters
+
+
+def _read(parts: SplitResult) -> pika.URLParameters:
+    url, given = tls.split(parts)
+    parameters = pika.URLParameters(url)
+    if parts.scheme == "amqps":
+        parameters.ssl_options = tls.options(given, host=parameters.host)
+    return parameters
+
+
+def _misplaced_at(parts: SplitResult) -> bool:
+    return "@" in parts.path + parts.query or bool(parts.fragment)
+
+
+_FAULTS: Final[tuple[tuple[Callable[[SplitResult], bool], str], ...]] = (
+    (lambda parts: parts.scheme not in {"amqp", "amqps"}, "its scheme is not amqp or amqps"),
+    (lambda parts: not parts.hostname, "it names no host"),
+    (_misplaced_at, "user, password or vhost holds an unescaped character"),
+    (lambda parts: "/" in parts.path[1:], "its vhost holds an unescaped slash"),
+)
+
+
+def unreachable(nodes: Sequence[pika.URLParameters], error: BaseException) -> ServiceUnavailable:
+    """Name the hosts, never a user or password, and why a connection to them failed."""
+    hosts = ", ".join(f"{node.host}:{node.port}" for node in nodes)
+    return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be reached: {reason(error)}")
+
+
+def reason(error: BaseException) -> str:
+    """Say why a connection failed: pika and Dramatiq wrap the cause up to four times."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused, {error.verify_message.rstrip('.')}: {tls.ADVICE}"
+    inner = getattr(error, "exception", None) or next(iter(error.args), None)
+    while isinstance(inner, tuple | list) and inner:
+        inner = inner[0]
+    if isinstance(inner, BaseException):
+        return reason(inner)
+    if isinstance(inner, str):  # pika's exceptions print it as a tuple
+        return inner
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

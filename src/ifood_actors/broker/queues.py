@@ -1,0 +1,49 @@
+"""How full queues are and who takes from them, as anybody may ask who can log in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import ChannelClosedByBroker
+
+from ifood_actors.broker.addresses import BROKEN, connection_parameters, unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """
+    Messages that wait in a queue, and consumers; a queue that is not there has neither.
+
+    Nor has, in RabbitMQ's answer, a quorum queue whose leader does not answer it within 250 ms.
+    """
+
+    name: str
+    ready: int
+    consumers: int
+
+
+def queue_states(url: str, names: Iterable[str]) -> list[QueueState]:
+    """Ask RabbitMQ for each queue, in order. Raises ServiceUnavailable."""
+    parameters = connection_parameters(url, connection_name="ifood-actors alerts")
+    try:
+        with pika.BlockingConnection(parameters) as connection:
+            return [_state(connection, name) for name in names]
+    except BROKEN as error:
+        raise unreachable(parameters, error) from None
+
+
+def ask_for(name: str, channel: BlockingChannel) -> QueueState:
+    """Ask for one queue; a queue that is not there closes the channel."""
+    found = channel.queue_declare(name, passive=True).method
+    return QueueState(name, ready=found.message_count, consumers=found.consumer_count)
+
+
+def _state(connection: pika.BlockingConnection, name: str) -> QueueState:
+    channel = connection.channel()
+    try:
+        state = ask_for(name, channel)
+    except ChannelClosedByBroker:
+        return QueueState(name, ready=0, consumers=0)
+    channel.close()
+    return state

@@ -1,0 +1,1 @@
+"""Whether the runs of a week fit their windows."""

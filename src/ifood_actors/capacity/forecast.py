@@ -1,0 +1,204 @@
+"""The runs of a week as the settings make them: whether each fits beside the others."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, time, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from ifood_actors.capacity.estimate import (
+    Capacity,
+    Demand,
+    Load,
+    Resource,
+    Supply,
+    estimate,
+    estimate_among,
+)
+from ifood_actors.config import Settings, Window
+from ifood_actors.ledger.queries.cost import Workload
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import (
+    ANTICIPATIONS_BLOCK_DAYS,
+    DAY,
+    SALES_BLOCK_DAYS,
+    SETTLEMENTS_BLOCK_DAYS,
+    Period,
+)
+
+WEEK: Final = 7 * DAY
+BLOCK_DAYS: Final = {
+    "settlements_weekly": SETTLEMENTS_BLOCK_DAYS,
+    "anticipations_daily": ANTICIPATIONS_BLOCK_DAYS,
+    "sales": SALES_BLOCK_DAYS,
+}
+# Before there is a history. Settlements and anticipations have no pages; of sales 100 fit on one,
+# and a store that sells more than 200 a week is a large one.
+ASSUMED_REQUESTS_PER_BLOCK: Final = {"settlements_weekly": 1, "anticipations_daily": 1, "sales": 2}
+# Of one request; nobody has published a figure, so a cautious guess.
+ASSUMED_LATENCY: Final = timedelta(seconds=1)
+
+# The last job of a window ends a moment after it, which is no reason to speak of sharing.
+_NOTICED = 0.01  # of the window
+_SOME_MONDAY = date(2026, 1, 5)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Who is pulled and by what, as far as the settings do not say; measured where there is one."""
+
+    accounts: int
+    hosts: int = 1
+    latency: timedelta = ASSUMED_LATENCY
+    busiest_share: float = 1.0
+    idle_share: float = 0.0  # of the accounts: those that have no anticipations
+    measured: Mapping[str, Workload] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """
+    One run of the week, beside the others.
+
+    `weekdays` (Monday 0) are those on which it is all the same. `beside` are the kinds that want
+    the limit while it does, and `fits_alone` whether it would fit without them.
+    """
+
+    load: Load
+    weekdays: tuple[int, ...]
+    window: Window
+    period_days: int
+    beside: tuple[str, ...]
+    verdict: Capacity
+    fits_alone: bool
+
+    @property
+    def kind(self) -> str:
+        return self.load.kind
+
+    @property
+    def uses(self) -> dict[Resource, float]:
+        """The share of the window that it, beside the others, takes of each; it fits up to 1."""
+        window = self.load.supply.window
+        return {resource: span / window for resource, span in self.verdict.spans.items()}
+
+
+@dataclass(frozen=True)
+class Week:
+    """
+    All runs of a week.
+
+    `use` is the share of the limit that its requests take, all day and night; above 1 each week
+    leaves more behind than the one before, and no `ends_after` means anything.
+    """
+
+    forecasts: tuple[Forecast, ...]
+    use: float
+
+
+def forecast(settings: Settings, fleet: Fleet) -> Week:
+    """
+    Judge every run of a week between two weeks that are the same.
+
+    Clock times only: a day has 24 hours.
+    """
+    this_week = [load for weekday in range(7) for load in _loads(settings, fleet, weekday)]
+    # Of the week before for what it left behind, of the one after for a window over midnight.
+    loads = [
+        replace(load, start=load.start + shift)
+        for shift in (-WEEK, timedelta(), WEEK)
+        for load in this_week
+    ]
+    verdicts = {load: estimate_among(load, loads) for load in loads}
+    use = sum((load.spans[Resource.RATE_LIMIT] for load in this_week), timedelta()) / WEEK
+
+    alike: dict[object, list[Forecast]] = {}
+    for load in this_week:
+        one = _forecast(load, verdicts, settings)
+        seconds = one.verdict.ends_after // timedelta(seconds=1) if use <= 1 else None
+        alike.setdefault((one.kind, one.period_days, one.beside, seconds), []).append(one)
+    forecasts = [
+        replace(
+            max(group, key=tightness), weekdays=tuple(day for one in group for day in one.weekdays)
+        )
+        for group in alike.values()
+    ]
+    return Week(tuple(sorted(forecasts, key=_order)), use)
+
+
+def tightness(one: Forecast) -> list[float]:
+    """Give by what runs are compared: the one that fits least is the greatest."""
+    return sorted(one.uses.values(), reverse=True)
+
+
+def _loads(settings: Settings, fleet: Fleet, weekday: int) -> Iterator[Load]:
+    for kind, cadence in planner.cadences(settings).items():
+        window = cadence.window
+        if window.weekday not in (None, weekday):
+            continue
+        period = planner.period_of(kind, _SOME_MONDAY + weekday * DAY, settings)
+        start = weekday * DAY + _since_midnight(window.start)
+        yield Load(
+            kind, start, _demand(kind, period, fleet, settings), _supply(window, settings, fleet)
+        )
+
+
+def _demand(kind: str, period: Period, fleet: Fleet, settings: Settings) -> Demand:
+    measured = fleet.measured.get(kind)
+    blocks = -(-period.days // BLOCK_DAYS[kind])
+    every = planner.idle_days(kind, settings)
+    left_out = round(fleet.accounts * fleet.idle_share * (1 - 1 / every)) if every else 0
+    a_block = measured.requests_per_block if measured else ASSUMED_REQUESTS_PER_BLOCK[kind]
+    return Demand(
+        accounts=fleet.accounts - left_out,
+        requests_per_job=blocks * a_block,
+        latency=fleet.latency,
+        attempts=measured.attempts if measured else 1.0,
+    )
+
+
+def _supply(window: Window, settings: Settings, fleet: Fleet) -> Supply:
+    return Supply(
+        window=window.length,
+        batch_size=settings.batch_size,
+        rate_limit_per_minute=settings.rate_limit_per_minute,
+        concurrency=settings.worker_processes * settings.worker_threads,
+        hosts=fleet.hosts,
+        busiest_share=fleet.busiest_share,
+    )
+
+
+def _forecast(load: Load, verdicts: Mapping[Load, Capacity], settings: Settings) -> Forecast:
+    weekday = load.start // DAY
+    period = planner.period_of(load.kind, _SOME_MONDAY + weekday * DAY, settings)
+    busy = {
+        other: (other.start, other.start + verdict.ends_after)
+        for other, verdict in verdicts.items()
+    }
+    noticed = load.supply.window * _NOTICED
+    beside = {
+        other.kind
+        for other in verdicts
+        if other != load and _overlap(busy[load], busy[other]) > noticed
+    }
+    return Forecast(
+        load=load,
+        weekdays=(weekday,),
+        window=planner.cadences(settings)[load.kind].window,
+        period_days=period.days,
+        beside=tuple(sorted(beside)),
+        verdict=verdicts[load],
+        fits_alone=estimate(load.demand, load.supply).fits,
+    )
+
+
+def _overlap(one: tuple[timedelta, timedelta], other: tuple[timedelta, timedelta]) -> timedelta:
+    return min(one[1], other[1]) - max(one[0], other[0])
+
+
+def _order(one: Forecast) -> tuple[time, str, tuple[int, ...]]:
+    return one.window.start, one.kind, one.weekdays
+
+
+def _since_midnight(clock: time) -> timedelta:
+    return timedelta(hours=clock.hour, minutes=clock.minute)

@@ -1,0 +1,1 @@
+"""How a job runs, from its message to its settled status."""

@@ -1,0 +1,100 @@
+"""
+Which job is claimed next, where there are more jobs than slots: first the slot, then the claim.
+
+A job that is claimed without a slot would be snoozed, sent, and claimed again, with three rows of
+history each time. So a job takes the slot of its first request before it is claimed. When no slot
+is near, it stays unclaimed, and the thread is free for other applications.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from random import random
+
+from sqlalchemy import Connection, Engine
+
+from ifood_actors.db import repeated
+from ifood_actors.delivery.messages import Order
+from ifood_actors.errors import Throttled
+from ifood_actors.feeds import FEEDS
+from ifood_actors.ifood import Limiter, Reservation
+from ifood_actors.ifood.limiter.breakers import SOON
+from ifood_actors.ifood.limiter.slots import interval
+from ifood_actors.ledger import AwaitedJob, Ledger
+from ifood_actors.logs import get_logger
+
+log = get_logger(__name__)
+
+_FEW = 10  # threads: what a small process has
+_AT_ONCE = timedelta(seconds=1)  # the ladder's step
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The leave to claim a job, with the slot of its first request where jobs queue for slots."""
+
+    slot: Reservation | None = None
+
+
+class Admission:
+    """Gives jobs their turn; `actor` is who the history names."""
+
+    def __init__(self, engine: Engine, limiter: Limiter, *, actor: str) -> None:
+        self._engine = engine
+        self._limiter = limiter
+        self._actor = actor
+
+    def turn(self, order: Order, *, kind: str) -> Turn | None:
+        """
+        Give the order's job its turn; None when it went back into the ledger.
+
+        Where nobody queues, it costs nothing. Elsewhere, an order that was sent ahead of its time
+        goes back, once: the relay sends it again when the limiter has room for it. One for which
+        there was room raises Throttled, and comes again from RabbitMQ a little later.
+        """
+        if not self._jobs_queue():
+            return Turn()
+
+        def look(tx: Connection) -> AwaitedJob | None:
+            return Ledger(tx, actor=self._actor).awaited(order.job_id, order.dispatch_no)
+
+        job = repeated(self._engine, look)
+        if job is None or job.app_id is None:
+            return Turn()  # the claim knows what to do
+        endpoint = FEEDS[kind].resource
+        limit = self._limiter.limit_in_use(job.app_id, "financial", endpoint)
+        soon = max(SOON, 2 * interval(limit))
+        try:
+            slot = self._limiter.reserve(job.app_id, "financial", endpoint=endpoint, max_wait=soon)
+        except Throttled as full:
+            if job.sent_ahead:
+                self._hand_back(order)
+                return None
+            # Apart from others that wait, and before the last of the slots ahead is used up.
+            early = soon * (1 + random()) / 2  # noqa: S311 - spreads, guards nothing
+            after = max(full.after - early, _AT_ONCE)
+            self._put_off(order, after=after)
+            raise Throttled(str(full), after=after) from None
+        return Turn(slot)
+
+    def _hand_back(self, order: Order) -> None:
+        def hand_back(tx: Connection) -> None:
+            Ledger(tx, actor=self._actor).hand_back(order.job_id, order.dispatch_no)
+
+        repeated(self._engine, hand_back)
+
+    def _put_off(self, order: Order, *, after: timedelta) -> None:
+        def put_off(tx: Connection) -> None:
+            Ledger(tx, actor=self._actor).put_off(order.job_id, order.dispatch_no, after=after)
+
+        repeated(self._engine, put_off)
+
+    def _jobs_queue(self) -> bool:
+        """
+        Tell, at no cost, whether jobs may have to queue for slots.
+
+        So it is where an application has no slot within 5 s, or had a limit named by iFood, and
+        where the limit is so low that a few threads fill these 5 s.
+        """
+        if self._limiter.crowded("financial"):
+            return True
+        return _FEW * interval(self._limiter.rates["financial"]) > SOON

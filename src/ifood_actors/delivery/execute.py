@@ -1,0 +1,118 @@
+"""The story of one delivery, from the claim to the stored records."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from time import monotonic
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError, IntegrityError
+
+from ifood_actors import metrics
+from ifood_actors.db import database_now, repeated, transaction
+from ifood_actors.delivery.admission import Admission
+from ifood_actors.delivery.leases import Leases
+from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.middleware import note_claim
+from ifood_actors.errors import CredentialsRefused
+from ifood_actors.feeds import FEEDS
+from ifood_actors.ifood import Credential, IfoodClient
+from ifood_actors.ledger import Act, ClaimedJob, Ledger
+from ifood_actors.ledger.sparing import park
+from ifood_actors.logs import get_logger
+from ifood_actors.planning.cadence import Period
+
+log = get_logger(__name__)
+
+
+def execute(
+    order: Order,
+    *,
+    kind: str,
+    engine: Engine,
+    client: IfoodClient,
+    leases: Leases,
+    admission: Admission,
+) -> None:
+    """
+    Wait for the job's turn, claim it, fetch its records, store them.
+
+    No transaction is open while iFood is asked. The records and `success` are one transaction,
+    fenced by the lease: a worker that was frozen and wakes up stores nothing. An exception leaves
+    the job running; the retry middleware settles it, or else its lease ends.
+    """
+    started = monotonic()
+    turn = admission.turn(order, kind=kind)
+    if turn is None:
+        log.info("job.handed_back", reason="no slot is near")
+        return
+
+    claimed: ClaimedJob | None = None
+
+    def claim(tx: Connection) -> ClaimedJob | None:
+        nonlocal claimed
+        ledger = Ledger(tx, actor=leases.actor)
+        if claimed is not None:  # the commit may take place, and only its answer was lost
+            ledger.wait_for(claimed.id)
+        if claimed is None or not ledger.renew([claimed], lease=leases.length):
+            claimed = ledger.claim(order.job_id, order.dispatch_no, lease=leases.length)
+            note_claim(claimed)
+        return claimed
+
+    job = _claimed(engine, order, claim)
+    if job is None:
+        log.info("job.passed_over")
+        return
+    if job.lease_no == 1:
+        metrics.LATENESS.labels(kind=job.kind).observe(job.late.total_seconds())
+
+    feed = FEEDS[job.kind]
+    with leases.hold(job) as lease:
+        api = client.merchant(
+            _credential(job), job.merchant_id, held=turn.slot, on_progress=lease.progress
+        )
+        period = Period(job.period_start, job.period_end)
+        try:
+            fetched = feed.fetch(api, period, timezone=ZoneInfo(job.timezone))
+        finally:
+            metrics.WASTED_REQUESTS.labels(kind=job.kind).inc(api.wasted)
+
+        def store(tx: Connection) -> dict[str, Any]:
+            stored = feed.store(
+                tx,
+                fetched,
+                account_id=job.account_id,
+                merchant_id=job.merchant_id,
+                job_id=job.id,
+                job_day=job.job_day,
+                period=period,
+                now=database_now(tx),
+            )
+            asked = {"requests": api.requests, "wasted": api.wasted}
+            result = {**asdict(stored), "amount": str(stored.amount), **asked}
+            Ledger(tx, actor=leases.actor).succeed(job, result=result)
+            return result
+
+        lease.progress()
+        result = repeated(engine, store)
+        note_claim(None)
+    log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result)
+
+
+def _claimed(
+    engine: Engine, order: Order, claim: Callable[[Connection], ClaimedJob | None]
+) -> ClaimedJob | None:
+    """Claim, or park the job that its history, or a value in it, lets nobody claim."""
+    try:
+        return repeated(engine, claim)
+    except (DataError, IntegrityError) as error:
+        with transaction(engine) as tx:
+            park(tx, Act.CLAIM, order.job_id, error)
+        return None
+
+
+def _credential(job: ClaimedJob) -> Credential:
+    if job.app_id is None:
+        raise CredentialsRefused("the account has no application: `accounts import` with `app`")
+    return Credential(job.app_id, job.authorization_id)

@@ -1,0 +1,1 @@
+"""Requests to iFood and what their answers mean."""

@@ -1,0 +1,1 @@
+"""The one pace of the whole fleet, kept in Postgres."""

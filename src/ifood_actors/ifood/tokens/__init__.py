@@ -1,0 +1,1 @@
+"""Tokens: stored, refreshed, authorized."""

@@ -1,0 +1,269 @@
+"""
+Access tokens: one for each authorization and lifetime, shared by the whole fleet.
+
+A token is kept in this process, and encrypted in Postgres. Who finds none there locks the
+authorization and asks iFood; the others wait for what it stores. So a thousand jobs that start
+together cost one call of the 20 a minute that iFood allows (iFood rate-limit guide), and a refresh
+token, which works once, is never spent twice. See docs/decisions/0010-one-renewer-at-a-time.md.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Event
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from ifood_actors.errors import (
+    CredentialsRefused,
+    JobError,
+    NeedsAuthorization,
+    ServerFault,
+    Throttled,
+    UsageError,
+)
+from ifood_actors.ifood.http.token_requests import Credentials, Grant
+from ifood_actors.ifood.limiter.limiter import Limiter
+from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.refusals import Refusals, log_needed, needed, raise_if_refused
+from ifood_actors.ifood.tokens.store import Authorizations, Credential, Held, Lock
+from ifood_actors.logs import get_logger
+
+log = get_logger(__name__)
+
+PAUSE_AFTER_FAULT = timedelta(seconds=10)
+PAUSE_WITHOUT_KEY = timedelta(minutes=1)  # for which a job waits for another process
+MAX_OAUTH_WAIT = timedelta(seconds=20)
+WAIT_FOR_OTHERS = timedelta(seconds=5)
+# A newer token, such as one that sees a newly linked store, is noticed within this time.
+KEPT_FOR = timedelta(seconds=60)
+# How long saving an answer is tried again. It may hold the only refresh token there is.
+SAVE_WITHIN = timedelta(seconds=30)
+
+_LOOK_EVERY = 0.2  # seconds
+_MOST_RENEWALS = 64  # at a time, in this process; the limiter lets far fewer through
+
+TokenRequest = Callable[[Credentials, str | None], Grant]
+
+
+class Tokens:
+    """The access tokens of all applications; safe for threads and for many processes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        vault: Vault,
+        limiter: Limiter,
+        request: TokenRequest,
+        stopping: Event | None = None,
+    ) -> None:
+        """`request` asks iFood for a token: `auth.request_token` with its client given."""
+        self._stored = Authorizations(engine, vault)
+        self._vault = vault
+        self._limiter = limiter
+        self._refusals = Refusals(self._stored, limiter)
+        self._request = request
+        self._stopping = stopping or Event()
+        self._kept: dict[Credential, _Kept] = {}
+        self._refused: dict[Credential, str] = {}  # the last of each, which is never used again
+        # What interrupts a job (a shutdown, its time limit) is raised in the job's thread, and
+        # must not come between an answer and its saving. So renewals run in threads of their own,
+        # which a process that ends waits for until it is killed: a scheduler 25 s after its signal,
+        # a worker 29 s. A renewal that takes longer keeps its lock, which ends by itself.
+        self._sheltered = ThreadPoolExecutor(_MOST_RENEWALS, thread_name_prefix="tokens")
+
+    def token(self, credential: Credential) -> str:
+        """
+        Give a token that lives, from this process, from the fleet, or from iFood.
+
+        Raises NeedsAuthorization and CredentialsRefused (once iFood has refused twice, minutes
+        apart), Throttled when no call is free, another process is slow, iFood has refused once, or
+        this process lacks a key, and what else `auth.request_token` raises.
+        """
+        kept = self._kept.get(credential)
+        refused = self._refused.get(credential)
+        if kept is not None and time.monotonic() < kept.until and kept.token != refused:
+            return kept.token
+
+        give_up = time.monotonic() + WAIT_FOR_OTHERS.total_seconds()
+        while True:
+            held = self._read(credential)
+            token = self._stored.token(held)
+            if token is not None and token == self._refused.get(credential):
+                self._stored.forget(held)  # it was read just before that happened
+                continue
+            if token is not None and held.fresh_seconds > 0:
+                return self._keep(credential, token, held.fresh_seconds)
+            if token is None:
+                raise_if_refused(held)
+                if held.encrypted is not None and held.fresh_seconds > 0:
+                    raise self._unreadable(held, "its access token")
+
+            lock = self._stored.lock(held, renewed_at=None)
+            if lock is not None:
+                return self._renew_or_keep(credential, held, lock, token=token)
+            if token is not None:
+                return token
+            if time.monotonic() > give_up or self._stopping.wait(_LOOK_EVERY):
+                raise Throttled("another process renews the token", after=timedelta(seconds=2))
+
+    def renew(self, credential: Credential, *, renewed_at: datetime | None = None) -> bool:
+        """
+        Replace a token before its time; False when another process does, or has done so.
+
+        With `renewed_at`, only the token that was given at this instant is replaced. Raises what
+        `token` raises, and a first refusal as it comes.
+        """
+        held = self._read(credential)
+        raise_if_refused(held)
+        lock = self._stored.lock(held, renewed_at=renewed_at or held.renewed_at)
+        if lock is None:
+            return False
+        self._renew(credential, held, lock)
+        return True
+
+    def retry(self, credential: Credential) -> None:
+        """
+        Ask for a token although iFood has refused one; who needed authorization may need none.
+
+        Raises what `renew` raises.
+        """
+        held = self._read(credential)
+        lock = self._stored.lock_anyway(held)
+        if lock is None:
+            raise Throttled("another process renews the token", after=PAUSE_AFTER_FAULT)
+        self._renew(credential, held, lock)
+
+    def invalidate(self, credential: Credential, token: str) -> None:
+        """Forget a token that iFood refused (401), unless it has been replaced since."""
+        # Not by taking it out of what is kept: a thread that has read it already would put it back.
+        self._refused[credential] = token
+        held = self._stored.read(credential)
+        if held is not None and self._stored.token(held) == token:
+            self._stored.forget(held)
+
+    def _read(self, credential: Credential) -> Held:
+        held = self._stored.read(credential)
+        if held is None:
+            raise CredentialsRefused(f"there is no application {credential.app_id}")
+        if held.id is None:
+            raise NeedsAuthorization(needed(held))
+        return held
+
+    def _renew_or_keep(
+        self, credential: Credential, held: Held, lock: Lock, *, token: str | None
+    ) -> str:
+        """Renewal begins before the end, so what iFood says leaves time to use the old one."""
+        try:
+            return self._renew(credential, held, lock)
+        except (ServerFault, Throttled):
+            if token is None:
+                raise
+            return token
+        except (NeedsAuthorization, CredentialsRefused) as refused:
+            if token is not None:
+                return token
+            raise_if_refused(self._read(credential))
+            raise Throttled(str(refused), after=PAUSE_AFTER_FAULT) from None
+
+    def _renew(self, credential: Credential, held: Held, lock: Lock) -> str:
+        with self._settling(lock):
+            secret, refresh_token = self._secrets(held, lock)
+            self._limiter.acquire(held.app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
+
+        # From here on the refresh token may be spent at any instant.
+        credentials = Credentials(held.client_id, secret)
+        asking = self._sheltered.submit(
+            copy_context().run, self._ask, held, lock, credentials, refresh_token
+        )
+        grant: Grant = asking.result()
+        if grant.access_token == self._refused.get(credential):
+            del self._refused[credential]  # iFood gives it again, so it is good again
+        return self._keep(credential, grant.access_token, fresh_for(grant.lifetime).total_seconds())
+
+    def _secrets(self, held: Held, lock: Lock) -> tuple[str, str | None]:
+        """Give the client secret, and the refresh token of a distributed application."""
+        if held.distributed and lock.spent is None:
+            if self._stored.need(lock, reason="it has no refresh token"):
+                log_needed(held, reason="it has no refresh token")
+            raise NeedsAuthorization(needed(held))
+        try:
+            secret = self._vault.decrypt(held.client_secret_encrypted)
+            return secret, lock.spent and self._vault.decrypt(lock.spent)
+        except UsageError:
+            raise self._unreadable(held, "its refresh token or client secret") from None
+
+    def _unreadable(self, held: Held, what: str) -> Throttled:
+        """Have the job wait for a process that has the key, and people be told."""
+        host = socket.gethostname()
+        log.error("secret.unreadable", app=held.app, label=held.name, what=what, host=host)
+        self._stored.note_unreadable(held, host=host)
+        return Throttled(
+            f"{host} cannot decrypt {what}: its IFOOD_ENCRYPTION_KEYS lack a key",
+            after=PAUSE_WITHOUT_KEY,
+        )
+
+    def _ask(
+        self, held: Held, lock: Lock, credentials: Credentials, refresh_token: str | None
+    ) -> Grant:
+        with self._settling(lock):
+            try:
+                grant = self._request(credentials, refresh_token)
+            except Throttled as error:
+                self._limiter.close(held.app_id, "oauth", after=error.after, reason=str(error))
+                raise
+            except (NeedsAuthorization, CredentialsRefused) as error:
+                raise self._refusals.note(error, held=held, lock=lock) from None
+        self._save(lock, grant)
+        return grant
+
+    def _save(self, lock: Lock, grant: Grant) -> None:
+        give_up = time.monotonic() + SAVE_WITHIN.total_seconds()
+        while True:
+            try:
+                return self._stored.save(lock, grant, fresh=fresh_for(grant.lifetime))
+            except DBAPIError:
+                if time.monotonic() > give_up:
+                    raise
+            Event().wait(_LOOK_EVERY)  # not `stopping`: a process that ends saves first
+
+    @contextmanager
+    def _settling(self, lock: Lock) -> Iterator[None]:
+        """End the lock as the error in the block demands; without one it is still held."""
+        try:
+            yield
+        except (NeedsAuthorization, CredentialsRefused):
+            raise  # what noted the refusal has ended the lock
+        except BaseException as error:  # a shutdown, too, must not leave the lock behind
+            faulty = isinstance(error, JobError) and not isinstance(error, Throttled)
+            self._stored.unlock(lock, pause=PAUSE_AFTER_FAULT if faulty else timedelta(0))
+            raise
+
+    def _keep(self, credential: Credential, token: str, fresh_seconds: float) -> str:
+        seconds = min(fresh_seconds, KEPT_FOR.total_seconds())
+        self._kept[credential] = _Kept(token, time.monotonic() + seconds)
+        return token
+
+
+def fresh_for(lifetime: timedelta) -> timedelta:
+    """
+    Say for how long a token is used before it is renewed.
+
+    All of its life but 5 %, at least a minute, so that no request outlives it; a very short life
+    (a test server's) is used by half.
+    """
+    margin = max(timedelta(minutes=1), lifetime * 0.05)
+    return max(lifetime - margin, lifetime / 2)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    token: str = field(repr=False)
+    until: float  # monotonic seconds

@@ -1,0 +1,83 @@
+"""
+What a refusal of the token endpoint is worth.
+
+An outage may answer 401 as well, and an authorization that is given up costs its owner a call. So
+the second refusal of one authorization decides, minutes after the first, and none does while iFood
+refuses several in a row. See docs/decisions/0026-the-second-refusal-decides.md.
+"""
+
+from datetime import timedelta
+
+from ifood_actors.errors import CredentialsRefused, JobError, NeedsAuthorization, Throttled
+from ifood_actors.ifood.http.token_requests import concerns_application
+from ifood_actors.ifood.limiter.limiter import PROBE_EVERY, Limiter
+from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock
+from ifood_actors.ifood.tokens.token_statements import SEVERAL
+from ifood_actors.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class Refusals:
+    """Notes refusals for the whole fleet."""
+
+    def __init__(self, stored: Authorizations, limiter: Limiter) -> None:
+        self._stored = stored
+        self._limiter = limiter
+
+    def note(
+        self, error: NeedsAuthorization | CredentialsRefused, *, held: Held, lock: Lock
+    ) -> JobError:
+        """
+        Note a refusal, end the lock, and give the error that it amounts to.
+
+        Several in a row, each another authorization's, close the token endpoint for the application
+        but for a try a minute, until iFood grants one.
+        """
+        reason, by_token = str(error), isinstance(error, NeedsAuthorization)
+        refusal = self._stored.refuse(lock, reason=reason, by_token=by_token)
+        if refusal is None:
+            return error
+        if isinstance(error, CredentialsRefused) and concerns_application(error):
+            self._stored.refuse_all(held, refusal, reason=reason)
+        if refusal.in_a_row >= SEVERAL:
+            log.error("tokens.stopped", app=held.app, refused=refusal.in_a_row, reason=reason)
+            why = f"iFood refuses {refusal.in_a_row} authorizations in a row: {reason}"
+            self._limiter.close(held.app_id, "oauth", after=PROBE_EVERY, reason=why)
+        if not refusal.needed:
+            return error
+        if not held.needs_authorization:
+            log_needed(held, reason=reason)
+        return NeedsAuthorization(needed(held))
+
+
+def raise_if_refused(held: Held) -> None:
+    """
+    Raise what a job without a token must do after a refusal.
+
+    Until the second refusal it waits uncharged.
+    """
+    if held.needs_authorization:
+        raise NeedsAuthorization(needed(held))
+    if held.paused_seconds <= 0:
+        return
+    if held.refused_twice:
+        raise CredentialsRefused(f"iFood refused them twice: {held.refused_reason}")
+    raise Throttled(
+        f"iFood refused once: {held.refused_reason}",
+        after=timedelta(seconds=held.paused_seconds),
+    )
+
+
+def log_needed(held: Held, *, reason: str) -> None:
+    """Tell, once for each authorization, that only its owner can help."""
+    log.error("authorization.needed", app=held.app, label=held.name, reason=reason)
+
+
+def needed(held: Held) -> str:
+    """Say what to do without an authorization that works."""
+    name = held.name or "the account"
+    return (
+        f"{name} has no authorization that works: `ifood-actors apps authorize {held.app}`, "
+        "and the owner confirms it"
+    )

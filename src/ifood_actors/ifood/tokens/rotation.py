@@ -1,0 +1,111 @@
+"""Stored secrets under a new key: how many still need an older one, and encrypting them anew."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+from ifood_actors import operator_acts
+from ifood_actors.db import transaction
+from ifood_actors.errors import UsageError
+from ifood_actors.ifood.tokens.cipher import Vault
+
+_AT_A_TIME = 500
+_NEWEST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where secrets of one sort are stored."""
+
+    what: str
+    table: str
+    column: str
+
+
+_CLIENT_SECRETS: Final = Place("client secrets", "ifood_apps", "client_secret_encrypted")
+PLACES: Final = (
+    _CLIENT_SECRETS,
+    Place("access tokens", "ifood_authorizations", "access_token_encrypted"),
+    Place("refresh tokens", "ifood_authorizations", "refresh_token_encrypted"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """How many secrets of one sort need the newest key, an older one, or one that is missing."""
+
+    what: str
+    newest: int
+    older: int
+    unreadable: int
+
+
+def survey(engine: Engine, vault: Vault) -> list[Sealed]:
+    """Count the stored secrets by the key that they need."""
+    return [_count(engine, vault, place) for place in PLACES]
+
+
+def require_readable(engine: Engine, vault: Vault) -> None:
+    """
+    Refuse keys that read none of the client secrets, for a process that could do no work.
+
+    Raises UsageError. One that can be read is enough: the other may wait for its key.
+    """
+    secrets = _count(engine, vault, _CLIENT_SECRETS)
+    if secrets.unreadable and not secrets.newest + secrets.older:
+        raise UsageError(
+            f"IFOOD_ENCRYPTION_KEYS: none of them reads any of the {secrets.unreadable} client "
+            "secrets that are stored: give the keys that the other processes have"
+        )
+
+
+def rotate(engine: Engine, vault: Vault, *, actor: str) -> int:
+    """
+    Encrypt with the newest key whatever an older one reads; returns the number of secrets.
+
+    A secret that is replaced meanwhile stays as it is. Processes that have all keys may run. Each
+    batch is a transaction, and an act of the operator.
+    """
+    rotated = 0
+    for place in PLACES:
+        for rows in _stored(engine, place):
+            with transaction(engine) as tx:
+                done = sum(_rotate(tx, vault, place, id_, sealed) for id_, sealed in rows)
+                if done:
+                    operator_acts.note(
+                        tx, "secrets rotate", actor=actor, subject=place.what, rotated=done
+                    )
+            rotated += done
+    return rotated
+
+
+def _count(engine: Engine, vault: Vault, place: Place) -> Sealed:
+    keys = Counter(vault.key_of(sealed) for rows in _stored(engine, place) for _, sealed in rows)
+    newest, unreadable = keys.pop(_NEWEST, 0), keys.pop(None, 0)
+    return Sealed(place.what, newest=newest, older=keys.total(), unreadable=unreadable)
+
+
+def _stored(engine: Engine, place: Place) -> Iterator[list[tuple[UUID, str]]]:
+    """Give ids and encrypted secrets, a batch at a time."""
+    wanted = text(
+        f"SELECT id, {place.column} AS sealed FROM {place.table} WHERE {place.column} IS NOT NULL"
+    )
+    with engine.connect() as connection:
+        found = connection.execution_options(yield_per=_AT_A_TIME).execute(wanted)
+        for rows in found.partitions():
+            yield [(row.id, row.sealed) for row in rows]
+
+
+def _rotate(tx: Connection, vault: Vault, place: Place, id_: UUID, sealed: str) -> int:
+    if vault.key_of(sealed) in (_NEWEST, None):
+        return 0
+    statement = text(
+        f"UPDATE {place.table} SET {place.column} = :anew"
+        f" WHERE id = :id AND {place.column} = :sealed"
+    )
+    anew = vault.encrypt(vault.decrypt(sealed))
+    return tx.execute(statement, {"id": id_, "sealed": sealed, "anew": anew}).rowcount

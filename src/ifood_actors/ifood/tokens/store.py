@@ -1,0 +1,234 @@
+"""
+The authorizations as the database has them: their tokens, who renews them, what was refused.
+
+No transaction is open during HTTP, so the lock of a renewal is a column that ends by itself. What
+ends a renewal is fenced by the lock's own instant: a process that was frozen for longer must not
+end the lock of its successor. One thing is worth more than the fence: whoever spent the refresh
+token that is still stored has its successor, and may store that however late it is.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, TextClause
+
+from ifood_actors.errors import UsageError
+from ifood_actors.ifood.http.token_requests import Grant
+from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.tokens import token_statements as statements
+from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.token_statements import (
+    PAUSE_AFTER_REFUSAL,
+    REFRESH_TOKEN_LIFETIME,
+    SEVERAL,
+)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """
+    Whose token a request carries.
+
+    A distributed application has one for each authorization, a centralised one for all stores.
+    """
+
+    app_id: UUID
+    authorization_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """
+    An application and one of its authorizations, as stored; `encrypted` is a token that lives.
+
+    `id` and what belongs to it are None when there is no such authorization.
+    """
+
+    app_id: UUID
+    app: str
+    kind: str
+    client_id: str
+    client_secret_encrypted: str = field(repr=False)
+    id: UUID | None
+    name: str | None
+    renewed_at: datetime | None
+    needs_authorization: bool
+    encrypted: str | None = field(repr=False)
+    fresh_seconds: float
+    refused_reason: str | None
+    refused_twice: bool
+    paused_seconds: float  # after a refusal: until iFood is asked again
+
+    @property
+    def distributed(self) -> bool:
+        return self.kind == AppKind.DISTRIBUTED
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The right to renew one authorization until an instant; `spent` is its refresh token."""
+
+    id: UUID
+    locked_until: datetime
+    spent: str | None = field(repr=False)
+
+    @property
+    def mine(self) -> dict[str, object]:
+        return {"id": self.id, "locked_until": self.locked_until}
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What an owner confirmed: for which application, by which name, in place of which one."""
+
+    app_id: UUID
+    name: str
+    replaces: UUID | None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What became of an authorization that iFood refused, the latest of `in_a_row`."""
+
+    needed: bool  # its owner is
+    in_a_row: int
+
+
+class Authorizations:
+    """Reads and writes single authorizations; every act is one statement and one transaction."""
+
+    def __init__(self, engine: Engine, vault: Vault) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._vault = vault
+
+    def read(self, credential: Credential) -> Held | None:
+        """Read an authorization, or make a centralised one; None without such an application."""
+        held = self._read(credential)
+        if held is None or held.id is not None or held.distributed:
+            return held
+        self._write(statements.MAKE_CENTRAL, app_id=credential.app_id)
+        return self._read(credential)
+
+    def token(self, held: Held) -> str | None:
+        """Decrypt the token; one that needs another key is none here, and another process's."""
+        if held.encrypted is None:
+            return None
+        try:
+            return self._vault.decrypt(held.encrypted)
+        except UsageError:
+            return None
+
+    def forget(self, held: Held) -> None:
+        """Take the token out, unless it has been replaced since."""
+        self._write(statements.FORGET, id=held.id, encrypted=held.encrypted)
+
+    def lock(self, held: Held, *, renewed_at: datetime | None) -> Lock | None:
+        """Take the right to renew a token that is due, or that was given at `renewed_at`."""
+        return self._lock(held, statements.LOCK, renewed_at=renewed_at, pause=PAUSE_AFTER_REFUSAL)
+
+    def lock_anyway(self, held: Held) -> Lock | None:
+        """Take the right to renew a token that need not be due, whatever was refused."""
+        return self._lock(held, statements.LOCK_ANYWAY)
+
+    def _lock(self, held: Held, statement: TextClause, **values: object) -> Lock | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                statement, {"id": held.id, "lock": statements.LOCK_FOR, **values}
+            ).one_or_none()
+        if row is None or held.id is None:
+            return None
+        return Lock(held.id, row.locked_until, row.refresh_token_encrypted)
+
+    def add(
+        self, tx: Connection, granted: Granted, grant: Grant, *, fresh: timedelta
+    ) -> UUID | None:
+        """
+        Store an authorization that an owner has just given, or gave anew; give its id.
+
+        None when another one lives under that name, and is not the one to replace.
+        """
+        values = {
+            "app_id": granted.app_id,
+            "name": granted.name,
+            "replaces": granted.replaces,
+            **self._sealed(grant, fresh),
+        }
+        added: UUID | None = tx.execute(statements.ADD, values).scalar_one_or_none()
+        return added
+
+    def save(self, lock: Lock, grant: Grant, *, fresh: timedelta) -> None:
+        """Store both tokens in one statement, and end the lock."""
+        self._write(statements.SAVE, **lock.mine, spent=lock.spent, **self._sealed(grant, fresh))
+
+    def unlock(self, lock: Lock, *, pause: timedelta) -> None:
+        """End the lock after a while; until then nobody tries again."""
+        self._write(statements.UNLOCK, **lock.mine, pause=pause)
+
+    def refuse(self, lock: Lock, *, reason: str, by_token: bool) -> Refusal | None:
+        """
+        Note that iFood refused, and end the lock; None when another process has renewed meanwhile.
+
+        `by_token`: it is the refresh token that iFood refused. So the owner is needed, if that was
+        so before, some minutes ago, and iFood does not refuse the application as a whole.
+        """
+        values = {
+            **lock.mine,
+            "spent": lock.spent,
+            "reason": reason,
+            "by_token": by_token,
+            "pause": PAUSE_AFTER_REFUSAL,
+            "several": SEVERAL,
+        }
+        with self._engine.connect() as connection:
+            row = connection.execute(statements.REFUSE, values).one_or_none()
+        if row is None:
+            self.unlock(lock, pause=timedelta(0))
+            return None
+        return Refusal(row.needed, row.in_a_row)
+
+    def refuse_all(self, held: Held, refusal: Refusal, *, reason: str) -> None:
+        """Note a refusal of the application's credentials for all others of its authorizations."""
+        self._write(
+            statements.REFUSE_ALL,
+            app_id=held.app_id,
+            id=held.id,
+            reason=reason,
+            in_a_row=refusal.in_a_row,
+            several=SEVERAL,
+        )
+
+    def need(self, lock: Lock, *, reason: str) -> bool:
+        """Note that it has no refresh token; True for the first who finds out."""
+        with self._engine.connect() as connection:
+            values = {**lock.mine, "reason": reason}
+            first = connection.execute(statements.NEED, values).one_or_none() is not None
+        self.unlock(lock, pause=timedelta(0))
+        return first
+
+    def note_unreadable(self, held: Held, *, host: str) -> None:
+        """Note that a process of this host lacks the key of one of its secrets, for people."""
+        self._write(statements.NOTE_UNREADABLE, id=held.id, host=host)
+
+    def _sealed(self, grant: Grant, fresh: timedelta) -> dict[str, object]:
+        return {
+            "access_token": self._vault.encrypt(grant.access_token),
+            "refresh_token": grant.refresh_token and self._vault.encrypt(grant.refresh_token),
+            "refresh_lifetime": REFRESH_TOKEN_LIFETIME,
+            "lifetime": grant.lifetime,
+            "fresh": fresh,
+        }
+
+    def _read(self, credential: Credential) -> Held | None:
+        values = {
+            "app_id": credential.app_id,
+            "authorization_id": credential.authorization_id,
+            "pause": PAUSE_AFTER_REFUSAL,
+        }
+        with self._engine.connect() as connection:
+            row = connection.execute(statements.READ, values).mappings().one_or_none()
+        return None if row is None else Held(**row)
+
+    def _write(self, statement: TextClause, **values: object) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(statement, values)

@@ -1,0 +1,1 @@
+"""What the ledger holds, as people and processes ask for it. Only reads."""

@@ -1,0 +1,150 @@
+"""Jobs: found by filter, told with their whole history. Only reads; every list has a limit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from ifood_actors.ledger.queries.errors import GROUP_ID
+from ifood_actors.ledger.queries.reading import rows_of
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job as a list shows it."""
+
+    id: UUID
+    kind: str
+    account: str
+    merchant_id: str
+    job_day: date
+    status: str
+    scheduled_for: datetime
+    attempts: int
+    next_retry_at: datetime | None
+    error_code: str | None
+    last_error: str | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One line of a job's history; `login` is None in those of earlier releases."""
+
+    at: datetime
+    act: str
+    from_status: str | None
+    to_status: str
+    attempt: int
+    actor: str
+    login: str | None
+    reason: str | None
+    detail: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """
+    Which jobs; empty fields match all. `account` is a name or a merchant id.
+
+    `since` is when they were planned, `ended_since` when they ended.
+    """
+
+    kind: str | None = None
+    statuses: Sequence[str] = ()
+    account: str | None = None
+    day: date | None = None
+    error_code: str | None = None
+    error_group: str | None = None
+    since: datetime | None = None
+    ended_since: datetime | None = None
+
+    def sql(self) -> tuple[str, dict[str, object]]:
+        """Give the condition, on `job` and `account`, and its values."""
+        conditions = {
+            "job.job_type = :kind": self.kind,
+            "job.status = ANY(:statuses)": list(self.statuses),
+            "(account.name = :account OR account.ifood_merchant_id = :account)": self.account,
+            "job.job_day = :day": self.day,
+            "job.error_code = :error_code": self.error_code,
+            f"{GROUP_ID} = :error_group": self.error_group,
+            "job.created_at >= :since": self.since,
+            "job.finished_at >= :ended_since": self.ended_since,
+        }
+        values = {
+            "kind": self.kind,
+            "statuses": list(self.statuses),
+            "account": self.account,
+            "day": self.day,
+            "error_code": self.error_code,
+            "error_group": self.error_group,
+            "since": self.since,
+            "ended_since": self.ended_since,
+        }
+        chosen = [condition for condition, value in conditions.items() if value]
+        return " AND ".join(chosen) or "true", {k: v for k, v in values.items() if v}
+
+
+def find_jobs(connection: Connection, which: JobFilter, *, limit: int) -> list[JobRow]:
+    """List jobs, latest planned first."""
+    condition, values = which.sql()
+    rows = rows_of(
+        connection,
+        f"""
+        SELECT job.id, job.job_type AS kind, account.name AS account, job.merchant_id, job.job_day,
+          job.status, job.scheduled_for, job.attempts, job.next_retry_at, job.error_code,
+          job.last_error, job.finished_at
+        FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
+        WHERE {condition} ORDER BY job.created_at DESC, job.scheduled_for DESC, job.id LIMIT :limit
+        """,
+        limit=limit,
+        **values,
+    )
+    return [JobRow(**row) for row in rows]
+
+
+def find_job_ids(
+    connection: Connection, which: JobFilter, *, limit: int | None = None
+) -> list[UUID]:
+    """Give the ids of all jobs that match, oldest slot first."""
+    condition, values = which.sql()
+    rows = rows_of(
+        connection,
+        f"""
+        SELECT job.id FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
+        WHERE {condition} ORDER BY job.scheduled_for, job.id LIMIT CAST(:limit AS bigint)
+        """,
+        limit=limit,
+        **values,
+    )
+    return [row["id"] for row in rows]
+
+
+def job_facts(connection: Connection, job_id: UUID) -> Mapping[str, Any] | None:
+    """Give every column of one job, and its account's name; None if there is no such job."""
+    rows = rows_of(
+        connection,
+        """
+        SELECT job.*, account.name AS account
+        FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
+        WHERE job.id = :id
+        """,
+        id=job_id,
+    )
+    return rows[0] if rows else None
+
+
+def history(connection: Connection, job_id: UUID) -> list[EventRow]:
+    """Tell a job's whole story, from planning on."""
+    rows = rows_of(
+        connection,
+        """
+        SELECT at, act, from_status, to_status, attempt, actor, login, reason, detail
+        FROM ifood_job_events WHERE job_id = :id ORDER BY event_no
+        """,
+        id=job_id,
+    )
+    return [EventRow(**row) for row in rows]

@@ -1,0 +1,142 @@
+"""How runs and the fleet are doing. Only reads."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from ifood_actors.ledger.queries.conditions import FIRST_DUE, LATENESS
+from ifood_actors.ledger.queries.progress import progress_line
+from ifood_actors.ledger.queries.reading import rows_of
+
+_OPEN = "status IN ('pending', 'running')"
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """
+    One run, now: `due` jobs should have started, `lateness` is that of first claims.
+
+    In `vanished_stores` of them `vanished` known rows did not come, with most or all others.
+    """
+
+    kind: str
+    job_day: date
+    window_start: datetime
+    window_end: datetime
+    planned: int
+    pending: int
+    running: int
+    success: int
+    failed: int
+    cancelled: int
+    due: int
+    vanished: int
+    vanished_stores: int
+    lateness_p50: timedelta | None
+    lateness_p95: timedelta | None
+
+    @property
+    def finished(self) -> int:
+        return self.success + self.failed + self.cancelled
+
+    @property
+    def progress(self) -> str:
+        """The line that operators know, such as `progress: 25% (250/1000)`."""
+        return progress_line(self.finished, self.planned)
+
+
+@dataclass(frozen=True)
+class OutsideRuns:
+    """Open jobs of a kind that are in no run, such as those that somebody inserted."""
+
+    kind: str
+    pending: int
+    running: int
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the fleet goes: jobs and requests of the last minute, and what is waiting."""
+
+    finished_last_minute: int
+    requests_last_minute: int
+    oldest_due: datetime | None
+
+
+def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -> list[RunProgress]:
+    """Give the runs that still have open jobs or whose window began within `since`."""
+    rows = rows_of(
+        connection,
+        f"""
+        SELECT run.job_type AS kind, run.job_day, run.window_start, run.window_end, run.planned,
+          {_count_by_status()},
+          count(*) FILTER (WHERE job.scheduled_for <= now()) AS due,
+          coalesce(sum(CAST(job.result ->> 'vanished' AS bigint)), 0)::bigint AS vanished,
+          count(*) FILTER (WHERE CAST(job.result ->> 'vanished' AS bigint) > 0) AS vanished_stores,
+          percentile_disc(0.5) WITHIN GROUP (ORDER BY late.by) AS lateness_p50,
+          percentile_disc(0.95) WITHIN GROUP (ORDER BY late.by) AS lateness_p95
+        FROM ifood_runs AS run
+        JOIN ifood_jobs AS job ON job.run_id = run.id
+        LEFT JOIN LATERAL (
+          SELECT {LATENESS} AS by FROM ifood_job_events AS event
+          WHERE event.job_id = job.id AND event.act = 'claim' ORDER BY event.event_no LIMIT 1
+        ) AS late ON true
+        WHERE run.window_start > now() - CAST(:since AS interval) OR EXISTS (
+          SELECT FROM ifood_jobs WHERE run_id = run.id AND {_OPEN})
+        GROUP BY run.id ORDER BY run.window_start, run.job_type
+        """,
+        since=since,
+    )
+    return [RunProgress(**row) for row in rows]
+
+
+def open_outside_runs(connection: Connection) -> list[OutsideRuns]:
+    """Count the open jobs that are in no run."""
+    rows = rows_of(
+        connection,
+        f"""
+        SELECT job_type AS kind, count(*) FILTER (WHERE status = 'pending') AS pending,
+          count(*) FILTER (WHERE status = 'running') AS running
+        FROM ifood_jobs WHERE run_id IS NULL AND {_OPEN} GROUP BY job_type ORDER BY job_type
+        """,
+    )
+    return [OutsideRuns(**row) for row in rows]
+
+
+def pace(connection: Connection) -> Pace:
+    """Measure the last minute."""
+    row = rows_of(
+        connection,
+        f"""
+        SELECT count(*) AS finished_last_minute,
+          coalesce(sum((detail ->> 'requests')::int), 0) AS requests_last_minute,
+          (SELECT {FIRST_DUE} FROM ifood_jobs AS job
+           WHERE job.status = 'pending' AND job.scheduled_for <= now()) AS oldest_due
+        FROM ifood_job_events
+        WHERE at > now() - INTERVAL '1 minute' AND to_status IN ('success', 'failed')
+          AND act <> 'manual'
+        """,
+    )
+    return Pace(**row[0])
+
+
+def planned_days(connection: Connection, kind: str, *, since: date) -> dict[date, str]:
+    """Give the days, from `since` on, for which all accounts were planned, and by whom."""
+    rows = rows_of(
+        connection,
+        """
+        SELECT job_day, created_by FROM ifood_runs
+        WHERE job_type = :kind AND job_day >= :since AND complete
+        """,
+        kind=kind,
+        since=since,
+    )
+    return {row["job_day"]: row["created_by"] for row in rows}
+
+
+def _count_by_status() -> str:
+    return ", ".join(
+        f"count(*) FILTER (WHERE job.status = '{status}') AS {status}"
+        for status in ("pending", "running", "success", "failed", "cancelled")
+    )

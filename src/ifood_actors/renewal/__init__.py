@@ -1,0 +1,1 @@
+"""Which tokens are refreshed before they are needed."""

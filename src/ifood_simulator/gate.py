@@ -1,0 +1,203 @@
+"""The way that every API request takes: limit, trouble, token, then the resource itself."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date
+from email.utils import formatdate
+from time import monotonic, time
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ifood_simulator import answers
+from ifood_simulator.answers import Answer, Refusal
+from ifood_simulator.merchants import Merchant
+from ifood_simulator.oauth import Grant
+from ifood_simulator.quirks import Quirk
+from ifood_simulator.settings import Group, Resource
+from ifood_simulator.simulation import Simulation
+from ifood_simulator.spoiling import instead, spoil
+from ifood_simulator.wire import response
+
+_GROUPS: dict[Resource, Group] = {
+    "sales": "financial",
+    "settlements": "financial",
+    "anticipations": "financial",
+    "merchants": "merchant",
+    "token": "oauth",
+    "userCode": "oauth",
+}
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way through the gate."""
+
+    simulation: Simulation
+    request: Request
+    resource: Resource
+    client_id: str
+    form: dict[str, str] = field(default_factory=dict)
+    token: str = ""
+    grant: Grant | None = None
+    at: float = field(default_factory=monotonic)
+    arrived: float = field(default_factory=time)
+    quirk: Quirk | None = None
+    trouble: str | None = None
+
+    @property
+    def group(self) -> Group:
+        return _GROUPS[self.resource]
+
+    @property
+    def merchant_id(self) -> str | None:
+        id_: str | None = self.request.path_params.get("merchant_id")
+        return id_
+
+    @property
+    def refreshing(self) -> bool:
+        return self.form.get("grantType") == "refresh_token"
+
+    @property
+    def merchants(self) -> frozenset[str]:
+        """The store that is asked about, or those whose authorization is renewed."""
+        if self.refreshing:
+            return self.simulation.grants.opened_by(self.form.get("refreshToken", ""))
+        return frozenset(filter(None, [self.merchant_id]))
+
+    @property
+    def today(self) -> date:
+        return self.simulation.today
+
+    def suffers(self, quirk: str) -> bool:
+        return self.quirk is not None and self.quirk.quirk == quirk
+
+    def merchant(self) -> Merchant:
+        """The store that is asked about; raises Refusal when the token does not open it."""
+        if self.grant is None:
+            raise Refusal(answers.NO_TOKEN)
+        if self.group not in self.grant.app.modules:
+            raise Refusal(answers.NOT_YOUR_MODULE)
+        found = self.simulation.world.roster.find(self.merchant_id or "")
+        if found is None:
+            raise Refusal(answers.UNKNOWN_MERCHANT)
+        if not self.opens(found) or found.revoked:
+            raise Refusal(answers.NOT_YOUR_STORE)
+        return self._habitual(found)
+
+    def _habitual(self, found: Merchant) -> Merchant:
+        if self.quirk is None:
+            return found
+        if self.suffers("silent_empty"):
+            return replace(found, empty=self.quirk.face)
+        return replace(found, **self.quirk.habits)
+
+    def opens(self, store: Merchant) -> bool:
+        """Whether the token was given for the store, which is linked and has spread."""
+        grant = self.grant
+        return (
+            grant is not None
+            and grant.sees(store.id, store.app)
+            and self.simulation.links.opens(store.id, issued_at=grant.issued_at, at=self.at)
+        )
+
+
+Serve = Callable[[Call], Answer]
+
+
+def call_with_token(simulation: Simulation, request: Request, resource: Resource) -> Call:
+    """A request to a business endpoint; whose it is, its token tells, even an expired one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    grant = simulation.grants.grant(token) if scheme.lower() == "bearer" else None
+    client_id = "" if grant is None else grant.app.client_id
+    return Call(simulation, request, resource, client_id, token=token, grant=grant)
+
+
+async def pass_through(call: Call, serve: Serve) -> Response:
+    """Answer the call, count it and write it down."""
+    simulation = call.simulation
+    headers: dict[str, str] = {}
+    if call.client_id:
+        verdict = simulation.limits.ask(call.client_id, call.group, at=call.at)
+        headers = verdict.headers()
+        if verdict.allowed:
+            answer = await _answer(call, serve)
+        else:
+            answer = Answer(429, answers.THROTTLED.body, headers=_retry_after(call, verdict.reset))
+    else:
+        answer = await _answer(call, serve)
+    sent = response(answer, call.quirk)
+    sent.headers.update({**headers, **answer.headers})
+    _note(call, answer.status)
+    return sent
+
+
+async def _answer(call: Call, serve: Serve) -> Answer:
+    is_oauth = call.group == "oauth"
+    if not is_oauth and (call.grant is None or call.grant.expires_at <= call.at):
+        return answers.NO_TOKEN if call.grant is None else answers.UNAUTHORIZED
+    replaced = await _meet_trouble(call)
+    if replaced is not None:
+        return replaced
+    try:
+        answer = serve(call)
+    except Refusal as refusal:
+        return refusal.answer
+    return answer if call.quirk is None else spoil(call.quirk, answer)
+
+
+async def _meet_trouble(call: Call) -> Answer | None:
+    """Wait what must be waited, and give the answer of a quirk or fault that replaces the right."""
+    simulation = call.simulation
+    whose = call.merchant_id or call.client_id
+    latency, fault = simulation.faults.draw(whose, call.resource)
+    quirks = simulation.quirks.take(
+        merchants=call.merchants,
+        resource=call.resource,
+        client_id=call.client_id,
+        refreshing=call.refreshing,
+    )
+    if fault is not None and not quirks:
+        call.trouble = f"fault.{fault.quirk}"
+        quirks = (fault,)
+    for quirk in quirks:
+        call.trouble = call.trouble or quirk.quirk
+        if quirk.quirk == "slow":
+            latency += quirk.seconds
+            continue
+        call.quirk = quirk
+    if latency:
+        await asyncio.sleep(latency)
+    if call.suffers("expired_token"):
+        simulation.grants.expire(call.token, at=call.at)
+    return None if call.quirk is None else instead(call.quirk)
+
+
+def _retry_after(call: Call, reset: int) -> dict[str, str]:
+    match call.simulation.settings.retry_after:
+        case "none":
+            return {}
+        case "seconds":
+            return {"Retry-After": str(reset)}
+        case "date":
+            return {"Retry-After": formatdate(call.arrived + reset, usegmt=True)}
+
+
+def _note(call: Call, status: int) -> None:
+    if call.suffers("cut") and call.quirk is not None and call.quirk.where == "head":
+        status = 0
+    request, simulation = call.request, call.simulation
+    if call.client_id:
+        simulation.limits.answered(call.client_id, call.group, status)
+    simulation.journal.write(
+        at=call.arrived,
+        client_id=call.client_id,
+        group=call.group,
+        merchant=call.merchant_id,
+        method=request.method,
+        path=request.url.path,
+        query=request.url.query,
+        status=status,
+        trouble=call.trouble,
+    )

@@ -1,0 +1,100 @@
+"""A running simulator in the hands of a test or the demo."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import ParamSpec, TypeVar
+
+from ifood_simulator.merchants import Merchant
+from ifood_simulator.quirks import Quirk
+from ifood_simulator.sales import Json
+from ifood_simulator.settings import Group, Settings
+from ifood_simulator.simulation import Simulation
+from ifood_simulator.truth import Kind
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_PATIENCE_SECONDS = 60.0
+
+
+class Simulator:
+    """
+    The control endpoints as methods; each may be called from any thread but the server's own.
+
+    What a method promises is written at its namesake in `Simulation`.
+    """
+
+    def __init__(self, simulation: Simulation, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = url
+        self._simulation = simulation
+        self._loop = loop
+
+    @property
+    def settings(self) -> Settings:
+        return self._simulation.settings
+
+    @property
+    def today(self) -> date:
+        return self._simulation.today
+
+    def state(self) -> Json:
+        return self._call(self._simulation.state)
+
+    def merchants(self) -> list[Merchant]:
+        return self._call(self._simulation.merchants)
+
+    def accounts_csv(self) -> str:
+        return self._call(self._simulation.accounts_csv)
+
+    def set_today(self, today: date) -> None:
+        self._call(self._simulation.set_today, today)
+
+    def set_limits(self, limits: Mapping[Group, int | None]) -> None:
+        self._call(self._simulation.set_limits, limits)
+
+    def add_quirk(self, quirk: Quirk) -> None:
+        self._call(self._simulation.add_quirk, quirk)
+
+    def clear_quirks(self) -> None:
+        self._call(self._simulation.clear_quirks)
+
+    def link(self, merchant: str) -> None:
+        self._call(self._simulation.link, merchant)
+
+    def unlink(self, merchant: str) -> None:
+        self._call(self._simulation.unlink, merchant)
+
+    def authorize(self, user_code: str, merchants: frozenset[str] | None = None) -> str:
+        return self._call(self._simulation.authorize, user_code, merchants)
+
+    def journal_since(self, sequence: int = 0) -> list[Json]:
+        return self._call(self._simulation.journal_since, sequence)
+
+    def stats(self) -> Json:
+        return self._call(self._simulation.stats)
+
+    def truth(self, kind: Kind, merchant: str, begin: date, end: date) -> bytes:
+        return self._call(self._simulation.truth, kind, merchant, begin, end)
+
+    def truth_summary(self, kind: Kind, begin: date, end: date) -> list[Json]:
+        """The lines of all stores; requests are answered in between."""
+
+        async def collect() -> list[Json]:
+            lines: list[Json] = []
+            for handful in self._simulation.truth_summaries(kind, begin, end):
+                lines += handful
+                await asyncio.sleep(0)
+            return lines
+
+        return asyncio.run_coroutine_threadsafe(collect(), self._loop).result(_PATIENCE_SECONDS)
+
+    def reset(self) -> None:
+        self._call(self._simulation.reset)
+
+    def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it where the requests run, since nothing of a Simulation is thread-safe."""
+
+        async def call() -> T:
+            return function(*args, **kwargs)
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(_PATIENCE_SECONDS)

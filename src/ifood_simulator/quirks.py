@@ -1,0 +1,196 @@
+"""
+Switches for everything that an API can do wrong, for one store or all, once or for ever.
+
+A switch either replaces the answer (`status`, `redirect`, `huge`, `drift`, `revoked`,
+`expired_token`, `refused_refresh`) or changes a right one (the others). `slow` and one other may
+meet in a request.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
+
+from ifood_simulator.merchants import EmptyFace
+from ifood_simulator.oddities import Odd
+from ifood_simulator.settings import Resource
+
+QuirkName = Literal[
+    "status",  # `status`, `body` (whose `message`) and `headers`
+    "slow",  # `seconds` before the answer
+    "drip",  # the body at `bytes_per_second`
+    "cut",  # the connection closes `where` = before the head or in mid body
+    "huge",  # a JSON body of `mebibytes`
+    "redirect",  # `status` (302) to `location`
+    "nan",  # the first amount is NaN, or `text`
+    "truncated",  # half of the JSON, with a Content-Length that fits it
+    "drift",  # valid JSON of a shape nobody knows
+    "repeat_pages",  # the last page again and again, and always one more to come
+    "omit",  # the last item is left out
+    "revoked",  # 403, and no truth either
+    "silent_empty",  # nothing, whatever there is, with a `face`
+    "foreign",  # another merchant's data, or other days', as `whose` says
+    "hollow",  # a page of sales that announces a million and shows none
+    "odd",  # the first item, as `odd` says
+    "expired_token",  # 401, and the token is really void
+    "refused_refresh",  # 401 for a refresh token, which is not used up by that
+    "habit",  # `habits` in place of the store's own
+]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class Habits(TypedDict, total=False):
+    """Habits of a store that change the shape of its answers, but not what it really has."""
+
+    array_envelope: bool
+    empty: EmptyFace
+    size_is_rows: bool
+    total_off: bool
+    repeats_row: bool
+    balance_zero: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Quirk:
+    """A switch. None in `merchant`, `resource` or `client_id` means any."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    quirk: QuirkName
+    merchant: str | None = None
+    resource: Resource | None = None
+    client_id: str | None = None
+    times: int | None = None
+    """How many matching requests it changes; None for ever."""
+    after: int = 0
+    """How many matching requests it lets pass first."""
+    status: int | None = None
+    body: Literal["json", "html", "waf", "kong", "text", "empty"] = "json"
+    """iFood's own word, or a page, a firewall's page, a note or a text of a gateway."""
+    message: str | None = None
+    """Of the bodies `json`, `kong` and `text`; None for one that is usual at that status."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 3.0
+    bytes_per_second: int = 64
+    where: Literal["head", "body"] = "body"
+    mebibytes: int = 8
+    location: str = "https://example.invalid/elsewhere"
+    text: str = "NaN"
+    face: EmptyFace = "list"
+    odd: Odd = "decimals"
+    whose: Literal["both", "merchant", "days"] = "both"
+    habits: Habits = field(default_factory=Habits)
+
+    def __post_init__(self) -> None:
+        """Refuse an impossible status or pace with ValueError."""
+        if self.status is not None and not 100 <= self.status <= 599:  # noqa: PLR2004 (HTTP's)
+            raise ValueError(f"status {self.status} is not in 100..599")
+        if self.bytes_per_second < 1 or not 0 <= self.seconds < inf:
+            raise ValueError("an answer takes some time, but not for ever")
+
+
+@dataclass(slots=True)
+class _Switch:
+    quirk: Quirk
+    passed: int = 0
+    used: int = 0
+
+    def fits(
+        self, merchants: Collection[str], resource: str, client_id: str, *, refreshing: bool = False
+    ) -> bool:
+        quirk = self.quirk
+        return (
+            (quirk.merchant is None or quirk.merchant in merchants)
+            and (refreshing or quirk.quirk != "refused_refresh")
+            and quirk.resource in (None, resource)
+            and quirk.client_id in (None, client_id)
+            and (quirk.times is None or self.used < quirk.times)
+        )
+
+    def take(self) -> bool:
+        """Use it up by one, unless it still lets requests pass."""
+        if self.passed < self.quirk.after:
+            self.passed += 1
+            return False
+        self.used += 1
+        return True
+
+
+class Quirks:
+    """The switches that are on, in the order in which they were set."""
+
+    def __init__(self) -> None:
+        self._switches: list[_Switch] = []
+
+    def add(self, quirk: Quirk) -> None:
+        self._switches.append(_Switch(quirk))
+
+    def clear(self) -> None:
+        self._switches.clear()
+
+    def take(
+        self,
+        *,
+        merchants: Collection[str],
+        resource: Resource,
+        client_id: str,
+        refreshing: bool = False,
+    ) -> tuple[Quirk, ...]:
+        """
+        The switches for one request, used up by it: `slow` ones, then at most one other.
+
+        `merchants` are the one that is asked about, or those of a refresh token.
+        """
+        taken = []
+        for switch in self._switches:
+            fits = switch.fits(merchants, resource, client_id, refreshing=refreshing)
+            if not fits or not switch.take():
+                continue
+            taken.append(switch.quirk)
+            if switch.quirk.quirk != "slow":
+                break
+        return tuple(taken)
+
+    def revoked(self, merchant: str) -> bool:
+        """Whether a lasting switch takes the permission away from every resource of the store."""
+        return any(
+            switch.quirk.quirk == "revoked"
+            and switch.quirk.times is None
+            and switch.fits({merchant}, switch.quirk.resource or "sales", "")
+            for switch in self._switches
+        )
+
+    def listed(self) -> list[dict[str, object]]:
+        """What is on and how often each was used."""
+        return [
+            {
+                "quirk": switch.quirk.quirk,
+                "merchant": switch.quirk.merchant,
+                "resource": switch.quirk.resource,
+                "times": switch.quirk.times,
+                "used": switch.used,
+            }
+            for switch in self._switches
+        ]
+
+
+_QUIRK = TypeAdapter(Quirk)
+
+
+def quirk_from(document: object) -> Quirk:
+    """A switch from its JSON; raises ValueError for an unknown name, field or value."""
+    try:
+        return _QUIRK.validate_python(document)
+    except ValidationError as error:
+        raise ValueError(reason(error)) from None
+
+
+def reason(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {text}" if place else text

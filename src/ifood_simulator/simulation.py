@@ -1,0 +1,163 @@
+"""The simulator's state and its controls: what `/_simulator/` and `Simulator` both call."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from itertools import islice
+from time import monotonic
+from zoneinfo import ZoneInfo
+
+from ifood_simulator.accounts_csv import accounts_csv
+from ifood_simulator.faults import Faults
+from ifood_simulator.journal import Journal
+from ifood_simulator.limits import Limits
+from ifood_simulator.links import Links
+from ifood_simulator.merchants import Merchant
+from ifood_simulator.oauth import Grants
+from ifood_simulator.quirks import Quirk, Quirks
+from ifood_simulator.sales import Json
+from ifood_simulator.settings import GROUPS, App, Group, Settings
+from ifood_simulator.truth import Kind, summaries, truth
+from ifood_simulator.world import World
+
+_IFOOD_ZONE = ZoneInfo("America/Sao_Paulo")
+
+
+class Simulation:
+    """One simulated iFood. Not thread-safe: everything runs on the server's event loop."""
+
+    def __init__(self, settings: Settings, quirks: Iterable[Quirk] = ()) -> None:
+        """`quirks` are on from the start; raises ValueError for one of an unknown merchant."""
+        self.settings = settings
+        self.world = World(settings)
+        self._first_quirks = tuple(quirks)
+        self.reset()
+
+    def reset(self) -> None:
+        """As freshly started: today, limits, quirks, journal, counts, and no token is valid."""
+        settings = self.settings
+        limits = {group: settings.limit_of(group) for group in GROUPS}
+        self._today = settings.today
+        self.limits = Limits(limits, window=settings.window_seconds)
+        self.grants = Grants(settings)
+        self.links = Links(spread_seconds=settings.spread_seconds)
+        self._turns: Counter[str] = Counter()
+        self.quirks = Quirks()
+        for quirk in self._first_quirks:
+            self.add_quirk(quirk)
+        self.faults = Faults(settings)
+        self.journal = Journal()
+
+    @property
+    def today(self) -> date:
+        """The day of the simulated world; the calendar's, unless one was set."""
+        return self._today or datetime.now(_IFOOD_ZONE).date()
+
+    def set_today(self, today: date) -> None:
+        self._today = today
+
+    def set_limits(self, limits: Mapping[Group, int | None]) -> None:
+        """Change the limits of the named groups; None lifts one."""
+        for group, limit in limits.items():
+            self.limits.set(group, limit)
+
+    def add_quirk(self, quirk: Quirk) -> None:
+        """Set a switch; raises ValueError for a merchant that this world does not have."""
+        if quirk.merchant is not None:
+            self._merchant(quirk.merchant)
+        self.quirks.add(quirk)
+
+    def clear_quirks(self) -> None:
+        self.quirks.clear()
+
+    def revoked(self, merchant: Merchant) -> bool:
+        """Whether the store refuses every request, by its nature or by a lasting quirk."""
+        return (
+            merchant.revoked or self.quirks.revoked(merchant.id) or self.links.unlinked(merchant.id)
+        )
+
+    def link(self, merchant: str) -> None:
+        """Link a store, which then spreads; raises ValueError for an unknown one."""
+        self.links.link(self._merchant(merchant).id, at=monotonic())
+
+    def unlink(self, merchant: str) -> None:
+        """Take a store from its application; raises ValueError for an unknown one."""
+        self.links.unlink(self._merchant(merchant).id)
+
+    def authorize(self, user_code: str, merchants: frozenset[str] | None = None) -> str:
+        """
+        Confirm a userCode as an owner does: for those stores, or all that the owner has.
+
+        Owners take turns. Gives the authorisation code; raises `oauth.Refused` for an unknown or
+        expired userCode.
+        """
+        app = self.grants.app_of(user_code)
+        if merchants is None and app is not None:
+            merchants = self._stores_of_next_owner(app)
+        now = monotonic()
+        code = self.grants.authorize(user_code, merchants or frozenset(), at=now)
+        for merchant in merchants or ():
+            self.links.link(merchant, at=now)
+        return code
+
+    def state(self) -> Json:
+        return {
+            "seed": self.settings.seed,
+            "merchants": len(self.world.roster),
+            "today": str(self.today),
+            "limits": self.limits.limits(),
+            "window_seconds": self.limits.window,
+            "apps": [
+                {"name": app.name, "client_id": app.client_id, "kind": app.kind}
+                for app in self.settings.apps
+            ],
+            "quirks": self.quirks.listed(),
+        }
+
+    def merchants(self) -> list[Merchant]:
+        """Every store with its habits, in the order of their numbers."""
+        return list(self.world.roster)
+
+    def accounts_csv(self) -> str:
+        return accounts_csv(self.world.roster)
+
+    def journal_since(self, sequence: int = 0) -> list[Json]:
+        """What was asked after entry number `sequence`, oldest first."""
+        return self.journal.since(sequence)
+
+    def stats(self) -> Json:
+        """Counts by application and group, and the access tokens given out."""
+        return {
+            "window_seconds": self.limits.window,
+            "groups": self.limits.stats(),
+            "tokens_issued": dict(self.grants.issued),
+        }
+
+    def truth(self, kind: Kind, merchant: str, begin: date, end: date) -> bytes:
+        """
+        The JSON list described in `truth.truth`; empty for a store that is revoked.
+
+        Raises ValueError for a merchant that this world does not have.
+        """
+        found = self._merchant(merchant)
+        if self.revoked(found):
+            return b"[]"
+        return truth(self.world, kind, found, (begin, end), today=self.today)
+
+    def truth_summaries(self, kind: Kind, begin: date, end: date) -> Iterator[list[Json]]:
+        """The lines described in `truth.summaries`, in handfuls, so that others get their turn."""
+        lines = summaries(self.world, kind, (begin, end), today=self.today, revoked=self.revoked)
+        while handful := list(islice(lines, 20)):
+            yield handful
+
+    def _merchant(self, id_: str) -> Merchant:
+        found = self.world.roster.find(id_)
+        if found is None:
+            raise ValueError(f"unknown merchant {id_!r}")
+        return found
+
+    def _stores_of_next_owner(self, app: App) -> frozenset[str]:
+        owner = self._turns[app.client_id] % app.owners
+        self._turns[app.client_id] += 1
+        stores = self.world.roster.of(app)
+        return frozenset(store.id for store in stores[owner :: app.owners])

@@ -1,0 +1,1 @@
+"""One way to stand the system up, for tests, chaos and benchmarks."""

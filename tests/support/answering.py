@@ -1,0 +1,236 @@
+"""iFood's answers, written down beforehand, and single deliveries against them."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
+
+import simplejson
+from cryptography.fernet import Fernet
+from dramatiq import MessageProxy
+from dramatiq.brokers.stub import StubBroker
+from sqlalchemy import Engine, text
+
+from ifood_actors.config import Settings
+from ifood_actors.db import transaction
+from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import message as message_of
+from ifood_actors.errors import JobError
+from ifood_actors.feeds import FEEDS
+from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import Opening
+from ifood_actors.worker.composition import assemble
+from support.builders import backdate, dispatch, make_accounts, row_of
+
+MONDAY = date(2026, 9, 21)
+KEY = Fernet.generate_key().decode()
+BODYLESS = {*range(100, 200), 204, 304}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer on the wire; `cut` closes the connection after half of the body."""
+
+    status: int = 200
+    body: Any = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: bool = False
+
+    def head(self, length: int) -> bytes:
+        headers = dict(self.headers)
+        if self.status not in BODYLESS:
+            headers["Content-Length"] = str(length)
+        lines = [f"HTTP/1.1 {self.status} Any", *(f"{k}: {v}" for k, v in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    def content(self) -> bytes:
+        if self.status in BODYLESS:
+            return b""
+        if isinstance(self.body, bytes):
+            return self.body
+        return simplejson.dumps(self.body, use_decimal=True).encode()
+
+
+class Script(ThreadingHTTPServer):
+    """Answers the financial endpoints in order, the last reply for ever; gives tokens away."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.replies: deque[Reply] = deque()
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.tokens_given = 0
+        self.token_seconds = 10_800
+        self.token: Reply | None = None  # instead of tokens
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def read(self, *replies: Reply) -> None:
+        """Give these from now on, and forget what was asked."""
+        self.replies = deque(replies)
+        self.asked = []
+
+    def next(self, path: str) -> Reply:
+        parts = urlsplit(path)
+        self.asked.append((parts.path.rsplit("/", 1)[1], dict(parse_qsl(parts.query))))
+        return self.replies.popleft() if len(self.replies) > 1 else self.replies[0]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Script
+
+    def do_GET(self) -> None:
+        self._send(self.server.next(self.path))
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.token is not None:
+            self._send(self.server.token)
+            return
+        self.server.tokens_given += 1
+        token = f"token-{self.server.tokens_given}"
+        self._send(Reply(200, {"accessToken": token, "expiresIn": self.server.token_seconds}))
+
+    def _send(self, reply: Reply) -> None:
+        body = reply.content()
+        sent = body[: len(body) // 2] if reply.cut else body
+        self.wfile.write(reply.head(len(body)) + sent)
+        # After a lone 1xx a client would wait for the final answer.
+        self.close_connection = reply.cut or reply.status < 200
+
+    def log_message(self, *_args: object) -> None:
+        """Keep the test's output clean."""
+
+
+@contextmanager
+def script() -> Iterator[Script]:
+    with Script() as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join(5)
+
+
+class Outcome(NamedTuple):
+    """What one delivery left behind: in the ledger, at iFood, in the records."""
+
+    status: str
+    error_code: str | None
+    attempts: int
+    requests: int
+    rows: int
+
+
+class Bench:
+    """Deliveries one by one: the real claim, client, feeds, store and retry; no RabbitMQ."""
+
+    def __init__(self, engine: Engine, server: Script, **changes: object) -> None:
+        self.engine = engine
+        self.server = server
+        self.settings = Settings.model_validate(
+            {
+                "api_base_url": server.url,
+                "api_allow_host": "127.0.0.1",
+                "encryption_keys": KEY,
+                "rate_limit_per_minute": 100_000,
+                **changes,
+            }
+        )
+        self._broker = assemble(
+            self.settings, engine=engine, make_broker=lambda chain: StubBroker(middleware=chain)
+        )
+        with transaction(engine) as tx:
+            self.app_id = register_app(
+                tx,
+                Vault([KEY]),
+                name="app",
+                kind=AppKind.CENTRALIZED,
+                credentials=Credentials("client", "secret"),
+            )
+
+    def add_account(self) -> UUID:
+        [account] = make_accounts(self.engine, app_id=self.app_id)
+        return account
+
+    def plan(self, kind: str, *, count: int = 1, day: date = MONDAY) -> list[UUID]:
+        """Plan and dispatch jobs of new accounts, due now."""
+        accounts = make_accounts(self.engine, count, app_id=self.app_id)
+        return self.plan_again(kind, accounts, day=day)
+
+    def plan_again(self, kind: str, accounts: list[UUID], *, day: date) -> list[UUID]:
+        """Plan a day of accounts that are there already."""
+        now = datetime.now(UTC)
+        opening = Opening(kind, day, now, now + timedelta(microseconds=len(accounts)))
+        planner.plan(self.engine, planner.request(opening, self.settings), actor="bench")
+        values = {"accounts": accounts, "kind": kind, "day": day}
+        jobs = self.rows(
+            "SELECT id FROM ifood_jobs WHERE account_id = ANY(:accounts)"
+            " AND job_type = :kind AND job_day = :day",
+            **values,
+        )
+        ids = [job["id"] for job in jobs]
+        dispatch(self.engine, *ids)
+        return ids
+
+    def let_its_wait_pass(self, job_id: UUID) -> None:
+        """Make a job that waits for its next attempt due, and dispatch it."""
+        backdate(self.engine, job_id, next_retry_at=timedelta(days=1), wake_at=timedelta(days=1))
+        dispatch(self.engine, job_id)
+
+    def let_pauses_pass(self) -> None:
+        """Let tokens be asked for at once, although iFood has just failed to give one."""
+        with transaction(self.engine) as tx:
+            tx.execute(text("UPDATE ifood_authorizations SET locked_until = NULL"))
+
+    def outcome_of(self, job_id: UUID, *replies: Reply) -> Outcome:
+        """Deliver one job and tell what it came to."""
+        self.server.read(*replies)
+        self.deliver(job_id)
+        job = row_of(self.engine, job_id)
+        table = FEEDS[job["job_type"]].table.__tablename__
+        [stored] = self.rows(
+            f"SELECT count(*) AS rows FROM {table} WHERE account_id = :id", id=job["account_id"]
+        )
+        return Outcome(
+            job["status"],
+            job["error_code"],
+            job["attempts"],
+            len(self.server.asked),
+            stored["rows"],
+        )
+
+    def deliver(self, job_id: UUID) -> None:
+        """Run one delivery as a worker's thread does, in a fresh minute of the limiter."""
+        with transaction(self.engine) as tx:
+            tx.execute(text("DELETE FROM ifood_limits"))
+        job = row_of(self.engine, job_id)
+        order = Order(job_id, job["dispatch_no"])
+        message = MessageProxy(message_of(job["job_type"], order))
+        error = None
+        self._broker.emit_before("process_message", message)
+        try:
+            self._broker.get_actor(job["job_type"])(**order.kwargs)
+        except JobError as raised:
+            error = raised
+        self._broker.emit_after("process_message", message, exception=error)
+
+    def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        with transaction(self.engine) as tx:
+            return [dict(row) for row in tx.execute(text(statement), values).mappings()]
+
+    def close(self) -> None:
+        self._broker.emit_after("worker_shutdown", None)

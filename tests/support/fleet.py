@@ -1,0 +1,132 @@
+"""A small fleet in this process: real Postgres, real RabbitMQ, worker threads, simulated iFood."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from cryptography.fernet import Fernet
+from sqlalchemy import Engine, text
+
+from ifood_actors.accounts import import_sheet
+from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.config import Settings
+from ifood_actors.db import connect, transaction
+from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
+from ifood_actors.planning import planner
+from ifood_actors.planning.cadence import Opening
+from ifood_actors.scheduler.main import Scheduler
+from ifood_actors.worker.composition import assemble, working
+from ifood_simulator import Simulator
+from support.eventually import eventually
+from support.logins import as_login, lend_logins, logged_in
+
+MONDAY = date(2026, 9, 21)
+KEY = Fernet.generate_key().decode()
+
+
+@dataclass(frozen=True)
+class Fleet:
+    settings: Settings
+    engine: Engine  # the owner's: it is the test itself that looks
+    broker: LadderBroker
+    simulator: Simulator
+
+    def plan(self, kind: str, *, day: date = MONDAY) -> None:
+        """Plan a run of all accounts, due now."""
+        now = datetime.now(UTC)
+        opening = Opening(kind, day, now, now + timedelta(seconds=1))
+        scheduler = as_login(self.engine, "scheduler")
+        planner.plan(scheduler, planner.request(opening, self.settings), actor="test")
+
+    def run(self, kind: str, *, day: date = MONDAY) -> list[dict[str, Any]]:
+        """Plan a run, wait until all its jobs have ended, and give them."""
+        self.plan(kind, day=day)
+        eventually(self.idle)
+        return self.rows(
+            "SELECT * FROM ifood_jobs WHERE job_type = :kind AND job_day = :day",
+            kind=kind,
+            day=day,
+        )
+
+    def idle(self) -> bool:
+        return not self.rows("SELECT FROM ifood_jobs WHERE status IN ('pending', 'running')")
+
+    def acts(self, job_id: UUID) -> list[str]:
+        found = self.rows(
+            "SELECT act FROM ifood_job_events WHERE job_id = :id ORDER BY event_no", id=job_id
+        )
+        return [row["act"] for row in found if row["act"] != "dispatch"]
+
+    def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        with transaction(self.engine) as tx:
+            return [dict(row) for row in tx.execute(text(statement), values).mappings()]
+
+    @contextmanager
+    def working(self, *, threads: int = 6) -> Iterator[None]:
+        """Run scheduler and workers for the length of the block."""
+        scheduler = Scheduler(
+            self.settings,
+            engine=as_login(self.engine, "scheduler"),
+            outbox=self.broker,
+            witness=self.broker,
+        )
+        with working(self.broker, threads=threads):
+            scheduler.start(plan=False)
+            try:
+                yield
+            finally:
+                scheduler.stop()
+
+
+@contextmanager
+def fleet(
+    simulator: Simulator, *, database_url: str, broker_url: str, **changes: object
+) -> Iterator[Fleet]:
+    settings = Settings.model_validate(
+        {
+            "database_url": database_url,
+            "broker_url": broker_url,
+            "api_base_url": simulator.url,
+            "api_allow_host": "127.0.0.1",
+            "encryption_keys": KEY,
+            "rate_limit_per_minute": 60_000,
+            "worker_poll_interval_ms": 100,
+            "backoff_base": "1s",
+            "backoff_cap": "1s",
+            **changes,
+        }
+    )
+    engine = connect(
+        database_url, application_name="fleet", pool_size=20, schema=settings.database_schema
+    )
+    dispose_of_logins = lend_logins(engine, database_url, schema=settings.database_schema)
+    register(engine, simulator)
+    broker = assemble(
+        settings,
+        engine=as_login(engine, "worker"),
+        make_broker=lambda chain: ladder_broker(logged_in(broker_url, "worker"), middleware=chain),
+    )
+    broker.declare_all()
+    try:
+        yield Fleet(settings, engine, broker, simulator)
+    finally:
+        broker.close()
+        engine.dispose()
+        dispose_of_logins()
+
+
+def register(engine: Engine, simulator: Simulator) -> None:
+    """Store the simulator's application and accounts."""
+    app = simulator.settings.apps[0]
+    with transaction(engine) as tx:
+        register_app(
+            tx,
+            Vault([KEY]),
+            name=app.name,
+            kind=AppKind(app.kind),
+            credentials=Credentials(app.client_id, app.client_secret),
+        )
+        import_sheet(tx, simulator.accounts_csv().encode())
