@@ -24,12 +24,12 @@ from support.logins import logged_in
 from support.processes import windows_far_away
 from support.webhook import Webhook, webhook
 
-from ifood_actors.alerts import RULES, Notifier, Watch, look, memory
+from ifood_actors.alerts import RULES, Evaluator, Notifier, evaluate, memory
 from ifood_actors.broker import topology
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, database_now, transaction
-from ifood_actors.figures.evaluation import Finding
+from ifood_actors.figures.evaluation import FiringAlert
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger.missed import MISSED
 from ifood_actors.scheduler.main import Scheduler
@@ -109,14 +109,14 @@ def hook() -> Iterator[Webhook]:
 
 
 class Counted:
-    """A watch that counts how often it has looked and told."""
+    """An evaluator that counts how often it has evaluated and told."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
         self.rounds = 0
 
     def run(self) -> None:
-        self._watch.run()
+        self._evaluator.run()
         self.rounds += 1
 
 
@@ -126,15 +126,15 @@ def schedulers(settings: Settings, *, rules=QUICK) -> Iterator[Callable[[], None
     url = logged_in(settings.require_database_url(), "scheduler")
     engines = [connect(url, application_name="two") for _ in range(2)]
     running = [Scheduler(settings, engine=own, outbox=Quiet(), rules=rules) for own in engines]
-    watches = [Counted(each._watch) for each in running]
-    for each, watch in zip(running, watches, strict=True):
-        each._watch = watch  # type: ignore[assignment] # it runs as the one behind it
+    evaluators = [Counted(each._evaluator) for each in running]
+    for each, evaluator in zip(running, evaluators, strict=True):
+        each._evaluator = evaluator  # type: ignore[assignment] # it runs as the one behind it
         each.start()
 
     def two_rounds() -> None:
-        wanted = [watch.rounds + 2 for watch in watches]
-        done = list(zip(watches, wanted, strict=True))
-        eventually(lambda: all(watch.rounds >= rounds for watch, rounds in done))
+        wanted = [evaluator.rounds + 2 for evaluator in evaluators]
+        done = list(zip(evaluators, wanted, strict=True))
+        eventually(lambda: all(evaluator.rounds >= rounds for evaluator, rounds in done))
 
     try:
         yield two_rounds
@@ -482,7 +482,7 @@ def test_a_queue_without_a_worker_is_told_once_and_its_end_too(world, settings, 
         two_rounds()
     closing()
 
-    # A look may come between two of them, so their ends in several notices.
+    # An evaluation may come between two of them, so their ends in several notifications.
     assert [ends().count(f"NoWorker {queue}:") for queue in WORK] == [1] * len(WORK)
     assert hook.about(HEADINGS["NoWorker"]).count("start") == 1
     message = hook.received[0]["message"]
@@ -495,7 +495,8 @@ def numbers(world: World, name: str) -> dict[str, str]:
     with transaction(world.engine) as tx:
         rules = [rule for rule in RULES if rule.name == name]
         return {
-            found.subject: found.number for found in look(tx, None, settings, rules=rules).findings
+            found.subject: found.number
+            for found in evaluate(tx, None, settings, rules=rules).firing
         }
 
 
@@ -534,25 +535,25 @@ def test_what_is_behind_is_never_more_than_all(app_alone, behind, of_a_day, foun
 
 
 @pytest.fixture
-def watch(engine, settings, hook) -> Callable[..., Watch]:
-    def watch(
+def evaluator(engine, settings, hook) -> Callable[..., Evaluator]:
+    def evaluator(
         *,
         wait: int = 0,
         calm: int = 0,
         urls: list[str] | None = None,
         names: Collection[str] = ("BreakerOpen",),
-    ) -> Watch:
+    ) -> Evaluator:
         waits, calms = timedelta(minutes=wait), timedelta(minutes=calm)
         rules = [replace(r, wait=waits, calm=calms) for r in RULES if r.name in names]
         notifier = Notifier([hook.url] if urls is None else urls)
-        return Watch(
+        return Evaluator(
             engine,
             settings.model_copy(update={"broker_url": None}),
             notifier=notifier,
             rules=rules,
         )
 
-    return watch
+    return evaluator
 
 
 def pass_by(world: World, minutes: int) -> None:
@@ -564,8 +565,8 @@ def pass_by(world: World, minutes: int) -> None:
     )
 
 
-def test_what_is_over_before_its_wait_is_told_to_nobody(app_alone, watch, hook):
-    waiting = watch(wait=5)
+def test_what_is_over_before_its_wait_is_told_to_nobody(app_alone, evaluator, hook):
+    waiting = evaluator(wait=5)
     for failures in (10, 0, 10, 0):
         limits(app_alone, failures)
         waiting.run()
@@ -574,8 +575,8 @@ def test_what_is_over_before_its_wait_is_told_to_nobody(app_alone, watch, hook):
     assert hook.received == []
 
 
-def test_what_lasts_longer_than_its_wait_is_told(app_alone, watch, hook):
-    waiting = watch(wait=5)
+def test_what_lasts_longer_than_its_wait_is_told(app_alone, evaluator, hook):
+    waiting = evaluator(wait=5)
     limits(app_alone, 10)
     waiting.run()
     assert hook.received == []
@@ -587,8 +588,8 @@ def test_what_lasts_longer_than_its_wait_is_told(app_alone, watch, hook):
     assert hook.about("iFood is away") == ["start"]
 
 
-def test_a_value_that_flaps_is_one_alert(app_alone, watch, hook):
-    calm = watch(calm=5)
+def test_a_value_that_flaps_is_one_alert(app_alone, evaluator, hook):
+    calm = evaluator(calm=5)
     for failures in (10, 0, 10, 0, 10, 0):
         limits(app_alone, failures)
         calm.run()
@@ -602,8 +603,8 @@ def test_a_value_that_flaps_is_one_alert(app_alone, watch, hook):
     assert hook.about("iFood is away") == ["start", "end"]
 
 
-def test_what_starts_again_after_its_end_is_told_again(app_alone, watch, hook):
-    each_time = watch()
+def test_what_starts_again_after_its_end_is_told_again(app_alone, evaluator, hook):
+    each_time = evaluator()
     for failures in (10, 0, 10, 0):
         limits(app_alone, failures)
         each_time.run()
@@ -611,24 +612,24 @@ def test_what_starts_again_after_its_end_is_told_again(app_alone, watch, hook):
     assert hook.about("iFood is away") == ["start", "end", "start", "end"]
 
 
-def test_a_delivery_that_fails_is_tried_again_until_it_succeeds(app_alone, watch, hook):
+def test_a_delivery_that_fails_is_tried_again_until_it_succeeds(app_alone, evaluator, hook):
     limits(app_alone, 10)
     hook.refusing.set()
-    watch().run()
-    watch().run()
+    evaluator().run()
+    evaluator().run()
     assert hook.attempts == 2
     hook.refusing.clear()
 
-    watch().run()
-    watch().run()
+    evaluator().run()
+    evaluator().run()
 
     assert hook.about("iFood is away") == ["start"]
 
 
-def test_only_the_address_that_refused_is_tried_again(app_alone, watch, hook):
+def test_only_the_address_that_refused_is_tried_again(app_alone, evaluator, hook):
     limits(app_alone, 10)
     with webhook() as other:
-        both = watch(urls=[hook.url, other.url])
+        both = evaluator(urls=[hook.url, other.url])
         hook.refusing.set()
         both.run()
         hook.refusing.clear()
@@ -642,37 +643,37 @@ def test_only_the_address_that_refused_is_tried_again(app_alone, watch, hook):
         assert hook.about("iFood is away") == other.about("iFood is away") == ["start", "end"]
 
 
-def test_a_scheduler_that_dies_while_it_delivers_leaves_the_notice_to_the_others(
-    app_alone, watch, hook
+def test_a_scheduler_that_dies_while_it_delivers_leaves_the_notification_to_the_others(
+    app_alone, evaluator, hook
 ):
     limits(app_alone, 10)
-    dying = watch()
+    dying = evaluator()
     dying._deliver = lambda *_: (_ for _ in ()).throw(SystemExit)  # as a kill would
     with pytest.raises(SystemExit):
         dying.run()
-    watch().run()
+    evaluator().run()
     assert hook.received == []
     pass_by(app_alone, 3)
 
-    watch().run()
+    evaluator().run()
 
     assert hook.about("iFood is away") == ["start"]
 
 
-def after_each_delivery(watch: Watch, then: Callable[[], None]) -> None:
-    """Let this happen once a notice is out and before the watch has noted it."""
-    deliver = watch._notifier.deliver
+def after_each_delivery(evaluator: Evaluator, then: Callable[[], None]) -> None:
+    """Let this happen once a notification is out and before the evaluator has noted it."""
+    deliver = evaluator._notifier.deliver
 
     def delivered(*args, **options):
         failed = deliver(*args, **options)
         then()
         return failed
 
-    watch._notifier.deliver = delivered  # type: ignore[method-assign] # the one behind delivers
+    evaluator._notifier.deliver = delivered  # type: ignore[method-assign] # the one behind delivers
 
 
-def test_what_ends_while_its_start_is_delivered_is_told_to_have_ended(app_alone, watch, hook):
-    slow, other = watch(), watch()
+def test_what_ends_while_its_start_is_delivered_is_told_to_have_ended(app_alone, evaluator, hook):
+    slow, other = evaluator(), evaluator()
 
     def over() -> None:
         limits(app_alone, 0)
@@ -688,14 +689,18 @@ def test_what_ends_while_its_start_is_delivered_is_told_to_have_ended(app_alone,
     assert hook.about("iFood is away") == ["start", "end"]
 
 
-def test_a_look_that_another_overtakes_begins_nothing_anew(world, settings, hook, monkeypatch):
+def test_an_evaluation_that_another_overtakes_begins_nothing_anew(
+    world, settings, hook, monkeypatch
+):
     notifier = Notifier([hook.url])
     rules = [rule for rule in QUICK if rule.name == "DeadLetters"]
-    slow, quick = (Watch(world.engine, settings, notifier=notifier, rules=rules) for _ in range(2))
-    look_at_queues = slow._rabbit
+    slow, quick = (
+        Evaluator(world.engine, settings, notifier=notifier, rules=rules) for _ in range(2)
+    )
+    query_queues = slow._rabbit
 
     def overtaken() -> Any:
-        seen = look_at_queues()
+        seen = query_queues()
         world.purge("ifood.sales.XQ")
         quick.run()
         return seen
@@ -708,15 +713,15 @@ def test_a_look_that_another_overtakes_begins_nothing_anew(world, settings, hook
     assert hook.about("Dead letters") == ["start", "end"]
 
 
-def test_what_ended_in_a_look_that_began_earlier_is_not_begun_anew(engine):
+def test_what_ended_in_an_evaluation_that_began_earlier_is_not_begun_anew(engine):
     [rule] = [rule for rule in QUICK if rule.name == "BreakerOpen"]
-    seen = [Finding(rule.name, "app", "", "12", "10", "")]
+    seen = [FiringAlert(rule.name, "app", "", "12", "10", "")]
     with transaction(engine) as tx:
         first, second, third = (database_now(tx) for _ in range(3))
 
-    def see(findings: list[Finding], at: datetime) -> list[memory.Ended]:
+    def see(firing: list[FiringAlert], at: datetime) -> list[memory.EndedAlert]:
         with transaction(engine) as tx:
-            return memory.see(tx, findings, answered=[rule], at=at)
+            return memory.remember(tx, firing, evaluated=[rule], at=at)
 
     see(seen, first)
     [ended] = see([], second)
@@ -727,9 +732,9 @@ def test_what_ended_in_a_look_that_began_earlier_is_not_begun_anew(engine):
         assert tx.execute(text("SELECT FROM ifood_alerts WHERE resolved_at IS NULL")).all() == []
 
 
-def test_a_slow_delivery_takes_no_time_from_that_of_the_next_rule(app_alone, watch, hook):
+def test_a_slow_delivery_takes_no_time_from_that_of_the_next_rule(app_alone, evaluator, hook):
     names = ("BreakerOpen", "AuthorizationRefused")
-    slow, other = watch(names=names), watch(names=names)
+    slow, other = evaluator(names=names), evaluator(names=names)
 
     def late() -> None:
         app_alone.sql("UPDATE ifood_alerts SET locked_until = locked_until - INTERVAL '90 s'")
@@ -745,21 +750,23 @@ def test_a_slow_delivery_takes_no_time_from_that_of_the_next_rule(app_alone, wat
 
 def test_whoever_sees_waits_for_whoever_tells_and_never_both_for_each_other(engine):
     [rule] = [rule for rule in RULES if rule.name == "NoWorker"]
-    seen = [Finding(rule.name, subject, "", "0", "1", "") for subject in ("a", "b")]
+    seen = [FiringAlert(rule.name, subject, "", "0", "1", "") for subject in ("a", "b")]
 
-    def see() -> list[memory.Ended]:
+    def see() -> list[memory.EndedAlert]:
         with transaction(engine) as tx:
-            return memory.see(tx, seen, answered=[rule], at=database_now(tx))
+            return memory.remember(tx, seen, evaluated=[rule], at=database_now(tx))
 
     see()
     with transaction(engine) as tx:
-        first, second = sorted(memory.take(tx, replace(rule, wait=timedelta(0))), key=str)
+        first, second = sorted(
+            memory.take_notifications(tx, replace(rule, wait=timedelta(0))), key=str
+        )
     with ThreadPoolExecutor() as threads:
         with transaction(engine) as tx:
-            memory.tell(tx, [second], owed_to=[], told=True)
+            memory.note_delivery(tx, [second], owed_to=[], told=True)
             seeing = threads.submit(see)
             eventually(lambda: waits_for_a_lock(engine))
-            memory.tell(tx, [first], owed_to=[], told=True)
+            memory.note_delivery(tx, [first], owed_to=[], told=True)
 
         assert seeing.result() == []
 
@@ -769,10 +776,10 @@ def test_a_broker_that_is_away_ends_no_alert(world, settings, hook):
     notifier = Notifier([hook.url])
     [rule] = [rule for rule in QUICK if rule.name == "DeadLetters"]
     world.publish("ifood.sales.XQ")
-    Watch(world.engine, settings, notifier=notifier, rules=[rule]).run()
+    Evaluator(world.engine, settings, notifier=notifier, rules=[rule]).run()
     away = Settings(broker_url="amqp://guest:guest@127.0.0.1:1/").broker_url
 
     gone = settings.model_copy(update={"broker_url": away})
-    Watch(world.engine, gone, notifier=notifier, rules=[rule]).run()
+    Evaluator(world.engine, gone, notifier=notifier, rules=[rule]).run()
 
     assert hook.about("Dead letters") == ["start"]

@@ -25,7 +25,7 @@ from support.builders import (
 )
 from support.logins import execute
 
-from ifood_actors.alerts import RULES, look
+from ifood_actors.alerts import RULES, evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger, NewJob, NewRun
@@ -69,7 +69,7 @@ def told(engine: Engine) -> list[str]:
     """Ask as any scheduler does, also one that has just started."""
     rules = [rule for rule in RULES if rule.name == "HistoryAtOdds"]
     with transaction(engine) as tx:
-        return [found.text for found in look(tx, None, Settings(), rules=rules).findings]
+        return [found.text for found in evaluate(tx, None, Settings(), rules=rules).firing]
 
 
 def done(engine: Engine, act: str, *arguments: object, **values: object):

@@ -22,7 +22,7 @@ from support.builders import (
 )
 from support.logins import Login
 
-from ifood_actors.alerts import RULES, look, memory
+from ifood_actors.alerts import RULES, evaluate, memory
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.ledger import missed
@@ -65,10 +65,10 @@ class Noted:
 
 
 def found(engine: Engine, *names: str) -> dict[str, str]:
-    """Look as any scheduler does; the texts of what fires, of these rules or of all."""
+    """Evaluate as any scheduler does; the texts of what fires, of these rules or of all."""
     rules = [rule for rule in RULES if rule.name in names or not names]
     with transaction(engine) as tx:
-        return {each.name: each.text for each in look(tx, None, Settings(), rules=rules).findings}
+        return {each.name: each.text for each in evaluate(tx, None, Settings(), rules=rules).firing}
 
 
 @pytest.mark.parametrize("what", [*EXTREMES, *ENDLESS])
@@ -175,7 +175,7 @@ def test_a_rule_that_fails_hides_no_other_and_is_told_of(engine, result):
 def see(engine: Engine) -> object:
     with transaction(engine) as tx:
         tx.execute(text("SET LOCAL lock_timeout = '1s'"))
-        return memory.see(tx, [], answered=RULES, at=database_now(tx))
+        return memory.remember(tx, [], evaluated=RULES, at=database_now(tx))
 
 
 def count_losses(engine: Engine) -> None:

@@ -10,7 +10,7 @@ from support.fleet import MONDAY, fleet
 from support.logins import as_login
 from support.processes import installation
 
-from ifood_actors.alerts import RULES, look
+from ifood_actors.alerts import RULES, evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.figures import gauges
@@ -67,7 +67,7 @@ def test_a_workers_job_fails_at_once_and_the_alert_tells_which_right_is_missing(
             jobs = ifood.run("sales")
         with transaction(ifood.engine) as tx:
             [rule] = [rule for rule in RULES if rule.name == "RightMissing"]
-            [found] = look(tx, None, ifood.settings, rules=[rule]).findings
+            [found] = evaluate(tx, None, ifood.settings, rules=[rule]).firing
 
     assert [(job["status"], job["error_code"], job["attempts"]) for job in jobs] == [
         ("failed", "right_missing", 1)

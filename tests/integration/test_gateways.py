@@ -11,7 +11,7 @@ from support.bodies import NOTES
 from support.eventually import eventually
 from support.fleet import MONDAY, Fleet, fleet
 
-from ifood_actors.alerts import look
+from ifood_actors.alerts import evaluate
 from ifood_actors.db import long_reading, transaction
 from ifood_actors.delivery import middleware
 from ifood_actors.exports import Selection, write_csv
@@ -86,8 +86,8 @@ def jobs(played: Fleet) -> list[dict[str, object]]:
 
 def firing(played: Fleet) -> set[str]:
     with transaction(played.engine) as tx:
-        found = look(tx, None, played.settings).findings
-    return {finding.name for finding in found} & ALERTS
+        found = evaluate(tx, None, played.settings).firing
+    return {alert.name for alert in found} & ALERTS
 
 
 def lines(files: dict[str, bytes]) -> dict[str, int]:

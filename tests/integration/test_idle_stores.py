@@ -12,7 +12,7 @@ from support.builders import make_accounts, unwatched
 from support.commands import CommandLine
 from support.pulled import read
 
-from ifood_actors.alerts import RULES, look
+from ifood_actors.alerts import RULES, evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.planning import planner
@@ -83,7 +83,7 @@ def end(engine: Engine, day: date, accounts: list[UUID], result: object) -> None
 def stale(engine: Engine) -> int:
     [rule] = [rule for rule in RULES if rule.name == "AccountsStale"]
     with transaction(engine) as tx:
-        found = look(tx, None, SETTINGS, rules=[rule]).findings
+        found = evaluate(tx, None, SETTINGS, rules=[rule]).firing
     return next((int(each.number) for each in found if each.subject == KIND), 0)
 
 

@@ -14,7 +14,7 @@ from support.eventually import eventually
 from support.fleet import MONDAY, Fleet, fleet
 from support.processes import installation
 
-from ifood_actors.alerts import RULES, look, look_at_queues
+from ifood_actors.alerts import RULES, evaluate, query_queues
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.broker.publishers import PUBLISHERS
 from ifood_actors.broker.topology import LEVEL_NAMES
@@ -138,7 +138,7 @@ def test_a_limit_of_connections_is_named_by_the_alert_and_by_doctor(
     settings = FleetSettings.model_validate({"broker_url": broker_url})
 
     with pytest.raises(ServiceUnavailable, match=r"connection limit \(0\) is reached") as refusal:
-        look_at_queues(settings)
+        query_queues(settings)
     assert "connection limit (0)" in firing(engine, settings, refusal.value)["RabbitUnusable"]
     with running(Settings(merchants=1)) as simulator:
         installed = installation(
@@ -246,5 +246,5 @@ def firing(engine: Engine, settings: FleetSettings, rabbit: Rabbit) -> dict[str,
     """Give the texts of what fires, by the rules' names."""
     rules = [rule for rule in RULES if rule.name in {"MessagesLost", "RabbitUnusable"}]
     with transaction(engine) as tx:
-        found = look(tx, rabbit, settings, rules=rules).findings
+        found = evaluate(tx, rabbit, settings, rules=rules).firing
     return {each.name: each.text for each in found}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from support.fleet import MONDAY, fleet
 
-from ifood_actors.alerts import look
+from ifood_actors.alerts import evaluate
 from ifood_actors.db import transaction
 from ifood_actors.ledger.queries.daily import delivered
 from ifood_actors.ledger.queries.runs import open_runs
@@ -43,7 +43,7 @@ def test_forty_stores_that_are_empty_lose_nothing_on_the_first_day_and_all_on_th
     assert tuesday.vanished_stores > STORES / 2
     with transaction(played.engine) as tx:
         told = {run.job_day: run.vanished_stores for run in open_runs(tx)}
-        found = look(tx, None, played.settings).findings
+        found = evaluate(tx, None, played.settings).firing
     assert told == {MONDAY: 0, TUESDAY: tuesday.vanished_stores}
     assert ("RowsVanished", "sales", str(tuesday.vanished_stores)) in {
         (each.name, each.subject, each.number) for each in found

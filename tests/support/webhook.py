@@ -27,7 +27,7 @@ class Webhook:
         return f"json://127.0.0.1:{self.port}/alerts?cto={PATIENCE_SECONDS}&rto={PATIENCE_SECONDS}"
 
     def about(self, heading: str) -> list[str]:
-        """Give the notices with this heading: `start` or `end`, and `end` says so in its title."""
+        """Give those with this heading: `start` or `end`, and `end` says so in its title."""
         titles = [each["title"] for each in self.received if heading in each["title"]]
         return ["end" if title.endswith("(resolved)") else "start" for title in titles]
 

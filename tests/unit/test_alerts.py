@@ -10,7 +10,7 @@ from ifood_actors.alerts import RULES, Notifier
 from ifood_actors.broker.queues import QueueState
 from ifood_actors.config import Settings, parse_duration
 from ifood_actors.errors import ServiceUnavailable, UsageError
-from ifood_actors.figures.evaluation import Reading, Rule, evaluate
+from ifood_actors.figures.evaluation import AlertRule, Sample, firing_alerts
 from ifood_actors.figures.samples import ON_THE_BROKER, RULE_FAILED, SQL, ask_rabbit, can_be_asked
 
 INFRA = Path(__file__).parents[2] / "infra" / "prometheus"
@@ -31,7 +31,7 @@ FACTS |= {
 by_name = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
-def named(name: str) -> Rule:
+def named(name: str) -> AlertRule:
     return next(rule for rule in RULES if rule.name == name)
 
 
@@ -67,22 +67,22 @@ def named(name: str) -> Rule:
     ],
 )
 def test_a_rule_fires_just_beyond_its_limit(name, quiet, firing):
-    readings = [Reading("quiet", quiet, FACTS), Reading("firing", firing, FACTS)]
+    samples = [Sample("quiet", quiet, FACTS), Sample("firing", firing, FACTS)]
 
-    found = evaluate(named(name), readings, Settings())
+    found = firing_alerts(named(name), samples, Settings())
 
-    assert [finding.subject for finding in found] == ["firing"]
+    assert [alert.subject for alert in found] == ["firing"]
 
 
 def test_an_authorization_that_is_refused_fires_at_once():
-    [found] = evaluate(named("AuthorizationRefused"), [Reading("a, b", 0, FACTS)], Settings())
+    [found] = firing_alerts(named("AuthorizationRefused"), [Sample("a, b", 0, FACTS)], Settings())
 
     assert found.text == "iFood has refused it for 0: revoked"
 
 
 def test_an_application_that_is_blocked_fires_at_once_and_says_by_what():
     facts = {"reason": '403 HTML page "Blocked"'}
-    [found] = evaluate(named("ApplicationBlocked"), [Reading("app", 60, facts)], Settings())
+    [found] = firing_alerts(named("ApplicationBlocked"), [Sample("app", 60, facts)], Settings())
 
     assert found.text == (
         'a gateway has refused all requests of the application for 1m: 403 HTML page "Blocked"'
@@ -97,8 +97,8 @@ def test_limits_are_those_of_the_settings():
     assert [rule.limit(settings) for rule in RULES[:3]] == [3, 4, 0.125]
 
 
-def test_a_finding_tells_number_limit_and_where_to_read_on():
-    [found] = evaluate(named("FailureRate"), [Reading("sales", 6 / 9, FACTS)], Settings())
+def test_a_firing_alert_tells_number_limit_and_where_to_read_on():
+    [found] = firing_alerts(named("FailureRate"), [Sample("sales", 6 / 9, FACTS)], Settings())
 
     assert found.text == "66.67% of the jobs of the last 24 hours have failed: 6 of 9"
     assert (found.number, found.limit) == ("66.67%", "5%")
@@ -110,8 +110,8 @@ def test_a_finding_tells_number_limit_and_where_to_read_on():
     [(0.05, "5%"), (0.1004, "10.04%"), (2 / 3, "66.67%"), (0.9996, "99.96%"), (1, "100%")],
 )
 def test_a_share_is_read_without_rounding_it_to_its_limit(share, read):
-    [found] = evaluate(
-        named("FailureRate"), [Reading("sales", share, FACTS)], Settings(alert_failure_rate="1%")
+    [found] = firing_alerts(
+        named("FailureRate"), [Sample("sales", share, FACTS)], Settings(alert_failure_rate="1%")
     )
 
     assert found.number == read
@@ -142,7 +142,9 @@ def test_a_rabbitmq_that_refuses_answers_one_question_and_tells_why():
     refusal = ServiceUnavailable("connection limit (10) is reached")
 
     assert [name for name in ON_THE_BROKER if can_be_asked(name, refusal)] == ["RabbitUnusable"]
-    [found] = evaluate(named("RabbitUnusable"), ask_rabbit(refusal, "RabbitUnusable"), Settings())
+    [found] = firing_alerts(
+        named("RabbitUnusable"), ask_rabbit(refusal, "RabbitUnusable"), Settings()
+    )
     assert found.text == "connection limit (10) is reached"
 
 
@@ -183,5 +185,5 @@ def test_prometheus_leads_to_the_same_heading_and_tests_the_alert(rule):
     [case] = [each for each in tests if each["name"] == rule.name]
 
     assert PROMETHEUS[rule.name]["annotations"]["runbook"] == rule.manual
-    looks = [bool(look["exp_alerts"]) for look in case["alert_rule_test"]]
-    assert (looks[0], any(looks), looks[-1]) == (False, True, False)
+    fires = [bool(at["exp_alerts"]) for at in case["alert_rule_test"]]
+    assert (fires[0], any(fires), fires[-1]) == (False, True, False)

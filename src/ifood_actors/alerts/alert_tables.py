@@ -27,9 +27,9 @@ class Alert(SQLModel, table=True):
     notified_at: datetime | None = Field(default=None, sa_column=instant())
     resolved_at: datetime | None = Field(default=None, sa_column=instant())
     details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    # Until then one scheduler delivers a notice, and no other does.
+    # Until then one scheduler delivers a notification, and no other does.
     locked_until: datetime | None = Field(default=None, sa_column=instant())
-    # Fingerprints of the addresses that did not take the latest notice, although others did.
+    # Fingerprints of the addresses that did not take the latest notification, although others did.
     owed_to: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default="{}"))
 
 

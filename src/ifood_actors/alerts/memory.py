@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from ifood_actors.figures.evaluation import Finding, Rule
+from ifood_actors.figures.evaluation import AlertRule, FiringAlert
 
-# Longer than any delivery takes; whoever dies within it leaves the notice to the others.
+# Longer than any delivery takes; whoever dies within it leaves the notification to the others.
 LOCK: Final = timedelta(minutes=2)
 # An address that takes nothing for so long is wrong, and what it would be told is old.
 GIVE_UP_AFTER: Final = timedelta(days=1)
@@ -23,7 +23,7 @@ GIVE_UP_AFTER: Final = timedelta(days=1)
 # one takes the right to write.
 _IN_TURN = text("LOCK TABLE ifood_alerts IN SHARE ROW EXCLUSIVE MODE")
 # A row that had ended begins anew. What is written late by a slow scheduler is no later sight.
-_SEE = text("""
+_REMEMBER = text("""
     INSERT INTO ifood_alerts AS alert (name, subject, firing_since, last_seen, details)
     VALUES (:name, :subject, :at, :at,
       jsonb_build_object('text', CAST(:text AS text), 'number', CAST(:number AS text),
@@ -39,7 +39,7 @@ _SEE = text("""
 _TOLD = "coalesce(notified_at >= firing_since, false)"
 _FREE = "coalesce(locked_until < clock_timestamp(), true)"
 # One that nobody was told of has nothing to wait for, unless somebody is just being told. It ends
-# now: another look that found it before, and is remembered after this one, is no new start.
+# now: another evaluation that found it before, and is remembered after this one, is no new start.
 _END = text(f"""
     UPDATE ifood_alerts AS alert SET resolved_at = clock_timestamp()
     FROM unnest(CAST(:names AS text[]), CAST(:calms AS interval[])) AS rule(name, calm)
@@ -74,7 +74,7 @@ _TELL = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notification:
     """
     One start, or with `resolved_at` one end, that this scheduler has to deliver.
 
@@ -90,7 +90,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedAlert:
     """An alert that is over; `told` says whether its start was."""
 
     name: str
@@ -98,51 +98,51 @@ class Ended:
     told: bool
 
 
-def see(
-    tx: Connection, findings: Iterable[Finding], *, answered: Sequence[Rule], at: datetime
-) -> list[Ended]:
+def remember(
+    tx: Connection, firing: Iterable[FiringAlert], *, evaluated: Sequence[AlertRule], at: datetime
+) -> list[EndedAlert]:
     """
-    Remember what fires in a look that began at `at`, and give what has ended.
+    Remember what fires in an evaluation that began at `at`, and give what has ended.
 
-    Rules that are not among `answered` could not be asked: theirs stay as they are.
+    Rules that are not among `evaluated` could not be asked: theirs stay as they are.
     """
     tx.execute(_IN_TURN)
-    for finding in findings:
+    for alert in firing:
         values = {
-            "name": finding.name,
-            "subject": finding.subject,
-            "text": finding.text,
-            "number": finding.number,
-            "limit": finding.limit,
+            "name": alert.name,
+            "subject": alert.subject,
+            "text": alert.text,
+            "number": alert.number,
+            "limit": alert.limit,
         }
-        tx.execute(_SEE, {**values, "at": at})
-    calms = {"names": [r.name for r in answered], "calms": [r.calm for r in answered]}
-    return [Ended(**row) for row in tx.execute(_END, {**calms, "at": at}).mappings()]
+        tx.execute(_REMEMBER, {**values, "at": at})
+    calms = {"names": [r.name for r in evaluated], "calms": [r.calm for r in evaluated]}
+    return [EndedAlert(**row) for row in tx.execute(_END, {**calms, "at": at}).mappings()]
 
 
-def take(tx: Connection, rule: Rule) -> list[Notice]:
-    """Take the notices that are owed and that no other scheduler delivers; for two minutes."""
+def take_notifications(tx: Connection, rule: AlertRule) -> list[Notification]:
+    """Take, for two minutes, the notifications that are owed and that nobody delivers."""
     tx.execute(_IN_TURN)
     values = {"name": rule.name, "wait": rule.wait, "lock": LOCK, "give_up": GIVE_UP_AFTER}
     rows = tx.execute(_TAKE, values).mappings()
-    return [_notice(dict(row)) for row in rows]
+    return [_notification(dict(row)) for row in rows]
 
 
-def tell(
-    tx: Connection, notices: Iterable[Notice], *, owed_to: Collection[str], told: bool
+def note_delivery(
+    tx: Connection, notifications: Iterable[Notification], *, owed_to: Collection[str], told: bool
 ) -> None:
-    """Note that the notices were delivered, but for `owed_to`; if not `told`, to nobody."""
+    """Note that the notifications were delivered, but for `owed_to`; if not `told`, to nobody."""
     tx.execute(_IN_TURN)
-    for notice in notices:
+    for notification in notifications:
         values = {
-            "name": notice.name,
-            "subject": notice.subject,
-            "firing_since": notice.firing_since,
-            "resolved_at": notice.resolved_at,
+            "name": notification.name,
+            "subject": notification.subject,
+            "firing_since": notification.firing_since,
+            "resolved_at": notification.resolved_at,
         }
         tx.execute(_TELL, {**values, "owed_to": list(owed_to), "told": told})
 
 
-def _notice(row: dict[str, Any]) -> Notice:
+def _notification(row: dict[str, Any]) -> Notification:
     owed_to = row.pop("owed_to")
-    return Notice(**row, owed_to=None if owed_to is None else tuple(owed_to))
+    return Notification(**row, owed_to=None if owed_to is None else tuple(owed_to))

@@ -1,13 +1,13 @@
-"""Notices: their text, and their way to people through Apprise."""
+"""Notifications: their text, and their way to people through Apprise."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ifood_actors.alerts.memory import Notice
+from ifood_actors.alerts.memory import Notification
 from ifood_actors.errors import UsageError
-from ifood_actors.figures.evaluation import Rule
+from ifood_actors.figures.evaluation import AlertRule
 
 if TYPE_CHECKING:  # half a second and 20 MB, for schedulers that tell somebody
     from apprise import Apprise
@@ -44,24 +44,26 @@ class Notifier:
         )
 
 
-def title_of(rule: Rule, notices: Sequence[Notice]) -> str:
+def title_of(rule: AlertRule, notifications: Sequence[Notification]) -> str:
     """Give one line such as `ifood-actors: Dead letters (resolved)`."""
-    over = " (resolved)" if notices[0].resolved_at else ""
+    over = " (resolved)" if notifications[0].resolved_at else ""
     return f"ifood-actors: {rule.heading}{over}"
 
 
-def body_of(rule: Rule, notices: Sequence[Notice], *, zone: ZoneInfo) -> str:
+def body_of(rule: AlertRule, notifications: Sequence[Notification], *, zone: ZoneInfo) -> str:
     """Say what, since when, the number and the limit, one line each, and where to read on."""
-    return "\n".join([*(_line(notice, zone) for notice in notices), f"What to do: {rule.manual}"])
+    lines = [_line(notification, zone) for notification in notifications]
+    return "\n".join([*lines, f"What to do: {rule.manual}"])
 
 
-def _line(notice: Notice, zone: ZoneInfo) -> str:
-    since = f"{notice.firing_since.astimezone(zone):%Y-%m-%d %H:%M:%S}"
-    until = notice.resolved_at and f" until {notice.resolved_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
-    found = notice.details
+def _line(notification: Notification, zone: ZoneInfo) -> str:
+    since = f"{notification.firing_since.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    end = notification.resolved_at
+    until = f" until {end.astimezone(zone):%Y-%m-%d %H:%M:%S}" if end else ""
+    found = notification.details
     return (
-        f"{notice.name} {notice.subject}: {found['text']} "
-        f"(limit {found['limit']}), since {since}{until or ''}"
+        f"{notification.name} {notification.subject}: {found['text']} "
+        f"(limit {found['limit']}), since {since}{until}"
     )
 
 

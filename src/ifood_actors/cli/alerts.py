@@ -8,7 +8,7 @@ from ifood_actors.cli.options import Json
 from ifood_actors.cli.output import document, note, table
 
 if TYPE_CHECKING:
-    from ifood_actors.alerts import Finding
+    from ifood_actors.alerts import FiringAlert
     from ifood_actors.config import Settings
 
 app = typer.Typer(help="Whether anything is wrong.", no_args_is_help=True)
@@ -25,27 +25,27 @@ def check(*, json: Json = False) -> None:
     from ifood_actors import config
 
     settings = config.load()
-    findings = _look(settings)
+    firing = _firing(settings)
     if json:
-        document(findings)
-    elif findings:
+        document(firing)
+    elif firing:
         table(
             ("alert", "about", "what", "limit", "what to do"),
-            [(f.name, f.subject, f.text, f.limit, f.manual) for f in findings],
+            [(f.name, f.subject, f.text, f.limit, f.manual) for f in firing],
             zone=settings.timezone,
         )
     else:
         note("nothing is wrong")
-    if findings:
+    if firing:
         raise typer.Exit(1)
 
 
-def _look(settings: "Settings") -> "list[Finding]":
-    from ifood_actors.alerts import look, look_at_queues
+def _firing(settings: "Settings") -> "list[FiringAlert]":
+    from ifood_actors.alerts import evaluate, query_queues
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
 
     with open_database(settings) as engine:
-        queues = look_at_queues(settings)
+        queues = query_queues(settings)
         with transaction(engine) as tx:
-            return look(tx, queues, settings).findings
+            return evaluate(tx, queues, settings).firing

@@ -1,4 +1,4 @@
-"""A rule and its pure evaluation: `rules.py` has them all, `questions.py` asks for the numbers."""
+"""A rule and its pure evaluation: `rules.py` has them all, `samples.py` asks for the numbers."""
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,7 @@ LONG: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Sample:
     """One number about one subject; `facts` are further columns that a text may show."""
 
     subject: str
@@ -27,7 +27,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AlertRule:
     """
     A number, a limit, and how long it takes until somebody is told.
 
@@ -53,7 +53,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FiringAlert:
     """A rule that fires, and about what; `number` and `limit` are texts with their unit."""
 
     name: str
@@ -64,20 +64,20 @@ class Finding:
     manual: str
 
 
-def evaluate(rule: Rule, readings: Iterable[Reading], settings: Settings) -> list[Finding]:
+def firing_alerts(
+    rule: AlertRule, samples: Iterable[Sample], settings: Settings
+) -> list[FiringAlert]:
     """Give what fires now, however long it has."""
     limit = rule.limit(settings)
-    return [
-        _finding(rule, reading, limit) for reading in readings if rule.fires(reading.value, limit)
-    ]
+    return [_alert(rule, sample, limit) for sample in samples if rule.fires(sample.value, limit)]
 
 
-def _finding(rule: Rule, reading: Reading, limit: float) -> Finding:
-    number = _shown(reading.value, rule.unit)
-    return Finding(
+def _alert(rule: AlertRule, sample: Sample, limit: float) -> FiringAlert:
+    number = _shown(sample.value, rule.unit)
+    return FiringAlert(
         name=rule.name,
-        subject=reading.subject,
-        text=rule.says.format(number=number, subject=reading.subject, **reading.facts),
+        subject=sample.subject,
+        text=rule.says.format(number=number, subject=sample.subject, **sample.facts),
         number=number,
         limit=_shown(limit, rule.unit),
         manual=rule.manual,

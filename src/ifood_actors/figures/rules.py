@@ -1,5 +1,5 @@
 """
-The alert rules as data; `questions.py` asks for the numbers, `evaluation.py` compares them.
+The alert rules as data; `samples.py` asks for the numbers, `evaluation.py` compares them.
 
 infra/prometheus/rules.yml holds the same conditions, and docs/operations.md what to do about each.
 """
@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from ifood_actors.config import Settings
-from ifood_actors.figures.evaluation import LONG, SHORT, Rule
+from ifood_actors.figures.evaluation import LONG, SHORT, AlertRule
 from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
 from ifood_actors.ifood.tokens.token_statements import SEVERAL
 from ifood_actors.renewal.policy import EXPIRING
@@ -32,21 +32,21 @@ def _at(limit: float) -> Callable[[Settings], float]:
 
 
 RULES: Final = (
-    Rule(
+    AlertRule(
         "JobsPending",
         "Too many pending jobs",
         "{number} jobs are pending, and the first of them should have started",
         lambda settings: settings.alert_pending_max,
         wait=SHORT,
     ),
-    Rule(
+    AlertRule(
         "JobsFailed",
         "Too many failed jobs",
         "{number} jobs of the last 24 hours have failed",
         lambda settings: settings.alert_failed_max,
         calm=LONG,
     ),
-    Rule(
+    AlertRule(
         "FailureRate",
         "High failure rate",
         "{number} of the jobs of the last 24 hours have failed: {failed} of {jobs}",
@@ -55,7 +55,7 @@ RULES: Final = (
         wait=SHORT,
         calm=LONG,
     ),
-    Rule(
+    AlertRule(
         "RunBehind",
         "A run is behind its schedule",
         "{behind} jobs should have started and have not ended: {number} of those of a day",
@@ -63,7 +63,7 @@ RULES: Final = (
         unit="share",
         wait=timedelta(minutes=15),
     ),
-    Rule(
+    AlertRule(
         "JobOverdue",
         "A job is overdue",
         "{what} {number} ago",
@@ -71,7 +71,7 @@ RULES: Final = (
         unit="seconds",
         wait=SHORT,
     ),
-    Rule(
+    AlertRule(
         "WindowWithoutRun",
         "A window without a run",
         "the window of {day} opened {number} ago, and no scheduler has planned its run",
@@ -79,26 +79,26 @@ RULES: Final = (
         unit="seconds",
         wait=timedelta(minutes=3),
     ),
-    Rule(
+    AlertRule(
         "SchedulerSilent",
         "A scheduler is silent",
         "no sign of life for {number}",
         _at(_SILENT.total_seconds()),
         unit="seconds",
     ),
-    Rule(
+    AlertRule(
         "RightMissing",
         "A right is missing",
         "{reason}",
         _at(0),
     ),
-    Rule(
+    AlertRule(
         "RuleFailed",
         "A rule cannot be evaluated",
         "the rule cannot be evaluated, so that nobody would be told: {reason}",
         _at(0),
     ),
-    Rule(
+    AlertRule(
         "NoWorker",
         "No worker on a queue",
         "{number} workers take orders, {ready} orders wait",
@@ -107,33 +107,33 @@ RULES: Final = (
         wait=timedelta(minutes=2),
         calm=timedelta(minutes=1),
     ),
-    Rule(
+    AlertRule(
         "DeadLetters",
         "Dead letters",
         "{number} messages could not be taken by any worker",
         _at(0),
     ),
-    Rule(
+    AlertRule(
         "UnroutableOrders",
         "Unroutable orders",
         "{number} orders left the delay ladder and found no queue",
         _at(0),
     ),
-    Rule(
+    AlertRule(
         "MessagesLost",
         "Messages are lost",
         "{number} messages of the last 15 minutes were lost or came early, as by a purge or by a "
         "policy of RabbitMQ that sets message-ttl, max-length or expires",
         _at(0),
     ),
-    Rule(
+    AlertRule(
         "HistoryAtOdds",
         "Jobs at odds with their history",
         "{number} jobs are not where their history ends, so that no act on them is possible, such "
         "as {jobs}",
         _at(0),
     ),
-    Rule(
+    AlertRule(
         "RabbitUnusable",
         "RabbitMQ cannot be used",
         "{reason}",
@@ -141,7 +141,7 @@ RULES: Final = (
         wait=timedelta(minutes=2),
         calm=timedelta(minutes=1),
     ),
-    Rule(
+    AlertRule(
         "AuthorizationExpiring",
         "An authorization is about to end",
         "its refresh token ends in {number}, and nobody could renew it",
@@ -150,7 +150,7 @@ RULES: Final = (
         fires=operator.lt,
         wait=SHORT,
     ),
-    Rule(
+    AlertRule(
         "AuthorizationRefused",
         "iFood refuses an authorization",
         "iFood has refused it for {number}: {reason}",
@@ -159,7 +159,7 @@ RULES: Final = (
         fires=operator.ge,
         calm=timedelta(minutes=1),
     ),
-    Rule(
+    AlertRule(
         "ApplicationRefused",
         "iFood refuses an application",
         "iFood has refused {number} authorizations in a row, and is asked for one token a minute: "
@@ -167,14 +167,14 @@ RULES: Final = (
         _at(SEVERAL - 1),
         calm=timedelta(minutes=1),
     ),
-    Rule(
+    AlertRule(
         "SecretsUnreadable",
         "A host lacks a key",
         "secrets of {number} authorizations could not be decrypted there within 15 minutes: its "
         "IFOOD_ENCRYPTION_KEYS lack a key",
         _at(0),
     ),
-    Rule(
+    AlertRule(
         "Throttled",
         "iFood throttles",
         "{number} of the requests of the last 15 minutes were answered by 429",
@@ -183,14 +183,14 @@ RULES: Final = (
         wait=SHORT,
         calm=LONG,
     ),
-    Rule(
+    AlertRule(
         "BreakerOpen",
         "iFood is away",
         "the breaker is open since {number} deliveries in a row have failed at iFood",
         _at(BREAKS_AFTER),
         fires=operator.ge,
     ),
-    Rule(
+    AlertRule(
         "ApplicationBlocked",
         "An application is blocked",
         "a gateway has refused all requests of the application for {number}: {reason}",
@@ -198,7 +198,7 @@ RULES: Final = (
         unit="seconds",
         fires=operator.ge,
     ),
-    Rule(
+    AlertRule(
         "AccountsStale",
         "Accounts without fresh data",
         "{number} active accounts have no fresh data, such as {accounts}",
@@ -206,7 +206,7 @@ RULES: Final = (
         wait=timedelta(minutes=30),
         calm=LONG,
     ),
-    Rule(
+    AlertRule(
         "RowsVanished",
         "Rows vanished in several stores",
         "{number} stores of the run of {day} did not bring all or most of the rows that were "
@@ -214,7 +214,7 @@ RULES: Final = (
         _at(_VANISHED_STORES),
         calm=LONG,
     ),
-    Rule(
+    AlertRule(
         "RequestsWasted",
         "Many requests are answered by 404",
         "{number} of the requests of the last 24 hours were answered by 404: {wasted} of "
@@ -224,21 +224,21 @@ RULES: Final = (
         wait=SHORT,
         calm=LONG,
     ),
-    Rule(
+    AlertRule(
         "ItemsRejected",
         "Items that cannot be read",
         "{number} items of {stores} stores could not be read exactly and are set aside",
         _at(0),
         calm=LONG,
     ),
-    Rule(
+    AlertRule(
         "PullsIncomplete",
         "Pulls that are not complete",
         "of {number} active accounts the last two pulls were not complete, such as {accounts}",
         _at(0),
         calm=LONG,
     ),
-    Rule(
+    AlertRule(
         "HistoryLarge",
         "The history is large",
         "the table of the history takes {number}",

@@ -15,7 +15,7 @@ from ifood_actors.broker.queues import QueueState
 from ifood_actors.broker.topology import UNROUTABLE, dead_letter_name
 from ifood_actors.config import Settings
 from ifood_actors.errors import RightMissing, ServiceUnavailable
-from ifood_actors.figures.evaluation import ALL, Reading
+from ifood_actors.figures.evaluation import ALL, Sample
 from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
 from ifood_actors.ifood.tokens.token_statements import (
     PAUSE_AFTER_REFUSAL,
@@ -192,7 +192,7 @@ RULE_FAILED: Final = "RuleFailed"
 ON_THE_BROKER: Final = ("NoWorker", "DeadLetters", "UnroutableOrders", "RabbitUnusable")
 
 
-def ask_postgres(connection: Connection, name: str, settings: Settings) -> list[Reading]:
+def ask_postgres(connection: Connection, name: str, settings: Settings) -> list[Sample]:
     """Ask the question of the rule `name`."""
     statement = text(SQL[name])
     bound = {key: value for key, value in _values(settings).items() if f":{key}" in SQL[name]}
@@ -212,21 +212,21 @@ def can_be_asked(name: str, rabbit: Rabbit) -> bool:
     return rabbit is not None and (name == "RabbitUnusable" or not isinstance(rabbit, Exception))
 
 
-def ask_rabbit(rabbit: Rabbit, name: str) -> list[Reading]:
+def ask_rabbit(rabbit: Rabbit, name: str) -> list[Sample]:
     """Answer the question of the rule `name` from what RabbitMQ said of `queue_names`."""
     if rabbit is None or isinstance(rabbit, Exception):
-        return [Reading(ALL, 1, {"reason": str(rabbit)})]
+        return [Sample(ALL, 1, {"reason": str(rabbit)})]
     return _ask_queues(rabbit, name)
 
 
-def _ask_queues(queues: Sequence[QueueState], name: str) -> list[Reading]:
+def _ask_queues(queues: Sequence[QueueState], name: str) -> list[Sample]:
     match name:
         case "RabbitUnusable":
             return []
         case "NoWorker":
             work = {queue_name(kind) for kind in KINDS}
             return [
-                Reading(queue.name, queue.consumers, {"ready": f"{queue.ready:,}"})
+                Sample(queue.name, queue.consumers, {"ready": f"{queue.ready:,}"})
                 for queue in queues
                 if queue.name in work
             ]
@@ -236,13 +236,13 @@ def _ask_queues(queues: Sequence[QueueState], name: str) -> list[Reading]:
             return _ready(queue for queue in queues if queue.name == UNROUTABLE)
 
 
-def _ready(queues: Iterable[QueueState]) -> list[Reading]:
-    return [Reading(queue.name, queue.ready) for queue in queues]
+def _ready(queues: Iterable[QueueState]) -> list[Sample]:
+    return [Sample(queue.name, queue.ready) for queue in queues]
 
 
-def _reading(row: dict[str, object]) -> Reading:
+def _reading(row: dict[str, object]) -> Sample:
     subject, value = str(row.pop("subject")), row.pop("value")
-    return Reading(subject, float(str(value)), row)
+    return Sample(subject, float(str(value)), row)
 
 
 def _values(settings: Settings) -> dict[str, object]:

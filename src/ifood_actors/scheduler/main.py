@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ifood_actors.alerts import RULES, Notifier, Rule, Watch
+from ifood_actors.alerts import RULES, AlertRule, Evaluator, Notifier
 from ifood_actors.config import Settings
 from ifood_actors.db import missing_right, reason_of
 from ifood_actors.errors import IfoodActorsError, UsageError
@@ -54,7 +54,7 @@ class Scheduler:
         engine: Engine,
         outbox: Outbox,
         witness: Witness | None = None,
-        rules: Sequence[Rule] = RULES,
+        rules: Sequence[AlertRule] = RULES,
     ) -> None:
         """
         Take the way to RabbitMQ, and who tells what is there; without, no message is missed early.
@@ -76,7 +76,9 @@ class Scheduler:
         self._losses = witness and Losses(engine, witness, threads=settings.worker_threads)
         notifier = Notifier(settings.reveal_alert_urls())
         self._denied: dict[str, str] = {}  # ticks, and which right each lacks
-        self._watch = Watch(engine, settings, notifier=notifier, rules=rules, denied=self._denied)
+        self._evaluator = Evaluator(
+            engine, settings, notifier=notifier, rules=rules, denied=self._denied
+        )
         self._beating = False
         self._stopping = Event()
         self._http = http_client(threads=AT_A_TIME, ca_file=settings.api_ca_file)
@@ -140,7 +142,7 @@ class Scheduler:
         # Before the first look, which would find a host that was silent until now.
         self._surviving(beat, name="heartbeat")()
         self._tick("heartbeat", beat, every=heartbeat.EVERY)
-        self._tick(_WATCH, self._watch.run, every=every)
+        self._tick(_WATCH, self._evaluator.run, every=every)
 
     def _plan(self, kind: str) -> None:
         now = datetime.now(UTC)

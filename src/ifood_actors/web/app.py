@@ -20,7 +20,7 @@ from ifood_actors.logs import get_logger
 from ifood_actors.serving import Server, listen, url_of
 from ifood_actors.web.collector import LedgerGauges, unreadable
 from ifood_actors.web.health import OK, Check
-from ifood_actors.web.shared_query import Question
+from ifood_actors.web.shared_query import SharedQuery
 
 log = get_logger(__name__)
 
@@ -75,7 +75,7 @@ def serve(
 
 def create_app(*, checks: Sequence[Check], read_ledger: Callable[[], list[Metric]]) -> ASGIApp:
     """`read_ledger` may block and fail: it is called by a thread of its own, now and then."""
-    ledger = Question(read_ledger, holds_for=5.0)
+    ledger = SharedQuery(read_ledger, holds_for=5.0)
     process = ProcessCollector(registry=None)
 
     async def healthz(_: Request) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ifood_actors.logs import get_logger
-from ifood_actors.web.shared_query import Question
+from ifood_actors.web.shared_query import SharedQuery
 
 log = get_logger(__name__)
 
@@ -17,13 +17,13 @@ class Check:
 
     def __init__(self, service: str, ask: Callable[[], object]) -> None:
         self.service = service
-        self._question = Question(ask, holds_for=_HOLDS_FOR)
+        self._query = SharedQuery(ask, holds_for=_HOLDS_FOR)
         self._said = OK
 
     async def verdict(self) -> str:
         """Give `ok`, or in a few words what is wrong; a change is logged, with the reason."""
         try:
-            await self._question.answer(within=LIMIT_SECONDS)
+            await self._query.answer(within=LIMIT_SECONDS)
         except TimeoutError as error:
             return self._say(f"no answer within {LIMIT_SECONDS:.0f} s", error)
         except Exception as error:  # noqa: BLE001 - each of them means the same

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Question(Generic[T]):
+class SharedQuery(Generic[T]):
     """
     Something that a service is asked, however many want to know.
 
@@ -31,7 +31,7 @@ class Question(Generic[T]):
         asked = self._asked
         if asked is None or (asked.done() and monotonic() > self._holds_until):
             asked = self._asked = Future()
-            Thread(target=self._settle, args=(asked,), name="question", daemon=True).start()
+            Thread(target=self._settle, args=(asked,), name="shared-query", daemon=True).start()
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(asked)), within)
 
     def _settle(self, asked: Future[T]) -> None:

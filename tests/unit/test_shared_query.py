@@ -1,4 +1,4 @@
-"""Asking a service that hangs, fails, or is asked by too many."""
+"""Querying a service that hangs, fails, or is asked by too many."""
 
 import asyncio
 from threading import Event
@@ -7,7 +7,7 @@ import pytest
 from support.eventually import PATIENCE_SECONDS
 
 from ifood_actors.web.health import Check
-from ifood_actors.web.shared_query import Question
+from ifood_actors.web.shared_query import SharedQuery
 
 
 class Service:
@@ -28,13 +28,13 @@ class Service:
 
 def test_a_service_that_hangs_is_asked_once_however_many_want_to_know():
     service = Service()
-    question = Question(service, holds_for=60)
+    query = SharedQuery(service, holds_for=60)
 
     async def many():
-        late = [question.answer(within=0.05) for _ in range(20)]
+        late = [query.answer(within=0.05) for _ in range(20)]
         found = await asyncio.gather(*late, return_exceptions=True)
         service.let.set()
-        return found, await question.answer(within=PATIENCE_SECONDS)
+        return found, await query.answer(within=PATIENCE_SECONDS)
 
     found, answer = asyncio.run(many())
 
@@ -46,10 +46,10 @@ def test_a_service_that_hangs_is_asked_once_however_many_want_to_know():
 def test_an_answer_holds_for_a_while(holds_for, asked):
     service = Service()
     service.let.set()
-    question = Question(service, holds_for=holds_for)
+    query = SharedQuery(service, holds_for=holds_for)
 
     async def thrice():
-        return [await question.answer(within=PATIENCE_SECONDS) for _ in range(3)]
+        return [await query.answer(within=PATIENCE_SECONDS) for _ in range(3)]
 
     assert asyncio.run(thrice())[-1] == service.asked == asked
 
@@ -57,13 +57,13 @@ def test_an_answer_holds_for_a_while(holds_for, asked):
 def test_an_error_is_everybodys_answer_until_it_is_asked_again():
     service = Service(error=OSError("away"))
     service.let.set()
-    question = Question(service, holds_for=0)
+    query = SharedQuery(service, holds_for=0)
 
     async def twice():
         with pytest.raises(OSError, match="away"):
-            await question.answer(within=PATIENCE_SECONDS)
+            await query.answer(within=PATIENCE_SECONDS)
         service.error = None
-        return await question.answer(within=PATIENCE_SECONDS)
+        return await query.answer(within=PATIENCE_SECONDS)
 
     assert asyncio.run(twice()) == 2
 
@@ -74,12 +74,12 @@ def test_a_check_says_what_is_wrong_and_logs_a_change_once(caplog):
     service.let.set()
     check = Check("rabbitmq", service)
 
-    async def look():
+    async def three_times():
         verdicts = [await check.verdict(), await check.verdict()]
         service.error = None
-        check._question._holds_until = 0
+        check._query._holds_until = 0
         return [*verdicts, await check.verdict()]
 
-    assert asyncio.run(look()) == ["cannot be reached", "cannot be reached", "ok"]
+    assert asyncio.run(three_times()) == ["cannot be reached", "cannot be reached", "ok"]
     said = [record.msg["verdict"] for record in caplog.records if "health" in record.name]
     assert said == ["cannot be reached", "ok"]
