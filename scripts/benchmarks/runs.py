@@ -32,7 +32,7 @@ def request(
     only: Sequence[str] | None = None,
 ) -> Request:
     """Ask for one job of each account (or of these merchants), spread over `length`."""
-    return planner.request(Opening(kind, DAY, start, start + length), Settings(), only=only)
+    return planner.plan_request(Opening(kind, DAY, start, start + length), Settings(), only=only)
 
 
 def plan_due(on: Stage) -> Planned:
@@ -47,7 +47,7 @@ def relay(on: Stage, *, look_ahead: timedelta = timedelta(hours=1)) -> Relay:
         on.engine,
         on.broker,
         horizon=on.settings.dispatch_horizon,
-        apart=on.settings.lease / 4,
+        jitter=on.settings.lease / 4,
         max_attempts=on.settings.worker_max_attempts,
         pace=replace(pace_of(on.settings), look_ahead=look_ahead),
         actor="bench",

@@ -21,7 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlmodel import SQLModel
 
 from ifood_actors.errors import ServiceUnavailable, UsageError, causes
-from ifood_actors.session import Impatient, Sessions, Silent, answering
+from ifood_actors.session import NoAnswer, Sessions, TimedConnection, answering
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +100,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def patient(connection: Connection, *, within: timedelta) -> Iterator[None]:
     """Let each answer of Postgres take up to `within`, instead of 65 s."""
-    link = cast("Impatient", connection.connection.driver_connection)
+    link = cast("TimedConnection", connection.connection.driver_connection)
     with answering(link, within=within.total_seconds()):
         yield
 
@@ -205,7 +205,7 @@ def _passes(error: DBAPIError, *, handled: BaseException | None) -> bool:
     for cause in takewhile(lambda cause: cause is not handled, causes(error)):
         if not isinstance(cause, Exception):
             return False  # an interrupt broke it: whoever sent it wants an end
-        if isinstance(cause, Silent):
+        if isinstance(cause, NoAnswer):
             return False
     # A connection that cannot be made has no code.
     nameless = isinstance(error, OperationalError) and not getattr(error.orig, "sqlstate", None)

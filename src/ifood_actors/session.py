@@ -69,7 +69,7 @@ _LOOKS = 10
 _LOOK_SECONDS = 5.0
 
 
-class Impatient(psycopg.Connection[Any]):
+class TimedConnection(psycopg.Connection[Any]):
     """A connection that is closed when no answer comes; psycopg would wait for ever."""
 
     answer_seconds = ANSWER_SECONDS
@@ -83,15 +83,15 @@ class Impatient(psycopg.Connection[Any]):
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
             self.close()
-            raise Silent(str(error)) from None
+            raise NoAnswer(str(error)) from None
 
 
-class Silent(psycopg.OperationalError):
+class NoAnswer(psycopg.OperationalError):
     """Postgres took a query and answered nothing in time."""
 
 
 @contextmanager
-def answering(session: Impatient, *, within: float) -> Iterator[None]:
+def answering(session: TimedConnection, *, within: float) -> Iterator[None]:
     """Let each answer of Postgres take up to `within` seconds, instead of 65."""
     session.answer_seconds = within
     try:
@@ -115,7 +115,7 @@ class Sessions:
         self._schema = schema
         self._looked_at = False
 
-    def open(self) -> Impatient:
+    def open(self) -> TimedConnection:
         """
         Connect, and pin what the code depends on.
 
@@ -130,10 +130,10 @@ class Sessions:
         session.autocommit = False
         return session
 
-    def _connect(self) -> Impatient:
-        return Impatient.connect(self._conninfo, autocommit=True)
+    def _connect(self) -> TimedConnection:
+        return TimedConnection.connect(self._conninfo, autocommit=True)
 
-    def _begin(self, session: Impatient) -> None:
+    def _begin(self, session: TimedConnection) -> None:
         encoding = session.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise UsageError(
@@ -151,7 +151,7 @@ class Sessions:
         if pid != session.info.backend_pid and not self._looked_at:
             self._looked_at = self._lends_whole_sessions(session, pid)
 
-    def _pin(self, session: Impatient) -> tuple[int, str | None]:
+    def _pin(self, session: TimedConnection) -> tuple[int, str | None]:
         """Give the server's process and the schema."""
         pid, schema, *_ = _row(
             session,
@@ -166,7 +166,7 @@ class Sessions:
         )
         return pid, schema
 
-    def _lends_whole_sessions(self, session: Impatient, pid: int) -> bool:
+    def _lends_whole_sessions(self, session: TimedConnection, pid: int) -> bool:
         """
         Tell whether the pooler leaves `session` its server process, and gives it to nobody else.
 
@@ -179,7 +179,7 @@ class Sessions:
         ):
             try:
                 shared = any(_pid(session) != pid or _pid(other) == pid for _ in range(_LOOKS))
-            except Silent:
+            except NoAnswer:
                 if session.closed:
                     raise
                 # Nobody waits for a transaction so long: all sessions are taken.
@@ -194,13 +194,13 @@ class Sessions:
         return True
 
 
-def _pid(session: Impatient) -> int:
+def _pid(session: TimedConnection) -> int:
     [pid] = _row(session, _PID)
     return int(pid)
 
 
 def _row(
-    session: Impatient, statement: LiteralString, values: Mapping[str, object] | None = None
+    session: TimedConnection, statement: LiteralString, values: Mapping[str, object] | None = None
 ) -> tuple[Any, ...]:
     """Give the one row of a statement that has no condition."""
     [row] = session.execute(statement, values).fetchall()

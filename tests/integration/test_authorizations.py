@@ -463,7 +463,7 @@ def test_a_token_is_replaced_ahead_of_time_once_by_several_schedulers(engine, cr
     seen = stored(engine, credential, "renewed_at")
     one, two = process(engine, request_), process(engine, request_)
 
-    renewed = [each.renew(credential, renewed_at=seen) for each in (one, two, one)]
+    renewed = [each.refresh(credential, renewed_at=seen) for each in (one, two, one)]
 
     assert renewed == [True, False, False]
     assert len(request_.spent) == 1

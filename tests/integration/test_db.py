@@ -75,7 +75,7 @@ def test_a_server_that_answers_nothing_is_given_up_and_its_connection_dropped(
     former = backend(engine)
 
     with monkeypatch.context() as impatient:
-        impatient.setattr(session.Impatient, "answer_seconds", 2)
+        impatient.setattr(session.TimedConnection, "answer_seconds", 2)
         with pytest.raises(OperationalError) as raised, transaction(engine) as tx:
             tx.execute(text("SELECT pg_sleep(30)"))
 

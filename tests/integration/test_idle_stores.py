@@ -49,7 +49,9 @@ def opening(day: date) -> Opening:
 
 
 def plan(engine: Engine, day: date, *, only: list[str] | None = None) -> Planned:
-    return planner.plan(engine, planner.request(opening(day), SETTINGS, only=only), actor="test")
+    return planner.plan(
+        engine, planner.plan_request(opening(day), SETTINGS, only=only), actor="test"
+    )
 
 
 def play(engine: Engine, day: date, silent: list[UUID], *, failed: bool = False) -> set[UUID]:

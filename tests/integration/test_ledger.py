@@ -81,10 +81,10 @@ def test_the_limiters_gate_waits_for_it_too(engine):
     app_id = make_app(engine)
     [job] = make_jobs(engine, app_id=app_id)
 
-    def send_away():
-        return act(engine, "send_away", job.id, 1, closed={app_id: SECOND}, reason="closed")
+    def snooze_unclaimed():
+        return act(engine, "snooze_unclaimed", job.id, 1, closed={app_id: SECOND}, reason="closed")
 
-    assert overtake(engine, job, send_away) == SECOND
+    assert overtake(engine, job, snooze_unclaimed) == SECOND
     assert row_of(engine, job.id)["next_retry_at"] is not None
 
 
@@ -195,13 +195,13 @@ def test_only_a_job_of_a_closed_application_is_sent_away_and_only_once(engine):
     [job] = make_jobs(engine, app_id=app_id)
     dispatch(engine, job.id)
 
-    def send_away(dispatch_no, closed):
-        return act(engine, "send_away", job.id, dispatch_no, closed=closed, reason="closed")
+    def snooze_unclaimed(dispatch_no, closed):
+        return act(engine, "snooze_unclaimed", job.id, dispatch_no, closed=closed, reason="closed")
 
-    assert send_away(1, {uuid4(): SECOND}) is None
-    assert send_away(2, {app_id: SECOND}) is None
-    assert send_away(1, {app_id: SECOND}) == SECOND
-    assert send_away(1, {app_id: SECOND}) is None
+    assert snooze_unclaimed(1, {uuid4(): SECOND}) is None
+    assert snooze_unclaimed(2, {app_id: SECOND}) is None
+    assert snooze_unclaimed(1, {app_id: SECOND}) == SECOND
+    assert snooze_unclaimed(1, {app_id: SECOND}) is None
     assert row_of(engine, job.id)["attempts"] == 0
 
 

@@ -127,7 +127,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.engine,
             self,
             horizon=HORIZON,
-            apart=AT_ONCE,
+            jitter=AT_ONCE,
             max_attempts=MAX_ATTEMPTS,
             pace=PLENTY,
             actor="relay",
@@ -174,11 +174,11 @@ class LedgerMachine(RuleBasedStateMachine):
             job.wake_at = job.due
 
     @rule(job_id=jobs, off=st.sampled_from([0, 0, -1, 1]), after=waits, closed=st.booleans())
-    def send_away(self, job_id: UUID, off: int, after: timedelta, *, closed: bool) -> None:
+    def snooze_unclaimed(self, job_id: UUID, off: int, after: timedelta, *, closed: bool) -> None:
         job, now = self.expected[job_id], self.clock.now
         number = job.dispatch_no + off
-        shut = {self.app_id: after} if closed else {}
-        sent_away = self.act("send_away", job_id, number, closed=shut, reason="closed")
+        waits = {self.app_id: after} if closed else {}
+        sent_away = self.act("snooze_unclaimed", job_id, number, closed=waits, reason="closed")
 
         assert sent_away == (after if closed and job.awaits(number) else None)
         if sent_away is not None:

@@ -90,7 +90,7 @@ def test_a_token_of_another_key_stays_as_it_is_and_is_not_spent(engine, caplog, 
             with pytest.raises(Throttled, match="lack a key"):
                 lacking.token(credential)
             with pytest.raises(Throttled, match="lack a key"):
-                lacking.renew(credential)
+                lacking.refresh(credential)
             lacking.invalidate(credential, "another token")
 
     assert sealed(engine) == before

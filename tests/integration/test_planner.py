@@ -11,7 +11,7 @@ from ifood_actors.db import transaction
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening, sales_period
 from ifood_actors.planning.pacing import DoesNotFit
-from ifood_actors.planning.planner import Request
+from ifood_actors.planning.planner import PlanRequest
 
 MONDAY = date(2026, 9, 21)
 START = datetime(2026, 9, 21, 6, tzinfo=UTC)
@@ -19,7 +19,7 @@ SETTINGS = Settings()
 
 
 def wanted(*, day=MONDAY, kind="sales", only=None, batch_size="auto", overflow="refuse"):
-    return Request(
+    return PlanRequest(
         opening=Opening(kind, day, START, START + timedelta(hours=2)),
         period=sales_period(day),
         batch_size=batch_size,

@@ -27,7 +27,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, Throttled
 from ifood_actors.ifood import Credential, Vault, http_client
-from ifood_actors.scheduler.renewer import Renewer
+from ifood_actors.scheduler.refresher import Refresher
 from ifood_simulator import Quirk, Simulator, running
 from ifood_simulator import Settings as World
 
@@ -178,11 +178,11 @@ def test_an_outage_that_answers_401_flags_no_authorization_and_ends_by_itself(
 ):
     make_due(engine)
     settings = Settings.model_validate({})
-    renewer = Renewer(engine, settings, tokens=process(engine, asked), batch=A_MINUTES_CALLS)
+    refresher = Refresher(engine, settings, tokens=process(engine, asked), batch=A_MINUTES_CALLS)
     simulator.add_quirk(REFUSED)
 
     for _ in range(20):  # minutes
-        renewer.run()
+        refresher.run()
         pass_by(engine, 1)
     refused = asked.calls
     assert needing(engine) == []
@@ -195,7 +195,7 @@ def test_an_outage_that_answers_401_flags_no_authorization_and_ends_by_itself(
     simulator.clear_quirks()
     for _ in range(7):
         pass_by(engine, 1)
-        renewer.run()
+        refresher.run()
 
     assert rows(engine, "SELECT FROM ifood_authorizations WHERE refused_at IS NOT NULL") == []
     assert asked.calls - refused == OWNERS
@@ -209,10 +209,10 @@ def test_void_authorizations_among_good_ones_are_found_and_the_good_ones_renewed
     for merchant in void:
         simulator.add_quirk(Quirk("refused_refresh", merchant=merchant))
     settings = Settings.model_validate({})
-    renewer = Renewer(engine, settings, tokens=process(engine, asked), batch=A_MINUTES_CALLS)
+    refresher = Refresher(engine, settings, tokens=process(engine, asked), batch=A_MINUTES_CALLS)
 
     for _ in range(120):
-        renewer.run()
+        refresher.run()
         pass_by(engine, 1)
         if len(needing(engine)) == len(void):
             break

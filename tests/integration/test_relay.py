@@ -142,8 +142,8 @@ def test_a_job_that_kills_its_workers_ends_failed_after_its_attempts(engine, rel
 
 def test_jobs_of_a_dead_worker_start_apart_and_further_apart_each_time(engine, broker):
     """One of them may have killed it, and would take the same others along again."""
-    apart = timedelta(minutes=1)
-    relay = make_relay(engine, broker, apart=apart)
+    jitter = timedelta(minutes=1)
+    relay = make_relay(engine, broker, jitter=jitter)
     spans = []
     for attempts in (1, 2):
         jobs = [claimed_job(engine) for _ in range(20)]
@@ -155,11 +155,11 @@ def test_jobs_of_a_dead_worker_start_apart_and_further_apart_each_time(engine, b
         with transaction(engine) as tx:
             due = text("SELECT next_retry_at - updated_at FROM ifood_jobs WHERE id = ANY(:ids)")
             waits = list(tx.execute(due, {"ids": [job.id for job in jobs]}).scalars())
-        assert all(timedelta(0) <= wait <= apart * 2 ** (attempts - 1) for wait in waits)
+        assert all(timedelta(0) <= wait <= jitter * 2 ** (attempts - 1) for wait in waits)
         spans.append(max(waits) - min(waits))
 
-    assert spans[0] > apart / 2
-    assert spans[1] > apart
+    assert spans[0] > jitter / 2
+    assert spans[1] > jitter
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_job_that_was_sent_away_wakes_when_its_application_opens(engine, relay
     dispatch(engine, job.id)
 
     with transaction(engine) as tx:
-        Ledger(tx, actor="gate").send_away(
+        Ledger(tx, actor="gate").snooze_unclaimed(
             job.id, 1, closed={app_id: timedelta(hours=1)}, reason="closed"
         )
 

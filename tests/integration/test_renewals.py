@@ -34,8 +34,8 @@ from ifood_actors.ifood import Tokens, Vault, http_client
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.renewal import token_states
-from ifood_actors.renewal.policy import Foresight
-from ifood_actors.scheduler.renewer import Renewer
+from ifood_actors.renewal.policy import RefreshPolicy
+from ifood_actors.scheduler.refresher import Refresher
 from ifood_simulator import Settings as World
 from ifood_simulator import Simulator, running
 
@@ -93,14 +93,14 @@ def asked(simulator: Simulator, http: httpx.Client) -> Asked:
     return Asked(asking(simulator, http))
 
 
-def renewer(engine, settings, asked, **changes):
-    return Renewer(engine, settings, tokens=process(engine, asked), **changes)
+def refresher(engine, settings, asked, **changes):
+    return Refresher(engine, settings, tokens=process(engine, asked), **changes)
 
 
 def plan_sales(engine: Engine, settings: Settings, *, slots_in: timedelta, only=None) -> None:
     start = datetime.now(UTC) + slots_in
     opening = Opening("sales", MONDAY, start, start + MINUTE)
-    planner.plan(engine, planner.request(opening, settings, only=only), actor="test")
+    planner.plan(engine, planner.plan_request(opening, settings, only=only), actor="test")
 
 
 def test_pending_jobs_and_the_next_windows_say_who_will_be_needed(engine, settings, owners):
@@ -108,10 +108,10 @@ def test_pending_jobs_and_the_next_windows_say_who_will_be_needed(engine, settin
     at = datetime.now(UTC)
     plan_sales(engine, settings, slots_in=HOUR)
 
-    needs = token_states.needs(engine, settings, at=at, until=at + timedelta(days=8))
+    deadlines = token_states.deadlines(engine, settings, at=at, until=at + timedelta(days=8))
 
-    assert set(needs) == {credential.authorization_id for credential in owners}
-    kinds = sorted(need.kind for need in needs[first.authorization_id])
+    assert set(deadlines) == {credential.authorization_id for credential in owners}
+    kinds = sorted(deadline.kind for deadline in deadlines[first.authorization_id])
     # Two stores: planned sales, and the next window of each kind.
     assert kinds == sorted(2 * ["sales", "sales", "anticipations_daily", "settlements_weekly"])
 
@@ -120,32 +120,35 @@ def test_pending_jobs_and_the_next_windows_say_who_will_be_needed(engine, settin
 def test_what_is_needed_soon_is_renewed_once(engine, settings, asked):
     plan_sales(engine, settings, slots_in=HOUR)
 
-    renewed = [renewer(engine, settings, asked).run() for _ in range(2)]
+    renewed = [refresher(engine, settings, asked).run() for _ in range(2)]
 
     assert renewed == [3, 0]
     assert asked.calls == 3
     now = datetime.now(UTC)
-    assert all(each.fresh_until and each.fresh_until > now for each in token_states.held(engine))
+    assert all(
+        each.fresh_until and each.fresh_until > now
+        for each in token_states.authorization_states(engine)
+    )
 
 
 @pytest.mark.usefixtures("owners")
 def test_what_nobody_needs_soon_is_left_alone(engine, settings, asked):
     plan_sales(engine, settings, slots_in=timedelta(hours=3))
 
-    assert renewer(engine, settings, asked, foresight=Foresight(lead=MINUTE)).run() == 0
+    assert refresher(engine, settings, asked, policy=RefreshPolicy(lead=MINUTE)).run() == 0
     assert asked.calls == 0
 
 
 @pytest.mark.usefixtures("owners")
 def test_the_windows_to_come_are_seen_without_any_job(engine, settings, asked):
-    assert renewer(engine, settings, asked).run() == 3
+    assert refresher(engine, settings, asked).run() == 3
 
 
 @pytest.mark.usefixtures("owners")
 def test_several_schedulers_renew_each_token_once(engine, settings, asked):
     with ThreadPoolExecutor(4) as pool:
-        renewers = [renewer(engine, settings, asked) for _ in range(4)]
-        renewed = list(pool.map(Renewer.run, renewers))
+        refreshers = [refresher(engine, settings, asked) for _ in range(4)]
+        renewed = list(pool.map(Refresher.run, refreshers))
 
     assert sum(renewed) == 3
     assert asked.calls == 3
@@ -153,7 +156,7 @@ def test_several_schedulers_renew_each_token_once(engine, settings, asked):
 
 @pytest.mark.usefixtures("owners")
 def test_a_round_makes_a_minutes_calls(engine, settings, asked):
-    limited = renewer(engine, settings, asked, batch=2)
+    limited = refresher(engine, settings, asked, batch=2)
 
     assert [limited.run() for _ in range(3)] == [2, 1, 0]
 
@@ -163,10 +166,10 @@ def test_an_unused_refresh_token_is_kept_alive_although_nobody_needs_it(
 ):
     with transaction(engine) as tx:
         tx.execute(text("UPDATE accounts SET active = false"))
-    nothing_yet = renewer(engine, settings, asked).run()
+    nothing_yet = refresher(engine, settings, asked).run()
     expire(engine, refreshed_ago="73 h")
 
-    assert (nothing_yet, renewer(engine, settings, asked).run()) == (0, 3)
+    assert (nothing_yet, refresher(engine, settings, asked).run()) == (0, 3)
     for credential in owners:
         lives = stored(engine, credential, "refresh_expires_at - now()")
         assert lives > timedelta(hours=167)
@@ -181,7 +184,7 @@ def test_whoever_needs_its_owner_is_not_asked_for(engine, settings, owners, aske
             {"id": owners[0].authorization_id},
         )
 
-    assert renewer(engine, settings, asked).run() == 2
+    assert refresher(engine, settings, asked).run() == 2
     assert asked.calls == 2
 
 
@@ -200,9 +203,9 @@ def test_refused_credentials_are_asked_about_again_and_stay_refused_until_they_a
             {"minutes": minutes_ago},
         )
 
-    assert {each.refused_reason for each in token_states.held(engine)} == {"401"}
-    assert renewer(engine, settings, asked).run() == asked_again
-    assert {each.refused_reason for each in token_states.held(engine)} == {
+    assert {each.refused_reason for each in token_states.authorization_states(engine)} == {"401"}
+    assert refresher(engine, settings, asked).run() == asked_again
+    assert {each.refused_reason for each in token_states.authorization_states(engine)} == {
         None if asked_again else "401"
     }
 
@@ -211,8 +214,8 @@ def test_refused_credentials_are_asked_about_again_and_stay_refused_until_they_a
 def test_a_throttled_application_is_left_alone_for_the_round(engine, settings, asked):
     asked.fault = Throttled("429", after=MINUTE)
 
-    assert renewer(engine, settings, asked).run() == 0
-    assert renewer(engine, settings, asked).run() == 0
+    assert refresher(engine, settings, asked).run() == 0
+    assert refresher(engine, settings, asked).run() == 0
     assert asked.calls <= 3  # those that were on their way
 
 
@@ -220,12 +223,12 @@ def test_a_throttled_application_is_left_alone_for_the_round(engine, settings, a
 def test_faults_in_a_row_end_a_round(engine, settings, asked):
     asked.fault = ServerFault("503")
 
-    assert renewer(engine, settings, asked).run() == 0
+    assert refresher(engine, settings, asked).run() == 0
 
     asked.fault = None
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_authorizations SET locked_until = NULL"))
-    assert renewer(engine, settings, asked).run() == 3
+    assert refresher(engine, settings, asked).run() == 3
 
 
 # One second stands for 200. RENEWALS_ACCOUNTS=1000 plays the Monday of a crowd, whose window and
@@ -237,7 +240,7 @@ SIMULATED_MINUTE = MINUTE / COMPRESSED
 LEAD = WINDOW = 2 * HOUR * ACCOUNTS / 1000 / COMPRESSED
 # A round's look at the database takes as long as in life, and a machine may stand still meanwhile.
 ROUND = timedelta(seconds=10)
-AHEAD = Foresight(lead=LEAD, margin=15 * MINUTE / COMPRESSED)
+AHEAD = RefreshPolicy(lead=LEAD, margin=15 * MINUTE / COMPRESSED)
 # Used for as long as a token of three hours, all of its life but 5 %; of so short a life it is all
 # but a minute.
 TOKEN_SECONDS = 60 + 0.95 * 3 * HOUR.total_seconds() / COMPRESSED
@@ -279,7 +282,7 @@ def test_all_tokens_have_expired_and_are_there_before_their_jobs(
         with ifood.working():
             opens = datetime.now(UTC) + LEAD + timedelta(seconds=10)  # in which it is planned
             opening = Opening("anticipations_daily", MONDAY, opens, opens + WINDOW)
-            planner.plan(ifood.engine, planner.request(opening, ifood.settings), actor="test")
+            planner.plan(ifood.engine, planner.plan_request(opening, ifood.settings), actor="test")
             with renewing(ifood, tokens):
                 threading.Event().wait((opening.window_end - datetime.now(UTC)).total_seconds())
                 eventually(ifood.idle)
@@ -319,14 +322,14 @@ def renewing(ifood: Fleet, tokens: Tokens) -> Iterator[None]:
 
     A round looks at the database once, which is no faster here: so it makes four minutes' calls.
     """
-    ticking = Renewer(ifood.engine, ifood.settings, tokens=tokens, batch=60, foresight=AHEAD)
+    ticking = Refresher(ifood.engine, ifood.settings, tokens=tokens, batch=60, policy=AHEAD)
     stopping = threading.Event()
 
     def tick() -> None:
         while not stopping.wait(SIMULATED_MINUTE.total_seconds() / 2):
             ticking.run()
 
-    thread = threading.Thread(target=tick, name="renewer")
+    thread = threading.Thread(target=tick, name="refresher")
     thread.start()
     try:
         yield

@@ -182,7 +182,7 @@ def test_a_worker_may_claim_renew_send_away_and_cancel(as_role, engine):
         ledger = Ledger(tx, actor="worker")
         renewed = ledger.renew([job], lease=timedelta(seconds=9))
         closed = {app_id: timedelta(seconds=9)}
-        ledger.send_away(sent_away.id, 1, closed=closed, reason="closed")
+        ledger.snooze_unclaimed(sent_away.id, 1, closed=closed, reason="closed")
     refused = claim(worker, disabled.id)
 
     assert (renewed, refused) == ({job.claim_token}, None)
@@ -195,10 +195,12 @@ def test_a_scheduler_may_plan_a_run_and_complete_one_that_a_person_began(as_role
     opening = Opening("sales", MONDAY, AT_NINE, AT_NINE + timedelta(hours=1))
     with transaction(engine) as tx:
         name = tx.execute(text("SELECT name FROM accounts WHERE id = :id"), {"id": store}).scalar()
-    planner.plan(engine, planner.request(opening, config.Settings(), only=[str(name)]), actor="ana")
+    planner.plan(
+        engine, planner.plan_request(opening, config.Settings(), only=[str(name)]), actor="ana"
+    )
 
     planned = planner.plan(
-        as_role("scheduler"), planner.request(opening, config.Settings()), actor="scheduler"
+        as_role("scheduler"), planner.plan_request(opening, config.Settings()), actor="scheduler"
     )
 
     with transaction(engine) as tx:
@@ -218,7 +220,7 @@ def test_a_scheduler_may_dispatch_hold_probe_and_rescue(as_role, engine):
 
     with transaction(scheduler) as tx:
         ledger = Ledger(tx, actor="scheduler")
-        due = {job.id for job in ledger.due(limit=10, kinds=KINDS, shut=[app_id])}
+        due = {job.id for job in ledger.due(limit=10, kinds=KINDS, excluded_apps=[app_id])}
         probe = ledger.probe(app_id, kinds=KINDS)
         ledger.dispatch([first.id], grace=GRACE)
         ledger.hold([second.id], horizon=HORIZON)

@@ -67,7 +67,7 @@ SENT_BY = {
     "planning.demand": f"scheduler {READERS}",
     "planning.demand._HELD": "scheduler admin",  # `apps tokens` looks whether there are any
     "planning.planner": f"scheduler {READERS}",
-    "planning.silences": f"scheduler {READERS}",
+    "planning.idle_accounts": f"scheduler {READERS}",
     "scheduler.heartbeat": "scheduler",
     "web.gauges": "web",
 }

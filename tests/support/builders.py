@@ -29,11 +29,11 @@ PLENTY = Pace(100_000)  # a limit that is in nobody's way
 
 
 def make_relay(
-    engine: Engine, outbox: Outbox, *, pace: Pace = PLENTY, apart: timedelta = AT_ONCE
+    engine: Engine, outbox: Outbox, *, pace: Pace = PLENTY, jitter: timedelta = AT_ONCE
 ) -> Relay:
     engine = as_login(engine, "scheduler")
     return Relay(
-        engine, outbox, horizon=HORIZON, apart=apart, max_attempts=3, pace=pace, actor="relay"
+        engine, outbox, horizon=HORIZON, jitter=jitter, max_attempts=3, pace=pace, actor="relay"
     )
 
 

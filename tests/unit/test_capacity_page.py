@@ -10,7 +10,7 @@ from ifood_actors.capacity.forecast import (
     ASSUMED_LATENCY,
     ASSUMED_REQUESTS_PER_BLOCK,
     BLOCK_DAYS,
-    Fleet,
+    Deployment,
     forecast,
 )
 from ifood_actors.cli.capacity_screen import SIZES, days_of, ends_of, worst_of_each_kind
@@ -67,7 +67,7 @@ def growth() -> str:
         )
     ]
     for size in SIZES:
-        week = forecast(Settings(), Fleet(size))
+        week = forecast(Settings(), Deployment(size))
         for one in worst_of_each_kind(week.forecasts):
             verdict = one.verdict
             rows.append(
@@ -161,6 +161,6 @@ def test_the_page_reproduces_the_table_of_the_former_system_and_its_errors():
 
 
 def test_the_page_tells_how_many_jobs_the_default_limit_can_serve():
-    [supply] = {one.load.supply for one in forecast(Settings(), Fleet(1)).forecasts[:1]}
+    [supply] = {one.load.supply for one in forecast(Settings(), Deployment(1)).forecasts[:1]}
 
     assert re.search(rf"\({supply.most_concurrency} at the default limit\)", PAGE)

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from ifood_actors.capacity.estimate import Resource
-from ifood_actors.capacity.forecast import Fleet, Forecast, Week, forecast
+from ifood_actors.capacity.forecast import Deployment, Forecast, Week, forecast
 from ifood_actors.config import Settings
 from ifood_actors.ledger.queries.cost import Workload
 
@@ -12,7 +12,7 @@ HOUR = timedelta(hours=1)
 ALL_DAYS = (0, 1, 2, 3, 4, 5, 6)
 MONDAY, SUNDAY = (0,), (6,)
 
-A_THOUSAND = Fleet(accounts=1000)
+A_THOUSAND = Deployment(accounts=1000)
 MONDAY_MORNING = {
     "settlements_window": "mon 08:00-12:00",
     "anticipations_window": "daily 08:00-10:00",

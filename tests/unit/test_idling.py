@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.planning.idling import IDLE_AFTER_DAYS, Silence, asked_again_on, look_back
+from ifood_actors.planning.idling import IDLE_AFTER_DAYS, NotFoundStreak, asked_again_on, look_back
 
 DAY = timedelta(days=1)
 TODAY = date(2026, 9, 22)
@@ -20,8 +20,10 @@ stores = st.uuids()
 days = st.dates(date(2026, 1, 1), date(2030, 12, 31))
 
 
-def silence(first, last, *, store=STORE, asked=None):
-    return Silence(store, TODAY - first * DAY, TODAY - last * DAY, TODAY - (asked or last) * DAY)
+def streak(first, last, *, store=STORE, asked=None):
+    return NotFoundStreak(
+        store, TODAY - first * DAY, TODAY - last * DAY, TODAY - (asked or last) * DAY
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ def silence(first, last, *, store=STORE, asked=None):
     ],
 )
 def test_a_store_is_idle_after_two_weeks_of_404_from_the_first_to_the_last(first, last, idle):
-    assert silence(first, last).is_idle is idle
+    assert streak(first, last).is_idle is idle
 
 
 @given(stores, apart, days)
@@ -57,12 +59,12 @@ def test_what_is_looked_back_at_shows_an_idle_store_as_idle_for_ever(store, ever
     for number in range(100):
         day = start + number * DAY
         seen = [one for one in asked if day - look_back(every) <= one < day]
-        assert Silence(store, seen[0], seen[-1], seen[-1]).is_idle, day
+        assert NotFoundStreak(store, seen[0], seen[-1], seen[-1]).is_idle, day
 
 
 def test_idle_stores_are_asked_on_days_of_their_own():
     every = 7
-    silences = [silence(30, 1, store=uuid4()) for _ in range(1_400)]
+    silences = [streak(30, 1, store=uuid4()) for _ in range(1_400)]
 
     asked = Counter(asked_again_on(each, TODAY, every=every) for each in silences)
 
@@ -72,14 +74,14 @@ def test_idle_stores_are_asked_on_days_of_their_own():
 
 @given(stores, apart, st.integers(0, 60))
 def test_a_store_that_was_not_asked_for_so_long_is_asked_at_once(store, every, more):
-    late = silence(90, every + more, store=store)
+    late = streak(90, every + more, store=store)
 
     assert asked_again_on(late, TODAY, every=every) == TODAY
 
 
 @given(stores, apart, days)
 def test_the_day_that_is_foretold_is_the_day_that_asks(store, every, start):
-    waiting = Silence(store, start - 30 * DAY, start - DAY, start - DAY)
+    waiting = NotFoundStreak(store, start - 30 * DAY, start - DAY, start - DAY)
     foretold = asked_again_on(waiting, start, every=every)
 
     while (day := asked_again_on(waiting, start, every=every)) != start:
@@ -93,7 +95,7 @@ def played(store, *, every, start, days):
     asked, last = [], start - DAY
     for number in range(days):
         day = start + number * DAY
-        waiting = Silence(store, start - 30 * DAY, last, last)
+        waiting = NotFoundStreak(store, start - 30 * DAY, last, last)
         if asked_again_on(waiting, day, every=every) == day:
             asked.append(day)
             last = day

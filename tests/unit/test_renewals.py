@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from ifood_actors.ifood.limiter.slots import interval
 from ifood_actors.ifood.tokens.refresh import fresh_for
 from ifood_actors.renewal.policy import (
-    FORESIGHT,
+    REFRESH_POLICY,
     UNUSED_AFTER,
     Call,
-    Foresight,
-    Need,
-    Standing,
+    Deadline,
+    RefreshPolicy,
+    TokenState,
     due,
     forecast,
-    next_renewal,
+    next_refresh,
 )
 
 NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
@@ -31,19 +31,19 @@ PACE = interval(15)
 
 
 def standing(number=1, *, until=None, lasts=THREE_HOURS, refreshed_at=None):
-    return Standing(UUID(int=number), until, lasts, refreshed_at)
+    return TokenState(UUID(int=number), until, lasts, refreshed_at)
 
 
 def sales(*instants):
-    return [Need(instant, "sales") for instant in instants]
+    return [Deadline(instant, "sales") for instant in instants]
 
 
-def due_ids(standings, needs, at=NOON):
-    return [renewal.id.int for renewal in due(standings, needs, at=at)]
+def due_ids(states, deadlines, at=NOON):
+    return [refresh.id.int for refresh in due(states, deadlines, at=at)]
 
 
 @pytest.mark.parametrize(
-    ("need", "fresh_until", "is_due"),
+    ("deadline", "fresh_until", "is_due"),
     [
         (NOON + 3 * HOUR, None, False),  # more than the lead away
         (NOON + 2 * HOUR, None, True),
@@ -54,26 +54,29 @@ def due_ids(standings, needs, at=NOON):
         (NOON - 5 * HOUR, NOON + HOUR, False),
     ],
 )
-def test_a_token_is_renewed_when_it_would_not_live_until_its_need(need, fresh_until, is_due):
+def test_a_token_is_renewed_when_it_would_not_live_until_its_need(deadline, fresh_until, is_due):
     held = standing(until=fresh_until)
 
-    assert due_ids([held], {held.id: sales(need)}) == ([1] if is_due else [])
+    assert due_ids([held], {held.id: sales(deadline)}) == ([1] if is_due else [])
 
 
 def test_a_renewal_waits_until_the_new_token_will_live_at_its_need():
     held = standing(lasts=HOUR)
 
-    renewal = next_renewal(held, sales(NOON + HOUR), at=NOON)
+    refresh = next_refresh(held, sales(NOON + HOUR), at=NOON)
 
-    assert renewal is not None
-    assert renewal.useful_from == NOON + 15 * MINUTE  # 1 h of use ends 15 min after the need
+    assert refresh is not None
+    assert refresh.useful_from == NOON + 15 * MINUTE  # 1 h of use ends 15 min after the deadline
 
 
 def test_the_earliest_need_comes_first_and_unused_ones_last():
     unused = standing(3, refreshed_at=NOON - UNUSED_AFTER)
-    needs = {UUID(int=1): sales(NOON + 2 * HOUR, NOON + HOUR), UUID(int=2): sales(NOON + MINUTE)}
+    deadlines = {
+        UUID(int=1): sales(NOON + 2 * HOUR, NOON + HOUR),
+        UUID(int=2): sales(NOON + MINUTE),
+    }
 
-    assert due_ids([unused, standing(1), standing(2)], needs) == [2, 1, 3]
+    assert due_ids([unused, standing(1), standing(2)], deadlines) == [2, 1, 3]
 
 
 def test_an_unused_refresh_token_is_renewed_when_it_is_three_days_old():
@@ -93,15 +96,15 @@ def test_a_token_is_renewed_once_for_two_needs_that_it_serves():
 
 def fleet(accounts, *windows):
     """Make accounts without any token, and slots spread over windows of kind, start and length."""
-    standings = [standing(number, lasts=windows[0][3]) for number in range(accounts)]
-    needs = {
+    states = [standing(number, lasts=windows[0][3]) for number in range(accounts)]
+    deadlines = {
         each.id: [
-            Need(start + length * each.id.int / accounts, kind)
+            Deadline(start + length * each.id.int / accounts, kind)
             for kind, start, length, _ in windows
         ]
-        for each in standings
+        for each in states
     }
-    return standings, needs
+    return states, deadlines
 
 
 def calls_in_worst_minute(calls):
@@ -110,7 +113,7 @@ def calls_in_worst_minute(calls):
 
 
 def least_ahead(calls):
-    return min(call.need.at - call.at for call in calls)
+    return min(call.deadline.at - call.at for call in calls)
 
 
 MIDNIGHT = datetime(2026, 9, 21, tzinfo=UTC)
@@ -118,14 +121,14 @@ MIDNIGHT = datetime(2026, 9, 21, tzinfo=UTC)
 
 @pytest.mark.parametrize(("lasts", "expected"), [(THREE_HOURS, 3000), (SIX_HOURS, 2000)])
 def test_a_monday_of_a_thousand_expired_authorizations_is_ready_two_hours_ahead(lasts, expected):
-    standings, needs = fleet(
+    states, deadlines = fleet(
         1000,
         ("sales", MIDNIGHT + 3 * HOUR, 3 * HOUR, lasts),
         ("anticipations_daily", MIDNIGHT + 6 * HOUR, 2 * HOUR, lasts),
         ("settlements_weekly", MIDNIGHT + 8 * HOUR, 4 * HOUR, lasts),
     )
 
-    calls = forecast(standings, needs, at=MIDNIGHT - 12 * HOUR, interval=PACE)
+    calls = forecast(states, deadlines, at=MIDNIGHT - 12 * HOUR, interval=PACE)
 
     assert calls[0].at == MIDNIGHT + HOUR
     assert least_ahead(calls) > HOUR + 55 * MINUTE
@@ -134,9 +137,9 @@ def test_a_monday_of_a_thousand_expired_authorizations_is_ready_two_hours_ahead(
 
 
 def test_a_thousand_needs_at_one_instant_are_served_in_68_minutes_of_the_two_hours():
-    standings, needs = fleet(1000, ("sales", MIDNIGHT, timedelta(0), THREE_HOURS))
+    states, deadlines = fleet(1000, ("sales", MIDNIGHT, timedelta(0), THREE_HOURS))
 
-    calls = forecast(standings, needs, at=MIDNIGHT - 5 * HOUR, interval=PACE)
+    calls = forecast(states, deadlines, at=MIDNIGHT - 5 * HOUR, interval=PACE)
 
     assert calls[0].at == MIDNIGHT - 2 * HOUR
     assert timedelta(minutes=67) < calls[-1].at - calls[0].at < timedelta(minutes=68)
@@ -145,77 +148,77 @@ def test_a_thousand_needs_at_one_instant_are_served_in_68_minutes_of_the_two_hou
 
 def test_a_cold_start_is_as_late_as_the_pace_makes_it_and_no_later():
     """The scheduler starts when the window opens, and no token lives."""
-    standings, needs = fleet(1000, ("sales", MIDNIGHT, 3 * HOUR, THREE_HOURS))
+    states, deadlines = fleet(1000, ("sales", MIDNIGHT, 3 * HOUR, THREE_HOURS))
 
-    calls = forecast(standings, needs, at=MIDNIGHT, interval=PACE)
+    calls = forecast(states, deadlines, at=MIDNIGHT, interval=PACE)
 
     assert len(calls) == 1000
-    late = [call for call in calls if call.at > call.need.at]
+    late = [call for call in calls if call.at > call.deadline.at]
     assert [call.id.int for call in late] == []  # 14.5 a minute against 5.6 slots
 
 
 MINUTES = st.integers(min_value=0, max_value=24 * 60).map(lambda n: n * MINUTE)
 HELD = st.builds(
-    Standing,
+    TokenState,
     id=st.uuids(),
     fresh_until=st.none() | MINUTES.map(lambda after: NOON + after),
     fresh_for=st.sampled_from([timedelta(seconds=30), HOUR, THREE_HOURS, SIX_HOURS]),
 )
-NEEDS = st.lists(MINUTES.map(lambda after: Need(NOON + after, "sales")), max_size=4)
-FLEETS = st.lists(st.tuples(HELD, NEEDS), max_size=8, unique_by=lambda pair: pair[0].id).map(
-    lambda pairs: ([held for held, _ in pairs], {held.id: needs for held, needs in pairs})
+DEADLINES = st.lists(MINUTES.map(lambda after: Deadline(NOON + after, "sales")), max_size=4)
+FLEETS = st.lists(st.tuples(HELD, DEADLINES), max_size=8, unique_by=lambda pair: pair[0].id).map(
+    lambda pairs: ([held for held, _ in pairs], {held.id: deadlines for held, deadlines in pairs})
 )
-FORESIGHTS = st.sampled_from([FORESIGHT, Foresight(lead=MINUTE, margin=SECOND)])
+POLICIES = st.sampled_from([REFRESH_POLICY, RefreshPolicy(lead=MINUTE, margin=SECOND)])
 
 
-@given(FLEETS, FORESIGHTS)
-def test_every_call_of_a_forecast_serves_a_need_at_the_pace(fleet, foresight):
-    standings, needs = fleet
-    held = {each.id: each for each in standings}
+@given(FLEETS, POLICIES)
+def test_every_call_of_a_forecast_serves_a_need_at_the_pace(fleet, policy):
+    states, deadlines = fleet
+    held = {each.id: each for each in states}
 
-    calls = forecast(standings, needs, at=NOON, interval=PACE, foresight=foresight)
+    calls = forecast(states, deadlines, at=NOON, interval=PACE, policy=policy)
 
     for call, following in pairwise(calls):
         assert following.at - call.at >= PACE
     for call in calls:
-        assert call.need in needs[call.id]
-        assert call.at >= max(NOON, call.need.at - foresight.lead)
-        assert call.need.at < call.at + held[call.id].fresh_for
-    assert not _uncovered(calls, held, needs)
+        assert call.deadline in deadlines[call.id]
+        assert call.at >= max(NOON, call.deadline.at - policy.lead)
+        assert call.deadline.at < call.at + held[call.id].fresh_for
+    assert not _uncovered(calls, held, deadlines)
     per_id = Counter(call.id for call in calls)
-    assert all(number <= len(needs[id_]) for id_, number in per_id.items())
+    assert all(number <= len(deadlines[id_]) for id_, number in per_id.items())
 
 
-def _uncovered(calls: list[Call], held, needs):
-    """Give the needs at which no token will live that was there, or was got for it."""
+def _uncovered(calls: list[Call], held, deadlines):
+    """Give the deadlines at which no token will live that was there, or was got for it."""
     got = {id_: [(NOON, held[id_].fresh_until or NOON)] for id_ in held}
     for call in calls:
         id_ = call.id
         got[id_].append((call.at, call.at + held[id_].fresh_for))
-    late = {(call.id, call.need) for call in calls}
+    late = {(call.id, call.deadline) for call in calls}
     return [
-        (id_, need)
-        for id_, those in needs.items()
-        for need in those
-        if (id_, need) not in late and not any(need.at <= until for _, until in got[id_])
+        (id_, deadline)
+        for id_, those in deadlines.items()
+        for deadline in those
+        if (id_, deadline) not in late and not any(deadline.at <= until for _, until in got[id_])
     ]
 
 
 @given(FLEETS)
 def test_what_is_due_now_is_what_a_forecast_begins_with(fleet):
-    standings, needs = fleet
+    states, deadlines = fleet
 
-    now = due(standings, needs, at=NOON)
+    now = due(states, deadlines, at=NOON)
 
-    calls = forecast(standings, needs, at=NOON, interval=SECOND)
+    calls = forecast(states, deadlines, at=NOON, interval=SECOND)
     begun = [call.id for call in calls if call.at == NOON]
-    assert begun == [renewal.id for renewal in now[:1]]
+    assert begun == [refresh.id for refresh in now[:1]]
 
 
 def test_the_page_for_operators_has_the_numbers_of_the_calculation():
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-    standings, needs = fleet(1000, ("sales", MIDNIGHT, timedelta(0), THREE_HOURS))
-    calls = forecast(standings, needs, at=MIDNIGHT - 5 * HOUR, interval=PACE)
+    states, deadlines = fleet(1000, ("sales", MIDNIGHT, timedelta(0), THREE_HOURS))
+    calls = forecast(states, deadlines, at=MIDNIGHT - 5 * HOUR, interval=PACE)
 
     a_minute = MINUTE / PACE
     minutes = (calls[-1].at - calls[0].at) / MINUTE

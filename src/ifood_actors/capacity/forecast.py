@@ -44,7 +44,7 @@ _SOME_MONDAY = date(2026, 1, 5)
 
 
 @dataclass(frozen=True)
-class Fleet:
+class Deployment:
     """Who is pulled and by what, as far as the settings do not say; measured where there is one."""
 
     accounts: int
@@ -96,13 +96,13 @@ class Week:
     use: float
 
 
-def forecast(settings: Settings, fleet: Fleet) -> Week:
+def forecast(settings: Settings, deployment: Deployment) -> Week:
     """
     Judge every run of a week between two weeks that are the same.
 
     Clock times only: a day has 24 hours.
     """
-    this_week = [load for weekday in range(7) for load in _loads(settings, fleet, weekday)]
+    this_week = [load for weekday in range(7) for load in _loads(settings, deployment, weekday)]
     # Of the week before for what it left behind, of the one after for a window over midnight.
     loads = [
         replace(load, start=load.start + shift)
@@ -131,7 +131,7 @@ def tightness(one: Forecast) -> list[float]:
     return sorted(one.uses.values(), reverse=True)
 
 
-def _loads(settings: Settings, fleet: Fleet, weekday: int) -> Iterator[Load]:
+def _loads(settings: Settings, deployment: Deployment, weekday: int) -> Iterator[Load]:
     for kind, cadence in planner.cadences(settings).items():
         window = cadence.window
         if window.weekday not in (None, weekday):
@@ -139,32 +139,35 @@ def _loads(settings: Settings, fleet: Fleet, weekday: int) -> Iterator[Load]:
         period = planner.period_of(kind, _SOME_MONDAY + weekday * DAY, settings)
         start = weekday * DAY + _since_midnight(window.start)
         yield Load(
-            kind, start, _demand(kind, period, fleet, settings), _supply(window, settings, fleet)
+            kind,
+            start,
+            _demand(kind, period, deployment, settings),
+            _supply(window, settings, deployment),
         )
 
 
-def _demand(kind: str, period: Period, fleet: Fleet, settings: Settings) -> Demand:
-    measured = fleet.measured.get(kind)
+def _demand(kind: str, period: Period, deployment: Deployment, settings: Settings) -> Demand:
+    measured = deployment.measured.get(kind)
     blocks = -(-period.days // BLOCK_DAYS[kind])
     every = planner.idle_days(kind, settings)
-    left_out = round(fleet.accounts * fleet.idle_share * (1 - 1 / every)) if every else 0
+    left_out = round(deployment.accounts * deployment.idle_share * (1 - 1 / every)) if every else 0
     a_block = measured.requests_per_block if measured else ASSUMED_REQUESTS_PER_BLOCK[kind]
     return Demand(
-        accounts=fleet.accounts - left_out,
+        accounts=deployment.accounts - left_out,
         requests_per_job=blocks * a_block,
-        latency=fleet.latency,
+        latency=deployment.latency,
         attempts=measured.attempts if measured else 1.0,
     )
 
 
-def _supply(window: Window, settings: Settings, fleet: Fleet) -> Supply:
+def _supply(window: Window, settings: Settings, deployment: Deployment) -> Supply:
     return Supply(
         window=window.length,
         batch_size=settings.batch_size,
         rate_limit_per_minute=settings.rate_limit_per_minute,
         concurrency=settings.worker_processes * settings.worker_threads,
-        hosts=fleet.hosts,
-        busiest_share=fleet.busiest_share,
+        hosts=deployment.hosts,
+        busiest_share=deployment.busiest_share,
     )
 
 

@@ -17,7 +17,7 @@ from ifood_actors.cli.options import Json, Kind
 from ifood_actors.cli.output import document, note
 
 if TYPE_CHECKING:
-    from ifood_actors.capacity.forecast import Fleet, Forecast, Week
+    from ifood_actors.capacity.forecast import Deployment, Forecast, Week
     from ifood_actors.config import Settings
 
 _ASSUMED_ACCOUNTS = 1_000
@@ -47,22 +47,22 @@ def capacity(
 
     settings = config.load()
     length = timedelta(seconds=latency) if latency else ASSUMED_LATENCY
-    fleet = _fleet(settings, accounts=accounts, hosts=hosts, latency=length)
-    answer = _answer(settings, fleet, kind=kind)
+    deployment = _deployment(settings, accounts=accounts, hosts=hosts, latency=length)
+    answer = _answer(settings, deployment, kind=kind)
     if json:
         document(_facts(answer))
         return
     show(answer)
 
 
-def _fleet(
+def _deployment(
     settings: "Settings", *, accounts: int | None, hosts: int, latency: timedelta
-) -> "Fleet":
-    from ifood_actors.capacity.forecast import BLOCK_DAYS, Fleet
+) -> "Deployment":
+    from ifood_actors.capacity.forecast import BLOCK_DAYS, Deployment
 
     if settings.database_url is None:
         note("IFOOD_DATABASE_URL is not set: without a history, requests are assumed")
-        return Fleet(accounts or _ASSUMED_ACCOUNTS, hosts=hosts, latency=latency)
+        return Deployment(accounts or _ASSUMED_ACCOUNTS, hosts=hosts, latency=latency)
 
     from ifood_actors.accounts import busiest_share, count_active
     from ifood_actors.cli.database import open_database
@@ -74,7 +74,7 @@ def _fleet(
         known = accounts or count_active(tx)
         if not known:
             note(f"no account is active: {_ASSUMED_ACCOUNTS:,} are assumed")
-        return Fleet(
+        return Deployment(
             accounts=known or _ASSUMED_ACCOUNTS,
             hosts=hosts,
             latency=latency,
@@ -84,25 +84,25 @@ def _fleet(
         )
 
 
-def _answer(settings: "Settings", fleet: "Fleet", *, kind: str | None) -> Answer:
+def _answer(settings: "Settings", deployment: "Deployment", *, kind: str | None) -> Answer:
     from dataclasses import replace
 
     from ifood_actors.capacity.forecast import forecast
 
-    growth = {size: forecast(settings, replace(fleet, accounts=size)) for size in SIZES}
-    return Answer(settings, fleet, forecast(settings, fleet), growth, kind)
+    growth = {size: forecast(settings, replace(deployment, accounts=size)) for size in SIZES}
+    return Answer(settings, deployment, forecast(settings, deployment), growth, kind)
 
 
 def _facts(answer: Answer) -> dict[str, object]:
-    settings, fleet = answer.settings, answer.fleet
+    settings, deployment = answer.settings, answer.deployment
     return {
-        "accounts": fleet.accounts,
-        "hosts": fleet.hosts,
+        "accounts": deployment.accounts,
+        "hosts": deployment.hosts,
         "concurrency": settings.worker_processes * settings.worker_threads,
-        "latency_seconds": fleet.latency,
+        "latency_seconds": deployment.latency,
         "rate_limit_per_minute": settings.rate_limit_per_minute,
         "usable_per_minute": round(usable(settings.rate_limit_per_minute), 3),
-        "busiest_share": round(fleet.busiest_share, 4),
+        "busiest_share": round(deployment.busiest_share, 4),
         "longest_waits_seconds": longest_waits(settings),
         **_week_facts(answer, answer.week),
         "sizes": [
@@ -122,7 +122,7 @@ def _week_facts(answer: Answer, week: "Week") -> dict[str, object]:
 def _run_facts(answer: Answer, one: "Forecast", week: "Week") -> dict[str, object]:
     from ifood_actors.config import WEEKDAYS
 
-    verdict, measured = one.verdict, answer.fleet.measured.get(one.kind)
+    verdict, measured = one.verdict, answer.deployment.measured.get(one.kind)
     return {
         "kind": one.kind,
         "accounts": one.load.demand.accounts,

@@ -9,7 +9,7 @@ from ifood_actors.cli.options import Kind
 from ifood_actors.cli.output import count, duration, say, table
 
 if TYPE_CHECKING:
-    from ifood_actors.capacity.forecast import Fleet, Forecast, Week
+    from ifood_actors.capacity.forecast import Deployment, Forecast, Week
     from ifood_actors.config import Settings
 
 # The sizes that are shown beside the own one.
@@ -27,10 +27,10 @@ _SIZE_COLUMNS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """The week of the fleet, and of fleets of other sizes; `kind` is the only one to show."""
+    """The week of this deployment, and its growth by accounts; `kind` is the only one to show."""
 
     settings: "Settings"
-    fleet: "Fleet"
+    deployment: "Deployment"
     week: "Week"
     growth: "dict[int, Week]"
     kind: str | None
@@ -59,15 +59,18 @@ def show(answer: Answer) -> None:
 
 
 def _conditions(answer: Answer) -> Iterator[str]:
-    settings, fleet = answer.settings, answer.fleet
+    settings, deployment = answer.settings, answer.deployment
     at_once = settings.worker_processes * settings.worker_threads
     yield (
-        f"{count(fleet.accounts, 'account')}; {count(fleet.hosts, 'worker host')} with {at_once:,} "
-        f"jobs at the same time; {duration(fleet.latency)} for a request (--latency)"
+        f"{count(deployment.accounts, 'account')}; "
+        f"{count(deployment.hosts, 'worker host')} with {at_once:,} jobs at the same time; "
+        f"{duration(deployment.latency)} for a request (--latency)"
     )
     limit = settings.rate_limit_per_minute
     yield f"limit of {limit:,} requests a minute, of which {usable(limit):,.1f} can be used" + (
-        f"; {fleet.busiest_share:.0%} of the accounts share one" if fleet.busiest_share < 1 else ""
+        f"; {deployment.busiest_share:.0%} of the accounts share one"
+        if deployment.busiest_share < 1
+        else ""
     )
 
 
@@ -100,7 +103,7 @@ def _row(answer: Answer, one: "Forecast") -> tuple[object, ...]:
 
 
 def _origin(answer: Answer, one: "Forecast") -> str:
-    measured = answer.fleet.measured.get(one.kind)
+    measured = answer.deployment.measured.get(one.kind)
     return f"{measured.jobs:,} jobs" if measured else "assumed"
 
 

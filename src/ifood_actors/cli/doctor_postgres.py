@@ -11,7 +11,7 @@ from ifood_actors.cli.output import duration
 from ifood_actors.config import postgres_url
 from ifood_actors.config.values import is_loopback
 from ifood_actors.db import address
-from ifood_actors.session import PATIENCE, STYLE, Impatient
+from ifood_actors.session import PATIENCE, STYLE, TimedConnection
 
 _OLDEST_POSTGRES = 140_000  # server_version_num of 14
 # The ledger has one clock, Postgres's; this machine's decides only when a window opens.
@@ -66,7 +66,7 @@ def _makers(connection: Connection) -> Iterator[Finding]:
 
 
 def _pooled(connection: Connection) -> bool:
-    told = cast("Impatient", connection.connection.driver_connection).info.backend_pid
+    told = cast("TimedConnection", connection.connection.driver_connection).info.backend_pid
     return bool(connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != told)
 
 

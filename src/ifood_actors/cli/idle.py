@@ -53,19 +53,19 @@ def _idle(
     tx: "Connection", kind: Kind, settings: "Settings", *, today: "date"
 ) -> list[dict[str, object]]:
     from ifood_actors.accounts import names_of
+    from ifood_actors.planning.idle_accounts import not_found_streaks
     from ifood_actors.planning.idling import asked_again_on, look_back
     from ifood_actors.planning.planner import cadences, idle_days
-    from ifood_actors.planning.silences import silences
 
     every = idle_days(kind, settings)
     usual = 1 if cadences(settings)[kind].window.weekday is None else 7
-    found = silences(tx, kind, since=today - look_back(max(every, usual)))
-    idle = {id_: silence for id_, silence in found.items() if silence.is_idle}
+    found = not_found_streaks(tx, kind, since=today - look_back(max(every, usual)))
+    idle = {id_: streak for id_, streak in found.items() if streak.is_idle}
     rows: list[dict[str, object]] = []
     for id_, (name, merchant_id) in names_of(tx, list(idle)).items():
-        silence = idle[id_]
-        tomorrow = max(today, silence.asked + timedelta(days=1))
-        again = asked_again_on(silence, tomorrow, every=every) if every else None
-        values = (name, merchant_id, kind.value, silence.first, silence.asked, again)
+        streak = idle[id_]
+        tomorrow = max(today, streak.asked + timedelta(days=1))
+        again = asked_again_on(streak, tomorrow, every=every) if every else None
+        values = (name, merchant_id, kind.value, streak.first, streak.asked, again)
         rows.append(dict(zip(_COLUMNS, values, strict=True)))
     return rows

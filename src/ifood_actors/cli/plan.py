@@ -69,7 +69,7 @@ def plan(
             starts_at=starts_at,
             over=over,
         )
-        wanted = planner.request(opening, settings, only=account)
+        wanted = planner.plan_request(opening, settings, only=account)
         found = planner.preview(engine, wanted)
         if found.jobs and not dry_run:
             found = planner.plan_by_hand(engine, wanted, actor=operator())

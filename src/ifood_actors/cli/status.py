@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ifood_actors.config import Settings
     from ifood_actors.ifood.limiter.usage import LimitInUse, LimitUse
-    from ifood_actors.ledger.queries.runs import OutsideRuns, Pace, RunProgress
+    from ifood_actors.ledger.queries.runs import OutsideRuns, RunProgress, Throughput
 
 _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
@@ -51,7 +51,7 @@ class Overview:
     at: datetime
     runs: "Sequence[RunProgress]"
     outside: "Sequence[OutsideRuns]"
-    pace: "Pace"
+    pace: "Throughput"
     limits: "Sequence[LimitUse]"
     in_use: "Sequence[LimitInUse]"
     rate_limit: int  # requests a minute, for each application
@@ -101,7 +101,7 @@ def _read(engine: "Engine", settings: "Settings") -> Overview:
             at=database_now(tx),
             runs=runs.open_runs(tx),
             outside=runs.open_outside_runs(tx),
-            pace=runs.pace(tx),
+            pace=runs.throughput(tx),
             limits=limit_uses(tx),
             in_use=limits_in_use(tx, settings),
             rate_limit=settings.rate_limit_per_minute,

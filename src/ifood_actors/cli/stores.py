@@ -36,7 +36,7 @@ def stores_of(engine: Engine, settings: Settings, app: str) -> list[Found]:
     with ifood(engine, settings) as asked:
         if found.kind == AppKind.CENTRALIZED:
             credential = Credential(found.id)
-            asked.tokens.renew(credential)
+            asked.tokens.refresh(credential)
             return [(credential, list(asked.client.merchants(credential)))]
         if not held:
             note(f"no authorization yet: see `ifood-actors apps authorize {app}`")

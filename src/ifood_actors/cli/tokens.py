@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ifood_actors.config import Settings
     from ifood_actors.renewal.policy import Call
-    from ifood_actors.renewal.token_states import Held
+    from ifood_actors.renewal.token_states import AuthorizationState
 
 _COLUMNS = ("app", "authorization", "accounts", "state", "token until", "refresh until")
 _WINDOWS = ("kind", "opens at", "calls", "first", "last", "per minute", "least ahead")
@@ -46,7 +46,7 @@ def tokens(
             if name is not None:
                 require_application(tx, name)
             at = database_now(tx)
-        held = token_states.held(engine, app=name)
+        held = token_states.authorization_states(engine, app=name)
         windows = list(_windows(engine, settings, held, at=at))
     if json:
         shown = [_facts(each, at=at) for each in held]
@@ -56,7 +56,7 @@ def tokens(
 
 
 def _show(
-    held: "Sequence[Held]",
+    held: "Sequence[AuthorizationState]",
     windows: Sequence[dict[str, object]],
     *,
     at: datetime,
@@ -83,7 +83,7 @@ def _show(
         )
 
 
-def state(held: "Held", *, at: datetime) -> str:
+def state(held: "AuthorizationState", *, at: datetime) -> str:
     """Say in words how an authorization stands."""
     if held.needs_authorization_since is not None or held.spent:
         return "needs authorization"
@@ -94,7 +94,7 @@ def state(held: "Held", *, at: datetime) -> str:
     return "fresh" if held.fresh_until > at else "to be renewed"
 
 
-def _facts(held: "Held", *, at: datetime) -> dict[str, object]:
+def _facts(held: "AuthorizationState", *, at: datetime) -> dict[str, object]:
     return {
         "app": held.app,
         "authorization": held.label,
@@ -108,7 +108,7 @@ def _facts(held: "Held", *, at: datetime) -> dict[str, object]:
 
 
 def _windows(
-    engine: "Engine", settings: "Settings", held: "Sequence[Held]", *, at: datetime
+    engine: "Engine", settings: "Settings", held: "Sequence[AuthorizationState]", *, at: datetime
 ) -> Iterator[dict[str, object]]:
     from ifood_actors.ifood.limiter.slots import interval
     from ifood_actors.renewal import token_states
@@ -117,18 +117,18 @@ def _windows(
     # One application after the other: each has a limit of its own.
     openings = sorted(token_states.openings(settings, at=at), key=lambda each: each.window_start)
     last = max(opening.window_end for opening in openings)
-    needs = token_states.needs(engine, settings, at=at, until=last)
+    deadlines = token_states.deadlines(engine, settings, at=at, until=last)
     pace = interval(settings.rate_limit_oauth_per_minute)
     calls: list[Call] = []
     for app_id in {each.app_id for each in held}:
-        mine = [each.standing() for each in held if each.app_id == app_id and each.renewable]
-        calls += forecast(mine, needs, at=at, interval=pace)
+        mine = [each.token_state() for each in held if each.app_id == app_id and each.refreshable]
+        calls += forecast(mine, deadlines, at=at, interval=pace)
     for opening in openings:
         yield _window(opening.kind, opening.window_start, calls)
 
 
 def _window(kind: str, opens_at: datetime, calls: "Sequence[Call]") -> dict[str, object]:
-    its = [(call.at, call.need.at) for call in calls if call.need.kind == kind]
+    its = [(call.at, call.deadline.at) for call in calls if call.deadline.kind == kind]
     made = sorted(at for at, _ in its)
     minutes = max((made[-1] - made[0]) / timedelta(minutes=1), 1) if made else 1
     return {
@@ -138,5 +138,5 @@ def _window(kind: str, opens_at: datetime, calls: "Sequence[Call]") -> dict[str,
         "first_at": made[0] if made else None,
         "last_at": made[-1] if made else None,
         "calls_per_minute": round(len(made) / minutes, 1),
-        "least_ahead": min((need - at for at, need in its), default=None),
+        "least_ahead": min((deadline - at for at, deadline in its), default=None),
     }

@@ -19,7 +19,7 @@ from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Credential, IfoodClient
 from ifood_actors.ledger import Act, ClaimedJob, Ledger
-from ifood_actors.ledger.sparing import park
+from ifood_actors.ledger.bad_rows import park
 from ifood_actors.logs import get_logger
 from ifood_actors.planning.cadence import Period
 

@@ -133,12 +133,12 @@ class RateLimit(Middleware):
             return
         order = Order.from_kwargs(message.kwargs)
 
-        def send_away(tx: Connection) -> timedelta | None:
-            return Ledger(tx, actor=self._actor).send_away(
+        def snooze_unclaimed(tx: Connection) -> timedelta | None:
+            return Ledger(tx, actor=self._actor).snooze_unclaimed(
                 order.job_id, order.dispatch_no, closed=closed, reason="the limiter is closed"
             )
 
-        after = repeated(self._engine, send_away)
+        after = repeated(self._engine, snooze_unclaimed)
         if after is None:
             return
         log.info("job.snoozed", after_seconds=after.total_seconds(), reason="limiter closed")

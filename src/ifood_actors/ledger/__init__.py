@@ -1,8 +1,8 @@
 """What is planned, running, done, and why: the jobs, their statuses, their history."""
 
+from ifood_actors.ledger.job_values import AwaitedJob, ClaimedJob, DueJob, NewJob, NewRun
 from ifood_actors.ledger.ledger import Ledger
 from ifood_actors.ledger.states import Act, JobStatus
-from ifood_actors.ledger.values import AwaitedJob, ClaimedJob, DueJob, NewJob, NewRun
 
 __all__ = [
     "Act",

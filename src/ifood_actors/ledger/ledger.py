@@ -17,9 +17,8 @@ from sqlalchemy import Connection, Row, TextClause
 
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import statements
-from ifood_actors.ledger.sparing import not_planned, park, sparing
-from ifood_actors.ledger.states import Act
-from ifood_actors.ledger.values import (
+from ifood_actors.ledger.bad_rows import not_planned, park, skipping_bad_rows
+from ifood_actors.ledger.job_values import (
     AwaitedJob,
     ClaimedJob,
     DueJob,
@@ -29,6 +28,7 @@ from ifood_actors.ledger.values import (
     columns,
     due_job,
 )
+from ifood_actors.ledger.states import Act
 
 _PLAN_BATCH = 5_000
 # What a person reads of an error; more would only swell the row.
@@ -67,7 +67,7 @@ class Ledger:
 
         planned = 0
         for batch in _batches(jobs, _PLAN_BATCH):
-            planned += len(sparing(self._connection, batch, write, refused=not_planned))
+            planned += len(skipping_bad_rows(self._connection, batch, write, refused=not_planned))
         self._connection.execute(statements.COUNT_PLANNED, {"id": run_id, "planned": planned})
         return planned
 
@@ -132,7 +132,7 @@ class Ledger:
         """Wait and come back; the attempt is given back. Raises LeaseLost."""
         self._settle(statements.SNOOZE, Act.SNOOZE, job, after=after, reason=reason)
 
-    def send_away(
+    def snooze_unclaimed(
         self, job_id: UUID, dispatch_no: int, *, closed: Mapping[UUID, timedelta], reason: str
     ) -> timedelta | None:
         """
@@ -174,16 +174,16 @@ class Ledger:
         self._settle(statements.FAIL, Act.FAIL, job, error_code=error_code, reason=reason)
 
     def due(
-        self, *, limit: int, kinds: Collection[str], shut: Collection[UUID] = ()
+        self, *, limit: int, kinds: Collection[str], excluded_apps: Collection[UUID] = ()
     ) -> list[DueJob]:
         """
         Lock the jobs of these kinds whose `wake_at` has passed; two relays never see the same.
 
         High priority comes before low, then the oldest slot. They are found by `wake_at`, never
         by "after the last id": rows that commit late are found late, not never. Pending jobs of
-        applications that are `shut` stay where they are, unwritten, until they are not.
+        applications that are excluded stay where they are, unwritten, until they are not.
         """
-        values = {"limit": limit, "kinds": list(kinds), "apps": list(shut)}
+        values = {"limit": limit, "kinds": list(kinds), "apps": list(excluded_apps)}
         rows = self._connection.execute(statements.DUE, values)
         return [due_job(row) for row in rows]
 
@@ -210,15 +210,15 @@ class Ledger:
         self._connection.execute(statements.HOLD, {"ids": list(job_ids), "horizon": horizon})
 
     def rescue(
-        self, job_ids: Sequence[UUID], *, reason: str, apart: timedelta = timedelta(0)
+        self, job_ids: Sequence[UUID], *, reason: str, jitter: timedelta = timedelta(0)
     ) -> list[UUID]:
         """
-        Give jobs whose lease ended back to the relay, each to start within `apart` of now.
+        Give jobs whose lease ended back to the relay, each to start within `jitter` of now.
 
         The time is drawn, and doubles with each attempt: one of them may have killed their worker,
         and must not take the others along again.
         """
-        return self._do_each(statements.RESCUE, Act.RESCUE, job_ids, reason=reason, apart=apart)
+        return self._do_each(statements.RESCUE, Act.RESCUE, job_ids, reason=reason, jitter=jitter)
 
     def rescue_as_failed(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
         """End jobs whose lease ended in their last attempt, such as one that kills its worker."""
@@ -264,7 +264,7 @@ class Ledger:
             return self._do(statement, act, reason=reason, detail=None, ids=list(ids), **values)
 
         refused = partial(park, self._connection, act)
-        return sparing(self._connection, job_ids, do, refused=refused)
+        return skipping_bad_rows(self._connection, job_ids, do, refused=refused)
 
     def _do(
         self,

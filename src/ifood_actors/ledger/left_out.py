@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from ifood_actors.ledger.values import NewRun
+from ifood_actors.ledger.job_values import NewRun
 
 # In one order for everybody, so that two runs wait for each other and never deadlock.
 _LEAVE_OUT = text("""

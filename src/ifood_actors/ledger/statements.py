@@ -126,7 +126,7 @@ _DUE = f"""
       AND {IN_BOUNDS}
 """
 _BY_APP = "account_id IN (SELECT id FROM accounts WHERE app_id = ANY(CAST(:apps AS uuid[])))"
-# The sub-select is not even started when no application is shut.
+# The sub-select is not even started when no application is excluded.
 DUE = text(f"""
     {_DUE} AND (cardinality(CAST(:apps AS uuid[])) = 0 OR status = 'running' OR NOT {_BY_APP})
     ORDER BY priority DESC, scheduled_for LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -166,9 +166,9 @@ HOLD = text("""
 RESCUE = _act(
     f"""
     {_WAITING}, wake_at = statement_timestamp(),
-    next_retry_at = CASE WHEN CAST(:apart AS interval) > interval '0'
+    next_retry_at = CASE WHEN CAST(:jitter AS interval) > interval '0'
       THEN statement_timestamp()
-        + CAST(:apart AS interval) * random() * power(2, least(attempts - 1, 6)) END,
+        + CAST(:jitter AS interval) * random() * power(2, least(attempts - 1, 6)) END,
     last_error = :reason, error_code = 'lease_expired'
     """,
     where="id = ANY(:ids) AND status = 'running'",

@@ -16,7 +16,7 @@ IDLE_AFTER_DAYS: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class NotFoundStreak:
     """
     All that a store has answered for a while was 404.
 
@@ -39,14 +39,14 @@ def look_back(every: int) -> timedelta:
     return timedelta(days=IDLE_AFTER_DAYS + 2 * every)
 
 
-def asked_again_on(silence: Silence, day: date, *, every: int) -> date:
+def asked_again_on(streak: NotFoundStreak, day: date, *, every: int) -> date:
     """
     Give the first day, from `day` on, whose run asks an idle store, at most `every` days apart.
 
     Each store has days of its own, so that they are not all asked on the same one. One that was
     not asked for so long, because its job failed or nothing ran, is asked at once.
     """
-    digest = blake2b(silence.account_id.bytes, digest_size=8).digest()
+    digest = blake2b(streak.account_id.bytes, digest_size=8).digest()
     until_its_own = (int.from_bytes(digest) - day.toordinal()) % every
-    latest = silence.asked + timedelta(days=every)
+    latest = streak.asked + timedelta(days=every)
     return max(day, min(day + timedelta(days=until_its_own), latest))

@@ -31,9 +31,9 @@ from ifood_actors.planning.cadence import (
     sales_period,
     settlements_period,
 )
+from ifood_actors.planning.idle_accounts import not_found_streaks
 from ifood_actors.planning.idling import asked_again_on, look_back
 from ifood_actors.planning.pacing import Candidate, spread
-from ifood_actors.planning.silences import silences
 
 log = get_logger(__name__)
 
@@ -57,7 +57,7 @@ _UNPLANNED = text("""
 
 
 @dataclass(frozen=True)
-class Request:
+class PlanRequest:
     """What to plan: an opening, the dates to ask for, and how to pace it."""
 
     opening: Opening
@@ -154,7 +154,7 @@ def idle_share(tx: Connection, settings: Settings) -> float:
     if not every:
         return 0.0
     today = local_day(database_now(tx), zone=settings.timezone)
-    found = silences(tx, kind, since=today - look_back(every))
+    found = not_found_streaks(tx, kind, since=today - look_back(every))
     return sum(each.is_idle for each in found.values()) / max(1, count_active(tx))
 
 
@@ -165,9 +165,11 @@ def _sales_days(job_day: date, settings: Settings) -> int:
     return settings.sales_days
 
 
-def request(opening: Opening, settings: Settings, *, only: Sequence[str] | None = None) -> Request:
+def plan_request(
+    opening: Opening, settings: Settings, *, only: Sequence[str] | None = None
+) -> PlanRequest:
     """Plan an opening as the settings say."""
-    return Request(
+    return PlanRequest(
         opening=opening,
         period=period_of(opening.kind, opening.job_day, settings),
         batch_size=settings.batch_size,
@@ -178,7 +180,7 @@ def request(opening: Opening, settings: Settings, *, only: Sequence[str] | None 
     )
 
 
-def plan(engine: Engine, wanted: Request, *, actor: str) -> Planned:
+def plan(engine: Engine, wanted: PlanRequest, *, actor: str) -> Planned:
     """
     Write a run's jobs: one transaction, set-based, and nothing for accounts that have their job.
 
@@ -191,21 +193,19 @@ def plan(engine: Engine, wanted: Request, *, actor: str) -> Planned:
     return planned
 
 
-def plan_by_hand(engine: Engine, wanted: Request, *, actor: str) -> Planned:
+def plan_by_hand(engine: Engine, wanted: PlanRequest, *, actor: str) -> Planned:
     """Do what `plan` does, and note it as an act of the operator."""
     with transaction(engine) as tx:
         planned = _write(tx, wanted, actor=actor)
         if planned.changes:
-            told = {
-                **planned.counts,
-                "only": operator_acts.few(wanted.only) if wanted.only else None,
-            }
+            only = operator_acts.few(wanted.only) if wanted.only else None
+            told = {**planned.counts, "only": only}
             operator_acts.note(tx, "plan", actor=actor, subject=planned.run.kind, **told)
     _log(planned)
     return planned
 
 
-def preview(engine: Engine, wanted: Request) -> Planned:
+def preview(engine: Engine, wanted: PlanRequest) -> Planned:
     """Tell what `plan` would write, and write nothing."""
     with transaction(engine) as tx:
         return _spread(tx, wanted)
@@ -229,12 +229,12 @@ def plan_due(
     for opening in openings:
         on_time = opening_on(cadence, opening.job_day, zone=zone)
         if opening.job_day not in known and on_time:
-            wanted = replace(request(opening, settings), added_before=on_time.window_start)
+            wanted = replace(plan_request(opening, settings), added_before=on_time.window_start)
             planned.append(plan(engine, wanted, actor=actor))
     return [run for run in planned if run.jobs]
 
 
-def _write(tx: Connection, wanted: Request, *, actor: str) -> Planned:
+def _write(tx: Connection, wanted: PlanRequest, *, actor: str) -> Planned:
     planned = _spread(tx, wanted)
     if not planned.changes:
         return planned
@@ -251,7 +251,7 @@ def _log(planned: Planned) -> None:
         log.info("run.planned", kind=planned.run.kind, **planned.counts)
 
 
-def _spread(tx: Connection, wanted: Request) -> Planned:
+def _spread(tx: Connection, wanted: PlanRequest) -> Planned:
     opening, period = wanted.opening, wanted.period
     values = {
         "kind": opening.kind,
@@ -286,15 +286,15 @@ def _spread(tx: Connection, wanted: Request) -> Planned:
     return Planned(run, jobs, left_out)
 
 
-def _left_out(tx: Connection, wanted: Request, accounts: Collection[UUID]) -> dict[UUID, date]:
+def _left_out(tx: Connection, wanted: PlanRequest, accounts: Collection[UUID]) -> dict[UUID, date]:
     """Give the accounts that are idle and not asked on this day; who is named, is asked."""
     every, day = wanted.idle_days, wanted.opening.job_day
     if not every or wanted.only is not None:
         return {}
-    found = silences(tx, wanted.opening.kind, since=day - look_back(every))
+    found = not_found_streaks(tx, wanted.opening.kind, since=day - look_back(every))
     again = {
-        id_: asked_again_on(silence, day, every=every)
-        for id_, silence in found.items()
-        if silence.is_idle and id_ in accounts
+        id_: asked_again_on(streak, day, every=every)
+        for id_, streak in found.items()
+        if streak.is_idle and id_ in accounts
     }
     return {id_: on for id_, on in again.items() if on > day}

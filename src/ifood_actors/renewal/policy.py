@@ -1,10 +1,10 @@
 """
-Which tokens to renew before they are needed, so that no job of a window waits for one.
+Which tokens to refresh before they are needed, so that no job of a window waits for one.
 
 Pure. iFood allows 20 token calls a minute for an application, so 1,000 authorizations whose tokens
-have expired cost more than an hour: a window that opened first would starve. A renewal is worth a
+have expired cost more than an hour: a window that opened first would starve. A refresh is worth a
 call once the new token still lives when it is needed, and is not made more than `lead` before,
-since what is left of its life serves the next window. The earliest need comes first.
+since what is left of its life serves the next window. The earliest deadline comes first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,18 +15,18 @@ from typing import NamedTuple
 from uuid import UUID
 
 # A refresh token lives for 168 h (iFood authentication guide) and nobody promises that it can be
-# renewed on its last day: an unused one is renewed this long after it was given.
+# refreshed on its last day: an unused one is refreshed this long after it was given.
 UNUSED_AFTER = timedelta(days=3)
-# One that ends within so long should have been renewed days ago: people are told.
+# One that ends within so long should have been refreshed days ago: people are told.
 EXPIRING = timedelta(hours=36)
 
 
 @dataclass(frozen=True, slots=True)
-class Foresight:
+class RefreshPolicy:
     """
-    How far ahead tokens are renewed.
+    How far ahead tokens are refreshed.
 
-    `lead` is the time before a need: two hours are 1,740 calls at 15 a minute, more than an
+    `lead` is the time before a deadline: two hours are 1,740 calls at 15 a minute, more than an
     application may ever need at one instant. `margin` is how long after its slot a job may still
     ask with the token: its lateness and its ten minutes.
     """
@@ -35,10 +35,10 @@ class Foresight:
     margin: timedelta = timedelta(minutes=15)
 
 
-FORESIGHT = Foresight()
+REFRESH_POLICY = RefreshPolicy()
 
 
-class Need(NamedTuple):
+class Deadline(NamedTuple):
     """A job of some kind that starts at an instant, or will when its run is planned."""
 
     at: datetime
@@ -46,7 +46,7 @@ class Need(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TokenState:
     """
     One authorization: until when its token is used, and for how long a new one would be.
 
@@ -60,122 +60,126 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Renewal:
-    """A token call to make: not before `useful_from`, and by `need`, if anybody needs it."""
+class Refresh:
+    """A token call to make: not before `useful_from`, and by `deadline`, if any job needs it."""
 
     id: UUID
     useful_from: datetime
-    need: Need | None
+    deadline: Deadline | None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A token call as it would be made, and the first need that it serves."""
+    """A token call as it would be made, and the first deadline that it serves."""
 
     at: datetime
     id: UUID
-    need: Need
+    deadline: Deadline
 
 
 def due(
-    standings: Iterable[Standing],
-    needs: Mapping[UUID, Sequence[Need]],
+    states: Iterable[TokenState],
+    deadlines: Mapping[UUID, Sequence[Deadline]],
     *,
     at: datetime,
-    foresight: Foresight = FORESIGHT,
-) -> list[Renewal]:
+    policy: RefreshPolicy = REFRESH_POLICY,
+) -> list[Refresh]:
     """
-    List the tokens to renew now, the earliest need first, and unused authorizations last.
+    List the tokens to refresh now, the earliest deadline first, and unused authorizations last.
 
-    `needs` are those of each authorization, in any order.
+    `deadlines` are those of each authorization, in any order.
     """
     needed, unused = [], []
-    for standing in standings:
-        renewal = next_renewal(standing, needs.get(standing.id, ()), at=at, foresight=foresight)
-        if renewal is not None and renewal.useful_from <= at:
-            needed.append(renewal)
-        elif standing.refreshed_at is not None and standing.refreshed_at + UNUSED_AFTER <= at:
-            unused.append(Renewal(standing.id, standing.refreshed_at + UNUSED_AFTER, None))
+    for state in states:
+        refresh = next_refresh(state, deadlines.get(state.id, ()), at=at, policy=policy)
+        if refresh is not None and refresh.useful_from <= at:
+            needed.append(refresh)
+        elif state.refreshed_at is not None and state.refreshed_at + UNUSED_AFTER <= at:
+            unused.append(Refresh(state.id, state.refreshed_at + UNUSED_AFTER, None))
     needed.sort(key=_urgency)
     unused.sort(key=_urgency)
     return needed + unused
 
 
 def forecast(
-    standings: Iterable[Standing],
-    needs: Mapping[UUID, Sequence[Need]],
+    states: Iterable[TokenState],
+    deadlines: Mapping[UUID, Sequence[Deadline]],
     *,
     at: datetime,
     interval: timedelta,
-    foresight: Foresight = FORESIGHT,
+    policy: RefreshPolicy = REFRESH_POLICY,
 ) -> list[Call]:
     """
     Tell which calls will be made when, from an instant on, `interval` apart at least.
 
-    Only what is needed counts: renewals of unused authorizations come after it.
+    Only what is needed counts: refreshes of unused authorizations come after it.
     """
-    held = {standing.id: standing for standing in standings}
-    waiting: list[tuple[datetime, UUID, Need]] = []
-    for id_, standing in held.items():
-        _await_next(waiting, standing, needs.get(id_, ()), at=at, foresight=foresight)
-    ready: list[tuple[Need, UUID]] = []
+    held = {state.id: state for state in states}
+    waiting: list[tuple[datetime, UUID, Deadline]] = []
+    for id_, state in held.items():
+        _await_next(waiting, state, deadlines.get(id_, ()), at=at, policy=policy)
+    ready: list[tuple[Deadline, UUID]] = []
     calls = []
     while waiting or ready:
         while waiting and waiting[0][0] <= at:
-            _, id_, need = heappop(waiting)
-            heappush(ready, (need, id_))
+            _, id_, deadline = heappop(waiting)
+            heappush(ready, (deadline, id_))
         if not ready:
             at = waiting[0][0]
             continue
 
-        need, id_ = heappop(ready)
-        calls.append(Call(at, id_, need))
-        renewed = held[id_] = replace(held[id_], fresh_until=at + held[id_].fresh_for)
-        unserved = _uncovered(renewed, needs[id_], at=at, foresight=foresight)
-        _await_next(waiting, renewed, unserved, at=at, foresight=foresight)
+        deadline, id_ = heappop(ready)
+        calls.append(Call(at, id_, deadline))
+        refreshed = held[id_] = replace(held[id_], fresh_until=at + held[id_].fresh_for)
+        unserved = _uncovered(refreshed, deadlines[id_], at=at, policy=policy)
+        _await_next(waiting, refreshed, unserved, at=at, policy=policy)
         at += interval
     return calls
 
 
-def next_renewal(
-    standing: Standing, needs: Sequence[Need], *, at: datetime, foresight: Foresight = FORESIGHT
-) -> Renewal | None:
-    """Find the first need that the token does not cover; a need that has passed is one of now."""
-    uncovered = _uncovered(standing, needs, at=at, foresight=foresight)
+def next_refresh(
+    state: TokenState,
+    deadlines: Sequence[Deadline],
+    *,
+    at: datetime,
+    policy: RefreshPolicy = REFRESH_POLICY,
+) -> Refresh | None:
+    """Find the first deadline that the token does not cover; one that has passed counts as now."""
+    uncovered = _uncovered(state, deadlines, at=at, policy=policy)
     if not uncovered:
         return None
-    need = min(uncovered)
-    lead = min(foresight.lead, standing.fresh_for - _margin(standing, foresight))
-    return Renewal(standing.id, need.at - lead, need)
+    deadline = min(uncovered)
+    lead = min(policy.lead, state.fresh_for - _margin(state, policy))
+    return Refresh(state.id, deadline.at - lead, deadline)
 
 
 def _await_next(
-    waiting: list[tuple[datetime, UUID, Need]],
-    standing: Standing,
-    needs: Sequence[Need],
+    waiting: list[tuple[datetime, UUID, Deadline]],
+    state: TokenState,
+    deadlines: Sequence[Deadline],
     *,
     at: datetime,
-    foresight: Foresight,
+    policy: RefreshPolicy,
 ) -> None:
-    renewal = next_renewal(standing, needs, at=at, foresight=foresight)
-    if renewal is not None and renewal.need is not None:
-        heappush(waiting, (renewal.useful_from, renewal.id, renewal.need))
+    refresh = next_refresh(state, deadlines, at=at, policy=policy)
+    if refresh is not None and refresh.deadline is not None:
+        heappush(waiting, (refresh.useful_from, refresh.id, refresh.deadline))
 
 
 def _uncovered(
-    standing: Standing, needs: Sequence[Need], *, at: datetime, foresight: Foresight
-) -> list[Need]:
-    if standing.fresh_until is None:
-        return list(needs)
-    covered_until = standing.fresh_until - _margin(standing, foresight)
-    return [need for need in needs if max(need.at, at) > covered_until]
+    state: TokenState, deadlines: Sequence[Deadline], *, at: datetime, policy: RefreshPolicy
+) -> list[Deadline]:
+    if state.fresh_until is None:
+        return list(deadlines)
+    covered_until = state.fresh_until - _margin(state, policy)
+    return [deadline for deadline in deadlines if max(deadline.at, at) > covered_until]
 
 
-def _margin(standing: Standing, foresight: Foresight) -> timedelta:
+def _margin(state: TokenState, policy: RefreshPolicy) -> timedelta:
     """Keep room for a lead: the margin of a token that lives for minutes is a quarter of that."""
-    return min(foresight.margin, standing.fresh_for / 4)
+    return min(policy.margin, state.fresh_for / 4)
 
 
-def _urgency(renewal: Renewal) -> tuple[datetime, str, UUID]:
-    at, kind = renewal.need or (renewal.useful_from, "")
-    return at, kind, renewal.id
+def _urgency(refresh: Refresh) -> tuple[datetime, str, UUID]:
+    at, kind = refresh.deadline or (refresh.useful_from, "")
+    return at, kind, refresh.id

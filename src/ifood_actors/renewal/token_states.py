@@ -1,4 +1,4 @@
-"""What the renewals are decided by: the authorizations as they stand, and who will need them."""
+"""What the refreshes are decided by: the authorizations as they are, and when each is needed."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from ifood_actors.ifood.tokens.token_statements import (
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening, next_opening
 from ifood_actors.planning.pacing import DoesNotFit
-from ifood_actors.renewal.policy import Need, Standing
+from ifood_actors.renewal.policy import Deadline, TokenState
 
 # Of a token that nobody has seen yet; iFood has given 3 h and 6 h.
 ASSUMED_LIFETIME = timedelta(hours=3)
@@ -58,8 +58,8 @@ _PENDING = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """One authorization, as a person reads it and as renewals are decided by it."""
+class AuthorizationState:
+    """One authorization, as a person reads it and as refreshes are decided by it."""
 
     id: UUID
     app_id: UUID
@@ -77,25 +77,25 @@ class Held:
     spent: bool  # it is distributed, and has no refresh token
 
     @property
-    def renewable(self) -> bool:
+    def refreshable(self) -> bool:
         """Say whether a token call may succeed."""
         return not (self.pausing or self.spent or self.needs_authorization_since is not None)
 
-    def standing(self) -> Standing:
+    def token_state(self) -> TokenState:
         given = self.refresh_expires_at and self.refresh_expires_at - REFRESH_TOKEN_LIFETIME
-        return Standing(self.id, self.fresh_until, fresh_for(self.lifetime), given)
+        return TokenState(self.id, self.fresh_until, fresh_for(self.lifetime), given)
 
 
-def held(engine: Engine, *, app: str | None = None) -> list[Held]:
+def authorization_states(engine: Engine, *, app: str | None = None) -> list[AuthorizationState]:
     """List all authorizations, or those of one application."""
     values = {"app": app, "assumed": ASSUMED_LIFETIME, "pause": PAUSE_AFTER_REFUSAL}
     with transaction(engine) as tx:
-        return [Held(**row) for row in tx.execute(_HELD, values).mappings()]
+        return [AuthorizationState(**row) for row in tx.execute(_HELD, values).mappings()]
 
 
-def needs(
+def deadlines(
     engine: Engine, settings: Settings, *, at: datetime, until: datetime
-) -> dict[UUID, list[Need]]:
+) -> dict[UUID, list[Deadline]]:
     """
     Tell when each authorization will be needed before `until`.
 
@@ -105,10 +105,10 @@ def needs(
         readers = {row.account_id: row.authorization_id for row in tx.execute(_READERS)}
         pending = [tuple(row) for row in tx.execute(_PENDING, {"until": until})]
 
-    found: dict[UUID, list[Need]] = defaultdict(list)
+    found: dict[UUID, list[Deadline]] = defaultdict(list)
     for account_id, slot, kind in pending:
         if account_id in readers:
-            found[readers[account_id]].append(Need(slot, kind))
+            found[readers[account_id]].append(Deadline(slot, kind))
     for opening in openings(settings, at=at):
         if opening.window_start < until:
             _add_predicted(found, engine, settings, opening, readers)
@@ -122,16 +122,16 @@ def openings(settings: Settings, *, at: datetime) -> Iterator[Opening]:
 
 
 def _add_predicted(
-    found: dict[UUID, list[Need]],
+    found: dict[UUID, list[Deadline]],
     engine: Engine,
     settings: Settings,
     opening: Opening,
     readers: Mapping[UUID, UUID],
 ) -> None:
     try:
-        planned = planner.preview(engine, planner.request(opening, settings))
+        planned = planner.preview(engine, planner.plan_request(opening, settings))
     except DoesNotFit:  # the planner will say so, and plan nothing
         return
     for job in planned.jobs:
         if job.account_id in readers:
-            found[readers[job.account_id]].append(Need(job.slot, opening.kind))
+            found[readers[job.account_id]].append(Deadline(job.slot, opening.kind))

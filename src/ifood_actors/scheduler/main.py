@@ -25,13 +25,13 @@ from ifood_actors.planning import planner
 from ifood_actors.scheduler import heartbeat, losses, retention
 from ifood_actors.scheduler.losses import Losses, Witness
 from ifood_actors.scheduler.progress_log import ProgressLog
+from ifood_actors.scheduler.refresher import AT_A_TIME, EVERY, Refresher
 from ifood_actors.scheduler.relay import Outbox, Relay
-from ifood_actors.scheduler.renewer import AT_A_TIME, EVERY, Renewer
 from ifood_actors.scheduler.room import pace_of
 
 log = get_logger(__name__)
 
-# Transactions at the same time: one a tick, and the renewer's.
+# Transactions at the same time: one a tick, and the refresher's.
 POOL_SIZE = 9 + AT_A_TIME
 _WATCH_EVERY_LOOKS = 6  # of the relay
 _WATCH_AT_LEAST_EVERY = timedelta(minutes=1)  # which is also the default
@@ -42,7 +42,7 @@ STOP_WITHIN = 25
 
 class Scheduler:
     """
-    Plans what has opened, relays what is due, renews tokens ahead, and watches over all of it.
+    Plans what has opened, relays what is due, refreshes tokens ahead, and watches over all of it.
 
     Several schedulers do no harm.
     """
@@ -68,7 +68,7 @@ class Scheduler:
             engine,
             outbox,
             horizon=settings.dispatch_horizon,
-            apart=settings.lease / 4,  # with the lease and a tick, claimed again within 90 s
+            jitter=settings.lease / 4,  # with the lease and a tick, claimed again within 90 s
             max_attempts=settings.worker_max_attempts,
             pace=pace_of(settings),
             actor=self._actor,
@@ -104,7 +104,7 @@ class Scheduler:
         if plan:
             for kind in KINDS:
                 self._tick(f"plan {kind}", partial(self._plan, kind), every=often)
-            self._renew_ahead()
+            self._refresh_ahead()
             self._tick("progress", ProgressLog(self._engine).run, every=often)
             old = retention.Retention(self._engine, self._settings, stopping=self._stopping)
             self._tick("retention", old.run, every=retention.EVERY)
@@ -127,14 +127,14 @@ class Scheduler:
             next_run_time=datetime.now(UTC),
         )
 
-    def _renew_ahead(self) -> None:
+    def _refresh_ahead(self) -> None:
         if self._settings.encryption_keys is None:
             log.warning("tokens.not_renewed_ahead", reason="IFOOD_ENCRYPTION_KEYS is not set")
             return
         limiter = fleet_limiter(self._engine, self._settings, stopping=self._stopping)
         tokens = fleet_tokens(self._engine, self._settings, http=self._http, limiter=limiter)
-        renewer = Renewer(self._engine, self._settings, tokens=tokens)
-        self._tick("tokens", renewer.run, every=EVERY)
+        refresher = Refresher(self._engine, self._settings, tokens=tokens)
+        self._tick("tokens", refresher.run, every=EVERY)
 
     def _keep_watch(self, *, every: timedelta) -> None:
         self._beating = True

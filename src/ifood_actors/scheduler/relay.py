@@ -83,16 +83,16 @@ class Relay:
         outbox: Outbox,
         *,
         horizon: timedelta,
-        apart: timedelta,
+        jitter: timedelta,
         max_attempts: int,
         pace: Pace,
         actor: str,
     ) -> None:
-        """Rescued jobs start within `apart`, twice as long each time: see `Ledger.rescue`."""
+        """Rescued jobs start within `jitter`, twice as long each time: see `Ledger.rescue`."""
         self._engine = engine
         self._outbox = outbox
         self._horizon = horizon
-        self._apart = apart
+        self._jitter = jitter
         self._max_attempts = max_attempts
         self._pace = pace
         self._actor = actor
@@ -127,8 +127,8 @@ class Relay:
 
         def move(tx: Connection) -> _Batch:
             ledger, left = Ledger(tx, actor=self._actor), room.copy()
-            shut = closures.closed().keys() | closures.broken | left.full
-            due = ledger.due(limit=BATCH, kinds=KINDS, shut=shut)
+            excluded = closures.closed().keys() | closures.broken | left.full
+            due = ledger.due(limit=BATCH, kinds=KINDS, excluded_apps=excluded)
             probes = [job for app_id in probing if (job := ledger.probe(app_id, kinds=KINDS))]
             pending = [job for job in due if job.status is JobStatus.PENDING]
             abandoned = [job for job in due if job.status is JobStatus.RUNNING]
@@ -145,7 +145,7 @@ class Relay:
                 *ledger.dispatch(_ids(missed), grace=GRACE, reason=MISSED),
             ]
             ledger.hold(_ids(far), horizon=self._horizon)
-            rescued = ledger.rescue(_ids(saved), reason=_LEASE_ENDED, apart=self._apart)
+            rescued = ledger.rescue(_ids(saved), reason=_LEASE_ENDED, jitter=self._jitter)
             failed = ledger.rescue_as_failed(_ids(spent), reason=_LAST_LEASE_ENDED)
             moved = Round(len(noted), len(far), len(rescued), len(failed))
             # What RabbitMQ refuses stays due: to look again at once would find the same.

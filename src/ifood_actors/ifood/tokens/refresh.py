@@ -47,7 +47,7 @@ KEPT_FOR = timedelta(seconds=60)
 SAVE_WITHIN = timedelta(seconds=30)
 
 _LOOK_EVERY = 0.2  # seconds
-_MOST_RENEWALS = 64  # at a time, in this process; the limiter lets far fewer through
+_MOST_REFRESHES = 64  # at a time, in this process; the limiter lets far fewer through
 
 TokenRequest = Callable[[Credentials, str | None], Grant]
 
@@ -74,10 +74,10 @@ class Tokens:
         self._kept: dict[Credential, _Kept] = {}
         self._refused: dict[Credential, str] = {}  # the last of each, which is never used again
         # What interrupts a job (a shutdown, its time limit) is raised in the job's thread, and
-        # must not come between an answer and its saving. So renewals run in threads of their own,
+        # must not come between an answer and its saving. So refreshes run in threads of their own,
         # which a process that ends waits for until it is killed: a scheduler 25 s after its signal,
-        # a worker 29 s. A renewal that takes longer keeps its lock, which ends by itself.
-        self._sheltered = ThreadPoolExecutor(_MOST_RENEWALS, thread_name_prefix="tokens")
+        # a worker 29 s. A refresh that takes longer keeps its lock, which ends by itself.
+        self._sheltered = ThreadPoolExecutor(_MOST_REFRESHES, thread_name_prefix="tokens")
 
     def token(self, credential: Credential) -> str:
         """
@@ -108,13 +108,13 @@ class Tokens:
 
             lock = self._stored.lock(held, renewed_at=None)
             if lock is not None:
-                return self._renew_or_keep(credential, held, lock, token=token)
+                return self._refresh_or_keep(credential, held, lock, token=token)
             if token is not None:
                 return token
             if time.monotonic() > give_up or self._stopping.wait(_LOOK_EVERY):
-                raise Throttled("another process renews the token", after=timedelta(seconds=2))
+                raise Throttled("another process refreshes the token", after=timedelta(seconds=2))
 
-    def renew(self, credential: Credential, *, renewed_at: datetime | None = None) -> bool:
+    def refresh(self, credential: Credential, *, renewed_at: datetime | None = None) -> bool:
         """
         Replace a token before its time; False when another process does, or has done so.
 
@@ -126,20 +126,20 @@ class Tokens:
         lock = self._stored.lock(held, renewed_at=renewed_at or held.renewed_at)
         if lock is None:
             return False
-        self._renew(credential, held, lock)
+        self._refresh(credential, held, lock)
         return True
 
     def retry(self, credential: Credential) -> None:
         """
         Ask for a token although iFood has refused one; who needed authorization may need none.
 
-        Raises what `renew` raises.
+        Raises what `refresh` raises.
         """
         held = self._read(credential)
         lock = self._stored.lock_anyway(held)
         if lock is None:
-            raise Throttled("another process renews the token", after=PAUSE_AFTER_FAULT)
-        self._renew(credential, held, lock)
+            raise Throttled("another process refreshes the token", after=PAUSE_AFTER_FAULT)
+        self._refresh(credential, held, lock)
 
     def invalidate(self, credential: Credential, token: str) -> None:
         """Forget a token that iFood refused (401), unless it has been replaced since."""
@@ -157,12 +157,12 @@ class Tokens:
             raise NeedsAuthorization(needed(held))
         return held
 
-    def _renew_or_keep(
+    def _refresh_or_keep(
         self, credential: Credential, held: Held, lock: Lock, *, token: str | None
     ) -> str:
-        """Renewal begins before the end, so what iFood says leaves time to use the old one."""
+        """A refresh begins before the end, so what iFood says leaves time to use the old one."""
         try:
-            return self._renew(credential, held, lock)
+            return self._refresh(credential, held, lock)
         except (ServerFault, Throttled):
             if token is None:
                 raise
@@ -173,7 +173,7 @@ class Tokens:
             raise_if_refused(self._read(credential))
             raise Throttled(str(refused), after=PAUSE_AFTER_FAULT) from None
 
-    def _renew(self, credential: Credential, held: Held, lock: Lock) -> str:
+    def _refresh(self, credential: Credential, held: Held, lock: Lock) -> str:
         with self._settling(lock):
             secret, refresh_token = self._secrets(held, lock)
             self._limiter.acquire(held.app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
@@ -254,7 +254,7 @@ class Tokens:
 
 def fresh_for(lifetime: timedelta) -> timedelta:
     """
-    Say for how long a token is used before it is renewed.
+    Say for how long a token is used before it is refreshed.
 
     All of its life but 5 %, at least a minute, so that no request outlives it; a very short life
     (a test server's) is used by half.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ifood_actors.ledger.queries.reading import rows_of
+from ifood_actors.ledger.queries.rows import rows_of
 
 # So that each weekday is among them, with as few rows as that takes.
 _DAYS = 8

@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from ifood_actors.ledger.queries.conditions import LATENESS
-from ifood_actors.ledger.queries.reading import rows_of
+from ifood_actors.ledger.queries.rows import rows_of
 
 
 @dataclass(frozen=True)

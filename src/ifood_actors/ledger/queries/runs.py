@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from ifood_actors.ledger.queries.conditions import FIRST_DUE, LATENESS
 from ifood_actors.ledger.queries.progress import progress_line
-from ifood_actors.ledger.queries.reading import rows_of
+from ifood_actors.ledger.queries.rows import rows_of
 
 _OPEN = "status IN ('pending', 'running')"
 
@@ -56,7 +56,7 @@ class OutsideRuns:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Throughput:
     """How fast the fleet goes: jobs and requests of the last minute, and what is waiting."""
 
     finished_last_minute: int
@@ -104,7 +104,7 @@ def open_outside_runs(connection: Connection) -> list[OutsideRuns]:
     return [OutsideRuns(**row) for row in rows]
 
 
-def pace(connection: Connection) -> Pace:
+def throughput(connection: Connection) -> Throughput:
     """Measure the last minute."""
     row = rows_of(
         connection,
@@ -118,7 +118,7 @@ def pace(connection: Connection) -> Pace:
           AND act <> 'manual'
         """,
     )
-    return Pace(**row[0])
+    return Throughput(**row[0])
 
 
 def planned_days(connection: Connection, kind: str, *, since: date) -> dict[date, str]:

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from ifood_actors.db import reason_of
 from ifood_actors.ledger import statements
+from ifood_actors.ledger.job_values import NewJob
 from ifood_actors.ledger.states import Act
-from ifood_actors.ledger.values import NewJob
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 Done = TypeVar("Done")
 
 
-def sparing(
+def skipping_bad_rows(
     connection: Connection,
     batch: Sequence[Item],
     do: Callable[[Sequence[Item]], list[Done]],
@@ -50,7 +50,9 @@ def sparing(
             return []
     middle = len(batch) // 2
     halves = (batch[:middle], batch[middle:])
-    return [done for half in halves for done in sparing(connection, half, do, refused=refused)]
+    return [
+        done for half in halves for done in skipping_bad_rows(connection, half, do, refused=refused)
+    ]
 
 
 def park(connection: Connection, act: Act, job_id: UUID, error: RowRefused) -> None:

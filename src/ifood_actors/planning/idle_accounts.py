@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from ifood_actors.planning.idling import Silence
+from ifood_actors.planning.idling import NotFoundStreak
 
 _SILENT = text("""
     SELECT job.account_id,
@@ -23,11 +23,13 @@ _SILENT = text("""
 """)
 
 
-def silences(connection: Connection, kind: str, *, since: date) -> dict[UUID, Silence]:
+def not_found_streaks(
+    connection: Connection, kind: str, *, since: date
+) -> dict[UUID, NotFoundStreak]:
     """
     Give the active accounts whose every answer since a day was 404, by their id.
 
-    Whether one is idle, its days tell: see `Silence`.
+    Whether one is idle, its days tell: see `NotFoundStreak`.
     """
     rows = connection.execute(_SILENT, {"kind": kind, "since": since}).mappings()
-    return {row["account_id"]: Silence(**row) for row in rows}
+    return {row["account_id"]: NotFoundStreak(**row) for row in rows}

@@ -1,4 +1,4 @@
-"""The tick that renews tokens before they are needed; several of them do no harm."""
+"""The tick that refreshes tokens before they are needed; several of them do no harm."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,8 +20,8 @@ from ifood_actors.errors import (
 from ifood_actors.ifood import Credential, Tokens
 from ifood_actors.logs import get_logger
 from ifood_actors.renewal import token_states
-from ifood_actors.renewal.policy import FORESIGHT, UNUSED_AFTER, Foresight, Standing, due
-from ifood_actors.renewal.token_states import Held
+from ifood_actors.renewal.policy import REFRESH_POLICY, UNUSED_AFTER, RefreshPolicy, TokenState, due
+from ifood_actors.renewal.token_states import AuthorizationState
 
 log = get_logger(__name__)
 
@@ -32,8 +32,8 @@ AT_A_TIME = 3
 _FAULTS_IN_A_ROW = 3
 
 
-class Renewer:
-    """Renews what will be needed, a minute's worth at a time, at the fleet's pace."""
+class Refresher:
+    """Refreshes what will be needed, a minute's worth at a time, at the fleet's pace."""
 
     def __init__(
         self,
@@ -42,43 +42,47 @@ class Renewer:
         *,
         tokens: Tokens,
         batch: int | None = None,
-        foresight: Foresight = FORESIGHT,
+        policy: RefreshPolicy = REFRESH_POLICY,
     ) -> None:
         """`batch` is how many calls a round makes for an application; None is a minute's."""
         self._engine = engine
         self._settings = settings
         self._tokens = tokens
         self._batch = batch or settings.rate_limit_oauth_per_minute
-        self._foresight = foresight
+        self._policy = policy
 
     def run(self) -> int:
-        """Renew what is due, and say how many tokens that were."""
+        """Refresh what is due, and say how many tokens that were."""
         wanted = self._wanted()
         if not wanted:
             return 0
         round_ = _Round(self._tokens)
-        with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="renewer") as pool:
-            renewed = sum(pool.map(round_.renew, wanted))
-        log.info("tokens.renewed_ahead", renewed=renewed, wanted=len(wanted))
-        return renewed
+        with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="refresher") as pool:
+            refreshed = sum(pool.map(round_.refresh, wanted))
+        log.info("tokens.renewed_ahead", renewed=refreshed, wanted=len(wanted))
+        return refreshed
 
-    def _wanted(self) -> list[Held]:
+    def _wanted(self) -> list[AuthorizationState]:
         with transaction(self._engine) as tx:
             at = database_now(tx)
-        held = {each.id: each for each in token_states.held(self._engine) if each.renewable}
-        horizon = at + self._foresight.lead + self._foresight.margin
-        standings = [each.standing() for each in held.values()]
-        candidates = [each for each in standings if _may_be_due(each, at=at, horizon=horizon)]
+        held = {
+            each.id: each
+            for each in token_states.authorization_states(self._engine)
+            if each.refreshable
+        }
+        horizon = at + self._policy.lead + self._policy.margin
+        states = [each.token_state() for each in held.values()]
+        candidates = [each for each in states if _may_be_due(each, at=at, horizon=horizon)]
         if not candidates:  # the usual case: no window has to be looked at
             return []
-        needs = token_states.needs(self._engine, self._settings, at=at, until=horizon)
-        renewals = due(candidates, needs, at=at, foresight=self._foresight)
-        wanted = [held[renewal.id] for renewal in renewals]
+        deadlines = token_states.deadlines(self._engine, self._settings, at=at, until=horizon)
+        refreshes = due(candidates, deadlines, at=at, policy=self._policy)
+        wanted = [held[refresh.id] for refresh in refreshes]
         # What was refused goes last: many of those must not use up the tries of a minute.
         wanted.sort(key=lambda each: each.refused_reason is not None)
         return list(self._batches(wanted))
 
-    def _batches(self, wanted: Iterable[Held]) -> Iterator[Held]:
+    def _batches(self, wanted: Iterable[AuthorizationState]) -> Iterator[AuthorizationState]:
         """Take the first of each application; they all have a limit of their own."""
         taken = Counter[UUID]()
         for each in wanted:
@@ -95,11 +99,11 @@ class _Round:
         self._faults = Counter[UUID]()
         self._left_alone = set[UUID]()
 
-    def renew(self, held: Held) -> bool:
+    def refresh(self, held: AuthorizationState) -> bool:
         if held.app_id in self._left_alone:
             return False
         try:
-            renewed = self._tokens.renew(
+            refreshed = self._tokens.refresh(
                 Credential(held.app_id, held.id), renewed_at=held.renewed_at
             )
         except (NeedsAuthorization, CredentialsRefused, SchemaBroken) as error:
@@ -110,15 +114,15 @@ class _Round:
             self._count(held, error)
             return False
         self._faults[held.app_id] = 0
-        return renewed
+        return refreshed
 
-    def _count(self, held: Held, error: JobError) -> None:
+    def _count(self, held: AuthorizationState, error: JobError) -> None:
         self._faults[held.app_id] += 1
         if isinstance(error, Throttled) or self._faults[held.app_id] >= _FAULTS_IN_A_ROW:
             self._left_alone.add(held.app_id)
             log.info("tokens.round_ended", app=held.app, reason=str(error))
 
 
-def _may_be_due(standing: Standing, *, at: datetime, horizon: datetime) -> bool:
-    unused = standing.refreshed_at is not None and standing.refreshed_at + UNUSED_AFTER <= at
-    return unused or standing.fresh_until is None or standing.fresh_until <= horizon
+def _may_be_due(state: TokenState, *, at: datetime, horizon: datetime) -> bool:
+    unused = state.refreshed_at is not None and state.refreshed_at + UNUSED_AFTER <= at
+    return unused or state.fresh_until is None or state.fresh_until <= horizon
