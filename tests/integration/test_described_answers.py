@@ -210,8 +210,8 @@ MODELS: dict[str, type[schemas.IfoodModel]] = {
     "Sale": schemas.Sale,
     "Delivery": schemas.Delivery,
     "BillingSummary": schemas.BillingSummary,
-    "SettlementsEnvelope": schemas.ClosingEnvelope,
-    "AnticipationsEnvelope": schemas.ClosingEnvelope,
+    "SettlementsEnvelope": schemas.CalculationEnvelope,
+    "AnticipationsEnvelope": schemas.CalculationEnvelope,
     "SettlementTitle": schemas.SettlementTitle,
     "Anticipation": schemas.Anticipation,
 }

@@ -14,12 +14,12 @@ from ifood_actors.errors import SchemaBroken
 from ifood_actors.ifood.http.exact import storable
 from ifood_actors.ifood.http.schemas import (
     Anticipation,
-    ClosingEnvelope,
+    CalculationEnvelope,
     Raw,
     Sale,
     SalesPage,
     SettlementTitle,
-    closing_of,
+    calculation_items,
     envelopes,
     parse,
 )
@@ -183,8 +183,8 @@ def test_a_fee_keeps_all_its_decimals():
 def closing_items(answer: object) -> Iterator[tuple[Raw, date | None]]:
     """Give each item of an answer and the first day of its period."""
     for envelope in envelopes(answer):
-        for element in parse(ClosingEnvelope, envelope).settlements or []:
-            found = closing_of(element)
+        for element in parse(CalculationEnvelope, envelope).settlements or []:
+            found = calculation_items(element)
             yield from ((item, found.start) for item in found.items)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ifood_actors import feeds
-from ifood_actors.feeds import blocks, closings, foreign, storing
+from ifood_actors.feeds import blocks, calculation_periods, foreign, storing
 from ifood_actors.ifood.http import answers, schemas
 from ifood_actors.ifood.http.client import IfoodClient, MerchantApi
 
@@ -31,11 +31,11 @@ FOLLOWS_IFOOD = [
     schemas.Anticipation,
     schemas.Sale,
     schemas.SalesPage,
-    schemas.ClosingEnvelope,
+    schemas.CalculationEnvelope,
     schemas.envelopes,
-    schemas.closing_of,
+    schemas.calculation_items,
     blocks.read_blocks,
-    closings.closing_blocks,
+    calculation_periods.read_calculation_blocks,
     foreign,
     storing,
     *(feed.fetch for feed in feeds.FEEDS.values()),

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, Date, Index, Integer, Numeric, Text, text
 from sqlmodel import Field
 
-from ifood_actors.feeds.closings import closing_blocks, fetched
+from ifood_actors.feeds.calculation_periods import fetched, read_calculation_blocks
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.ifood.http.schemas import Anticipation as AnticipationItem
+from ifood_actors.ifood.http.schemas import Anticipation
 from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS, Period
 
 _IDENTITY = (
@@ -37,7 +37,7 @@ def _day_in_key(column: str) -> str:
     return f"COALESCE({column}, '-infinity'::date)"
 
 
-class Anticipation(Record, table=True):
+class AnticipationRecord(Record, table=True):
     __tablename__ = "ifood_anticipations"
     natural_key = (
         "merchant_id",
@@ -76,12 +76,12 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     the store was paid: the sum of the anticipated amounts.
     """
     items: dict[tuple[Any, ...], Row] = {}
-    blocks = closing_blocks(
+    blocks = read_calculation_blocks(
         api,
         "anticipations",
         period,
         block_days=ANTICIPATIONS_BLOCK_DAYS,
-        model=AnticipationItem,
+        model=Anticipation,
         timezone=timezone,
     )
     for block in blocks:
@@ -98,7 +98,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
 ANTICIPATIONS = Feed(
     kind="anticipations_daily",
     resource="anticipations",
-    table=Anticipation,
+    table=AnticipationRecord,
     fetch=fetch,
     block_days=ANTICIPATIONS_BLOCK_DAYS,
 )

@@ -23,8 +23,7 @@ from ifood_actors.feeds.foreign import refuse_other_days, refuse_other_merchant
 from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.ifood.http.schemas import Sale as SaleItem
-from ifood_actors.ifood.http.schemas import SaleHead, SalesPage, envelopes, parse, parse_item
+from ifood_actors.ifood.http.schemas import Sale, SaleHead, SalesPage, envelopes, parse, parse_item
 from ifood_actors.planning.cadence import SALES_BLOCK_DAYS, Period
 
 # 20,000 sales in a week: no store has them, an endless list does.
@@ -33,7 +32,7 @@ _MAX_PAGES = 200
 _LEEWAY = timedelta(days=1)
 
 
-class Sale(Record, table=True):
+class SaleRecord(Record, table=True):
     __tablename__ = "ifood_sales"
     __table_args__ = (
         UniqueConstraint("merchant_id", "sale_id"),
@@ -179,7 +178,7 @@ def _items(
     items: dict[str, Row | OddItem] = {}
     for raw in chain.from_iterable(page.sales or [] for page in pages):
         try:
-            sale = parse_item(SaleItem, raw)
+            sale = parse_item(Sale, raw)
         except SchemaBroken as fault:
             odd = _odd(raw, fault, api=api, block=block, timezone=timezone)
             items[odd.key] = odd
@@ -224,4 +223,6 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-SALES = Feed(kind="sales", resource="sales", table=Sale, fetch=fetch, block_days=SALES_BLOCK_DAYS)
+SALES = Feed(
+    kind="sales", resource="sales", table=SaleRecord, fetch=fetch, block_days=SALES_BLOCK_DAYS
+)

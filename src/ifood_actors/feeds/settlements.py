@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, Date, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
-from ifood_actors.feeds.closings import closing_blocks, fetched
+from ifood_actors.feeds.calculation_periods import fetched, read_calculation_blocks
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
@@ -23,7 +23,7 @@ from ifood_actors.ifood.http.schemas import SettlementTitle
 from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS, Period
 
 
-class Settlement(Record, table=True):
+class SettlementRecord(Record, table=True):
     __tablename__ = "ifood_settlements"
     __table_args__ = (
         UniqueConstraint("merchant_id", "title_id"),
@@ -51,7 +51,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}
-    blocks = closing_blocks(
+    blocks = read_calculation_blocks(
         api,
         "settlements",
         period,
@@ -106,7 +106,7 @@ def _merged(known: Row | None, row: Row) -> Row:
 SETTLEMENTS = Feed(
     kind="settlements_weekly",
     resource="settlements",
-    table=Settlement,
+    table=SettlementRecord,
     fetch=fetch,
     block_days=SETTLEMENTS_BLOCK_DAYS,
 )

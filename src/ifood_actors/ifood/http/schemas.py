@@ -171,7 +171,7 @@ class SalesPage(IfoodModel):
         return (total.isdecimal() and bool(total.strip("0"))) or (self.page_count or 0) > 1
 
 
-class ClosingPeriod(IfoodModel):
+class CalculationPeriod(IfoodModel):
     """Titles or anticipations of one calculation period."""
 
     start_date_calculation: Maybe[Day] = None
@@ -179,14 +179,14 @@ class ClosingPeriod(IfoodModel):
     closing_items: Maybe[list[Any]] = None
 
 
-class ClosingEnvelope(IfoodModel):
+class CalculationEnvelope(IfoodModel):
     """Settlements or anticipations; `balance` is 0 at times (docs/ifood-api.md, section 4)."""
 
     merchant_id: TextHint = None
     settlements: Items | None
 
 
-class Closing(NamedTuple):
+class CalculationItems(NamedTuple):
     """The items of a calculation period as they came, or a loose one, whose dates are None."""
 
     start: date | None
@@ -224,25 +224,25 @@ def envelopes(answer: object) -> list[object]:
     return answer if isinstance(answer, list) else [answer]
 
 
-def closing_of(element: object, *, zone: tzinfo = UTC) -> Closing:
+def calculation_items(element: object, *, zone: tzinfo = UTC) -> CalculationItems:
     """
     Read one element of settlements or anticipations, which is a period or a loose item.
 
     A reader of one of the two shapes loses money lines (docs/ifood-api.md, section 4). Raises
     SchemaBroken.
     """
-    period = parse(ClosingPeriod, element, zone=zone)
+    period = parse(CalculationPeriod, element, zone=zone)
     days = period.start_date_calculation, period.end_date_calculation
     if period.closing_items is not None:
-        return Closing(*days, period.closing_items)
+        return CalculationItems(*days, period.closing_items)
     # A program that writes every field gives a loose title a null list, and one that writes no
     # null gives a period in which nothing has closed yet no list at all.
     fields = element if isinstance(element, dict) else {}
     if _OF_AN_ITEM.isdisjoint(name for name, value in fields.items() if value is not None) and (
         any(days) or "closingItems" in fields
     ):
-        return Closing(*days, [])
-    return Closing(None, None, [element])
+        return CalculationItems(*days, [])
+    return CalculationItems(None, None, [element])
 
 
 _OF_AN_ITEM = {

@@ -15,10 +15,10 @@ from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.http.client import MerchantApi
 from ifood_actors.ifood.http.item_bounds import MOST_ITEMS
 from ifood_actors.ifood.http.schemas import (
-    Closing,
-    ClosingEnvelope,
+    CalculationEnvelope,
+    CalculationItems,
     IfoodModel,
-    closing_of,
+    calculation_items,
     envelopes,
     parse,
     parse_item,
@@ -30,7 +30,7 @@ _SMALLEST_DAYS = 7
 
 
 @dataclass(slots=True)
-class ClosingBlock:
+class CalculationBlock:
     """What a block's items are, and which other merchants its envelopes were about."""
 
     rows: list[Row] = field(default_factory=list)
@@ -38,7 +38,7 @@ class ClosingBlock:
     other_merchant_ids: list[str] = field(default_factory=list)
 
 
-def closing_blocks(
+def read_calculation_blocks(
     api: MerchantApi,
     resource: Literal["settlements", "anticipations"],
     period: Period,
@@ -46,7 +46,7 @@ def closing_blocks(
     block_days: int,
     model: type[IfoodModel],
     timezone: ZoneInfo,
-) -> list[ClosingBlock]:
+) -> list[CalculationBlock]:
     """
     Ask by calculation date, block by block, and give a row for each item, loose or in a period.
 
@@ -56,14 +56,14 @@ def closing_blocks(
     time. Raises Foreign, SchemaBroken, and what the client raises.
     """
 
-    def read(block: Period) -> ClosingBlock:
+    def read(block: Period) -> CalculationBlock:
         days = {
             "beginCalculationDate": block.start.isoformat(),
             "endCalculationDate": block.end.isoformat(),
         }
-        found = ClosingBlock()
+        found = CalculationBlock()
         for envelope in envelopes(api.get(resource, days)):
-            parsed = parse(ClosingEnvelope, envelope)
+            parsed = parse(CalculationEnvelope, envelope)
             if parsed.merchant_id and is_other_merchant(parsed.merchant_id, asked=api.merchant_id):
                 found.other_merchant_ids.append(parsed.merchant_id)
             for element in parsed.settlements or []:
@@ -74,7 +74,7 @@ def closing_blocks(
     return list(read_blocks(read, period, largest=block_days, smallest=_SMALLEST_DAYS))
 
 
-def fetched(rows: Iterable[Row], blocks: Sequence[ClosingBlock], *, amount: Decimal) -> Fetched:
+def fetched(rows: Iterable[Row], blocks: Sequence[CalculationBlock], *, amount: Decimal) -> Fetched:
     """Put together the rows that a feed made of its blocks, and what else is in them."""
     # An item that two blocks bring is one.
     rejected = {item.key: item for block in blocks for item in block.rejected}
@@ -88,18 +88,23 @@ def fetched(rows: Iterable[Row], blocks: Sequence[ClosingBlock], *, amount: Deci
 
 
 def _read_element(
-    element: object, found: ClosingBlock, *, block: Period, model: type[IfoodModel], zone: ZoneInfo
+    element: object,
+    found: CalculationBlock,
+    *,
+    block: Period,
+    model: type[IfoodModel],
+    zone: ZoneInfo,
 ) -> None:
     try:
-        closing = closing_of(element, zone=zone)
+        part = calculation_items(element, zone=zone)
     except SchemaBroken as fault:
         found.rejected.append(odd_item(element, fault, first=block.start, last=block.end))
         return
-    refuse_other_days(closing.start, closing.end, asked=block)
-    days = _days(closing, block)
-    if len(found.rows) + len(found.rejected) + len(closing.items) > MOST_ITEMS:
+    refuse_other_days(part.start, part.end, asked=block)
+    days = _days(part, block)
+    if len(found.rows) + len(found.rejected) + len(part.items) > MOST_ITEMS:
         raise SchemaBroken(f"more than {MOST_ITEMS} items")
-    for item in closing.items:
+    for item in part.items:
         try:
             columns = columns_of(parse_item(model, item, zone=zone))
         except SchemaBroken as fault:
@@ -111,12 +116,12 @@ def _read_element(
             found.rows.append(columns | days | {"raw": item})
 
 
-def _days(closing: Closing, block: Period) -> Row:
-    dated = closing.start is not None and closing.end is not None
+def _days(part: CalculationItems, block: Period) -> Row:
+    dated = part.start is not None and part.end is not None
     return {
-        "calculation_start": closing.start,
-        "calculation_end": closing.end,
+        "calculation_start": part.start,
+        "calculation_end": part.end,
         # A loose item may belong to any day of the block that brought it.
-        "covered_from": closing.start if dated else block.start,
-        "covered_to": closing.end if dated else block.end,
+        "covered_from": part.start if dated else block.start,
+        "covered_to": part.end if dated else block.end,
     }
