@@ -19,11 +19,14 @@ from hypothesis import strategies as st
 
 from ifood_actors.errors import JobError, SchemaBroken
 from ifood_actors.feeds import FEEDS
-from ifood_actors.feeds.exact_json import storable_json
+from ifood_actors.feeds.anticipations import Anticipation
+from ifood_actors.feeds.calculation_periods import CalculationEnvelope
+from ifood_actors.feeds.exact_json import storable, storable_json
+from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import Fetched, Row
+from ifood_actors.feeds.sales import BillingSummary, Delivery, Sale, SalesPage
+from ifood_actors.feeds.settlements import SettlementTitle
 from ifood_actors.ifood import Access, Credential, Credentials, IfoodClient, http_client
-from ifood_actors.ifood.http import schemas
-from ifood_actors.ifood.http.exact import storable
 from ifood_actors.ifood.http.token_requests import redeem_code, request_token, request_user_code
 from ifood_actors.planning.cadence import Period
 
@@ -205,15 +208,15 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-MODELS: dict[str, type[schemas.IfoodModel]] = {
-    "SalesPage": schemas.SalesPage,
-    "Sale": schemas.Sale,
-    "Delivery": schemas.Delivery,
-    "BillingSummary": schemas.BillingSummary,
-    "SettlementsEnvelope": schemas.CalculationEnvelope,
-    "AnticipationsEnvelope": schemas.CalculationEnvelope,
-    "SettlementTitle": schemas.SettlementTitle,
-    "Anticipation": schemas.Anticipation,
+MODELS: dict[str, type[IfoodModel]] = {
+    "SalesPage": SalesPage,
+    "Sale": Sale,
+    "Delivery": Delivery,
+    "BillingSummary": BillingSummary,
+    "SettlementsEnvelope": CalculationEnvelope,
+    "AnticipationsEnvelope": CalculationEnvelope,
+    "SettlementTitle": SettlementTitle,
+    "Anticipation": Anticipation,
 }
 few = settings(
     max_examples=40,

@@ -6,7 +6,10 @@ import pytest
 from sqlmodel import SQLModel
 
 from ifood_actors.feeds import FEEDS, Record
-from ifood_actors.ifood.http.schemas import Anticipation, IfoodModel, Sale, SettlementTitle
+from ifood_actors.feeds.anticipations import Anticipation
+from ifood_actors.feeds.items import IfoodModel
+from ifood_actors.feeds.sales import Sale
+from ifood_actors.feeds.settlements import SettlementTitle
 
 MODELS: dict[str, type[IfoodModel]] = {
     "settlements_weekly": SettlementTitle,

@@ -7,8 +7,18 @@ from pathlib import Path
 import pytest
 
 from ifood_actors import feeds
-from ifood_actors.feeds import blocks, calculation_periods, foreign, storing
-from ifood_actors.ifood.http import answers, schemas
+from ifood_actors.feeds import (
+    anticipations,
+    blocks,
+    calculation_periods,
+    field_types,
+    foreign,
+    items,
+    sales,
+    settlements,
+    storing,
+)
+from ifood_actors.ifood.http import answers
 from ifood_actors.ifood.http.client import IfoodClient, MerchantApi
 
 ROOT = Path(__file__).parents[2]
@@ -26,14 +36,15 @@ FOLLOWS_IFOOD = [
     answers.asked_pause,
     answers.rate_headers,
     answers.parse,
-    schemas,
-    schemas.SettlementTitle,
-    schemas.Anticipation,
-    schemas.Sale,
-    schemas.SalesPage,
-    schemas.CalculationEnvelope,
-    schemas.envelopes,
-    schemas.calculation_items,
+    items,
+    field_types,
+    settlements.SettlementTitle,
+    anticipations.Anticipation,
+    sales.Sale,
+    sales.SalesPage,
+    calculation_periods.CalculationEnvelope,
+    items.envelopes,
+    calculation_periods.calculation_items,
     blocks.read_blocks,
     calculation_periods.read_calculation_blocks,
     foreign,

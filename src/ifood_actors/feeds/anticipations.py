@@ -12,14 +12,15 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Date, Index, Integer, Numeric, Text, text
+import sqlalchemy as sa
 from sqlmodel import Field
 
 from ifood_actors.feeds.calculation_periods import fetched, read_calculation_blocks
 from ifood_actors.feeds.feed import Feed
+from ifood_actors.feeds.field_types import Day, Key, Maybe, Money, Rate, Text
+from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.ifood.http.schemas import Anticipation
 from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS, Period
 
 _IDENTITY = (
@@ -30,6 +31,19 @@ _IDENTITY = (
     "anticipated_payment_date",
     "original_payment_amount",
 )
+
+
+class Anticipation(IfoodModel):
+    """A payout brought forward for a fee; it has no id (docs/ifood-api.md, section 5)."""
+
+    type: Key
+    original_payment_amount: Money
+    fee_percentage: Maybe[Rate] = None
+    fee_amount: Maybe[Money] = None
+    anticipated_payment_amount: Money
+    status: Text | None = None
+    original_payment_date: Maybe[Day] = None
+    anticipated_payment_date: Maybe[Day] = None
 
 
 def _day_in_key(column: str) -> str:
@@ -50,22 +64,22 @@ class AnticipationRecord(Record, table=True):
         "ordinal",
     )
     __table_args__ = (
-        Index("uq_ifood_anticipations_natural_key", *map(text, natural_key), unique=True),
-        Index(None, "merchant_id", "covered_from"),
+        sa.Index("uq_ifood_anticipations_natural_key", *map(sa.text, natural_key), unique=True),
+        sa.Index(None, "merchant_id", "covered_from"),
     )
 
-    calculation_start: date | None = Field(sa_column=Column(Date))
-    calculation_end: date | None = Field(sa_column=Column(Date))
-    type: str = Field(sa_column=Column(Text, nullable=False))
-    original_payment_date: date | None = Field(sa_column=Column(Date))
-    anticipated_payment_date: date | None = Field(sa_column=Column(Date))
-    original_payment_amount: Decimal = Field(sa_column=Column(MONEY, nullable=False))
+    calculation_start: date | None = Field(sa_column=sa.Column(sa.Date))
+    calculation_end: date | None = Field(sa_column=sa.Column(sa.Date))
+    type: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
+    original_payment_date: date | None = Field(sa_column=sa.Column(sa.Date))
+    anticipated_payment_date: date | None = Field(sa_column=sa.Column(sa.Date))
+    original_payment_amount: Decimal = Field(sa_column=sa.Column(MONEY, nullable=False))
     # 1, 2... for items that are equal in all of the above.
-    ordinal: int = Field(sa_column=Column(Integer, nullable=False))
-    fee_percentage: Decimal | None = Field(sa_column=Column(Numeric))
-    fee_amount: Decimal | None = Field(sa_column=Column(MONEY))
-    anticipated_payment_amount: Decimal = Field(sa_column=Column(MONEY, nullable=False))
-    status: str | None = Field(sa_column=Column(Text))
+    ordinal: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
+    fee_percentage: Decimal | None = Field(sa_column=sa.Column(sa.Numeric))
+    fee_amount: Decimal | None = Field(sa_column=sa.Column(MONEY))
+    anticipated_payment_amount: Decimal = Field(sa_column=sa.Column(MONEY, nullable=False))
+    status: str | None = Field(sa_column=sa.Column(sa.Text))
 
 
 def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:

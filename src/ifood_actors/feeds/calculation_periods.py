@@ -2,31 +2,50 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, tzinfo
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.exact_json import canonical
+from ifood_actors.feeds.field_types import Day, Maybe, TextHint
 from ifood_actors.feeds.foreign import is_other_merchant, refuse_other_days
+from ifood_actors.feeds.items import IfoodModel, Items, envelopes, parse, parse_item
 from ifood_actors.feeds.records import Fetched, OddItem, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.http.client import MerchantApi
 from ifood_actors.ifood.http.item_bounds import MOST_ITEMS
-from ifood_actors.ifood.http.schemas import (
-    CalculationEnvelope,
-    CalculationItems,
-    IfoodModel,
-    calculation_items,
-    envelopes,
-    parse,
-    parse_item,
-)
 from ifood_actors.planning.cadence import Period
 
+# The fields that a settlement title or an anticipation must have, and a period has not.
+FIELDS_OF_AN_ITEM: Final = {"type", "amount", "originalPaymentAmount", "anticipatedPaymentAmount"}
 # A settlement week stays whole, also in a block that was halved.
 _SMALLEST_DAYS = 7
+
+
+class CalculationPeriod(IfoodModel):
+    """Titles or anticipations of one calculation period."""
+
+    start_date_calculation: Maybe[Day] = None
+    end_date_calculation: Maybe[Day] = None
+    closing_items: Maybe[list[Any]] = None
+
+
+class CalculationEnvelope(IfoodModel):
+    """Settlements or anticipations; `balance` is 0 at times (docs/ifood-api.md, section 4)."""
+
+    merchant_id: TextHint = None
+    settlements: Items | None
+
+
+class CalculationItems(NamedTuple):
+    """The items of a calculation period as they came, or a loose one, whose dates are None."""
+
+    start: date | None
+    end: date | None
+    items: list[Any]
 
 
 @dataclass(slots=True)
@@ -85,6 +104,27 @@ def fetched(rows: Iterable[Row], blocks: Sequence[CalculationBlock], *, amount: 
         rejected=tuple(rejected.values()),
         other_merchant_ids=tuple(sorted(others)),
     )
+
+
+def calculation_items(element: object, *, zone: tzinfo = UTC) -> CalculationItems:
+    """
+    Read one element of settlements or anticipations, which is a period or a loose item.
+
+    A reader of one of the two shapes loses money lines (docs/ifood-api.md, section 4). Raises
+    SchemaBroken.
+    """
+    period = parse(CalculationPeriod, element, zone=zone)
+    days = period.start_date_calculation, period.end_date_calculation
+    if period.closing_items is not None:
+        return CalculationItems(*days, period.closing_items)
+    # A program that writes every field gives a loose title a null list, and one that writes no
+    # null gives a period in which nothing has closed yet no list at all.
+    fields = element if isinstance(element, dict) else {}
+    if FIELDS_OF_AN_ITEM.isdisjoint(
+        name for name, value in fields.items() if value is not None
+    ) and (any(days) or "closingItems" in fields):
+        return CalculationItems(*days, [])
+    return CalculationItems(None, None, [element])
 
 
 def _read_element(

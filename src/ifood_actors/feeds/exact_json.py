@@ -8,10 +8,10 @@ import simplejson
 from sqlalchemy.exc import DataError
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.http.exact import storable
 
 # NUL, as `dumps` escapes it; behind an escaped backslash, `u0000` is ordinary text.
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def canonical(value: object) -> str:
@@ -30,6 +30,13 @@ def storable_json(value: object) -> str:
     if r"\u0000" in written:
         written = _NUL.sub("\\1\ufffd", written)
     return storable(written)
+
+
+def storable(text: str) -> str:
+    """Replace the two things that JSON may hold and Postgres cannot: NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from ifood_actors.db import instant
-from ifood_actors.ifood.http.schemas import IfoodModel, Raw
+from ifood_actors.feeds.items import IfoodModel, Raw
 
 # The column values of one item; `raw` is the whole item, as it came.
 Row = dict[str, Any]

@@ -29,10 +29,9 @@ from sqlmodel import Field, SQLModel
 
 from ifood_actors.db import instant
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.feeds.exact_json import canonical, refusals, storable_json
+from ifood_actors.feeds.exact_json import canonical, refusals, storable, storable_json
 from ifood_actors.feeds.records import Fetched, OddItem
 from ifood_actors.feeds.storing import Origin
-from ifood_actors.ifood.http.exact import storable
 from ifood_actors.ifood.http.item_bounds import is_too_deep
 from ifood_actors.planning.cadence import Period
 

@@ -5,68 +5,176 @@ A sale grows for weeks (status, billing, refunds), so a day is read again and ag
 paged and may move while it is read. The API's side is in docs/ifood-api.md, section 3.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import chain
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Date, DateTime, Index, Text, UniqueConstraint
+import pydantic
+import sqlalchemy as sa
 from sqlmodel import Field
 
 from ifood_actors.errors import Rejected, SchemaBroken
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.feed import Feed
+from ifood_actors.feeds.field_types import (
+    Count,
+    DayHint,
+    Instant,
+    Key,
+    Maybe,
+    Money,
+    Text,
+    TextHint,
+)
 from ifood_actors.feeds.foreign import refuse_other_days, refuse_other_merchant
+from ifood_actors.feeds.items import IfoodModel, Items, envelopes, parse, parse_item
+from ifood_actors.feeds.moving_lists import ListPage, ListReading, read_list
 from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.ifood.http.schemas import Sale, SaleHead, SalesPage, envelopes, parse, parse_item
 from ifood_actors.planning.cadence import SALES_BLOCK_DAYS, Period
 
-# 20,000 sales in a week: no store has them, an endless list does.
-_MAX_PAGES = 200
 # iFood counts a sale to its merchant's local day. Where that zone is not named, ours is hours off.
 _LEEWAY = timedelta(days=1)
+
+
+class Merchant(IfoodModel):
+    # No column: every record has the id that was asked for.
+    id: TextHint = pydantic.Field(None, exclude=True)
+    short_id: Text | None = None
+    name: Text | None = None
+    type: Text | None = None
+    timezone: Text | None = None
+
+
+class SaleGrossValue(IfoodModel):
+    bag: Money
+    delivery_fee: Maybe[Money] = None
+    service_fee: Maybe[Money] = None
+
+
+class Benefits(IfoodModel):
+    total_value: Maybe[Money] = None
+
+
+class InformationProvider(IfoodModel):
+    name: Text | None = None
+
+
+class DeliveryParameters(IfoodModel):
+    logistic_provider: Text | None = None
+    delivery_product: Text | None = None
+    code: Text | None = None
+    scheduling_type: Text | None = None
+
+
+class DeliveryPrices(IfoodModel):
+    gross_value: Maybe[Money] = None
+    discount: Maybe[Money] = None
+    net_value: Maybe[Money] = None
+
+
+class Delivery(IfoodModel):
+    type: Text | None = None
+    information_provider: Maybe[InformationProvider] = None
+    delivery_parameters: Maybe[DeliveryParameters] = None
+    prices: Maybe[DeliveryPrices] = None
+
+
+class BillingSummary(IfoodModel):
+    sale_balance: Maybe[Money] = None
+
+
+class SaleHead(IfoodModel):
+    """Whose sale it is, and when it was made."""
+
+    created_at: Instant
+    merchant: Maybe[Merchant] = None
+
+
+class Sale(SaleHead):
+    """
+    One order, as at the moment of the call (docs/ifood-api.md, section 3).
+
+    Its lists (payments, benefits, billing entries, status history, events) stay in the raw item:
+    each may have several members, and a column for the first would hide the others.
+    """
+
+    sale_id: Key = pydantic.Field(alias="id", min_length=1)
+    short_id: Text | None = None
+    type: Text | None = None
+    category: Text | None = None
+    sales_channel: Text | None = None
+    current_status: Text | None = None
+    sale_gross_value: Maybe[SaleGrossValue] = None
+    benefits: Maybe[Benefits] = None
+    delivery: Maybe[Delivery] = None
+    # One copy of iFood's guide has lost an "m".
+    billing_summary: Maybe[BillingSummary] = pydantic.Field(
+        None, validation_alias=pydantic.AliasChoices("billingSummary", "billingSumary")
+    )
+
+
+class SalesPage(IfoodModel):
+    """
+    One page of sales.
+
+    `total` and `size` are wrong at times (docs/ifood-api.md, section 3): the one is compared
+    between pages only, the other is not read.
+    """
+
+    begin_sales_date: DayHint = None
+    end_sales_date: DayHint = None
+    page_count: Maybe[Count] = None
+    total: Any = None
+    sales: Items | None
+
+    @property
+    def announces_sales(self) -> bool:
+        """Whether it counts sales; one page alone may be the empty one."""
+        total = str(self.total)
+        return (total.isdecimal() and bool(total.strip("0"))) or (self.page_count or 0) > 1
 
 
 class SaleRecord(Record, table=True):
     __tablename__ = "ifood_sales"
     __table_args__ = (
-        UniqueConstraint("merchant_id", "sale_id"),
-        Index(None, "merchant_id", "covered_from"),
+        sa.UniqueConstraint("merchant_id", "sale_id"),
+        sa.Index(None, "merchant_id", "covered_from"),
     )
     natural_key = ("merchant_id", "sale_id")
 
-    sale_id: str = Field(sa_column=Column(Text, nullable=False))
+    sale_id: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
     # The day in the merchant's zone; a sale of 01:30 UTC belongs to the day before.
-    sale_day: date = Field(sa_column=Column(Date, nullable=False))
-    short_id: str | None = Field(sa_column=Column(Text))
-    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    type: str | None = Field(sa_column=Column(Text))
-    category: str | None = Field(sa_column=Column(Text))
-    sales_channel: str | None = Field(sa_column=Column(Text))
-    current_status: str | None = Field(sa_column=Column(Text))
-    merchant_short_id: str | None = Field(sa_column=Column(Text))
-    merchant_name: str | None = Field(sa_column=Column(Text))
-    merchant_type: str | None = Field(sa_column=Column(Text))
-    merchant_timezone: str | None = Field(sa_column=Column(Text))
-    sale_gross_value_bag: Decimal | None = Field(sa_column=Column(MONEY))
-    sale_gross_value_delivery_fee: Decimal | None = Field(sa_column=Column(MONEY))
-    sale_gross_value_service_fee: Decimal | None = Field(sa_column=Column(MONEY))
-    benefits_total_value: Decimal | None = Field(sa_column=Column(MONEY))
-    delivery_type: str | None = Field(sa_column=Column(Text))
-    delivery_information_provider_name: str | None = Field(sa_column=Column(Text))
-    delivery_delivery_parameters_logistic_provider: str | None = Field(sa_column=Column(Text))
-    delivery_delivery_parameters_delivery_product: str | None = Field(sa_column=Column(Text))
-    delivery_delivery_parameters_code: str | None = Field(sa_column=Column(Text))
-    delivery_delivery_parameters_scheduling_type: str | None = Field(sa_column=Column(Text))
-    delivery_prices_gross_value: Decimal | None = Field(sa_column=Column(MONEY))
-    delivery_prices_discount: Decimal | None = Field(sa_column=Column(MONEY))
-    delivery_prices_net_value: Decimal | None = Field(sa_column=Column(MONEY))
-    billing_summary_sale_balance: Decimal | None = Field(sa_column=Column(MONEY))
+    sale_day: date = Field(sa_column=sa.Column(sa.Date, nullable=False))
+    short_id: str | None = Field(sa_column=sa.Column(sa.Text))
+    created_at: datetime = Field(sa_column=sa.Column(sa.DateTime(timezone=True), nullable=False))
+    type: str | None = Field(sa_column=sa.Column(sa.Text))
+    category: str | None = Field(sa_column=sa.Column(sa.Text))
+    sales_channel: str | None = Field(sa_column=sa.Column(sa.Text))
+    current_status: str | None = Field(sa_column=sa.Column(sa.Text))
+    merchant_short_id: str | None = Field(sa_column=sa.Column(sa.Text))
+    merchant_name: str | None = Field(sa_column=sa.Column(sa.Text))
+    merchant_type: str | None = Field(sa_column=sa.Column(sa.Text))
+    merchant_timezone: str | None = Field(sa_column=sa.Column(sa.Text))
+    sale_gross_value_bag: Decimal | None = Field(sa_column=sa.Column(MONEY))
+    sale_gross_value_delivery_fee: Decimal | None = Field(sa_column=sa.Column(MONEY))
+    sale_gross_value_service_fee: Decimal | None = Field(sa_column=sa.Column(MONEY))
+    benefits_total_value: Decimal | None = Field(sa_column=sa.Column(MONEY))
+    delivery_type: str | None = Field(sa_column=sa.Column(sa.Text))
+    delivery_information_provider_name: str | None = Field(sa_column=sa.Column(sa.Text))
+    delivery_delivery_parameters_logistic_provider: str | None = Field(sa_column=sa.Column(sa.Text))
+    delivery_delivery_parameters_delivery_product: str | None = Field(sa_column=sa.Column(sa.Text))
+    delivery_delivery_parameters_code: str | None = Field(sa_column=sa.Column(sa.Text))
+    delivery_delivery_parameters_scheduling_type: str | None = Field(sa_column=sa.Column(sa.Text))
+    delivery_prices_gross_value: Decimal | None = Field(sa_column=sa.Column(MONEY))
+    delivery_prices_discount: Decimal | None = Field(sa_column=sa.Column(MONEY))
+    delivery_prices_net_value: Decimal | None = Field(sa_column=sa.Column(MONEY))
+    billing_summary_sale_balance: Decimal | None = Field(sa_column=sa.Column(MONEY))
 
 
 def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
@@ -93,67 +201,20 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """
-    The sales of a block by their ids, those that cannot be read included.
+def _read(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> ListReading:
+    def page(number: int) -> ListPage:
+        parts = _envelopes(api, block, number)
+        return ListPage(
+            _items(parts, api, block, timezone),
+            counts=[(part.page_count, part.total) for part in parts],
+            announced=max((part.page_count or 0 for part in parts), default=0),
+            announces_items=any(part.announces_sales for part in parts),
+        )
 
-    `complete` is False when some may have slipped past; `announces_only` is True of a list that
-    counts sales and shows none.
-    """
-
-    items: dict[str, Row | OddItem]
-    complete: bool
-    announces_only: bool
-
-
-def _read(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Reading:
-    """
-    Read one block, and once more if its list moved meanwhile.
-
-    A sale that leaves a page already read pulls another one over from the next page, unseen. What
-    either reading brought is kept; nothing can have slipped past when the second one stood still
-    and brought all that the first did. Raises SchemaBroken when both show none of the sales that
-    they announce.
-    """
-    first = _read_pages(api, block, timezone=timezone)
-    if first.complete and not first.announces_only:
-        return first
-    second = _read_pages(api, block, timezone=timezone)
-    if first.announces_only and second.announces_only:
-        raise SchemaBroken("sales: page 1 announces sales and shows none, twice in a row")
-    complete = second.complete and first.items.keys() <= second.items.keys()
-    return _Reading(first.items | second.items, complete, announces_only=False)
+    return read_list(page, name="sales", days=SALES_BLOCK_DAYS)
 
 
-def _read_pages(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> _Reading:
-    """
-    Read page after page to the end of the list.
-
-    The list stood still when every page announced the same counts and the last page announced
-    was the last. Against the sales given the counts are not checked: `total` is wrong at times.
-    A page that brings nothing new ends the list, because some answer every page with the first.
-    Raises SchemaBroken for an endless list: to cut it silently would lose sales.
-    """
-    items: dict[str, Row | OddItem] = {}
-    announced, counts = 0, []
-    for number in range(1, _MAX_PAGES + 1):
-        pages = _pages(api, block, number)
-        counts += [(page.page_count, page.total) for page in pages]
-        announced = max((page.page_count or 0 for page in pages), default=0) or announced
-        known = len(items)
-        # A sale that moved to a later page while the list was read is newer there.
-        items |= _items(pages, api, block, timezone)
-        if len(items) == known or 0 < announced <= number:
-            stood_still = all(count == counts[0] for count in counts)
-            announces_only = not items and any(page.announces_sales for page in pages)
-            return _Reading(items, stood_still and number >= announced, announces_only)
-        if announced > _MAX_PAGES:
-            break
-    raise SchemaBroken(f"sales: more than {_MAX_PAGES} pages in {SALES_BLOCK_DAYS} days")
-
-
-def _pages(api: MerchantApi, block: Period, number: int) -> list[SalesPage]:
+def _envelopes(api: MerchantApi, block: Period, number: int) -> list[SalesPage]:
     """Give the envelopes of a page: one, or none after the last page."""
     days = {"beginSalesDate": block.start.isoformat(), "endSalesDate": block.end.isoformat()}
     try:
@@ -164,19 +225,19 @@ def _pages(api: MerchantApi, block: Period, number: int) -> list[SalesPage]:
         if past_the_end and error.status == HTTPStatus.BAD_REQUEST:
             return []
         raise
-    pages = [parse(SalesPage, envelope) for envelope in envelopes(answer)]
-    for page in pages:
+    parts = [parse(SalesPage, envelope) for envelope in envelopes(answer)]
+    for part in parts:
         # An empty page has no sales that tell whose it is.
-        if not page.sales:
-            _refuse_other_days(page.begin_sales_date, page.end_sales_date, asked=block)
-    return pages
+        if not part.sales:
+            _refuse_other_days(part.begin_sales_date, part.end_sales_date, asked=block)
+    return parts
 
 
 def _items(
-    pages: list[SalesPage], api: MerchantApi, block: Period, timezone: ZoneInfo
+    parts: list[SalesPage], api: MerchantApi, block: Period, timezone: ZoneInfo
 ) -> dict[str, Row | OddItem]:
     items: dict[str, Row | OddItem] = {}
-    for raw in chain.from_iterable(page.sales or [] for page in pages):
+    for raw in chain.from_iterable(part.sales or [] for part in parts):
         try:
             sale = parse_item(Sale, raw)
         except SchemaBroken as fault:

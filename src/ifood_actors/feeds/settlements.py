@@ -11,35 +11,50 @@ from decimal import Decimal
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Date, Index, Text, UniqueConstraint
+import pydantic
+import sqlalchemy as sa
 from sqlmodel import Field
 
 from ifood_actors.feeds.calculation_periods import fetched, read_calculation_blocks
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.feeds.feed import Feed
+from ifood_actors.feeds.field_types import Day, Key, Maybe, Money, Text
+from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.ifood.http.schemas import SettlementTitle
 from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS, Period
+
+
+class SettlementTitle(IfoodModel):
+    """One bank title; `amount` is signed, in BRL (docs/ifood-api.md, section 4)."""
+
+    # Some titles come without one.
+    title_id: Key | None = pydantic.Field(None, alias="id")
+    type: Key
+    product: Text | None = None
+    amount: Money
+    status: Text | None = None
+    transaction_id: Text | None = None
+    payment_date: Maybe[Day] = None
 
 
 class SettlementRecord(Record, table=True):
     __tablename__ = "ifood_settlements"
     __table_args__ = (
-        UniqueConstraint("merchant_id", "title_id"),
-        Index(None, "merchant_id", "covered_from"),
+        sa.UniqueConstraint("merchant_id", "title_id"),
+        sa.Index(None, "merchant_id", "covered_from"),
     )
     natural_key = ("merchant_id", "title_id")
 
-    title_id: str = Field(sa_column=Column(Text, nullable=False))
-    type: str = Field(sa_column=Column(Text, nullable=False))
-    product: str | None = Field(sa_column=Column(Text))
-    amount: Decimal = Field(sa_column=Column(MONEY, nullable=False))
-    status: str | None = Field(sa_column=Column(Text))
-    transaction_id: str | None = Field(sa_column=Column(Text))
-    payment_date: date | None = Field(sa_column=Column(Date))
-    calculation_start: date | None = Field(sa_column=Column(Date))
-    calculation_end: date | None = Field(sa_column=Column(Date))
+    title_id: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
+    type: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
+    product: str | None = Field(sa_column=sa.Column(sa.Text))
+    amount: Decimal = Field(sa_column=sa.Column(MONEY, nullable=False))
+    status: str | None = Field(sa_column=sa.Column(sa.Text))
+    transaction_id: str | None = Field(sa_column=sa.Column(sa.Text))
+    payment_date: date | None = Field(sa_column=sa.Column(sa.Date))
+    calculation_start: date | None = Field(sa_column=sa.Column(sa.Date))
+    calculation_end: date | None = Field(sa_column=sa.Column(sa.Date))
 
 
 def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:

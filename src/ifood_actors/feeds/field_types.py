@@ -12,6 +12,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, ValidationInfo
 
+from ifood_actors.feeds.exact_json import storable
+
 T = TypeVar("T")
 
 # The key of a validation's context: the zone in which a day with a time is a day.
@@ -22,14 +24,6 @@ _WHOLE_DIGITS = 12
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ISO_INSTANT = re.compile(rf"{_ISO_DAY.pattern}[Tt ][0-9]{{2}}:[0-9]{{2}}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def storable(text: str) -> str:
-    """Replace the two things that JSON may hold and Postgres cannot: NUL and lone surrogates."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))
 
 
 def _text(value: object) -> object:

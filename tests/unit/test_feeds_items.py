@@ -11,18 +11,16 @@ from hypothesis import strategies as st
 from support.scripted_api import a_sale, a_title, a_week, an_anticipation, closing
 
 from ifood_actors.errors import SchemaBroken
-from ifood_actors.ifood.http.exact import storable
-from ifood_actors.ifood.http.schemas import (
-    Anticipation,
+from ifood_actors.feeds.anticipations import Anticipation
+from ifood_actors.feeds.calculation_periods import (
+    FIELDS_OF_AN_ITEM,
     CalculationEnvelope,
-    Raw,
-    Sale,
-    SalesPage,
-    SettlementTitle,
     calculation_items,
-    envelopes,
-    parse,
 )
+from ifood_actors.feeds.exact_json import storable
+from ifood_actors.feeds.items import Raw, envelopes, parse
+from ifood_actors.feeds.sales import Sale, SalesPage
+from ifood_actors.feeds.settlements import SettlementTitle
 
 
 def amount_of(value: object) -> Decimal:
@@ -249,3 +247,10 @@ def test_a_spoilt_item_is_read_or_refused_and_nothing_else(item, data, junk):
 
     with suppress(SchemaBroken):
         parse(model, junk if spoilt is None else fields | {spoilt: junk})
+
+
+def test_an_item_is_told_from_a_period_by_what_the_models_need():
+    models = (SettlementTitle, Anticipation)
+    fields = [field for model in models for field in model.model_fields.values()]
+
+    assert {field.alias for field in fields if field.is_required()} == FIELDS_OF_AN_ITEM
