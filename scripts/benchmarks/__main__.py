@@ -13,10 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from ifood_actors import logs
 from ifood_actors.errors import IfoodActorsError
 from scripts.benchmarks import export, jobs, lateness, limiter, memory, plan, relay, startup
+from scripts.benchmarks.environment import Services, running_services
 from scripts.benchmarks.machine import CORES
 from scripts.benchmarks.report import Figure, show
 from scripts.benchmarks.sizes import ALL, FULL, QUICK, Sizes
-from scripts.benchmarks.stage import Services, running_services
 
 _MEASURE: dict[str, Callable[[Services, Sizes], list[Figure]]] = {
     "plan": plan.measure,

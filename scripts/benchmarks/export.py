@@ -12,9 +12,9 @@ from sqlalchemy import text
 from ifood_actors.config import child_environment
 from ifood_actors.db import transaction
 from ifood_actors.errors import IfoodActorsError
+from scripts.benchmarks.environment import Environment, Services, start_environment
 from scripts.benchmarks.report import Figure, amount, at_most
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import Services, Stage, stage
 
 _SALES_SQL = Path(__file__).with_name("sales.sql")
 _PROGRAM = Path(sys.executable).with_name("ifood-actors")
@@ -27,7 +27,7 @@ _CONSTANT_MIB = {"csv": 10.0, "parquet": 25.0, "xlsx": 25.0}
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
     """Export four days and the month, each by a process of its own, whose memory is then known."""
-    with stage(on) as here, TemporaryDirectory() as folder:
+    with start_environment(on) as here, TemporaryDirectory() as folder:
         with transaction(here.engine) as tx:
             numbers = {"count": sizes.exported, "merchants": _MERCHANTS}
             tx.execute(text(_SALES_SQL.read_text(encoding="utf-8")), numbers)
@@ -40,7 +40,7 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
         ]
 
 
-def _figures(on: Stage, file: Path, sizes: Sizes, *, most: float) -> list[Figure]:
+def _figures(on: Environment, file: Path, sizes: Sizes, *, most: float) -> list[Figure]:
     _, few_mib = _export(on, file, to=_FOURTH)
     seconds, month_mib = _export(on, file, to=_LAST)
     name = f"{sizes.exported:,} sales as {file.suffix[1:]}"
@@ -55,7 +55,7 @@ def _figures(on: Stage, file: Path, sizes: Sizes, *, most: float) -> list[Figure
     ]
 
 
-def _export(on: Stage, file: Path, *, to: str) -> tuple[float, float]:
+def _export(on: Environment, file: Path, *, to: str) -> tuple[float, float]:
     """Give the seconds of the whole command, and its peak memory in MiB."""
     days = ["--from", _FIRST, "--to", to]
     started = monotonic()

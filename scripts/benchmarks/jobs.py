@@ -17,12 +17,18 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from ifood_actors.config import child_environment
 from ifood_actors.ifood import Credentials
 from scripts.benchmarks import fleet, runs
+from scripts.benchmarks.environment import (
+    Environment,
+    Services,
+    add_accounts,
+    register,
+    start_environment,
+)
 from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.machine import CORES, Meter, Spent
 from scripts.benchmarks.relay import send
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import Services, Stage, add_accounts, register, stage
 from scripts.benchmarks.statements import Statement, Statements
 
 PROCESSES, THREADS = 2, 10
@@ -79,9 +85,9 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
 
 
 @contextmanager
-def _due(on: Services, jobs: int) -> Iterator[Stage]:
-    """Lend a stage on which so many messages are waiting for workers."""
-    with stage(on) as here:
+def _due(on: Services, jobs: int) -> Iterator[Environment]:
+    """Lend an environment in which so many messages are waiting for workers."""
+    with start_environment(on) as here:
         register(here, Credentials("bench", "bench"))
         add_accounts(here.engine, jobs)
         runs.plan_due(here)
@@ -118,13 +124,13 @@ def _per_cpu(pace: _Pace) -> float:
     return pace.done / pace.spent.all_cpu
 
 
-def _ours(on: Stage, jobs: int, *, paced: bool) -> _Pace:
-    environment = child_environment(on.settings) | ({} if paced else {fleet.UNPACED: "1"})
-    with fleet.fleet(fleet.IDLE, environment, processes=PROCESSES, threads=THREADS) as workers:
+def _ours(on: Environment, jobs: int, *, paced: bool) -> _Pace:
+    variables = child_environment(on.settings) | ({} if paced else {fleet.UNPACED: "1"})
+    with fleet.fleet(fleet.IDLE, variables, processes=PROCESSES, threads=THREADS) as workers:
         return _pace(on.services, workers.pid, jobs, lambda: runs.count(on, "success"))
 
 
-def _stock(on: Stage, jobs: int) -> _Pace:
+def _stock(on: Environment, jobs: int) -> _Pace:
     url = on.settings.require_broker_url()
     broker = RabbitmqBroker(url=url, confirm_delivery=True)
     environment = {**environ, fleet.STOCK_URL: url}

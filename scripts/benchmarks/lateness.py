@@ -12,10 +12,16 @@ from ifood_actors.db import transaction
 from ifood_actors.ifood import Credentials
 from ifood_actors.planning import planner
 from scripts.benchmarks import fleet, runs
+from scripts.benchmarks.environment import (
+    Environment,
+    Services,
+    add_accounts,
+    register,
+    start_environment,
+)
 from scripts.benchmarks.fleet import Fleet, wait_until
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import Services, Stage, add_accounts, register, stage
 
 _MEDIAN, _WORST = 0.7, 1.5  # seconds
 # Relayed before the first is due, at twenty jobs a second.
@@ -47,10 +53,10 @@ class _Probes:
 
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
-    with stage(on) as here:
+    with start_environment(on) as here:
         register(here, Credentials("bench", "bench"))
-        environment = child_environment(here.settings)
-        with fleet.fleet(fleet.IDLE, environment, processes=1, threads=10) as workers:
+        variables = child_environment(here.settings)
+        with fleet.fleet(fleet.IDLE, variables, processes=1, threads=10) as workers:
             # The first jobs of a process connect, read the token, and are not what is measured.
             _probe(here, workers, add_accounts(here.engine, 20, prefix="first"))
             alone = _probe(here, workers, add_accounts(here.engine, sizes.probes, prefix="alone"))
@@ -72,7 +78,7 @@ def _figures(name: str, probes: _Probes) -> Iterator[Figure]:
     yield Figure(f"{name}: latest", amount(probes.late[-1], "s"))
 
 
-def _probe(on: Stage, workers: Fleet, merchants: list[str]) -> _Probes:
+def _probe(on: Environment, workers: Fleet, merchants: list[str]) -> _Probes:
     """Run one job for each of these merchants, due evenly from a few seconds on."""
     length = timedelta(seconds=len(merchants) / _PER_SECOND)
     wanted = runs.request(start=datetime.now(UTC) + _AHEAD, length=length, only=merchants)
@@ -91,7 +97,7 @@ def _probe(on: Stage, workers: Fleet, merchants: list[str]) -> _Probes:
     return _Probes(late, workers.resident_mib())
 
 
-def _fill(on: Stage, jobs: int) -> float:
+def _fill(on: Environment, jobs: int) -> float:
     """Put jobs that are due during the next hours into the ladder; give the messages a second."""
     merchants = add_accounts(on.engine, jobs, prefix="waiting")
     start = datetime.now(UTC) + _WAITING_FROM

@@ -19,10 +19,10 @@ from ifood_actors.ifood import Credentials, Limiter
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
 from scripts.benchmarks import fleet, queueing, runs
+from scripts.benchmarks.environment import MOST_PER_MINUTE, Services, register, start_environment
 from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import MOST_PER_MINUTE, Services, register, stage
 
 _PROCESSES = (1, 2, 4)
 _KILLED = "2 hosts, one killed (-9) and started again"
@@ -47,7 +47,7 @@ class _Pull:
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
     """
-    Let fleets of one, two and four processes run side by side, each on its own stage.
+    Let fleets of one, two and four processes run side by side, each in its own environment.
 
     Then two hosts of one process each, of which one is killed in the middle.
     """
@@ -88,7 +88,7 @@ def _figures(name: str, seen: Any, *, use: float) -> Iterator[Figure]:  # noqa: 
 
 def _decisions(on: Services) -> Iterator[Figure]:
     """Let processes reserve from one row as fast as they can."""
-    with stage(on) as here:
+    with start_environment(on) as here:
         url = here.settings.require_database_url()
         for processes in _PROCESSES:
             decide = partial(_decide, url, str(uuid4()))
@@ -134,17 +134,17 @@ def _pulling(on: Services, hosts: Sequence[int], *, seconds: int) -> Iterator[_P
         "worker_processes": processes,
         "worker_max_concurrency": processes * _THREADS,
     }
-    with running(world) as api, stage(on, api_base_url=api.url, **chosen) as here:
+    with running(world) as api, start_environment(on, api_base_url=api.url, **chosen) as here:
         register(here, Credentials(app.client_id, app.client_secret))
         with transaction(here.engine) as tx:
             import_sheet(tx, api.accounts_csv().replace(app.name, "bench").encode())
         runs.plan_due(here)
-        environment = child_environment(here.settings)
+        variables = child_environment(here.settings)
         with ExitStack() as started:
 
             def start(processes: int) -> fleet.Fleet:
                 return started.enter_context(
-                    fleet.fleet(fleet.REAL, environment, processes=processes, threads=_THREADS)
+                    fleet.fleet(fleet.REAL, variables, processes=processes, threads=_THREADS)
                 )
 
             def kill_one() -> None:

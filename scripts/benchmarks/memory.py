@@ -3,10 +3,16 @@
 from ifood_actors.config import child_environment
 from ifood_actors.ifood import Credentials
 from scripts.benchmarks import fleet, runs
+from scripts.benchmarks.environment import (
+    Environment,
+    Services,
+    add_accounts,
+    register,
+    start_environment,
+)
 from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.report import Figure, amount, at_most
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import Services, Stage, add_accounts, register, stage
 
 _THREADS = 10
 _LARGEST_MIB = 100.0
@@ -18,14 +24,14 @@ _SLOWEST = 20.0  # jobs a second, below which we give up
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
     """Run the idle worker; what iFood answers comes and goes, and is not what may pile up."""
-    with stage(on) as here:
+    with start_environment(on) as here:
         register(here, Credentials("bench", "bench"))
         add_accounts(here.engine, sizes.memory)
         runs.plan_due(here)
         runs.relay(here).run()
-        environment = child_environment(here.settings) | {fleet.UNPACED: "1"}
+        variables = child_environment(here.settings) | {fleet.UNPACED: "1"}
         held: list[float] = []
-        with fleet.fleet(fleet.IDLE, environment, processes=1, threads=_THREADS) as workers:
+        with fleet.fleet(fleet.IDLE, variables, processes=1, threads=_THREADS) as workers:
             for part in range(1, _PARTS + 1):
                 _wait_for(here, sizes.memory * part // _PARTS, share=sizes.memory // _PARTS)
                 held.append(workers.resident_mib())
@@ -38,7 +44,7 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
     ]
 
 
-def _wait_for(on: Stage, jobs: int, *, share: int) -> None:
+def _wait_for(on: Environment, jobs: int, *, share: int) -> None:
     patience = 60 + share / _SLOWEST
     wait_until(
         lambda: runs.count(on, "success") >= jobs, within=patience, what=f"{jobs} jobs", every=0.5

@@ -11,10 +11,10 @@ from ifood_actors.db import connect, transaction
 from ifood_actors.errors import IfoodActorsError
 from ifood_actors.planning import planner
 from scripts.benchmarks import runs
+from scripts.benchmarks.environment import Services, add_accounts, start_environment
 from scripts.benchmarks.machine import peak_mib, resident_mib
 from scripts.benchmarks.report import Figure, amount, at_most
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import Services, add_accounts, stage
 
 _FEW, _FEW_SECONDS = 1_000, 1.0
 _MANY, _MANY_SECONDS = 100_000, 20.0
@@ -39,7 +39,7 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
 
 def _plan(on: Services, accounts: int) -> tuple[float, float]:
     """Give the seconds that it took, and the MiB that it took beyond the process itself."""
-    with stage(on) as here:
+    with start_environment(on) as here:
         add_accounts(here.engine, accounts)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as one:
             taken = one.submit(_timed, here.settings.require_database_url()).result()

@@ -1,8 +1,8 @@
 """
 Ten times more jobs due than the limit allows: what those cost that have to wait.
 
-One fleet for each limit, side by side, each on its own stage: the relay, one process of workers and
-a simulated iFood. Half of the accounts have a high priority, more than can be served.
+One fleet for each limit, side by side, each in its own environment: the relay, one process of
+workers and a simulated iFood. Half of the accounts have a high priority, more than can be served.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ from ifood_actors.ifood import Credentials
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
 from scripts.benchmarks import fleet, runs
+from scripts.benchmarks.environment import Environment, Services, register, start_environment
 from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import Services, Stage, register, stage
 
 _LIMITS = (5, 10, 60, 180, 1_000)
 _THREADS = 20
@@ -37,9 +37,9 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class _Queue:
-    """A stage with more jobs than slots, and the iFood that they ask."""
+    """An environment with more jobs than slots, and the iFood that they ask."""
 
-    stage: Stage
+    environment: Environment
     api: Simulator
     limit: int
 
@@ -58,7 +58,7 @@ def measure(on: Services, sizes: Sizes) -> Iterator[Figure]:
 
 
 def _figures(queue: _Queue) -> Iterator[Figure]:
-    seen = _counted(queue.stage)
+    seen = _counted(queue.environment)
     done = max(1, seen.done)
     name = f"{queue.limit:,}/min, {_TIMES} times more jobs due"
     yield Figure(name, amount(seen.done, "jobs done"))
@@ -76,7 +76,7 @@ def _use(queue: _Queue) -> float:
     return (len(at) - 1) / (max(at) - min(at)) * 60 / queue.limit
 
 
-def _counted(on: Stage) -> Any:  # noqa: ANN401 - a row
+def _counted(on: Environment) -> Any:  # noqa: ANN401 - a row
     with transaction(on.engine) as tx:
         return tx.execute(
             text("""
@@ -101,17 +101,17 @@ def _queue(on: Services, limit: int, *, seconds: int) -> Iterator[_Queue]:
         "worker_processes": 1,
         "worker_max_concurrency": _THREADS,
     }
-    with running(world) as api, stage(on, api_base_url=api.url, **chosen) as here:
+    with running(world) as api, start_environment(on, api_base_url=api.url, **chosen) as here:
         register(here, Credentials(app.client_id, app.client_secret))
         with transaction(here.engine) as tx:
             import_sheet(tx, api.accounts_csv().replace(app.name, "bench").encode())
             urgent = "UPDATE accounts SET priority = 9 WHERE hashtext(ifood_merchant_id) % 2 = 0"
             tx.execute(text(urgent))
         runs.plan_due(here)
-        environment = child_environment(here.settings)
+        variables = child_environment(here.settings)
         with (
             runs.ticking(here),
-            fleet.fleet(fleet.REAL, environment, processes=1, threads=_THREADS),
+            fleet.fleet(fleet.REAL, variables, processes=1, threads=_THREADS),
         ):
             wait_until(
                 lambda: runs.count(here, "success") > 0,

@@ -10,16 +10,16 @@ from sqlalchemy import text
 from ifood_actors.db import transaction
 from ifood_actors.delivery.messages import Order, message
 from scripts.benchmarks import runs
+from scripts.benchmarks.environment import Environment, Services, add_accounts, start_environment
 from scripts.benchmarks.machine import Meter
 from scripts.benchmarks.report import Figure, amount, at_least
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import Services, Stage, add_accounts, stage
 
 _PER_SECOND = 600.0
 
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
-    with stage(on) as here:
+    with start_environment(on) as here:
         messages = sizes.relayed
         add_accounts(here.engine, messages)
         runs.plan_due(here)
@@ -53,14 +53,14 @@ def _per_second(messages: int, send: Callable[[], None]) -> float:
     return messages / (monotonic() - started)
 
 
-def _publish(on: Stage) -> None:
+def _publish(on: Environment) -> None:
     """Send what the relay will send, once before; to the broker it is the same."""
     with transaction(on.engine) as tx:
         ids = tx.execute(text("SELECT id FROM ifood_jobs")).scalars().all()
     on.broker.enqueue_many((message(runs.KIND, Order(id_, 1)), None) for id_ in ids)
 
 
-def _stock(on: Stage, messages: int) -> None:
+def _stock(on: Environment, messages: int) -> None:
     broker = RabbitmqBroker(url=on.settings.require_broker_url(), confirm_delivery=True)
     try:
         send(broker, messages)

@@ -16,7 +16,7 @@ from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.planner import Planned, Request
 from ifood_actors.scheduler.relay import Relay
 from ifood_actors.scheduler.room import LOOK_AHEAD, pace_of
-from scripts.benchmarks.stage import Stage
+from scripts.benchmarks.environment import Environment
 
 DAY = date(2026, 9, 21)
 KIND = "sales"  # one request a job
@@ -35,13 +35,13 @@ def request(
     return planner.plan_request(Opening(kind, DAY, start, start + length), Settings(), only=only)
 
 
-def plan_due(on: Stage) -> Planned:
+def plan_due(on: Environment) -> Planned:
     """Plan jobs of all accounts whose slots have all passed."""
     start = datetime.now(UTC) - 2 * _PAST
     return planner.plan(on.engine, request(start=start, length=_PAST), actor="bench")
 
 
-def relay(on: Stage, *, look_ahead: timedelta = timedelta(hours=1)) -> Relay:
+def relay(on: Environment, *, look_ahead: timedelta = timedelta(hours=1)) -> Relay:
     """Make the scheduler's relay; by default one that hands over all that is due at once."""
     return Relay(
         on.engine,
@@ -55,7 +55,7 @@ def relay(on: Stage, *, look_ahead: timedelta = timedelta(hours=1)) -> Relay:
 
 
 @contextmanager
-def ticking(on: Stage) -> Iterator[None]:
+def ticking(on: Environment) -> Iterator[None]:
     """Relay as the scheduler does: again and again, no more than the limiter can serve soon."""
     relaying, stop = relay(on, look_ahead=LOOK_AHEAD), Event()
 
@@ -73,7 +73,7 @@ def ticking(on: Stage) -> Iterator[None]:
         ticks.result()
 
 
-def count(on: Stage, status: str) -> int:
+def count(on: Environment, status: str) -> int:
     """Count the jobs of a status."""
     with transaction(on.engine) as tx:
         number: int = tx.execute(

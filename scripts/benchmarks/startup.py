@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 from time import monotonic
 
+from scripts.benchmarks.environment import Services
 from scripts.benchmarks.report import Figure, amount, at_most
 from scripts.benchmarks.sizes import Sizes
-from scripts.benchmarks.stage import Services
 
 _PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
 _GOAL_SECONDS = 0.3

@@ -29,10 +29,10 @@ def demo(
     from ifood_actors.cli.extras import require_demo
 
     require_demo()
-    from ifood_actors.demo import Options, run
+    from ifood_actors.demo import Options, run_demo
 
     options = Options(accounts=accounts, seconds=seconds, broker=broker)
-    report = run(options, Console(highlight=False, stderr=json))
+    report = run_demo(options, Console(highlight=False, stderr=json))
     if json:
         document(report.facts())
     if report.problems:

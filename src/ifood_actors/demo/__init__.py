@@ -1,9 +1,9 @@
 """
 The whole pipeline on embedded parts, for whoever wants to see it run: a Monday in a minute.
 
-scale (how it is squeezed) · stage (what it runs on) · screen · report (what it amounts to)
+scale (how it is squeezed) · environment (what it runs on) · screen · report (what it amounts to)
 """
 
-from ifood_actors.demo.play import Options, run
+from ifood_actors.demo.pipeline import Options, run_demo
 
-__all__ = ["Options", "run"]
+__all__ = ["Options", "run_demo"]

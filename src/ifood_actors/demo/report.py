@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.demo.stage import Stage
+from ifood_actors.demo.environment import Environment
 from ifood_actors.feeds import FEEDS
 from ifood_actors.planning.planner import period_of
 from ifood_simulator.truth import Kind
@@ -121,28 +121,30 @@ class Report:
         }
 
 
-def draw_up(stage: Stage, *, monday: date, seconds: float) -> Report:
+def build_report(environment: Environment, *, monday: date, seconds: float) -> Report:
     """Compare the ledger and the records with the simulator's own account."""
-    with transaction(stage.engine) as tx:
-        kinds = [_kind_report(tx, stage, kind, monday=monday) for kind in FEEDS]
-    stats: Any = stage.simulator.stats()
+    with transaction(environment.engine) as tx:
+        kinds = [_kind_report(tx, environment, kind, monday=monday) for kind in FEEDS]
+    stats: Any = environment.simulator.stats()
     groups = {group["group"]: group for group in stats["groups"]}
     financial = groups["financial"]
     return Report(
         kinds=kinds,
         requests=financial["total"],
         worst_minute=financial["worst"],
-        limit=stage.settings.rate_limit_per_minute,
+        limit=environment.settings.rate_limit_per_minute,
         by_status=financial["by_status"],
         token_requests=groups["oauth"]["total"],
         seconds=seconds,
     )
 
 
-def _kind_report(tx: Connection, stage: Stage, kind: str, *, monday: date) -> KindReport:
+def _kind_report(
+    tx: Connection, environment: Environment, kind: str, *, monday: date
+) -> KindReport:
     name, amount = _TRUTHS[kind]
     period = period_of(kind, monday, Settings())
-    lines: list[Any] = stage.simulator.truth_summary(name, period.start, period.end)
+    lines: list[Any] = environment.simulator.truth_summary(name, period.start, period.end)
     served = {
         line["merchant"]: (line["rows"], Decimal(str(line["amount"])))
         for line in lines

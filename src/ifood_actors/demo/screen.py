@@ -27,7 +27,7 @@ def introduction(scaled: Scale, *, accounts: int) -> str:
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """What is to be seen at one instant; `queues` is None without RabbitMQ."""
 
     runs: list[RunProgress]
@@ -36,10 +36,10 @@ class Look:
     queues: Queues | None
 
 
-def progress(look: Look) -> RenderableType:
+def progress(snapshot: Snapshot) -> RenderableType:
     """Draw one bar per kind, and what the API and the queues have to do."""
     table = Table.grid(padding=(0, 2))
-    for run in look.runs:
+    for run in snapshot.runs:
         table.add_row(
             run.kind,
             ProgressBar(total=max(run.planned, 1), completed=run.finished, width=_BAR_WIDTH),
@@ -49,26 +49,26 @@ def progress(look: Look) -> RenderableType:
             f"failed {run.failed}",
             _lateness(run),
         )
-    return Group(table, *_below(look))
+    return Group(table, *_below(snapshot))
 
 
-def lines(look: Look) -> list[str]:
+def lines(snapshot: Snapshot) -> list[str]:
     """Say the same without a terminal."""
     kinds = [
         f"{run.kind} {run.progress} running {run.running} failed {run.failed} {_lateness(run)}"
-        for run in look.runs
+        for run in snapshot.runs
     ]
-    return [*kinds, *_below(look)]
+    return [*kinds, *_below(snapshot)]
 
 
-def _below(look: Look) -> list[str]:
-    use = look.requests_per_minute / look.limit
-    below = [f"API: {look.requests_per_minute:,.0f} requests a minute, {use:.0%} of the limit"]
-    if look.queues:
+def _below(snapshot: Snapshot) -> list[str]:
+    use = snapshot.requests_per_minute / snapshot.limit
+    below = [f"API: {snapshot.requests_per_minute:,.0f} requests a minute, {use:.0%} of the limit"]
+    if queues := snapshot.queues:
         below.append(
-            f"RabbitMQ: {look.queues.delayed:,} delayed in the ladder "
-            f"({look.queues.held_delayed} of them un-acked in workers), {look.queues.ready} ready, "
-            f"{look.queues.unacked} in work"
+            f"RabbitMQ: {queues.delayed:,} delayed in the ladder "
+            f"({queues.held_delayed} of them un-acked in workers), {queues.ready} ready, "
+            f"{queues.unacked} in work"
         )
     return below
 
@@ -92,7 +92,7 @@ def comparison(predicted: timedelta, report: Report) -> str:
     )
 
 
-def show(report: Report, seen: Sequence[Look], console: Console) -> None:
+def show(report: Report, seen: Sequence[Snapshot], console: Console) -> None:
     """Print the closing report; `seen` is what was to be seen on the way."""
     table = Table("kind", "planned", "succeeded", "failed", "rows", "amount (BRL)", "truth")
     for kind in report.kinds:
@@ -114,7 +114,7 @@ def show(report: Report, seen: Sequence[Look], console: Console) -> None:
     )
     statuses = ", ".join(f"{status}: {count:,}" for status, count in report.by_status.items())
     console.print(f"answers by status: {statuses}")
-    if ladder := [look.queues.delayed for look in seen if look.queues]:
+    if ladder := [snapshot.queues.delayed for snapshot in seen if snapshot.queues]:
         console.print(f"at most {max(ladder):,} messages seen waiting in the delay ladder")
 
 

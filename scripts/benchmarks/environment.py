@@ -38,7 +38,7 @@ class Services:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Environment:
     """A migrated, empty database, an empty vhost, and one application without accounts."""
 
     services: Services
@@ -56,8 +56,8 @@ def running_services() -> Iterator[Services]:
 
 
 @contextmanager
-def stage(on: Services, **chosen: object) -> Iterator[Stage]:
-    """Lend a stage; `chosen` are settings."""
+def start_environment(on: Services, **chosen: object) -> Iterator[Environment]:
+    """Lend an environment; `chosen` are settings."""
     with ExitStack() as parts:
         database_url = parts.enter_context(_database(on.postgres.url))
         broker_url = parts.enter_context(on.rabbit.vhost(f"bench-{secrets.token_hex(4)}"))
@@ -76,10 +76,10 @@ def stage(on: Services, **chosen: object) -> Iterator[Stage]:
         broker = ladder_broker(broker_url, middleware=[], connection_name="bench")
         parts.callback(broker.close)
         broker.declare_all()
-        yield Stage(on, settings, engine, broker)
+        yield Environment(on, settings, engine, broker)
 
 
-def register(on: Stage, credentials: Credentials) -> None:
+def register(on: Environment, credentials: Credentials) -> None:
     """Store the one application, to which all accounts belong."""
     vault = Vault(on.settings.require_encryption_keys())
     with transaction(on.engine) as tx:

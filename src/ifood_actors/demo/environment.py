@@ -1,4 +1,4 @@
-"""What the demo plays on: Postgres, a broker, workers, and the simulator in iFood's place."""
+"""What the demo runs on: Postgres, a broker, workers, and the simulator in iFood's place."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.scheduler.relay import Outbox
 from ifood_actors.worker.composition import assemble, working
-from ifood_simulator import FaultRates, Quirk, Simulator, running
+from ifood_simulator import Fault, FaultRates, Simulator, running
 from ifood_simulator import Settings as SimulatorSettings
 
 BrokerKind = Literal["embedded", "rabbitmq"]
@@ -39,7 +39,7 @@ _LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Stage:
+class Environment:
     """Everything that runs; it is gone when the block that made it ends."""
 
     settings: Settings
@@ -51,12 +51,14 @@ class Stage:
 
 
 @contextmanager
-def stage(accounts: int, scaled: Scale, *, broker: BrokerKind, monday: date) -> Iterator[Stage]:
+def start_environment(
+    accounts: int, scaled: Scale, *, broker: BrokerKind, monday: date
+) -> Iterator[Environment]:
     """Start all parts, register the application and its accounts, and start the workers."""
     with ExitStack() as parts:
         simulator = parts.enter_context(running(_trouble(accounts, scaled, monday=monday)))
-        for quirk in _throttling(accounts):
-            simulator.add_quirk(quirk)
+        for fault in _throttling(accounts):
+            simulator.add_fault(fault)
         postgres = parts.enter_context(services.postgres(durable=False))
         rabbit = parts.enter_context(services.rabbitmq()) if broker == "rabbitmq" else None
         settings = _settings(
@@ -76,7 +78,7 @@ def stage(accounts: int, scaled: Scale, *, broker: BrokerKind, monday: date) -> 
         management = rabbit.management if rabbit else None
         workers = _dramatiq(settings, management) if rabbit else _threads(settings, engine)
         outbox = parts.enter_context(workers)
-        yield Stage(settings, engine, outbox, simulator, management, postgres.source)
+        yield Environment(settings, engine, outbox, simulator, management, postgres.source)
 
 
 def _trouble(accounts: int, scaled: Scale, *, monday: date) -> SimulatorSettings:
@@ -90,10 +92,10 @@ def _trouble(accounts: int, scaled: Scale, *, monday: date) -> SimulatorSettings
     )
 
 
-def _throttling(accounts: int) -> list[Quirk]:
+def _throttling(accounts: int) -> list[Fault]:
     """Add three 429s on the way; each shuts the whole fleet out for its two seconds."""
     return [
-        Quirk(
+        Fault(
             "status",
             resource="sales",
             status=429,
@@ -155,8 +157,8 @@ def _dramatiq(settings: Settings, management: Management | None) -> Iterator[Out
         *("--threads", str(settings.worker_threads)),
         *("--worker-shutdown-timeout", "20000"),
     ]
-    environment = child_environment(settings)
-    workers = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - ours
+    variables = child_environment(settings)
+    workers = subprocess.Popen(command, env=variables, start_new_session=True)  # noqa: S603 - ours
     try:
         _await_consumers(workers, settings, management)
         yield broker

@@ -1,4 +1,4 @@
-"""The demo's story: set the stage, plan a Monday, watch it run, compare with the truth."""
+"""The demo's story: start the parts, plan a Monday, watch it run, compare with the truth."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ from ifood_actors.capacity.forecast import ASSUMED_LATENCY
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.demo import queue_counts, screen
-from ifood_actors.demo.report import KindReport, Report, draw_up
+from ifood_actors.demo.environment import BrokerKind, Environment, start_environment
+from ifood_actors.demo.report import KindReport, Report, build_report
 from ifood_actors.demo.scale import Scale, latest_monday, openings, scale, window_length
-from ifood_actors.demo.screen import Look
-from ifood_actors.demo.stage import BrokerKind, Stage, stage
+from ifood_actors.demo.screen import Snapshot
 from ifood_actors.ledger.queries.runs import open_runs
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import local_day
@@ -50,7 +50,7 @@ class Options:
     broker: BrokerKind = "embedded"
 
 
-def run(options: Options, console: Console) -> Report:
+def run_demo(options: Options, console: Console) -> Report:
     """Run the demo, and say on the console how it goes and what it came to."""
     logs.configure("error")
     if not console.is_terminal:
@@ -61,7 +61,7 @@ def run(options: Options, console: Console) -> Report:
     console.print(screen.introduction(scaled, accounts=options.accounts))
 
     began = monotonic()
-    with stage(options.accounts, scaled, broker=options.broker, monday=monday) as parts:
+    with start_environment(options.accounts, scaled, broker=options.broker, monday=monday) as parts:
         console.print(
             f"Postgres from {parts.database}, broker {options.broker}, the simulator for iFood: "
             f"ready in {monotonic() - began:.1f} s"
@@ -73,7 +73,7 @@ def run(options: Options, console: Console) -> Report:
         scheduler.start(plan=False)
         seen = _watch(parts, scaled, console)
         scheduler.stop()
-        report = draw_up(parts, monday=monday, seconds=monotonic() - started)
+        report = build_report(parts, monday=monday, seconds=monotonic() - started)
 
     screen.show(report, seen, console)
     console.print(screen.comparison(_predicted(report, parts, scaled), report))
@@ -84,30 +84,30 @@ def run(options: Options, console: Console) -> Report:
     return report
 
 
-def _watch(parts: Stage, scaled: Scale, console: Console) -> list[Look]:
+def _watch(parts: Environment, scaled: Scale, console: Console) -> list[Snapshot]:
     """Show the runs until every job has ended, or too long after the windows; give all looks."""
     give_up = monotonic() + (scaled.length + _PATIENCE).total_seconds()
     seen = []
     if not console.is_terminal:
-        for look in _looks(parts, every=_LINE_SECONDS, give_up=give_up):
-            seen.append(look)
-            for text in screen.lines(look):
+        for snapshot in _snapshots(parts, every=_LINE_SECONDS, give_up=give_up):
+            seen.append(snapshot)
+            for text in screen.lines(snapshot):
                 console.print(text)
         return seen
     with Live(console=console, auto_refresh=False) as live:
-        for look in _looks(parts, every=_LOOK_SECONDS, give_up=give_up):
-            seen.append(look)
-            live.update(screen.progress(look), refresh=True)
+        for snapshot in _snapshots(parts, every=_LOOK_SECONDS, give_up=give_up):
+            seen.append(snapshot)
+            live.update(screen.progress(snapshot), refresh=True)
     return seen
 
 
-def _looks(parts: Stage, *, every: float, give_up: float) -> Iterator[Look]:
+def _snapshots(parts: Environment, *, every: float, give_up: float) -> Iterator[Snapshot]:
     requests, at = 0, monotonic()
     while True:
         with transaction(parts.engine) as tx:
             runs = open_runs(tx)
         total, now = _requests(parts), monotonic()
-        yield Look(
+        yield Snapshot(
             runs=runs,
             requests_per_minute=(total - requests) / max(now - at, every) * 60,
             limit=parts.settings.rate_limit_per_minute,
@@ -119,12 +119,12 @@ def _looks(parts: Stage, *, every: float, give_up: float) -> Iterator[Look]:
         Event().wait(every)
 
 
-def _requests(parts: Stage) -> int:
+def _requests(parts: Environment) -> int:
     stats: Any = parts.simulator.stats()
     return sum(group["total"] for group in stats["groups"] if group["group"] == "financial")
 
 
-def _predicted(report: Report, parts: Stage, scaled: Scale) -> timedelta:
+def _predicted(report: Report, parts: Environment, scaled: Scale) -> timedelta:
     """Tell, by the formulas of `ifood-actors capacity`, when the last of these runs had to end."""
     supply = Supply(
         window=scaled.length,
