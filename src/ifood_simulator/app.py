@@ -24,7 +24,7 @@ _ABSENT = ("financial-events", "reconciliation", "reconciliation/{rest:path}")
 
 
 def create_app(simulation: Simulation) -> ASGIApp:
-    """An ASGI application for uvicorn, whose connections some quirks need."""
+    """An ASGI application for uvicorn, whose connections some faults need."""
 
     def read(path: str, resource: Resource, serve: Serve) -> Route:
         async def endpoint(request: Request) -> Response:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from ifood_simulator.faults import fault_from
 from ifood_simulator.merchants import Merchant
-from ifood_simulator.oauth import Refused
-from ifood_simulator.quirks import quirk_from
+from ifood_simulator.oauth import OAuthError
 from ifood_simulator.settings import GROUPS, Group
 from ifood_simulator.simulation import Simulation
 from ifood_simulator.truth import Kind
@@ -32,8 +32,8 @@ def routes() -> list[Route]:
         ("GET", "stats", _stats),
         ("POST", "today", _set_today),
         ("POST", "limits", _set_limits),
-        ("POST", "quirks", _add_quirk),
-        ("DELETE", "quirks", _clear_quirks),
+        ("POST", "quirks", _add_fault),
+        ("DELETE", "quirks", _clear_faults),
         ("POST", "link", _link),
         ("POST", "unlink", _unlink),
         ("POST", "authorize", _authorize),
@@ -53,7 +53,7 @@ def _guarded(handler: Handler) -> Handler:
             return await handler(request)
         except KeyError as missing:
             return JSONResponse({"error": f"missing or unknown: {missing}"}, status_code=400)
-        except (ValueError, Refused) as error:
+        except (ValueError, OAuthError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
 
     return guarded
@@ -134,13 +134,13 @@ async def _set_limits(request: Request) -> Response:
     return await _state(request)
 
 
-async def _add_quirk(request: Request) -> Response:
-    _simulation(request).add_quirk(quirk_from(await request.json()))
+async def _add_fault(request: Request) -> Response:
+    _simulation(request).add_fault(fault_from(await request.json()))
     return await _state(request)
 
 
-async def _clear_quirks(request: Request) -> Response:
-    _simulation(request).clear_quirks()
+async def _clear_faults(request: Request) -> Response:
+    _simulation(request).clear_faults()
     return await _state(request)
 
 

@@ -1,46 +1,197 @@
-"""Trouble that comes by itself, at the rates of the settings, the same in every run."""
+"""
+Switches for everything that an API can do wrong, for one store or all, once or for ever.
 
-from collections import Counter
+A switch either replaces the answer (`status`, `redirect`, `huge`, `drift`, `revoked`,
+`expired_token`, `refused_refresh`) or changes a right one (the others). `slow` and one other may
+meet in a request.
+"""
 
-from ifood_simulator.draws import stream, unit
-from ifood_simulator.quirks import Quirk
-from ifood_simulator.settings import Resource, Settings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Annotated, ClassVar, Literal
 
-_GATEWAY = (502, 503, 504)
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
+
+from ifood_simulator.merchants import EmptyFace
+from ifood_simulator.oddities import Odd
+from ifood_simulator.settings import Resource
+
+FaultName = Literal[
+    "status",  # `status`, `body` (whose `message`) and `headers`
+    "slow",  # `seconds` before the answer
+    "drip",  # the body at `bytes_per_second`
+    "cut",  # the connection closes `where` = before the head or in mid body
+    "huge",  # a JSON body of `mebibytes`
+    "redirect",  # `status` (302) to `location`
+    "nan",  # the first amount is NaN, or `text`
+    "truncated",  # half of the JSON, with a Content-Length that fits it
+    "drift",  # valid JSON of a shape nobody knows
+    "repeat_pages",  # the last page again and again, and always one more to come
+    "omit",  # the last item is left out
+    "revoked",  # 403, and no truth either
+    "silent_empty",  # nothing, whatever there is, with a `face`
+    "foreign",  # another merchant's data, or other days', as `whose` says
+    "hollow",  # a page of sales that announces a million and shows none
+    "odd",  # the first item, as `odd` says
+    "expired_token",  # 401, and the token is really void
+    "refused_refresh",  # 401 for a refresh token, which is not used up by that
+    "habit",  # `habits` in place of the store's own
+]
 
 
-class Faults:
-    """Counts the requests of each store and resource; the count decides, with the seed."""
+@with_config(ConfigDict(extra="forbid"))
+class ResponseShape(TypedDict, total=False):
+    """What of a store's answers may differ in shape, while their content stays the same."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._numbers: Counter[tuple[str, Resource]] = Counter()
+    array_envelope: bool
+    empty: EmptyFace
+    size_is_rows: bool
+    total_off: bool
+    repeats_row: bool
+    balance_zero: bool
 
-    def draw(self, whose: str, resource: Resource) -> tuple[float, Quirk | None]:
-        """The latency in seconds and the fault, if any, of the next request of `whose`."""
-        number = self._numbers[whose, resource]
-        self._numbers[whose, resource] += 1
-        return self._latency(whose, resource, number), self._fault(whose, resource, number)
 
-    def _latency(self, whose: str, resource: Resource, number: int) -> float:
-        mean = self._settings.latency_seconds
-        if not mean:
-            return 0.0
-        rng = stream(self._settings.seed, "latency", whose, resource, number)
-        return rng.expovariate(1 / mean)
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A switch. None in `merchant`, `resource` or `client_id` means any."""
 
-    def _fault(self, whose: str, resource: Resource, number: int) -> Quirk | None:
-        rates = self._settings.faults
-        gateway = _GATEWAY[number % len(_GATEWAY)]
-        chance = unit(self._settings.seed, "fault", whose, resource, number)
-        for rate, quirk in (
-            (rates.server_error, Quirk("status", status=500)),
-            (rates.bad_gateway, Quirk("status", status=gateway, body="html")),
-            (rates.throttled, Quirk("status", status=429)),
-            (rates.cut, Quirk("cut")),
-            (rates.slow, Quirk("slow", seconds=rates.slow_seconds)),
-        ):
-            if chance < rate:
-                return quirk
-            chance -= rate
-        return None
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: Annotated[FaultName, Field(alias="quirk")]
+    """One of `FaultName`; in JSON and on the command line its key is `quirk`."""
+    merchant: str | None = None
+    resource: Resource | None = None
+    client_id: str | None = None
+    times: int | None = None
+    """How many matching requests it changes; None for ever."""
+    after: int = 0
+    """How many matching requests it lets pass first."""
+    status: int | None = None
+    body: Literal["json", "html", "waf", "kong", "text", "empty"] = "json"
+    """iFood's own word, or a page, a firewall's page, a note or a text of a gateway."""
+    message: str | None = None
+    """Of the bodies `json`, `kong` and `text`; None for one that is usual at that status."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 3.0
+    bytes_per_second: int = 64
+    where: Literal["head", "body"] = "body"
+    mebibytes: int = 8
+    location: str = "https://example.invalid/elsewhere"
+    text: str = "NaN"
+    face: EmptyFace = "list"
+    odd: Odd = "decimals"
+    whose: Literal["both", "merchant", "days"] = "both"
+    habits: ResponseShape = field(default_factory=ResponseShape)
+
+    def __post_init__(self) -> None:
+        """Refuse an impossible status or pace with ValueError."""
+        if self.status is not None and not 100 <= self.status <= 599:  # noqa: PLR2004 (HTTP's)
+            raise ValueError(f"status {self.status} is not in 100..599")
+        if self.bytes_per_second < 1 or not 0 <= self.seconds < inf:
+            raise ValueError("an answer takes some time, but not for ever")
+
+
+@dataclass(slots=True)
+class _Switch:
+    fault: Fault
+    passed: int = 0
+    used: int = 0
+
+    def fits(
+        self, merchants: Collection[str], resource: str, client_id: str, *, refreshing: bool = False
+    ) -> bool:
+        fault = self.fault
+        return (
+            (fault.merchant is None or fault.merchant in merchants)
+            and (refreshing or fault.name != "refused_refresh")
+            and fault.resource in (None, resource)
+            and fault.client_id in (None, client_id)
+            and (fault.times is None or self.used < fault.times)
+        )
+
+    def take(self) -> bool:
+        """Use it up by one, unless it still lets requests pass."""
+        if self.passed < self.fault.after:
+            self.passed += 1
+            return False
+        self.used += 1
+        return True
+
+
+class ActiveFaults:
+    """The switches that are on, in the order in which they were set."""
+
+    def __init__(self) -> None:
+        self._switches: list[_Switch] = []
+
+    def add(self, fault: Fault) -> None:
+        self._switches.append(_Switch(fault))
+
+    def clear(self) -> None:
+        self._switches.clear()
+
+    def take(
+        self,
+        *,
+        merchants: Collection[str],
+        resource: Resource,
+        client_id: str,
+        refreshing: bool = False,
+    ) -> tuple[Fault, ...]:
+        """
+        The switches for one request, used up by it: `slow` ones, then at most one other.
+
+        `merchants` are the one that is asked about, or those of a refresh token.
+        """
+        taken = []
+        for switch in self._switches:
+            fits = switch.fits(merchants, resource, client_id, refreshing=refreshing)
+            if not fits or not switch.take():
+                continue
+            taken.append(switch.fault)
+            if switch.fault.name != "slow":
+                break
+        return tuple(taken)
+
+    def revoked(self, merchant: str) -> bool:
+        """Whether a lasting switch takes the permission away from every resource of the store."""
+        return any(
+            switch.fault.name == "revoked"
+            and switch.fault.times is None
+            and switch.fits({merchant}, switch.fault.resource or "sales", "")
+            for switch in self._switches
+        )
+
+    def listed(self) -> list[dict[str, object]]:
+        """What is on and how often each was used."""
+        return [
+            {
+                "quirk": switch.fault.name,
+                "merchant": switch.fault.merchant,
+                "resource": switch.fault.resource,
+                "times": switch.fault.times,
+                "used": switch.used,
+            }
+            for switch in self._switches
+        ]
+
+
+_FAULT = TypeAdapter(Fault)
+
+
+def fault_from(document: object) -> Fault:
+    """A switch from its JSON; raises ValueError for an unknown name, field or value."""
+    try:
+        return _FAULT.validate_python(document)
+    except ValidationError as error:
+        raise ValueError(reason(error)) from None
+
+
+def reason(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {text}" if place else text

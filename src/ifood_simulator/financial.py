@@ -91,7 +91,7 @@ def _homologation(call: Call) -> bool:
 
 def _whose(call: Call) -> str | None:
     """What is foreign in this answer: both the merchant and the days, or one of them."""
-    return call.quirk.whose if call.quirk and call.suffers("foreign") else None
+    return call.fault.whose if call.fault and call.suffers("foreign") else None
 
 
 def _answered(call: Call, merchant: Merchant, span: Span) -> tuple[Merchant, Span]:

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from ifood_simulator import answers
 from ifood_simulator.answers import Answer, Refusal
+from ifood_simulator.faults import Fault
 from ifood_simulator.merchants import Merchant
 from ifood_simulator.oauth import Grant
-from ifood_simulator.quirks import Quirk
 from ifood_simulator.settings import Group, Resource
 from ifood_simulator.simulation import Simulation
 from ifood_simulator.spoiling import instead, spoil
@@ -43,7 +43,7 @@ class Call:
     grant: Grant | None = None
     at: float = field(default_factory=monotonic)
     arrived: float = field(default_factory=time)
-    quirk: Quirk | None = None
+    fault: Fault | None = None
     trouble: str | None = None
 
     @property
@@ -70,8 +70,8 @@ class Call:
     def today(self) -> date:
         return self.simulation.today
 
-    def suffers(self, quirk: str) -> bool:
-        return self.quirk is not None and self.quirk.quirk == quirk
+    def suffers(self, fault: str) -> bool:
+        return self.fault is not None and self.fault.name == fault
 
     def merchant(self) -> Merchant:
         """The store that is asked about; raises Refusal when the token does not open it."""
@@ -84,14 +84,14 @@ class Call:
             raise Refusal(answers.UNKNOWN_MERCHANT)
         if not self.opens(found) or found.revoked:
             raise Refusal(answers.NOT_YOUR_STORE)
-        return self._habitual(found)
+        return self._as_served(found)
 
-    def _habitual(self, found: Merchant) -> Merchant:
-        if self.quirk is None:
+    def _as_served(self, found: Merchant) -> Merchant:
+        if self.fault is None:
             return found
         if self.suffers("silent_empty"):
-            return replace(found, empty=self.quirk.face)
-        return replace(found, **self.quirk.habits)
+            return replace(found, empty=self.fault.face)
+        return replace(found, **self.fault.habits)
 
     def opens(self, store: Merchant) -> bool:
         """Whether the token was given for the store, which is linked and has spread."""
@@ -127,7 +127,7 @@ async def pass_through(call: Call, serve: Serve) -> Response:
             answer = Answer(429, answers.THROTTLED.body, headers=_retry_after(call, verdict.reset))
     else:
         answer = await _answer(call, serve)
-    sent = response(answer, call.quirk)
+    sent = response(answer, call.fault)
     sent.headers.update({**headers, **answer.headers})
     _note(call, answer.status)
     return sent
@@ -144,34 +144,34 @@ async def _answer(call: Call, serve: Serve) -> Answer:
         answer = serve(call)
     except Refusal as refusal:
         return refusal.answer
-    return answer if call.quirk is None else spoil(call.quirk, answer)
+    return answer if call.fault is None else spoil(call.fault, answer)
 
 
 async def _meet_trouble(call: Call) -> Answer | None:
-    """Wait what must be waited, and give the answer of a quirk or fault that replaces the right."""
+    """Wait what must be waited, and give the answer of a fault that replaces the right."""
     simulation = call.simulation
     whose = call.merchant_id or call.client_id
-    latency, fault = simulation.faults.draw(whose, call.resource)
-    quirks = simulation.quirks.take(
+    latency, drawn = simulation.random_faults.draw(whose, call.resource)
+    faults = simulation.faults.take(
         merchants=call.merchants,
         resource=call.resource,
         client_id=call.client_id,
         refreshing=call.refreshing,
     )
-    if fault is not None and not quirks:
-        call.trouble = f"fault.{fault.quirk}"
-        quirks = (fault,)
-    for quirk in quirks:
-        call.trouble = call.trouble or quirk.quirk
-        if quirk.quirk == "slow":
-            latency += quirk.seconds
+    if drawn is not None and not faults:
+        call.trouble = f"fault.{drawn.name}"
+        faults = (drawn,)
+    for fault in faults:
+        call.trouble = call.trouble or fault.name
+        if fault.name == "slow":
+            latency += fault.seconds
             continue
-        call.quirk = quirk
+        call.fault = fault
     if latency:
         await asyncio.sleep(latency)
     if call.suffers("expired_token"):
         simulation.grants.expire(call.token, at=call.at)
-    return None if call.quirk is None else instead(call.quirk)
+    return None if call.fault is None else instead(call.fault)
 
 
 def _retry_after(call: Call, reset: int) -> dict[str, str]:
@@ -185,7 +185,7 @@ def _retry_after(call: Call, reset: int) -> dict[str, str]:
 
 
 def _note(call: Call, status: int) -> None:
-    if call.suffers("cut") and call.quirk is not None and call.quirk.where == "head":
+    if call.suffers("cut") and call.fault is not None and call.fault.where == "head":
         status = 0
     request, simulation = call.request, call.simulation
     if call.client_id:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import ParamSpec, TypeVar
 
+from ifood_simulator.faults import Fault
 from ifood_simulator.merchants import Merchant
-from ifood_simulator.quirks import Quirk
 from ifood_simulator.sales import Json
 from ifood_simulator.settings import Group, Settings
 from ifood_simulator.simulation import Simulation
@@ -52,11 +52,11 @@ class Simulator:
     def set_limits(self, limits: Mapping[Group, int | None]) -> None:
         self._call(self._simulation.set_limits, limits)
 
-    def add_quirk(self, quirk: Quirk) -> None:
-        self._call(self._simulation.add_quirk, quirk)
+    def add_fault(self, fault: Fault) -> None:
+        self._call(self._simulation.add_fault, fault)
 
-    def clear_quirks(self) -> None:
-        self._call(self._simulation.clear_quirks)
+    def clear_faults(self) -> None:
+        self._call(self._simulation.clear_faults)
 
     def link(self, merchant: str) -> None:
         self._call(self._simulation.link, merchant)

@@ -24,7 +24,7 @@ _SHOWN = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One request and its answer. `at` is seconds since 1970, when the request arrived."""
 
     sequence: int
@@ -38,14 +38,14 @@ class Entry:
     status: int
     """0 when no status line was sent."""
     trouble: str | None
-    """The quirk or fault that shaped the answer."""
+    """The fault, or `fault.` and its name for one that came by itself, that shaped the answer."""
 
 
 class Journal:
     """The last requests; older ones are forgotten, their numbers stay used."""
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._entries: deque[JournalEntry] = deque(maxlen=_KEPT)
         self._sequence = 0
 
     def write(
@@ -64,7 +64,7 @@ class Journal:
         """Add a request; of its query, values that could be a secret are left out."""
         self._sequence += 1
         self._entries.append(
-            Entry(
+            JournalEntry(
                 self._sequence,
                 at,
                 client_id,

@@ -15,9 +15,9 @@ def listing(call: Call) -> Answer:
     """A bare array, pages from 1; a store that took its permission back is not in it."""
     if call.grant is None or "merchant" not in call.grant.app.modules:
         raise Refusal(answers.NOT_YOUR_MODULE)
-    if call.quirk is not None and call.suffers("silent_empty"):
+    if call.fault is not None and call.suffers("silent_empty"):
         missing = answers.error(404, "404", "No merchants found")
-        return answers.nothing(call.quirk.face, missing=missing, listed=b"[]", unlisted=b"null")
+        return answers.nothing(call.fault.face, missing=missing, listed=b"[]", unlisted=b"null")
     query = call.request.query_params
     page, size = whole_number("page", query, 1), whole_number("size", query, 100)
     if page < 1 or not 1 <= size <= _LARGEST_PAGE:

@@ -1,4 +1,4 @@
-"""Who sells: the stores, and the habits by which their answers differ from one another."""
+"""The stores, and the traits by which their answers differ from one another."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,9 +93,9 @@ _SHARES = {
 @dataclass(frozen=True, slots=True)
 class Merchant:
     """
-    A store and its habits.
+    A store and its traits.
 
-    Each habit is one that somebody met in the real API; a store keeps its own for ever.
+    Each trait was met in the real API; a store keeps its own.
     """
 
     index: int
@@ -171,11 +171,11 @@ class Roster:
         settings = self._settings
         seed = settings.seed
 
-        def chance(habit: str) -> float:
-            return unit(seed, index, habit)
+        def chance(trait: str) -> float:
+            return unit(seed, index, trait)
 
-        def has(habit: str) -> bool:
-            return chance(habit) < _SHARES[habit]
+        def has(trait: str) -> bool:
+            return chance(trait) < _SHARES[trait]
 
         name = _name(seed, index)
         timezone = _pick(chance("timezone"), _ZONES)

@@ -15,7 +15,7 @@ from ifood_simulator.settings import App, Settings
 USER_CODE_SECONDS, AUTHORIZATION_CODE_SECONDS = 600, 300
 
 
-class Refused(Exception):
+class OAuthError(Exception):
     """The token endpoint says no: `status` and iFood's code and text."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -39,7 +39,7 @@ class Grant:
 
 
 @dataclass(slots=True)
-class _Link:
+class _Flow:
     """One userCode flow, from the code to the authorisation."""
 
     app: App
@@ -59,7 +59,7 @@ class Grants:
         self._apps = {app.client_id: app for app in settings.apps}
         self._access: dict[str, Grant] = {}
         self._refresh: dict[str, Grant] = {}
-        self._links: dict[str, _Link] = {}
+        self._flows: dict[str, _Flow] = {}
         self.issued: dict[str, int] = {}
         """Access tokens given out, for each client id."""
 
@@ -79,43 +79,43 @@ class Grants:
             self._access[token] = replace(grant, expires_at=at)
 
     def user_code(self, form: dict[str, str], *, at: float) -> dict[str, object]:
-        """Start the authorisation of stores; raises Refused."""
+        """Start the authorisation of stores; raises OAuthError."""
         app = self._apps.get(_client_id(form))
         if app is None:
-            raise Refused(401, "Bad credentials")
+            raise OAuthError(401, "Bad credentials")
         if app.kind != "distributed":
-            raise Refused(400, "Grant type not authorized for client")
+            raise OAuthError(400, "Grant type not authorized for client")
         letters = token_hex(4).upper()
-        link = _Link(app, f"{letters[:4]}-{letters[4:]}", token_hex(8), at + USER_CODE_SECONDS)
-        self._links[link.user_code] = link
+        flow = _Flow(app, f"{letters[:4]}-{letters[4:]}", token_hex(8), at + USER_CODE_SECONDS)
+        self._flows[flow.user_code] = flow
         return {
-            "userCode": link.user_code,
-            "authorizationCodeVerifier": link.verifier,
+            "userCode": flow.user_code,
+            "authorizationCodeVerifier": flow.verifier,
             "expiresIn": USER_CODE_SECONDS,
         }
 
     def authorize(self, user_code: str, merchants: frozenset[str], *, at: float) -> str:
-        """What the owner does in the portal: the authorisation code; raises Refused."""
-        link = self._links.get(user_code)
-        if link is None or link.expires_at <= at:
-            raise Refused(400, "Invalid user code")
-        link.code = token_urlsafe(18)
-        link.code_expires_at = at + AUTHORIZATION_CODE_SECONDS
-        link.merchants = merchants
-        return link.code
+        """What the owner does in the portal: the authorisation code; raises OAuthError."""
+        flow = self._flows.get(user_code)
+        if flow is None or flow.expires_at <= at:
+            raise OAuthError(400, "Invalid user code")
+        flow.code = token_urlsafe(18)
+        flow.code_expires_at = at + AUTHORIZATION_CODE_SECONDS
+        flow.merchants = merchants
+        return flow.code
 
     def app_of(self, user_code: str) -> App | None:
         """The application that a userCode was made for."""
-        link = self._links.get(user_code)
-        return None if link is None else link.app
+        flow = self._flows.get(user_code)
+        return None if flow is None else flow.app
 
     def token(self, form: dict[str, str], *, at: float) -> dict[str, object]:
-        """An answer of the token endpoint; raises Refused."""
+        """An answer of the token endpoint; raises OAuthError."""
         if "grantType" not in form:
-            raise Refused(400, "Invalid grant type null")
+            raise OAuthError(400, "Invalid grant type null")
         app = self._apps.get(_client_id(form))
         if app is None or form.get("clientSecret") != app.client_secret:
-            raise Refused(401, "Bad credentials")
+            raise OAuthError(401, "Bad credentials")
         match form["grantType"], app.kind:
             case "client_credentials", "centralized":
                 return self._issue(app, None, at=at)
@@ -124,29 +124,29 @@ class Grants:
             case "refresh_token", "distributed":
                 return self._renew(app, form, at=at)
             case "client_credentials" | "authorization_code" | "refresh_token", _:
-                raise Refused(400, "Grant type not authorized for client")
+                raise OAuthError(400, "Grant type not authorized for client")
             case grant_type, _:
-                raise Refused(400, f"Invalid grant type {grant_type}")
+                raise OAuthError(400, f"Invalid grant type {grant_type}")
 
     def _redeem(self, app: App, form: dict[str, str], *, at: float) -> dict[str, object]:
         code, verifier = form.get("authorizationCode"), form.get("authorizationCodeVerifier")
         if not code or not verifier:
-            raise Refused(400, "Missing required parameter authorizationCode")
-        link = next((link for link in self._links.values() if link.code == code), None)
-        if link is None or link.app != app or link.verifier != verifier:
-            raise Refused(401, "Invalid authorization code")
-        if link.code_expires_at <= at:
-            raise Refused(401, "Invalid authorization code")
-        del self._links[link.user_code]
-        return self._issue(app, link.merchants, at=at)
+            raise OAuthError(400, "Missing required parameter authorizationCode")
+        flow = next((flow for flow in self._flows.values() if flow.code == code), None)
+        if flow is None or flow.app != app or flow.verifier != verifier:
+            raise OAuthError(401, "Invalid authorization code")
+        if flow.code_expires_at <= at:
+            raise OAuthError(401, "Invalid authorization code")
+        del self._flows[flow.user_code]
+        return self._issue(app, flow.merchants, at=at)
 
     def _renew(self, app: App, form: dict[str, str], *, at: float) -> dict[str, object]:
         token = form.get("refreshToken")
         if not token:
-            raise Refused(400, "Missing required parameter refreshToken")
+            raise OAuthError(400, "Missing required parameter refreshToken")
         grant = self._refresh.get(token)
         if grant is None or grant.app != app or grant.expires_at <= at:
-            raise Refused(401, "Invalid refresh token")
+            raise OAuthError(401, "Invalid refresh token")
         del self._refresh[token]
         return self._issue(app, grant.merchants, at=at)
 
@@ -184,7 +184,7 @@ def _base64(value: object) -> str:
 def _client_id(form: dict[str, str]) -> str:
     client_id = form.get("clientId")
     if not client_id:
-        raise Refused(400, "Missing required parameter clientId")
+        raise OAuthError(400, "Missing required parameter clientId")
     if len(client_id) != 36:  # noqa: PLR2004 (a UUID's length)
-        raise Refused(400, "Invalid parameter clientId")
+        raise OAuthError(400, "Invalid parameter clientId")
     return client_id

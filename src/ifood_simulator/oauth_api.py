@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, Response
 
 from ifood_simulator.answers import Answer, error
 from ifood_simulator.gate import Call
-from ifood_simulator.oauth import Refused
+from ifood_simulator.oauth import OAuthError
 from ifood_simulator.settings import Resource
 from ifood_simulator.simulation import Simulation
 from ifood_simulator.world import dumps
@@ -27,14 +27,14 @@ async def call_with_form(simulation: Simulation, request: Request, resource: Res
 def token(call: Call) -> Answer:
     try:
         return Answer(200, dumps(call.simulation.grants.token(call.form, at=call.at)))
-    except Refused as refused:
+    except OAuthError as refused:
         return _refusal(refused)
 
 
 def user_code(call: Call) -> Answer:
     try:
         code = call.simulation.grants.user_code(call.form, at=call.at)
-    except Refused as refused:
+    except OAuthError as refused:
         return _refusal(refused)
     portal = f"{call.request.base_url}apps/code"
     links = {
@@ -50,10 +50,10 @@ async def portal(request: Request) -> Response:
     merchants = frozenset(request.query_params.getlist("merchant")) or None
     try:
         code = simulation.authorize(request.query_params.get("c", ""), merchants)
-    except Refused as refused:
+    except OAuthError as refused:
         return HTMLResponse(f"<p>{refused.message}</p>", status_code=refused.status)
     return HTMLResponse(f"<p>Authorisation code: <code>{code}</code></p>")
 
 
-def _refusal(refused: Refused) -> Answer:
+def _refusal(refused: OAuthError) -> Answer:
     return error(refused.status, _CODES[refused.status], refused.message)

@@ -1,4 +1,4 @@
-"""What the quirk `odd` makes of the first item of an answer."""
+"""What the fault `odd` makes of the first item of an answer."""
 
 from decimal import Decimal
 from typing import Any, Literal

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ifood_simulator.quirks import Quirk, quirk_from, reason
+from ifood_simulator.faults import Fault, fault_from, reason
 from ifood_simulator.settings import GROUPS, FaultRates, Group, Settings
 
 _RATES = TypeAdapter(FaultRates)
 _LIMITS = TypeAdapter(dict[Group, Annotated[int, Field(gt=0)] | None])
 
 
-def quirk_of(text: str) -> Quirk:
+def fault_of(text: str) -> Fault:
     """
     A switch from `NAME,field=value,...`.
 
@@ -28,7 +28,7 @@ def quirk_of(text: str) -> Quirk:
             parts[outer][inner] = value
         else:
             fields[field] = value
-    return quirk_from(fields | parts)
+    return fault_from(fields | parts)
 
 
 def fault_rates_of(text: str) -> FaultRates:

@@ -9,8 +9,8 @@ from threading import Event, Thread
 from ifood_actors.errors import UsageError
 from ifood_actors.serving import Server, listen, url_of
 from ifood_simulator.app import create_app
+from ifood_simulator.faults import Fault
 from ifood_simulator.handle import Simulator
-from ifood_simulator.quirks import Quirk
 from ifood_simulator.settings import Settings
 from ifood_simulator.simulation import Simulation
 
@@ -26,19 +26,19 @@ def serve(
     *,
     certificate: Path | None = None,
     key: Path | None = None,
-    quirks: Iterable[Quirk] = (),
+    faults: Iterable[Fault] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """
     Serve in the foreground until TERM or INT; a second signal stops at once.
 
-    With a `certificate` (PEM) it speaks https; the `key` may be in the same file. `quirks` are on
+    With a `certificate` (PEM) it speaks https; the `key` may be in the same file. `faults` are on
     from the start. `ready` is called with the URL once connections are accepted; port 0 takes a
     free one. Raises UsageError when the address cannot be listened on, the certificate not be
-    used, or a quirk is for an unknown merchant. Main thread only.
+    used, or a fault is for an unknown merchant. Main thread only.
     """
     try:
-        simulation = Simulation(settings, quirks)
+        simulation = Simulation(settings, faults)
     except ValueError as error:
         raise UsageError(str(error)) from None
     if certificate:

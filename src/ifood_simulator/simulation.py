@@ -8,13 +8,13 @@ from time import monotonic
 from zoneinfo import ZoneInfo
 
 from ifood_simulator.accounts_csv import accounts_csv
-from ifood_simulator.faults import Faults
+from ifood_simulator.faults import ActiveFaults, Fault
 from ifood_simulator.journal import Journal
 from ifood_simulator.limits import Limits
 from ifood_simulator.links import Links
 from ifood_simulator.merchants import Merchant
 from ifood_simulator.oauth import Grants
-from ifood_simulator.quirks import Quirk, Quirks
+from ifood_simulator.random_faults import RandomFaults
 from ifood_simulator.sales import Json
 from ifood_simulator.settings import GROUPS, App, Group, Settings
 from ifood_simulator.truth import Kind, summaries, truth
@@ -26,15 +26,15 @@ _IFOOD_ZONE = ZoneInfo("America/Sao_Paulo")
 class Simulation:
     """One simulated iFood. Not thread-safe: everything runs on the server's event loop."""
 
-    def __init__(self, settings: Settings, quirks: Iterable[Quirk] = ()) -> None:
-        """`quirks` are on from the start; raises ValueError for one of an unknown merchant."""
+    def __init__(self, settings: Settings, faults: Iterable[Fault] = ()) -> None:
+        """`faults` are on from the start; raises ValueError for one of an unknown merchant."""
         self.settings = settings
         self.world = World(settings)
-        self._first_quirks = tuple(quirks)
+        self._first_faults = tuple(faults)
         self.reset()
 
     def reset(self) -> None:
-        """As freshly started: today, limits, quirks, journal, counts, and no token is valid."""
+        """As freshly started: today, limits, faults, journal, counts, and no token is valid."""
         settings = self.settings
         limits = {group: settings.limit_of(group) for group in GROUPS}
         self._today = settings.today
@@ -42,10 +42,10 @@ class Simulation:
         self.grants = Grants(settings)
         self.links = Links(spread_seconds=settings.spread_seconds)
         self._turns: Counter[str] = Counter()
-        self.quirks = Quirks()
-        for quirk in self._first_quirks:
-            self.add_quirk(quirk)
-        self.faults = Faults(settings)
+        self.faults = ActiveFaults()
+        for fault in self._first_faults:
+            self.add_fault(fault)
+        self.random_faults = RandomFaults(settings)
         self.journal = Journal()
 
     @property
@@ -61,19 +61,19 @@ class Simulation:
         for group, limit in limits.items():
             self.limits.set(group, limit)
 
-    def add_quirk(self, quirk: Quirk) -> None:
+    def add_fault(self, fault: Fault) -> None:
         """Set a switch; raises ValueError for a merchant that this world does not have."""
-        if quirk.merchant is not None:
-            self._merchant(quirk.merchant)
-        self.quirks.add(quirk)
+        if fault.merchant is not None:
+            self._merchant(fault.merchant)
+        self.faults.add(fault)
 
-    def clear_quirks(self) -> None:
-        self.quirks.clear()
+    def clear_faults(self) -> None:
+        self.faults.clear()
 
     def revoked(self, merchant: Merchant) -> bool:
-        """Whether the store refuses every request, by its nature or by a lasting quirk."""
+        """Whether the store refuses every request, by its nature or by a lasting fault."""
         return (
-            merchant.revoked or self.quirks.revoked(merchant.id) or self.links.unlinked(merchant.id)
+            merchant.revoked or self.faults.revoked(merchant.id) or self.links.unlinked(merchant.id)
         )
 
     def link(self, merchant: str) -> None:
@@ -88,7 +88,7 @@ class Simulation:
         """
         Confirm a userCode as an owner does: for those stores, or all that the owner has.
 
-        Owners take turns. Gives the authorisation code; raises `oauth.Refused` for an unknown or
+        Owners take turns. Gives the authorisation code; raises `oauth.OAuthError` for an unknown or
         expired userCode.
         """
         app = self.grants.app_of(user_code)
@@ -111,11 +111,11 @@ class Simulation:
                 {"name": app.name, "client_id": app.client_id, "kind": app.kind}
                 for app in self.settings.apps
             ],
-            "quirks": self.quirks.listed(),
+            "quirks": self.faults.listed(),
         }
 
     def merchants(self) -> list[Merchant]:
-        """Every store with its habits, in the order of their numbers."""
+        """Every store with its traits, in the order of their numbers."""
         return list(self.world.roster)
 
     def accounts_csv(self) -> str:

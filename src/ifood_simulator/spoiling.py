@@ -1,4 +1,4 @@
-"""What a quirk makes of an answer."""
+"""What a fault makes of an answer."""
 
 import re
 from dataclasses import replace
@@ -14,8 +14,8 @@ from ifood_simulator.answers import (
     error,
     kong,
 )
+from ifood_simulator.faults import Fault
 from ifood_simulator.oddities import odd
-from ifood_simulator.quirks import Quirk
 from ifood_simulator.world import dumps
 
 _MEBIBYTE = 1024 * 1024
@@ -32,39 +32,39 @@ _FIXED = {
 }
 
 
-def instead(quirk: Quirk) -> Answer | None:
-    """The answer that a replacing quirk gives in place of the right one; None for the others."""
-    match quirk.quirk:
+def instead(fault: Fault) -> Answer | None:
+    """The answer that a replacing fault gives in place of the right one; None for the others."""
+    match fault.name:
         case "status":
-            return _status(quirk)
+            return _status(fault)
         case "redirect":
-            headers = {"Location": quirk.location, **quirk.headers}
-            return Answer(quirk.status or 302, headers=headers)
+            headers = {"Location": fault.location, **fault.headers}
+            return Answer(fault.status or 302, headers=headers)
         case "refused_refresh":
-            return error(401, "Unauthorized", quirk.message or "Invalid refresh token")
+            return error(401, "Unauthorized", fault.message or "Invalid refresh token")
         case "huge":
-            return Answer(200, b'{"sales":["' + b"x" * (quirk.mebibytes * _MEBIBYTE) + b'"]}')
+            return Answer(200, b'{"sales":["' + b"x" * (fault.mebibytes * _MEBIBYTE) + b'"]}')
         case name:
             return _FIXED.get(name)
 
 
-def spoil(quirk: Quirk, answer: Answer) -> Answer:
-    """The right answer with its body damaged, for quirks that do this; the others keep it."""
-    match quirk.quirk:
+def spoil(fault: Fault, answer: Answer) -> Answer:
+    """The right answer with its body damaged, for faults that do this; the others keep it."""
+    match fault.name:
         case "nan":
-            amount = rb"\g<1>" + quirk.text.encode()
+            amount = rb"\g<1>" + fault.text.encode()
             return replace(answer, body=_AMOUNT.sub(amount, answer.body, count=1))
         case "odd" if answer.status == HTTPStatus.OK:
-            return replace(answer, body=odd(answer.body, quirk.odd))
+            return replace(answer, body=odd(answer.body, fault.odd))
         case "truncated":
             return replace(answer, body=answer.body[: len(answer.body) // 2])
         case _:
             return answer
 
 
-def _status(quirk: Quirk) -> Answer:
-    status = quirk.status or 500
-    match quirk.body:
+def _status(fault: Fault) -> Answer:
+    status = fault.status or 500
+    match fault.body:
         case "empty":
             answer = Answer(status)
         case "html":
@@ -72,12 +72,12 @@ def _status(quirk: Quirk) -> Answer:
         case "waf":
             answer = answers.waf(status)
         case "kong":
-            answer = answers.kongs_note(status, quirk.message)
+            answer = answers.kongs_note(status, fault.message)
         case "text":
-            answer = answers.text(status, quirk.message)
+            answer = answers.text(status, fault.message)
         case "json":
-            answer = _json(status, quirk.message)
-    return replace(answer, headers=quirk.headers)
+            answer = _json(status, fault.message)
+    return replace(answer, headers=fault.headers)
 
 
 def _json(status: int, message: str | None) -> Answer:

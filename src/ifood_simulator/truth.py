@@ -1,5 +1,5 @@
 """
-What a puller must have stored: the world's content, whatever the quirks made of the answers.
+What a puller must have stored: the world's content, whatever the faults made of the answers.
 
 Each item is the exact JSON that the API serves last, as of the simulated today. Stores that took
 their permission back have no rows.

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ifood_simulator.answers import Answer
-from ifood_simulator.quirks import Quirk
+from ifood_simulator.faults import Fault
 
 TRANSPORT = "ifood_actors.transport"
 _FIRST_FINAL, _BODYLESS = 200, frozenset({204, 304})
@@ -23,17 +23,17 @@ def with_transport(app: ASGIApp) -> ASGIApp:
     return lend
 
 
-def response(answer: Answer, quirk: Quirk | None = None) -> Response:
-    """The response that puts the answer on the wire in the way that the quirk demands."""
+def response(answer: Answer, fault: Fault | None = None) -> Response:
+    """The response that puts the answer on the wire in the way that the fault demands."""
     if answer.status < _FIRST_FINAL:
         return _Lone(answer)
-    match quirk:
-        case Quirk(quirk="cut", where="head"):
+    match fault:
+        case Fault(name="cut", where="head"):
             return _Hangup()
-        case Quirk(quirk="cut"):
+        case Fault(name="cut"):
             return _Cut(answer)
-        case Quirk(quirk="drip"):
-            return _Drip(answer, quirk.bytes_per_second)
+        case Fault(name="drip"):
+            return _Drip(answer, fault.bytes_per_second)
         case _:
             return _plain(answer)
 

@@ -5,7 +5,7 @@ from time import time
 from chaos.invariants import check
 from support.eventually import eventually
 
-from ifood_simulator import Quirk
+from ifood_simulator import Fault
 
 NOTICED = 60.0  # seconds: keepalives and time-outs of 30, a heartbeat, the process' own recovery
 QUIET = 5.0
@@ -21,7 +21,7 @@ def test_every_leg_is_half_open(chaos, recovery):
     first, second = chaos.of("worker")
     chaos.plan()  # so that nobody is just renewing the token, which its lock would guard for 90 s
     chaos.finish()
-    chaos.simulator.add_quirk(Quirk("slow", seconds=0.3))
+    chaos.simulator.add_fault(Fault("slow", seconds=0.3))
     begun = time()
     chaos.plan()
     eventually(lambda: chaos.work(first, second, since=begun))

@@ -17,7 +17,7 @@ from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler import relay
-from ifood_simulator import Quirk, Settings, running
+from ifood_simulator import Fault, Settings, running
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
 
@@ -55,7 +55,7 @@ def struck(faster, database_url, broker_url):  # noqa: ARG001 - it shortens what
         window_seconds=MINUTE.total_seconds(),
     )
     with running(world) as simulator:
-        simulator.add_quirk(Quirk("status", resource="sales", status=503, body="html"))
+        simulator.add_fault(Fault("status", resource="sales", status=503, body="html"))
         with fleet(
             simulator,
             database_url=database_url,
@@ -81,7 +81,7 @@ def test_two_hours_of_faults_cost_no_attempts_and_the_backlog_drains_in_order(st
             " WHERE endpoint_group = 'financial'"
         )
         over = time()
-        struck.simulator.clear_quirks()
+        struck.simulator.clear_faults()
         eventually(struck.idle)
     asked = [entry for entry in struck.simulator.journal_since() if entry["group"] == "financial"]
 

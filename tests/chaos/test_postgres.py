@@ -15,7 +15,7 @@ from chaos.proxy import Mode
 from sqlalchemy import make_url, text
 from support.eventually import eventually
 
-from ifood_simulator import Quirk
+from ifood_simulator import Fault
 
 BACK = 15.0  # seconds from Postgres' return to the first claim (design, section 7)
 TAKEN_OVER = 90.0 - 60.0 + LEASE.total_seconds()  # design: within 90 s, with a lease of 60
@@ -24,7 +24,7 @@ SLOWED = 90.0  # for all jobs, each of which has some twenty round trips
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_postgres_goes_down_under_load(chaos, recovery, how):
-    chaos.simulator.add_quirk(Quirk("slow", seconds=0.3))
+    chaos.simulator.add_fault(Fault("slow", seconds=0.3))
     chaos.plan(over=timedelta(seconds=4))
     eventually(lambda: chaos.count("success") >= 3)
     (chaos.postgres.kill if how == "killed" else chaos.postgres.stop)()
@@ -113,7 +113,7 @@ def test_every_round_trip_takes_a_tenth_of_a_second(chaos, recovery):
 
 
 def test_postgres_holds_its_answers_for_longer_than_a_lease(chaos, recovery):
-    chaos.simulator.add_quirk(Quirk("slow", seconds=0.3))
+    chaos.simulator.add_fault(Fault("slow", seconds=0.3))
     chaos.plan(over=timedelta(seconds=4))
     eventually(lambda: chaos.count("running") > 0)
     chaos.set(Mode.HOLD, "database", "worker")

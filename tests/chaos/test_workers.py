@@ -9,7 +9,7 @@ from chaos.invariants import check
 from chaos.world import STORES
 from support.eventually import eventually
 
-from ifood_simulator import Quirk
+from ifood_simulator import Fault
 
 TAKEN_OVER = 90.0 - 60.0 + LEASE.total_seconds()  # design: within 90 s, with a lease of 60
 
@@ -17,7 +17,7 @@ TAKEN_OVER = 90.0 - 60.0 + LEASE.total_seconds()  # design: within 90 s, with a 
 def test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes(chaos, recovery):
     frozen, other = chaos.of("worker")
     other.stop()
-    chaos.simulator.add_quirk(Quirk("slow", seconds=1.0))
+    chaos.simulator.add_fault(Fault("slow", seconds=1.0))
     before = len(chaos.asked)
     chaos.plan()
     eventually(lambda: len(chaos.asked) > before)
@@ -25,7 +25,7 @@ def test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes(chao
 
     # Its answers arrive, of a day that is over when it wakes up.
     Event().wait(1.5)
-    chaos.simulator.clear_quirks()
+    chaos.simulator.clear_faults()
     chaos.simulator.set_today(chaos.simulator.today + timedelta(days=1))
     recovery.begin()
     other.start()
@@ -39,7 +39,7 @@ def test_a_worker_freezes_for_longer_than_its_lease_while_the_truth_changes(chao
 
 
 def test_all_workers_are_killed(chaos, recovery):
-    chaos.simulator.add_quirk(Quirk("slow", seconds=3.0))
+    chaos.simulator.add_fault(Fault("slow", seconds=3.0))
     chaos.plan()
     eventually(lambda: chaos.count("running") >= 6)
     for host in chaos.of("worker"):
@@ -54,7 +54,7 @@ def test_all_workers_are_killed(chaos, recovery):
 
 def test_a_worker_is_told_to_stop_in_the_middle_of_its_jobs(chaos, recovery):
     host, _ = chaos.of("worker")
-    chaos.simulator.add_quirk(Quirk("slow", seconds=1.5))
+    chaos.simulator.add_fault(Fault("slow", seconds=1.5))
     begun = time()
     chaos.plan()
     eventually(lambda: chaos.claims(since=begun, host=host) >= 4)
@@ -73,7 +73,7 @@ def test_a_worker_is_told_to_stop_in_the_middle_of_its_jobs(chaos, recovery):
 
 def test_a_second_signal_ends_a_worker_at_once(chaos, recovery):
     host, _ = chaos.of("worker")
-    chaos.simulator.add_quirk(Quirk("slow", seconds=5.0, times=4))
+    chaos.simulator.add_fault(Fault("slow", seconds=5.0, times=4))
     begun = time()
     chaos.plan()
     eventually(lambda: chaos.claims(since=begun, host=host) >= 2)

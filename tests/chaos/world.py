@@ -188,7 +188,7 @@ class World:
 
     def heal(self) -> None:
         """Undo whatever a scenario did, so that the next one finds the world whole."""
-        self.simulator.clear_quirks()
+        self.simulator.clear_faults()
         self.postgres.start()
         self.rabbit.start()
         for host in self.hosts.values():

@@ -10,7 +10,7 @@ from support.processes import installation
 
 from ifood_actors.broker.topology import LEVELS, level_name
 from ifood_actors.db import transaction
-from ifood_simulator import App, Quirk, Settings, running
+from ifood_simulator import App, Fault, Settings, running
 
 SECRET = "canary-client-secret-7f3a"
 
@@ -51,7 +51,7 @@ def counts(engine):
 
 def test_a_killed_worker_costs_no_job_and_no_cent(installed, simulator, engine):
     # One job at least is in work when the worker is killed.
-    simulator.add_quirk(Quirk("slow", resource="sales", seconds=10, times=1))
+    simulator.add_fault(Fault("slow", resource="sales", seconds=10, times=1))
     plan(installed)
     with installed.process("scheduler"):
         with installed.process("worker") as worker:

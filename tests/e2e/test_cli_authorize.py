@@ -16,7 +16,7 @@ from support.logins import with_logins
 
 import ifood_simulator
 from ifood_actors.db import transaction
-from ifood_simulator import App, Quirk, Settings, Simulator
+from ifood_simulator import App, Fault, Settings, Simulator
 
 pytestmark = pytest.mark.services
 
@@ -184,7 +184,7 @@ def test_an_authorization_is_tried_again_by_hand(command, ifood, stores, engine:
     authorize(command, ifood, stores, "--label", "Maria")
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_authorizations SET needs_authorization_since = now()"))
-    ifood.add_quirk(Quirk("refused_refresh", times=1))
+    ifood.add_fault(Fault("refused_refresh", times=1))
 
     preview, refused, done, unknown, acts = command.each(
         [

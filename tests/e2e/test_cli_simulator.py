@@ -43,7 +43,7 @@ def test_the_switches_reach_the_simulated_world(command):
     assert (state["seed"], state["merchants"], state["today"]) == (7, 4, "2026-09-22")
     assert state["limits"] == {"financial": 180, "merchant": 1000, "oauth": None}
     assert [app["kind"] for app in state["apps"]] == ["distributed"]
-    assert [(quirk["quirk"], quirk["merchant"], quirk["times"]) for quirk in state["quirks"]] == [
+    assert [(fault["quirk"], fault["merchant"], fault["times"]) for fault in state["quirks"]] == [
         ("status", merchant, 2),
         ("slow", None, None),
     ]

@@ -17,7 +17,7 @@ from support.fleet import MONDAY, register
 from support.processes import installation
 
 from ifood_actors.db import transaction
-from ifood_simulator import Quirk, Settings, running
+from ifood_simulator import Fault, Settings, running
 
 MERCHANTS = 40
 _PR_SET_CHILD_SUBREAPER = 36
@@ -165,7 +165,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(installed):
 @pytest.mark.alone
 @pytest.mark.services
 def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, engine, simulator):
-    simulator.add_quirk(Quirk("slow", resource="sales", seconds=3))
+    simulator.add_fault(Fault("slow", resource="sales", seconds=3))
     installed.environment["IFOOD_LEASE"] = "60s"  # or a stall of the machine is charged
     with installed.process("scheduler"), installed.process("worker") as worker:
         eventually(lambda: count(engine, "status = 'running'") == 8)
@@ -184,7 +184,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, 
 @pytest.mark.alone
 @pytest.mark.services
 def test_a_second_signal_ends_all_at_once(installed, engine, simulator):
-    simulator.add_quirk(Quirk("slow", resource="sales", seconds=60))
+    simulator.add_fault(Fault("slow", resource="sales", seconds=60))
     with installed.process("scheduler"), installed.process("worker") as worker:
         eventually(lambda: count(engine, "status = 'running'") == 8)
         pids = {*children(worker.process.pid), *workers(worker.process.pid)}

@@ -15,7 +15,7 @@ from support.processes import installation
 
 from ifood_actors.db import transaction
 from ifood_actors.embedded.processes import free_port
-from ifood_simulator import Quirk, Settings, running
+from ifood_simulator import Fault, Settings, running
 
 pytestmark = pytest.mark.services
 
@@ -93,7 +93,7 @@ def done_deliveries(samples, kind):
 
 
 def test_counts_are_those_of_all_processes_and_outlive_a_killed_one(host, engine, simulator):
-    simulator.add_quirk(Quirk("cut", resource="sales", times=2))
+    simulator.add_fault(Fault("cut", resource="sales", times=2))
     with host.process("scheduler"), host.process("worker") as worker:
         run(host, engine, "sales")
         eventually(lambda: host.logs().count("worker.started") == 2)  # see test_supervision.py

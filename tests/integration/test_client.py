@@ -26,7 +26,7 @@ from ifood_actors.ifood import (
     register_app,
     request_token,
 )
-from ifood_simulator import Quirk, Settings, Simulator, running
+from ifood_simulator import Fault, Settings, Simulator, running
 from ifood_simulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
 
 pytestmark = pytest.mark.services
@@ -44,7 +44,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture(autouse=True)
 def calm(simulator: Simulator) -> None:
-    simulator.clear_quirks()
+    simulator.clear_faults()
 
 
 @pytest.fixture
@@ -93,21 +93,21 @@ def test_all_stores_of_the_application_are_found(client, central, simulator):
 
 def test_a_token_that_expires_in_mid_job_is_renewed(client, central, simulator):
     anticipations(client, central, simulator)
-    simulator.add_quirk(Quirk("expired_token", times=1))
+    simulator.add_fault(Fault("expired_token", times=1))
 
     assert anticipations(client, central, simulator)
 
 
 def test_a_store_that_refuses_every_token_is_unauthorized(client, central, simulator):
-    simulator.add_quirk(Quirk("status", status=401, resource="anticipations"))
+    simulator.add_fault(Fault("status", status=401, resource="anticipations"))
 
     with pytest.raises(Unauthorized):
         anticipations(client, central, simulator)
 
 
 def test_a_429_stops_the_application_until_the_window_opens(client, central, simulator):
-    simulator.add_quirk(
-        Quirk(
+    simulator.add_fault(
+        Fault(
             "status", status=429, headers={"Retry-After": "2700"}, times=1, resource="anticipations"
         )
     )
@@ -122,14 +122,14 @@ def test_a_429_stops_the_application_until_the_window_opens(client, central, sim
 
 @pytest.mark.parametrize("name", ["cut", "truncated", "redirect"])
 def test_a_spoiled_answer_is_a_server_fault(client, central, simulator, name):
-    simulator.add_quirk(Quirk(name, resource="anticipations"))
+    simulator.add_fault(Fault(name, resource="anticipations"))
 
     with pytest.raises(ServerFault):
         anticipations(client, central, simulator)
 
 
 def test_a_huge_answer_is_a_server_fault(client, central, simulator):
-    simulator.add_quirk(Quirk("huge", mebibytes=17, resource="anticipations"))
+    simulator.add_fault(Fault("huge", mebibytes=17, resource="anticipations"))
 
     with pytest.raises(ServerFault, match="larger than"):
         anticipations(client, central, simulator)

@@ -16,7 +16,7 @@ from ifood_actors.db import repeated, transaction
 from ifood_actors.delivery import execute
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import Ledger
-from ifood_simulator import Quirk, Settings, running
+from ifood_simulator import Fault, Settings, running
 from ifood_simulator.settings import Resource
 
 KINDS: dict[str, tuple[Resource, str, str]] = {
@@ -36,11 +36,11 @@ def start(database_url, broker_url):
     """Start a fleet before a simulator of so many merchants."""
 
     @contextmanager
-    def start(merchants=1, *, quirks=(), **changes):
+    def start(merchants=1, *, faults=(), **changes):
         settings = Settings(merchants=merchants, today=MONDAY, sales_page_size=5, no_plan_share=0.5)
         with running(settings) as simulator:
-            for quirk in quirks:
-                simulator.add_quirk(quirk)
+            for fault in faults:
+                simulator.add_fault(fault)
             with fleet(
                 simulator, database_url=database_url, broker_url=broker_url, **changes
             ) as started:
@@ -79,7 +79,7 @@ def test_a_second_pull_stores_nothing_anew(start):
 
 
 def test_a_store_that_took_its_permission_back_fails_at_once(start):
-    with start(quirks=[Quirk("revoked", resource="sales")]) as fleet, fleet.working():
+    with start(faults=[Fault("revoked", resource="sales")]) as fleet, fleet.working():
         [job] = fleet.run("sales")
 
         assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "forbidden", 1)
@@ -87,8 +87,8 @@ def test_a_store_that_took_its_permission_back_fails_at_once(start):
 
 
 def test_a_fault_that_passes_costs_attempts_and_ends_in_success(start):
-    quirk = Quirk("cut", resource="sales", times=2)
-    with start(quirks=[quirk]) as fleet, fleet.working():
+    fault = Fault("cut", resource="sales", times=2)
+    with start(faults=[fault]) as fleet, fleet.working():
         [job] = fleet.run("sales")
 
         assert (job["status"], job["attempts"], job["last_error"]) == ("success", 3, None)
@@ -97,8 +97,8 @@ def test_a_fault_that_passes_costs_attempts_and_ends_in_success(start):
 
 
 def test_a_fault_that_stays_ends_failed_after_all_attempts(start):
-    quirk = Quirk("status", resource="sales", status=503)
-    with start(quirks=[quirk]) as fleet, fleet.working():
+    fault = Fault("status", resource="sales", status=503)
+    with start(faults=[fault]) as fleet, fleet.working():
         [job] = fleet.run("sales")
 
     assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "server_fault", 3)
@@ -106,8 +106,8 @@ def test_a_fault_that_stays_ends_failed_after_all_attempts(start):
 
 
 def test_a_429_sends_everybody_away_and_charges_nobody(start):
-    quirk = Quirk("status", resource="sales", status=429, headers={"Retry-After": "2"}, times=1)
-    with start(4, quirks=[quirk]) as fleet, fleet.working():
+    fault = Fault("status", resource="sales", status=429, headers={"Retry-After": "2"}, times=1)
+    with start(4, faults=[fault]) as fleet, fleet.working():
         jobs = fleet.run("sales")
         answers = fleet.simulator.stats()["groups"][0]["by_status"]
 
@@ -116,7 +116,7 @@ def test_a_429_sends_everybody_away_and_charges_nobody(start):
 
 
 def test_an_answer_that_money_cannot_be_read_from_is_asked_for_once_more_and_never_stored(start):
-    with start(quirks=[Quirk("nan", resource="sales")]) as fleet, fleet.working():
+    with start(faults=[Fault("nan", resource="sales")]) as fleet, fleet.working():
         [job] = fleet.run("sales")
         stored = fleet.rows("SELECT count(*) AS sales FROM ifood_sales")
 
@@ -130,7 +130,7 @@ def test_an_answer_about_other_days_stores_nothing_and_marks_nothing(start, kind
     with start(4) as fleet, fleet.working():
         fleet.run(kind)
         before = fleet.rows(f"SELECT * FROM {table} ORDER BY id")
-        fleet.simulator.add_quirk(Quirk("foreign", resource=name, whose="days"))
+        fleet.simulator.add_fault(Fault("foreign", resource=name, whose="days"))
         jobs = fleet.run(kind, day=MONDAY + timedelta(days=7))
         after = fleet.rows(f"SELECT * FROM {table} ORDER BY id")
 
@@ -144,8 +144,8 @@ def test_an_answer_about_other_days_stores_nothing_and_marks_nothing(start, kind
 
 @pytest.mark.parametrize("whose", ["both", "merchant", "days"])
 def test_sales_of_another_merchant_or_year_are_asked_for_once_more(start, whose):
-    quirk = Quirk("foreign", resource="sales", whose=whose, times=1)
-    with start(2, quirks=[quirk]) as fleet, fleet.working():
+    fault = Fault("foreign", resource="sales", whose=whose, times=1)
+    with start(2, faults=[fault]) as fleet, fleet.working():
         jobs = fleet.run("sales")
         acts = sorted((fleet.acts(job["id"]) for job in jobs), key=len)
         foreign = fleet.rows("SELECT FROM ifood_sales WHERE raw #>> '{merchant,id}' <> merchant_id")
@@ -156,8 +156,8 @@ def test_sales_of_another_merchant_or_year_are_asked_for_once_more(start, whose)
 
 
 def test_titles_that_come_with_another_merchants_id_are_kept_and_noted(start):
-    quirk = Quirk("foreign", resource="settlements", whose="merchant")
-    with start(2, quirks=[quirk]) as fleet, fleet.working():
+    fault = Fault("foreign", resource="settlements", whose="merchant")
+    with start(2, faults=[fault]) as fleet, fleet.working():
         jobs = fleet.run("settlements_weekly")
 
     noted = {job["merchant_id"]: job["result"]["other_merchant_ids"] for job in jobs}
@@ -205,8 +205,8 @@ def test_a_worker_whose_job_was_taken_over_stores_nothing(start, monkeypatch):
 
 
 def test_a_stopping_worker_gives_its_jobs_back_uncharged(start):
-    endless = Quirk("drip", resource="sales", bytes_per_second=10, times=1)
-    with start(quirks=[endless]) as fleet:
+    endless = Fault("drip", resource="sales", bytes_per_second=10, times=1)
+    with start(faults=[endless]) as fleet:
         with fleet.working():
             fleet.plan("sales")
             eventually(lambda: _asked_for_sales(fleet))

@@ -22,7 +22,7 @@ from ifood_actors.planning.cadence import (
     sales_period,
     settlements_period,
 )
-from ifood_simulator import Quirk
+from ifood_simulator import Fault
 from ifood_simulator.merchants import EmptyFace, Merchant
 
 pytestmark = pytest.mark.services
@@ -69,7 +69,7 @@ def client(ifood):
     )
     with http_client(threads=1) as http:
         yield IfoodClient(base_url=ifood.url, http=http, access=access)
-    ifood.clear_quirks()
+    ifood.clear_faults()
 
 
 def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> Stored:
@@ -127,7 +127,7 @@ def test_every_item_is_stored_once_and_again_changes_nothing(
 @pytest.mark.parametrize("face", get_args(EmptyFace))
 @pytest.mark.parametrize("kind", PERIODS)
 def test_nothing_is_a_success_without_rows_whatever_its_face(client, ifood, kind, face):
-    ifood.add_quirk(Quirk("silent_empty", face=face))
+    ifood.add_fault(Fault("silent_empty", face=face))
 
     for merchant in ifood.merchants()[:4]:  # some in a list, some without a plan
         api = client.merchant(Credential(uuid4()), merchant.id, on_progress=lambda: None)
@@ -138,7 +138,7 @@ def test_nothing_is_a_success_without_rows_whatever_its_face(client, ifood, kind
 
 @pytest.mark.parametrize("face", get_args(EmptyFace))
 def test_an_application_without_stores_has_none_whatever_the_face(client, ifood, face):
-    ifood.add_quirk(Quirk("silent_empty", resource="merchants", face=face))
+    ifood.add_fault(Fault("silent_empty", resource="merchants", face=face))
 
     assert list(client.merchants(Credential(uuid4()))) == []
 

@@ -17,7 +17,7 @@ from ifood_actors.delivery import middleware
 from ifood_actors.exports import Selection, write_csv
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood.limiter import limiter
-from ifood_simulator import Quirk, Settings, running
+from ifood_simulator import Fault, Settings, running
 
 pytestmark = pytest.mark.services
 
@@ -25,8 +25,8 @@ STORES = 40
 NEXT_WEEK = MONDAY + timedelta(weeks=1)
 PULLED = (MONDAY - timedelta(days=365), MONDAY - timedelta(days=1))
 FORMS = (
-    *(Quirk("status", body=body) for body in ("html", "waf", "text")),
-    *(Quirk("status", body="kong", message=note) for note in NOTES),
+    *(Fault("status", body=body) for body in ("html", "waf", "text")),
+    *(Fault("status", body="kong", message=note) for note in NOTES),
 )
 ALERTS = {"BreakerOpen", "ApplicationBlocked"}
 
@@ -66,7 +66,7 @@ def test_no_word_of_a_gateway_ends_a_job_or_takes_a_row_away(played, status, ale
     assert {job["status"] for job in waiting} <= {"pending", "running"}
     assert {job["error_code"] for job in waiting} == {"gateway", None}
 
-    played.simulator.clear_quirks()
+    played.simulator.clear_faults()
     eventually(played.idle)
 
     assert firing(played) == set()
@@ -77,7 +77,7 @@ def test_no_word_of_a_gateway_ends_a_job_or_takes_a_row_away(played, status, ale
 def answer_by_gateways(played: Fleet, status: int) -> None:
     """Let every store meet one of the forms."""
     for merchant, form in zip(played.simulator.merchants(), cycle(FORMS), strict=False):
-        played.simulator.add_quirk(replace(form, merchant=merchant.id, status=status))
+        played.simulator.add_fault(replace(form, merchant=merchant.id, status=status))
 
 
 def jobs(played: Fleet) -> list[dict[str, object]]:

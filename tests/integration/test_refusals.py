@@ -28,14 +28,14 @@ from ifood_actors.db import transaction
 from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, Throttled
 from ifood_actors.ifood import Credential, Vault, http_client
 from ifood_actors.scheduler.refresher import Refresher
-from ifood_simulator import Quirk, Simulator, running
+from ifood_simulator import Fault, Simulator, running
 from ifood_simulator import Settings as World
 
 pytestmark = pytest.mark.services
 
 OWNERS = 16
 A_MINUTES_CALLS = 14
-REFUSED = Quirk("refused_refresh")
+REFUSED = Fault("refused_refresh")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def world() -> Iterator[Simulator]:
 @pytest.fixture
 def simulator(world: Simulator) -> Iterator[Simulator]:
     yield world
-    world.clear_quirks()
+    world.clear_faults()
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def needing(engine: Engine) -> list[str]:
 def test_one_refusal_costs_no_authorization_and_the_second_minutes_later_decides(
     engine, simulator, one, asked, caplog
 ):
-    simulator.add_quirk(REFUSED)
+    simulator.add_fault(REFUSED)
 
     for _ in range(3):
         with pytest.raises(Throttled) as waiting:
@@ -124,7 +124,7 @@ def test_one_refusal_costs_no_authorization_and_the_second_minutes_later_decides
 def test_an_authorization_that_was_refused_by_mistake_goes_on_by_itself(
     engine, simulator, one, asked
 ):
-    simulator.add_quirk(Quirk("refused_refresh", times=1))
+    simulator.add_fault(Fault("refused_refresh", times=1))
     with pytest.raises(Throttled):
         process(engine, asked).token(one)
 
@@ -135,7 +135,7 @@ def test_an_authorization_that_was_refused_by_mistake_goes_on_by_itself(
 
 
 def test_a_second_refusal_at_once_decides_nothing(engine, simulator, one, asked):
-    simulator.add_quirk(REFUSED)
+    simulator.add_fault(REFUSED)
     tokens = process(engine, asked)
 
     for _ in range(2):
@@ -147,7 +147,7 @@ def test_a_second_refusal_at_once_decides_nothing(engine, simulator, one, asked)
 
 def test_a_refresh_token_past_its_life_needs_no_second_refusal(engine, simulator, one, asked):
     expire(engine, refreshed_ago="169 h")
-    simulator.add_quirk(REFUSED)
+    simulator.add_fault(REFUSED)
 
     with pytest.raises(NeedsAuthorization):
         process(engine, asked).token(one)
@@ -179,7 +179,7 @@ def test_an_outage_that_answers_401_flags_no_authorization_and_ends_by_itself(
     make_due(engine)
     settings = Settings.model_validate({})
     refresher = Refresher(engine, settings, tokens=process(engine, asked), batch=A_MINUTES_CALLS)
-    simulator.add_quirk(REFUSED)
+    simulator.add_fault(REFUSED)
 
     for _ in range(20):  # minutes
         refresher.run()
@@ -192,7 +192,7 @@ def test_an_outage_that_answers_401_flags_no_authorization_and_ends_by_itself(
     for credential in owners:
         assert process(engine, asked).token(credential)
 
-    simulator.clear_quirks()
+    simulator.clear_faults()
     for _ in range(7):
         pass_by(engine, 1)
         refresher.run()
@@ -207,7 +207,7 @@ def test_void_authorizations_among_good_ones_are_found_and_the_good_ones_renewed
     make_due(engine)
     void = [merchant.id for merchant in simulator.merchants()][:5]
     for merchant in void:
-        simulator.add_quirk(Quirk("refused_refresh", merchant=merchant))
+        simulator.add_fault(Fault("refused_refresh", merchant=merchant))
     settings = Settings.model_validate({})
     refresher = Refresher(engine, settings, tokens=process(engine, asked), batch=A_MINUTES_CALLS)
 
@@ -237,7 +237,7 @@ def test_new_credentials_clear_the_flag_for_one_more_try(engine, one, asked):
 def test_an_authorization_is_tried_again_on_demand(engine, simulator, one, asked):
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_authorizations SET needs_authorization_since = now()"))
-    simulator.add_quirk(Quirk("refused_refresh", times=1))
+    simulator.add_fault(Fault("refused_refresh", times=1))
     tokens = process(engine, asked)
 
     with pytest.raises(NeedsAuthorization):
@@ -263,7 +263,7 @@ def test_jobs_wait_uncharged_until_the_second_refusal(simulator, http, database_
                 {"id": credential.authorization_id},
             )
         expire(ifood.engine)
-        simulator.add_quirk(Quirk("refused_refresh", times=1))
+        simulator.add_fault(Fault("refused_refresh", times=1))
 
         ifood.plan("anticipations_daily")
         eventually(

@@ -14,7 +14,7 @@ from support.scripted_api import a_sale, a_title, an_anticipation, closing, sale
 from ifood_actors.db import long_reading
 from ifood_actors.exports import Selection, write_csv
 from ifood_actors.planning.cadence import Period
-from ifood_simulator import Quirk, Settings, running
+from ifood_simulator import Fault, Settings, running
 from ifood_simulator.oddities import Odd
 from ifood_simulator.settings import Resource
 
@@ -124,10 +124,10 @@ def start(database_url, broker_url):
     """Start a fleet before a simulator whose answers are odd in one way."""
 
     @contextmanager
-    def start(quirk):
+    def start(fault):
         settings = Settings(merchants=3, today=MONDAY, no_plan_share=0)
         with running(settings) as simulator:
-            simulator.add_quirk(quirk)
+            simulator.add_fault(fault)
             urls = {"database_url": database_url, "broker_url": broker_url}
             with fleet(simulator, **urls) as started, started.working():
                 yield started
@@ -146,11 +146,11 @@ def exported(fleet, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_odd_item_costs_no_store_its_day_and_comes_in_once_it_is_read(start, kind, odd):
     resource, table = KINDS[kind]
-    with start(Quirk("odd", resource=resource, odd=odd)) as fleet:
+    with start(Fault("odd", resource=resource, odd=odd)) as fleet:
         first = fleet.run(kind)
         set_aside = fleet.rows("SELECT * FROM ifood_rejected_items")
         stored = exported(fleet, kind)
-        fleet.simulator.clear_quirks()
+        fleet.simulator.clear_faults()
         second = fleet.run(kind, day=AGAIN[kind])
         left = fleet.rows("SELECT * FROM ifood_rejected_items")
         whole = exported(fleet, kind)
@@ -175,7 +175,7 @@ TOLERATED = [
 @pytest.mark.parametrize(("kind", "odd"), TOLERATED)
 def test_what_is_odd_and_sure_is_read(start, kind, odd):
     resource, _ = KINDS[kind]
-    with start(Quirk("odd", resource=resource, odd=odd)) as fleet:
+    with start(Fault("odd", resource=resource, odd=odd)) as fleet:
         jobs = fleet.run(kind)
 
     assert {job["status"] for job in jobs} == {"success"}
@@ -193,7 +193,7 @@ def test_every_oddity_of_the_simulator_is_played_here():
     ("times", "status", "code"), [(2, "success", None), (99, "failed", "schema")]
 )
 def test_a_list_that_announces_and_shows_nothing_is_asked_for_once_more(start, times, status, code):
-    with start(Quirk("hollow", resource="sales", times=times)) as fleet:
+    with start(Fault("hollow", resource="sales", times=times)) as fleet:
         jobs = fleet.run("sales")
         odd = fleet.rows("SELECT * FROM ifood_rejected_items")
 

@@ -31,7 +31,7 @@ SHOWN_ONLY = {"SALDO POSITIVO", "SALDO NEGATIVO", "RENEGOCIADA", "REGISTRO_RECEB
 
 @pytest.fixture
 def pulled(database_url, broker_url) -> Iterator[Fleet]:
-    # The seed has stores that are settled together, and stores of every habit.
+    # The seed has stores that are settled together, and stores of every trait.
     settings = Settings(seed=3, merchants=STORES, today=MONDAY, no_plan_share=0.5)
     with (
         running(settings) as simulator,
@@ -67,8 +67,8 @@ def test_the_views_agree_with_the_truth_to_the_cent(pulled):
         for members in [list(group)]
         for merchant in members
     }
-    habits = {one.receivables for one in pulled.simulator.merchants()}
-    assert habits == set(RECEIVERS)
+    traits = {one.receivables for one in pulled.simulator.merchants()}
+    assert traits == set(RECEIVERS)
     assert len(set(chains.values())) < STORES
 
     weeks = the_weeks(pulled, chains)
@@ -122,7 +122,7 @@ def the_weeks(fleet: Fleet, chains: dict[str, str]) -> dict[Key, Sums]:
                 weeks,
                 unit,
                 truth(fleet, "settlements", unit, "settlements_weekly"),
-                RECEIVERS[habit_of(fleet, merchant)],
+                RECEIVERS[trait_of(fleet, merchant)],
             )
         for row in truth(fleet, "anticipations", merchant.id, "anticipations_daily"):
             if row["item"]["status"] == "SUCCEED":
@@ -138,8 +138,8 @@ def the_weeks(fleet: Fleet, chains: dict[str, str]) -> dict[Key, Sums]:
     return dict(weeks)
 
 
-def habit_of(fleet: Fleet, merchant: Any) -> str:
-    """The habit of the store whose titles these are."""
+def trait_of(fleet: Fleet, merchant: Any) -> str:
+    """The trait of the store whose titles these are."""
     return str(fleet.simulator.merchants()[merchant.books].receivables)
 
 

@@ -45,7 +45,7 @@ from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.retention import Retention
 from ifood_actors.web.collector import LedgerGauges
-from ifood_simulator import App, Quirk, Settings, Simulator, running
+from ifood_simulator import App, Fault, Settings, Simulator, running
 
 pytestmark = pytest.mark.services
 
@@ -112,9 +112,9 @@ def test_a_fleet_works_with_a_login_for_each_process(
     for kind in FEEDS:
         admin.run("plan", kind, "--day", str(MONDAY), "--over", "4s")
 
-    simulator.add_quirk(Quirk("cut", resource="sales", times=1))
+    simulator.add_fault(Fault("cut", resource="sales", times=1))
     later = {"Retry-After": "1"}
-    simulator.add_quirk(Quirk("status", resource="sales", status=429, headers=later, times=1))
+    simulator.add_fault(Fault("status", resource="sales", status=429, headers=later, times=1))
     scheduler, worker = program("scheduler"), program("worker")
     with scheduler.process("scheduler"):
         with worker.process("worker") as killed:

@@ -15,8 +15,8 @@ import simplejson
 from support.eventually import eventually
 from support.fleet import fleet
 
-from ifood_simulator import Quirk, Settings, running
-from ifood_simulator.quirks import Habits
+from ifood_simulator import Fault, Settings, running
+from ifood_simulator.faults import ResponseShape
 from ifood_simulator.truth import Kind
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
@@ -46,11 +46,11 @@ LOUD: tuple[dict[str, Any], ...] = (  # what fails where it can be seen
     {"quirk": "truncated"},
     {"quirk": "drift"},
     *(
-        {"quirk": "habit", "habits": Habits(empty=empty)}
+        {"quirk": "habit", "habits": ResponseShape(empty=empty)}
         for empty in ("404", "204", "list", "null")
     ),
-    {"quirk": "habit", "habits": Habits(array_envelope=True)},
-    {"quirk": "habit", "habits": Habits(repeats_row=True, total_off=True)},
+    {"quirk": "habit", "habits": ResponseShape(array_envelope=True)},
+    {"quirk": "habit", "habits": ResponseShape(repeats_row=True, total_off=True)},
 )
 SILENT: tuple[dict[str, Any], ...] = (  # what looks like an answer, or ends the job for the day
     {"quirk": "silent_empty"},
@@ -87,9 +87,9 @@ def test_ten_days_of_trouble_end_with_tables_equal_to_the_truth(seed, database_u
     ):
         for day in DAYS:
             simulator.set_today(day)
-            simulator.clear_quirks()
-            for quirk in troubles(simulator, Random(f"{seed} {day}"), last=day == LAST):
-                simulator.add_quirk(quirk)
+            simulator.clear_faults()
+            for fault in troubles(simulator, Random(f"{seed} {day}"), last=day == LAST):
+                simulator.add_fault(fault)
             for kind in KINDS if day.weekday() == 0 else ("sales", "anticipations_daily"):
                 played.plan(kind, day=day)
             eventually(played.idle, within=600)
@@ -118,9 +118,9 @@ def troubles(simulator, draw, *, last):
     for merchant in simulator.merchants():
         for resource, _ in KINDS.values():
             if draw.random() < TROUBLED:
-                yield Quirk(**draw.choice(menu), merchant=merchant.id, resource=resource, times=1)
+                yield Fault(**draw.choice(menu), merchant=merchant.id, resource=resource, times=1)
     # The token is everybody's: void twice within one job it would fail that job, and rightly.
-    yield Quirk("expired_token", after=draw.randrange(MERCHANTS), times=1)
+    yield Fault("expired_token", after=draw.randrange(MERCHANTS), times=1)
 
 
 def stored(played, kind, merchant, period):

@@ -9,7 +9,7 @@ from ifood_actors.alerts import evaluate
 from ifood_actors.db import transaction
 from ifood_actors.ledger.queries.daily import delivered
 from ifood_actors.ledger.queries.runs import open_runs
-from ifood_simulator import Quirk, Settings, running
+from ifood_simulator import Fault, Settings, running
 
 pytestmark = pytest.mark.services
 
@@ -34,7 +34,7 @@ def test_forty_stores_that_are_empty_lose_nothing_on_the_first_day_and_all_on_th
     pulled(played, MONDAY)
     assert marks(played, since=MONDAY).keys() == {"known"}
 
-    played.simulator.add_quirk(Quirk("silent_empty", resource="sales"))
+    played.simulator.add_fault(Fault("silent_empty", resource="sales"))
     tuesday = pulled(played, TUESDAY)
     suspected = marks(played, since=TUESDAY)
 
@@ -54,7 +54,7 @@ def test_forty_stores_that_are_empty_lose_nothing_on_the_first_day_and_all_on_th
     assert marks(played, since=WEDNESDAY) == {"missing": wednesday.missing}
     assert (wednesday.vanished, wednesday.vanished_stores) == (0, 0)
 
-    played.simulator.clear_quirks()
+    played.simulator.clear_faults()
     pulled(played, THURSDAY)
 
     assert marks(played, since=THURSDAY).keys() == {"known"}

@@ -46,9 +46,9 @@ def authorize(client: httpx.Client, form: dict[str, str]) -> dict[str, Any]:
     return answer
 
 
-def store(simulator: Simulator, **habits: object) -> Merchant:
-    """A store of the centralised application that has all the habits, and sold more than a page."""
-    wanted = {"app": CENTRAL, "revoked": False} | habits
+def store(simulator: Simulator, **traits: object) -> Merchant:
+    """A store of the centralised application that has all the traits, and sold more than a page."""
+    wanted = {"app": CENTRAL, "revoked": False} | traits
     return next(
         merchant
         for merchant in simulator.merchants()

@@ -16,11 +16,11 @@ MONTH = (date(2026, 8, 24), date(2026, 9, 20))
 WORLD = World(Settings(merchants=60, sales_per_day=2))
 
 
-def with_habit(**habits: object) -> Merchant:
+def with_trait(**traits: object) -> Merchant:
     return next(
         merchant
         for merchant in WORLD.roster
-        if all(getattr(merchant, name) == value for name, value in habits.items())
+        if all(getattr(merchant, name) == value for name, value in traits.items())
     )
 
 
@@ -33,7 +33,7 @@ def keyed(entries: list[Entry]) -> dict[tuple[date, object, int], Entry]:
 
 
 def test_a_week_has_no_titles_before_it_is_closed():
-    merchant = with_habit(paid_weekly=True)
+    merchant = with_trait(paid_weekly=True)
 
     assert WORLD.settlements(merchant, *WEEK, today=WEEK[1]) == []
     assert any(WORLD.settlements(m, *WEEK, today=date(2026, 9, 21)) for m in WORLD.roster)
@@ -76,7 +76,7 @@ def test_a_failed_payout_comes_again_on_the_friday():
 
 
 def test_the_same_money_may_stand_in_three_titles():
-    merchant = with_habit(receivables="thrice")
+    merchant = with_trait(receivables="thrice")
     by_week: dict[date | None, dict[object, int]] = {}
     for entry in titles(merchant, today=TODAY):
         by_week.setdefault(entry.start, {})[entry.item["type"]] = entry.cents
@@ -89,7 +89,7 @@ def test_the_same_money_may_stand_in_three_titles():
 
 
 def test_a_renegotiated_title_is_the_sum_of_its_parts():
-    merchant = with_habit(receivables="split")
+    merchant = with_trait(receivables="split")
     first = [e for e in titles(merchant, today=TODAY) if e.start == MONTH[0] + timedelta(days=7)]
     cents = {entry.item["type"]: entry.cents for entry in first}
 
@@ -170,7 +170,7 @@ def test_an_anticipation_is_the_original_less_its_fee():
 
 
 def test_an_anticipation_moves_from_pending_to_succeed():
-    merchant = with_habit(plan="daily")
+    merchant = with_trait(plan="daily")
     day = date(2026, 9, 14)
 
     after = [

@@ -1,6 +1,6 @@
 import pytest
 
-from ifood_simulator.oauth import Grants, Refused
+from ifood_simulator.oauth import Grants, OAuthError
 from ifood_simulator.settings import App, Settings
 
 APP = App(client_id="b" * 36, client_secret="s", kind="distributed")
@@ -42,7 +42,7 @@ def test_a_code_is_redeemed_by_its_own_application_in_time(grants, change, at, s
     if status is None:
         assert grants.token(wanted, at=at)["refreshToken"]
         return
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OAuthError) as refused:
         grants.token(wanted, at=at)
     assert refused.value.status == status
 
@@ -50,7 +50,7 @@ def test_a_code_is_redeemed_by_its_own_application_in_time(grants, change, at, s
 def test_a_user_code_cannot_be_confirmed_after_ten_minutes(grants):
     started = grants.user_code({"clientId": APP.client_id}, at=0)
 
-    with pytest.raises(Refused, match="Invalid user code"):
+    with pytest.raises(OAuthError, match="Invalid user code"):
         grants.authorize(str(started["userCode"]), frozenset(), at=600)
 
 
@@ -70,19 +70,19 @@ def test_an_access_token_ends_after_its_lifetime(grants):
 def test_a_refresh_token_ends_after_its_lifetime(grants, at):
     refresh = str(grants.token(linked(grants), at=0)["refreshToken"])
 
-    with pytest.raises(Refused, match="Invalid refresh token"):
+    with pytest.raises(OAuthError, match="Invalid refresh token"):
         grants.token(form("refresh_token", refreshToken=refresh), at=at)
 
 
 def test_a_refresh_token_is_refused_to_another_application_and_kept(grants):
     refresh = str(grants.token(linked(grants), at=0)["refreshToken"])
 
-    with pytest.raises(Refused, match="Invalid refresh token"):
+    with pytest.raises(OAuthError, match="Invalid refresh token"):
         grants.token(form("refresh_token", OTHER, refreshToken=refresh), at=1)
 
     assert grants.token(form("refresh_token", refreshToken=refresh), at=2)["accessToken"]
 
 
 def test_a_refresh_without_its_token_is_a_bad_request(grants):
-    with pytest.raises(Refused, match="Missing required parameter refreshToken"):
+    with pytest.raises(OAuthError, match="Missing required parameter refreshToken"):
         grants.token(form("refresh_token"), at=0)

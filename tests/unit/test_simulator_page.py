@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from ifood_actors.cli.simulator import simulator
-from ifood_simulator import fault_rates_of, limits_of, quirk_of
+from ifood_simulator import fault_of, fault_rates_of, limits_of
 from ifood_simulator.control import routes
+from ifood_simulator.faults import Fault, FaultName, ResponseShape
 from ifood_simulator.merchants import EmptyFace
-from ifood_simulator.quirks import Habits, Quirk, QuirkName
 from ifood_simulator.settings import GROUPS, FaultRates, Resource
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
@@ -27,8 +27,8 @@ def first_cells(title: str) -> list[str]:
     return [word for cell in cells for word in re.findall(r"`(.+?)`", cell)]
 
 
-def test_the_table_of_quirks_is_complete():
-    assert first_cells("Quirks") == list(get_args(QuirkName))
+def test_the_table_of_faults_is_complete():
+    assert first_cells("Faults") == list(get_args(FaultName))
 
 
 def test_the_table_of_faces_is_complete():
@@ -36,12 +36,13 @@ def test_the_table_of_faces_is_complete():
 
 
 @pytest.mark.parametrize(
-    "words", [[each.name for each in fields(Quirk)], Habits.__annotations__, get_args(Resource)]
+    "words",
+    [[each.name for each in fields(Fault)], ResponseShape.__annotations__, get_args(Resource)],
 )
-def test_every_field_habit_and_resource_is_told(words):
-    told = set(re.findall(r"[`.](\w+)`?", section("Quirks")))
+def test_every_field_trait_and_resource_is_told(words):
+    told = set(re.findall(r"[`.](\w+)`?", section("Faults")))
 
-    assert set(words) - {"quirk"} <= told
+    assert set(words) - {"name"} <= told
 
 
 def test_the_table_of_options_is_complete():
@@ -71,7 +72,7 @@ def test_each_control_endpoint_has_its_line():
 def test_the_switches_of_the_examples_can_be_read():
     words = re.findall(r"--(quirk|limit|faults) ([^\s`]+)", PAGE)
     read = {
-        "quirk": quirk_of,
+        "quirk": fault_of,
         "faults": fault_rates_of,
         "limit": lambda word: limits_of([word]),
     }

@@ -1,4 +1,4 @@
-"""Quirks, faults, journal and the file of accounts."""
+"""Faults, random faults, journal and the file of accounts."""
 
 import csv
 
@@ -6,75 +6,77 @@ import pytest
 
 from ifood_simulator.accounts_csv import accounts_csv
 from ifood_simulator.answers import Answer
-from ifood_simulator.faults import Faults
+from ifood_simulator.faults import ActiveFaults, Fault, fault_from
 from ifood_simulator.journal import Journal
 from ifood_simulator.links import Links
 from ifood_simulator.merchants import Roster
-from ifood_simulator.quirks import Quirk, Quirks, quirk_from
-from ifood_simulator.reading import fault_rates_of, limits_of, quirk_of
+from ifood_simulator.random_faults import RandomFaults
+from ifood_simulator.reading import fault_of, fault_rates_of, limits_of
 from ifood_simulator.settings import ROUGH, App, FaultRates, Resource, Settings
 from ifood_simulator.spoiling import instead, spoil
 
 
-def taken(quirks: Quirks, *, merchant: str = "m", resource: Resource = "sales") -> list[str]:
-    return [q.quirk for q in quirks.take(merchants={merchant}, resource=resource, client_id="app")]
+def taken(faults: ActiveFaults, *, merchant: str = "m", resource: Resource = "sales") -> list[str]:
+    return [
+        one.name for one in faults.take(merchants={merchant}, resource=resource, client_id="app")
+    ]
 
 
-def test_a_quirk_is_used_up_after_its_times():
-    quirks = Quirks()
-    quirks.add(Quirk("cut", times=2))
+def test_a_fault_is_used_up_after_its_times():
+    faults = ActiveFaults()
+    faults.add(Fault("cut", times=2))
 
-    assert [taken(quirks) for _ in range(3)] == [["cut"], ["cut"], []]
+    assert [taken(faults) for _ in range(3)] == [["cut"], ["cut"], []]
 
 
-def test_a_quirk_lets_the_first_requests_pass():
-    quirks = Quirks()
-    quirks.add(Quirk("cut", after=1, times=1))
+def test_a_fault_lets_the_first_requests_pass():
+    faults = ActiveFaults()
+    faults.add(Fault("cut", after=1, times=1))
 
-    assert [taken(quirks) for _ in range(3)] == [[], ["cut"], []]
+    assert [taken(faults) for _ in range(3)] == [[], ["cut"], []]
 
 
 @pytest.mark.parametrize(
-    ("quirk", "hits"),
+    ("fault", "hits"),
     [
-        (Quirk("cut"), True),
-        (Quirk("cut", merchant="m"), True),
-        (Quirk("cut", merchant="other"), False),
-        (Quirk("cut", resource="sales"), True),
-        (Quirk("cut", resource="token"), False),
-        (Quirk("cut", client_id="app"), True),
-        (Quirk("cut", client_id="another"), False),
+        (Fault("cut"), True),
+        (Fault("cut", merchant="m"), True),
+        (Fault("cut", merchant="other"), False),
+        (Fault("cut", resource="sales"), True),
+        (Fault("cut", resource="token"), False),
+        (Fault("cut", client_id="app"), True),
+        (Fault("cut", client_id="another"), False),
     ],
 )
-def test_a_quirk_hits_only_what_it_names(quirk, hits):
-    quirks = Quirks()
-    quirks.add(quirk)
+def test_a_fault_hits_only_what_it_names(fault, hits):
+    faults = ActiveFaults()
+    faults.add(fault)
 
-    assert bool(taken(quirks)) is hits
+    assert bool(taken(faults)) is hits
 
 
-def test_slowness_meets_one_other_quirk():
-    quirks = Quirks()
+def test_slowness_meets_one_other_fault():
+    faults = ActiveFaults()
     for name in ("slow", "nan", "truncated"):
-        quirks.add(quirk_from({"quirk": name}))
+        faults.add(fault_from({"quirk": name}))
 
-    assert taken(quirks) == ["slow", "nan"]
+    assert taken(faults) == ["slow", "nan"]
 
 
 @pytest.mark.parametrize(
-    ("quirk", "revoked"),
+    ("fault", "revoked"),
     [
-        (Quirk("revoked", merchant="m"), True),
-        (Quirk("revoked", merchant="m", times=1), False),
-        (Quirk("revoked", merchant="other"), False),
-        (Quirk("status", merchant="m"), False),
+        (Fault("revoked", merchant="m"), True),
+        (Fault("revoked", merchant="m", times=1), False),
+        (Fault("revoked", merchant="other"), False),
+        (Fault("status", merchant="m"), False),
     ],
 )
-def test_only_a_lasting_revocation_empties_the_truth(quirk, revoked):
-    quirks = Quirks()
-    quirks.add(quirk)
+def test_only_a_lasting_revocation_empties_the_truth(fault, revoked):
+    faults = ActiveFaults()
+    faults.add(fault)
 
-    assert quirks.revoked("m") is revoked
+    assert faults.revoked("m") is revoked
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_only_a_lasting_revocation_empties_the_truth(quirk, revoked):
 )
 def test_a_switch_that_does_not_exist_is_refused(document):
     with pytest.raises(ValueError, match=r"^(quirk|status|resource|tymes|habits)\b.*$"):
-        quirk_from(document)
+        fault_from(document)
 
 
 @pytest.mark.parametrize(
@@ -99,33 +101,33 @@ def test_a_switch_that_does_not_exist_is_refused(document):
 )
 def test_an_answer_that_would_never_end_is_refused(document):
     with pytest.raises(ValueError, match="not for ever"):
-        quirk_from(document)
+        fault_from(document)
 
 
 @pytest.mark.parametrize(
-    ("text", "quirk"),
+    ("text", "fault"),
     [
-        ("cut", Quirk("cut")),
-        ("cut,where=head,times=2,after=1", Quirk("cut", where="head", times=2, after=1)),
-        ("slow,merchant=m,resource=sales,seconds=0.5", Quirk("slow", "m", "sales", seconds=0.5)),
+        ("cut", Fault("cut")),
+        ("cut,where=head,times=2,after=1", Fault("cut", where="head", times=2, after=1)),
+        ("slow,merchant=m,resource=sales,seconds=0.5", Fault("slow", "m", "sales", seconds=0.5)),
         (
             "status,status=429,headers.Retry-After=5,body=html",
-            Quirk("status", status=429, headers={"Retry-After": "5"}, body="html"),
+            Fault("status", status=429, headers={"Retry-After": "5"}, body="html"),
         ),
-        ("nan,text=1.005", Quirk("nan", text="1.005")),
+        ("nan,text=1.005", Fault("nan", text="1.005")),
         (
             "status,status=404,body=kong,message=name resolution failed",
-            Quirk("status", status=404, body="kong", message="name resolution failed"),
+            Fault("status", status=404, body="kong", message="name resolution failed"),
         ),
-        ("silent_empty,face=bare_null", Quirk("silent_empty", face="bare_null")),
+        ("silent_empty,face=bare_null", Fault("silent_empty", face="bare_null")),
         (
             "habit,habits.empty=204,habits.total_off=true",
-            Quirk("habit", habits={"empty": "204", "total_off": True}),
+            Fault("habit", habits={"empty": "204", "total_off": True}),
         ),
     ],
 )
-def test_a_quirk_in_words(text, quirk):
-    assert quirk_of(text) == quirk
+def test_a_fault_in_words(text, fault):
+    assert fault_of(text) == fault
 
 
 @pytest.mark.parametrize(
@@ -140,9 +142,9 @@ def test_a_quirk_in_words(text, quirk):
         ("status,body=json,body.x=1", "body: "),
     ],
 )
-def test_a_quirk_in_wrong_words_is_refused_in_one_line(text, complaint):
+def test_a_fault_in_wrong_words_is_refused_in_one_line(text, complaint):
     with pytest.raises(ValueError, match=f"^{complaint}.*$") as refused:
-        quirk_of(text)
+        fault_of(text)
 
     assert "\n" not in str(refused.value)
 
@@ -191,14 +193,14 @@ def test_a_linked_store_spreads_and_wants_a_new_token():
 def test_nan_replaces_the_first_amount():
     answer = Answer(200, b'{"page":1,"sales":[{"bag":10.00},{"bag":2.00}]}')
 
-    spoiled = spoil(Quirk("nan", text="Infinity"), answer)
+    spoiled = spoil(Fault("nan", text="Infinity"), answer)
 
     assert spoiled.body == b'{"page":1,"sales":[{"bag":Infinity},{"bag":2.00}]}'
 
 
 @pytest.mark.parametrize("body", ["json", "html", "waf", "kong", "text", "empty"])
 def test_a_status_comes_with_the_body_and_headers_asked_for(body):
-    answer = instead(Quirk("status", status=418, body=body, headers={"Retry-After": "soon"}))
+    answer = instead(Fault("status", status=418, body=body, headers={"Retry-After": "soon"}))
 
     assert answer is not None
     assert (answer.status, answer.headers) == (418, {"Retry-After": "soon"})
@@ -206,17 +208,17 @@ def test_a_status_comes_with_the_body_and_headers_asked_for(body):
 
 
 @pytest.mark.parametrize(
-    ("quirk", "note"),
+    ("fault", "note"),
     [
-        (Quirk("status", status=404, body="kong"), b'"no Route matched with those values"'),
-        (Quirk("status", status=503, body="kong"), b'"failure to get a peer from the ring-balanc'),
-        (Quirk("status", status=503, body="kong", message="name resolution failed"), b'"name res'),
-        (Quirk("status", status=403, body="waf"), b"<title>Attention Required! | Cloudflare</titl"),
-        (Quirk("status", status=403, body="text", message="denied"), b"denied"),
+        (Fault("status", status=404, body="kong"), b'"no Route matched with those values"'),
+        (Fault("status", status=503, body="kong"), b'"failure to get a peer from the ring-balanc'),
+        (Fault("status", status=503, body="kong", message="name resolution failed"), b'"name res'),
+        (Fault("status", status=403, body="waf"), b"<title>Attention Required! | Cloudflare</titl"),
+        (Fault("status", status=403, body="text", message="denied"), b"denied"),
     ],
 )
-def test_a_gateway_says_what_it_is_told_to(quirk, note):
-    answer = instead(quirk)
+def test_a_gateway_says_what_it_is_told_to(fault, note):
+    answer = instead(fault)
 
     assert answer is not None
     assert note in answer.body
@@ -227,17 +229,17 @@ def test_faults_are_the_same_in_every_run_and_near_their_rates():
 
     one, other = (
         [faults.draw("m", "sales") for _ in range(2_000)]
-        for faults in (Faults(settings), Faults(settings))
+        for faults in (RandomFaults(settings), RandomFaults(settings))
     )
 
     assert one == other
-    hits = [quirk.quirk for _, quirk in one if quirk is not None]
+    hits = [fault.name for _, fault in one if fault is not None]
     assert 80 < len(hits) < 160
     assert set(hits) == {"status", "cut", "slow"}
 
 
 def test_latency_has_the_mean_of_the_settings():
-    faults = Faults(Settings(latency_seconds=0.2))
+    faults = RandomFaults(Settings(latency_seconds=0.2))
 
     waits = [faults.draw("m", "sales")[0] for _ in range(2_000)]
 
@@ -245,7 +247,7 @@ def test_latency_has_the_mean_of_the_settings():
 
 
 def test_no_rates_no_faults():
-    faults = Faults(Settings(faults=FaultRates()))
+    faults = RandomFaults(Settings(faults=FaultRates()))
 
     assert {faults.draw("m", "sales") for _ in range(100)} == {(0.0, None)}
 

@@ -63,14 +63,14 @@ def test_stores_have_unique_names_and_ids_and_several_zones():
     assert len({store.timezone for store in stores}) == 5
 
 
-def test_every_habit_occurs_among_a_thousand_stores():
+def test_every_trait_occurs_among_a_thousand_stores():
     stores = list(World(Settings(merchants=1_000)).roster)
 
     assert {store.empty for store in stores} == {"404", "204", "list", "null"}
     assert {store.plan for store in stores} == {None, "daily", "weekly"}
     assert {store.receivables for store in stores} == {"none", "split", "thrice"}
-    for habit in ("array_envelope", "size_is_rows", "total_off", "repeats_row", "old_spelling"):
-        assert {getattr(store, habit) for store in stores} == {True, False}
+    for trait in ("array_envelope", "size_is_rows", "total_off", "repeats_row", "old_spelling"):
+        assert {getattr(store, trait) for store in stores} == {True, False}
     assert 0.55 < sum(store.plan is None for store in stores) / 1_000 < 0.65
 
 

@@ -114,7 +114,7 @@ def simulator(
     require_demo()
     import ifood_simulator as fake
 
-    quirks = [_read("--quirk", fake.quirk_of, text) for text in quirk or ()]
+    active = [_read("--quirk", fake.fault_of, text) for text in quirk or ()]
     limits = _read("--limit", fake.limits_of, limit or [])
     if key and not certificate:
         raise UsageError(f"--key {key}: without --certificate there is nothing that it opens")
@@ -144,7 +144,7 @@ def simulator(
         port,
         certificate=certificate,
         key=key,
-        quirks=quirks,
+        faults=active,
         ready=lambda url: _introduce(url, settings, certificate),
     )
 

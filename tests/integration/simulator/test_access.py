@@ -16,7 +16,7 @@ from support.simulated import (
     truth,
 )
 
-from ifood_simulator import Quirk
+from ifood_simulator import Fault
 
 
 def test_a_centralised_token_opens_all_stores_of_its_application(simulator, client):
@@ -103,7 +103,7 @@ def test_the_owner_confirms_on_the_linked_page(client):
 
 def test_no_token_a_wrong_one_and_an_expired_one_are_401(simulator, client):
     merchant = store(simulator)
-    simulator.add_quirk(Quirk("expired_token", times=1))
+    simulator.add_fault(Fault("expired_token", times=1))
 
     first = get(client, merchant, "sales", **WEEK)
     again = get(client, merchant, "sales", **WEEK)

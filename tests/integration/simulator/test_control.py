@@ -28,13 +28,13 @@ def test_the_journal_holds_no_token_and_no_secret(simulator, client):
 def test_every_control_has_an_endpoint(simulator, client):
     merchant = store(simulator)
     control = "/_simulator"
-    quirk = {"quirk": "status", "status": 503, "merchant": merchant.id, "times": 1}
+    fault = {"quirk": "status", "status": 503, "merchant": merchant.id, "times": 1}
     span = {"begin": "2026-09-14", "end": "2026-09-20"}
 
     assert client.post(f"{control}/today", json={"today": "2026-09-25"}).json()["today"] == (
         "2026-09-25"
     )
-    assert client.post(f"{control}/quirks", json=quirk).json()["quirks"][0]["used"] == 0
+    assert client.post(f"{control}/quirks", json=fault).json()["quirks"][0]["used"] == 0
     assert get(client, merchant, "sales", **WEEK).status_code == 503
     assert client.delete(f"{control}/quirks").json()["quirks"] == []
     limits = client.post(f"{control}/limits", json={"financial": 7}).json()["limits"]

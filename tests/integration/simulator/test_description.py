@@ -44,7 +44,7 @@ schema.config.generation.update(
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Simulator]:
-    """No limit ends the asking early, and some stores have every habit."""
+    """No limit ends the asking early, and some stores have every trait."""
     world = Settings(
         merchants=STORES,
         apps=(CENTRAL, DISTRIBUTED),

@@ -38,10 +38,10 @@ def test_eight_days_of_sales_are_accepted(simulator, client):
     assert get(client, store(simulator), "sales", **query).status_code == 200
 
 
-@pytest.mark.parametrize("habit", ["array_envelope", "size_is_rows", "total_off", "old_spelling"])
+@pytest.mark.parametrize("trait", ["array_envelope", "size_is_rows", "total_off", "old_spelling"])
 @pytest.mark.parametrize("value", [True, False])
-def test_all_pages_together_are_the_truth(simulator, client, habit, value):
-    merchant = store(simulator, **{habit: value})
+def test_all_pages_together_are_the_truth(simulator, client, trait, value):
+    merchant = store(simulator, **{trait: value})
 
     rows = [sale for page in pages(client, merchant) for sale in page["sales"]]
 

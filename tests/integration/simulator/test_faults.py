@@ -18,13 +18,13 @@ from support.simulated import (
     truth,
 )
 
-from ifood_simulator import FaultRates, Quirk, Settings, quirk_of, running
+from ifood_simulator import Fault, FaultRates, Settings, fault_of, running
 from ifood_simulator.merchants import EmptyFace
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 400, 404, 418, 429, 500, 503, 599])
 def test_any_final_status_can_be_had(simulator, client, status):
-    simulator.add_quirk(Quirk("status", status=status, headers={"Retry-After": "-1"}, times=1))
+    simulator.add_fault(Fault("status", status=status, headers={"Retry-After": "-1"}, times=1))
 
     answer = get(client, store(simulator), "sales", **WEEK)
 
@@ -34,14 +34,14 @@ def test_any_final_status_can_be_had(simulator, client, status):
 
 @pytest.mark.parametrize("status", [100, 102, 103, 199])
 def test_a_lone_informational_status_ends_without_an_answer(simulator, client, status):
-    simulator.add_quirk(Quirk("status", status=status, times=1))
+    simulator.add_fault(Fault("status", status=status, times=1))
 
     with pytest.raises(httpx.RemoteProtocolError):
         get(client, store(simulator), "sales", **WEEK)
 
 
 def test_a_gateway_answers_in_html(simulator, client):
-    simulator.add_quirk(Quirk("status", status=502, body="html", times=1))
+    simulator.add_fault(Fault("status", status=502, body="html", times=1))
 
     answer = get(client, store(simulator), "sales", **WEEK)
 
@@ -52,7 +52,7 @@ def test_a_gateway_answers_in_html(simulator, client):
 @pytest.mark.parametrize("where", ["head", "body"])
 def test_a_connection_is_cut(simulator, client, where):
     merchant = store(simulator)
-    simulator.add_quirk(Quirk("cut", where=where, times=1))
+    simulator.add_fault(Fault("cut", where=where, times=1))
 
     with pytest.raises(httpx.RemoteProtocolError):
         get(client, merchant, "sales", **WEEK)
@@ -63,7 +63,7 @@ def test_a_connection_is_cut(simulator, client, where):
 
 
 def test_a_slow_answer_is_late_but_right(simulator, client):
-    simulator.add_quirk(Quirk("slow", seconds=0.3, times=1))
+    simulator.add_fault(Fault("slow", seconds=0.3, times=1))
     begun = time.monotonic()
 
     answer = get(client, store(simulator), "sales", **WEEK)
@@ -75,7 +75,7 @@ def test_a_slow_answer_is_late_but_right(simulator, client):
 def test_a_dripping_body_takes_its_time(simulator, client):
     merchant = store(simulator)
     whole = len(get(client, merchant, "sales", **WEEK).content)
-    simulator.add_quirk(Quirk("drip", bytes_per_second=2 * whole, times=1))
+    simulator.add_fault(Fault("drip", bytes_per_second=2 * whole, times=1))
     begun = time.monotonic()
 
     answer = get(client, merchant, "sales", **WEEK)
@@ -85,13 +85,13 @@ def test_a_dripping_body_takes_its_time(simulator, client):
 
 
 def test_a_huge_body_is_huge(simulator, client):
-    simulator.add_quirk(Quirk("huge", mebibytes=3, times=1))
+    simulator.add_fault(Fault("huge", mebibytes=3, times=1))
 
     assert len(get(client, store(simulator), "sales", **WEEK).content) > 3 * 1024 * 1024
 
 
 def test_a_redirect_points_elsewhere(simulator, client):
-    simulator.add_quirk(Quirk("redirect", status=307, location="http://127.0.0.2/", times=1))
+    simulator.add_fault(Fault("redirect", status=307, location="http://127.0.0.2/", times=1))
 
     answer = get(client, store(simulator), "sales", **WEEK)
 
@@ -101,13 +101,13 @@ def test_a_redirect_points_elsewhere(simulator, client):
 @pytest.mark.parametrize("resource", ["sales", "settlements", "anticipations"])
 def test_an_amount_is_not_a_number(simulator, client, resource):
     query = WEEK if resource == "sales" else CALCULATION
-    simulator.add_quirk(Quirk("nan", resource=resource, times=1))
+    simulator.add_fault(Fault("nan", resource=resource, times=1))
 
     assert ":NaN" in get(client, store(simulator, plan="daily"), resource, **query).text
 
 
 def test_json_is_truncated_without_a_sign_of_it(simulator, client):
-    simulator.add_quirk(Quirk("truncated", times=1))
+    simulator.add_fault(Fault("truncated", times=1))
 
     answer = get(client, store(simulator), "sales", **WEEK)
 
@@ -119,7 +119,7 @@ def test_json_is_truncated_without_a_sign_of_it(simulator, client):
 def test_pages_repeat_without_an_end(simulator, client):
     merchant = store(simulator)
     last = pages(client, merchant)[-1]
-    simulator.add_quirk(Quirk("repeat_pages", merchant=merchant.id))
+    simulator.add_fault(Fault("repeat_pages", merchant=merchant.id))
 
     far = envelope(get(client, merchant, "sales", **WEEK, page=1_000))
 
@@ -131,7 +131,7 @@ def test_pages_repeat_without_an_end(simulator, client):
 def test_an_answer_is_silently_empty(simulator, client, resource):
     query = WEEK if resource == "sales" else CALCULATION
     merchant = store(simulator, plan="daily")
-    simulator.add_quirk(Quirk("silent_empty", times=1))
+    simulator.add_fault(Fault("silent_empty", times=1))
 
     document = envelope(get(client, merchant, resource, **query))
 
@@ -140,7 +140,7 @@ def test_an_answer_is_silently_empty(simulator, client, resource):
 
 def test_the_last_item_is_left_out(simulator, client):
     merchant = store(simulator, plan="daily")
-    simulator.add_quirk(Quirk("omit", resource="anticipations"))
+    simulator.add_fault(Fault("omit", resource="anticipations"))
 
     document = envelope(get(client, merchant, "anticipations", **CALCULATION))
 
@@ -148,10 +148,10 @@ def test_the_last_item_is_left_out(simulator, client):
     assert items == [row["item"] for row in truth(simulator, "anticipations", merchant)][:-1]
 
 
-def test_a_store_can_change_its_habits(simulator, client):
+def test_a_store_can_change_its_traits(simulator, client):
     merchant = store(simulator, array_envelope=False, total_off=False)
-    simulator.add_quirk(
-        quirk_of(f"habit,merchant={merchant.id},times=1,habits.array_envelope=1,habits.total_off=1")
+    simulator.add_fault(
+        fault_of(f"habit,merchant={merchant.id},times=1,habits.array_envelope=1,habits.total_off=1")
     )
 
     changed, usual = (get(client, merchant, "sales", **WEEK).json() for _ in range(2))
@@ -172,9 +172,9 @@ def test_nothing_has_each_of_its_faces_at_each_endpoint(simulator, client, resou
     merchant = store(simulator, size_is_rows=True, array_envelope=False, plan="daily")
     dates = WEEK if resource == "sales" else CALCULATION
     if switch == "silent_empty":
-        simulator.add_quirk(Quirk("silent_empty", face=face))
+        simulator.add_fault(Fault("silent_empty", face=face))
     else:  # only days in the future have nothing
-        simulator.add_quirk(Quirk("habit", habits={"empty": face}))
+        simulator.add_fault(Fault("habit", habits={"empty": face}))
         dates = dict(zip(dates, ("2027-01-01", "2027-01-02"), strict=True))
 
     answer = get(client, merchant, resource, **dates)
@@ -193,13 +193,13 @@ def test_nothing_has_each_of_its_faces_at_each_endpoint(simulator, client, resou
 
 
 def test_a_shape_that_nobody_knows(simulator, client):
-    simulator.add_quirk(Quirk("drift", times=1))
+    simulator.add_fault(Fault("drift", times=1))
 
     assert "sales" not in get(client, store(simulator), "sales", **WEEK).json()
 
 
-def test_a_quirk_can_hit_the_token_endpoint(simulator, client):
-    simulator.add_quirk(Quirk("status", resource="token", status=500, times=1))
+def test_a_fault_can_hit_the_token_endpoint(simulator, client):
+    simulator.add_fault(Fault("status", resource="token", status=500, times=1))
 
     statuses = [ask_token(client, credentials(CENTRAL)).status_code for _ in range(2)]
 
