@@ -16,8 +16,8 @@ from support.commands import CommandLine
 from support.sheets import M, N, P
 
 import ifood_simulator
-from ifood_actors.config import WEEKDAYS
 from ifood_actors.db import transaction
+from ifood_actors.spans import WEEKDAYS
 from ifood_simulator import Settings, Simulator
 
 DOCS = Path(__file__).parents[2] / "docs"

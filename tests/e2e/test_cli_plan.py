@@ -16,7 +16,6 @@ from support.commands import CommandLine
 from support.eventually import PATIENCE_SECONDS
 
 from ifood_actors.cli.plan import opening_for
-from ifood_actors.config import Window
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood import Limiter
@@ -24,6 +23,7 @@ from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
 from ifood_actors.ledger import Ledger
 from ifood_actors.planning.cadence import Cadence
+from ifood_actors.spans import Window
 
 ZONE = ZoneInfo("America/Sao_Paulo")  # UTC-3
 SALES = Cadence("sales", Window.parse("daily 03:00-06:00"))

@@ -28,7 +28,7 @@ from ifood_actors.feeds.sales import BillingSummary, Delivery, Sale, SalesPage
 from ifood_actors.feeds.settlements import SettlementTitle
 from ifood_actors.ifood import Access, Credential, Credentials, IfoodClient, http_client
 from ifood_actors.ifood.http.token_requests import redeem_code, request_token, request_user_code
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "ifood-openapi.yaml"
 WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))

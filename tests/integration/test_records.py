@@ -23,7 +23,7 @@ from support.scripted_api import (
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS, Stored
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 pytestmark = pytest.mark.services
 

@@ -13,7 +13,7 @@ from support.scripted_api import a_sale, a_title, an_anticipation, closing, sale
 
 from ifood_actors.db import long_reading
 from ifood_actors.exports import Selection, write_csv
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 from ifood_simulator import Fault, Settings, running
 from ifood_simulator.oddities import Odd
 from ifood_simulator.settings import Resource

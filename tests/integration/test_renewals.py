@@ -27,7 +27,7 @@ from support.distributed import (
 from support.eventually import eventually
 from support.fleet import KEY, MONDAY, Fleet, fleet
 
-from ifood_actors.config import WEEKDAYS, Settings
+from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled
 from ifood_actors.ifood import Tokens, Vault, http_client
@@ -36,6 +36,7 @@ from ifood_actors.planning.cadence import Opening
 from ifood_actors.renewal import token_states
 from ifood_actors.renewal.policy import RefreshPolicy
 from ifood_actors.scheduler.refresher import Refresher
+from ifood_actors.spans import WEEKDAYS
 from ifood_simulator import Settings as World
 from ifood_simulator import Simulator, running
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from support.pulled import TUESDAY, WEEK, money, pull_anticipations, pull_sales, pull_titles, read
 from support.scripted_api import a_sale, a_title, a_week, an_anticipation
 
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 pytestmark = pytest.mark.services
 

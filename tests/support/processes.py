@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ifood_actors.config import WEEKDAYS
+from ifood_actors.spans import WEEKDAYS
 from ifood_simulator import Simulator
 from support.commands import PROGRAM
 from support.eventually import PATIENCE_SECONDS

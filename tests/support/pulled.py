@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 from support.scripted_api import ScriptedApi, a_title, a_week, closing, sales_page
 
 WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))

@@ -7,12 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.config import Window
 from ifood_actors.planning.cadence import (
     CATCH_UP_LIMIT,
     Cadence,
     Opening,
-    Period,
     anticipations_period,
     due_openings,
     local_day,
@@ -22,6 +20,7 @@ from ifood_actors.planning.cadence import (
     sales_period,
     settlements_period,
 )
+from ifood_actors.spans import Period, Window
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 LISBON = ZoneInfo("Europe/Lisbon")

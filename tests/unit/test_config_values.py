@@ -5,14 +5,9 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.config import (
-    Window,
-    describe,
-    format_duration,
-    load,
-    parse_duration,
-)
+from ifood_actors.config import describe, format_duration, load, parse_duration
 from ifood_actors.errors import UsageError
+from ifood_actors.spans import Window
 
 SECRET = "hunter2"
 

@@ -9,7 +9,7 @@ import pytest
 from support.scripted_api import ScriptedApi, a_week, an_anticipation, closing
 
 from ifood_actors.feeds import FEEDS, Fetched
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 MONTH = Period(date(2026, 8, 22), date(2026, 9, 20))
 

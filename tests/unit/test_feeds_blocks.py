@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ifood_actors.errors import Forbidden, GatewayFault, SchemaBroken, ServerFault, Throttled
 from ifood_actors.feeds.blocks import read_blocks
-from ifood_actors.planning.cadence import DAY, Period
+from ifood_actors.planning.cadence import DAY
+from ifood_actors.spans import Period
 
 FIRST = date(2026, 8, 24)
 

@@ -17,7 +17,7 @@ from support.scripted_api import (
 
 from ifood_actors.errors import Foreign
 from ifood_actors.feeds import FEEDS, Fetched
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))
 OTHER = "3f6e1c3a-9a3f-4c1e-9a77-0f2b7d9f1c99"

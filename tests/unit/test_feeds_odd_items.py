@@ -18,7 +18,7 @@ from support.scripted_api import (
 
 from ifood_actors.errors import Foreign, SchemaBroken
 from ifood_actors.feeds import FEEDS, Fetched
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))
 MONDAY, SUNDAY = WEEK.start, WEEK.end

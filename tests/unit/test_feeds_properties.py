@@ -28,7 +28,7 @@ from ifood_actors.feeds.exact_json import storable_json
 from ifood_actors.ifood.http.answers import JsonValue, parse
 from ifood_actors.ifood.http.client import MerchantApi
 from ifood_actors.ifood.http.transport import Answer
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")

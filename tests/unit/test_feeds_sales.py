@@ -9,7 +9,7 @@ from support.scripted_api import ScriptedApi, a_sale, sales_page
 
 from ifood_actors.errors import Forbidden, Rejected, SchemaBroken, ServerFault
 from ifood_actors.feeds import FEEDS, Fetched
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")

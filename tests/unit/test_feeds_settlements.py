@@ -9,7 +9,7 @@ from support.scripted_api import ScriptedApi, a_title, a_week, closing
 
 from ifood_actors.errors import Rejected, SchemaBroken, ServerFault
 from ifood_actors.feeds import FEEDS, Fetched
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 EIGHT_WEEKS = Period(date(2026, 7, 27), date(2026, 9, 20))
 LAST_FOUR_WEEKS = Period(date(2026, 8, 24), date(2026, 9, 20))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ifood_actors.feeds.vanishing import MANY, Known, Sight, judge
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 TODAY = date(2026, 9, 22)
 NOON = datetime(2026, 9, 22, 12, tzinfo=UTC)

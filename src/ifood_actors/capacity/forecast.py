@@ -15,7 +15,7 @@ from ifood_actors.capacity.estimate import (
     estimate,
     estimate_among,
 )
-from ifood_actors.config import Settings, Window
+from ifood_actors.config import Settings
 from ifood_actors.ledger.queries.cost import Workload
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import (
@@ -23,8 +23,8 @@ from ifood_actors.planning.cadence import (
     DAY,
     SALES_BLOCK_DAYS,
     SETTLEMENTS_BLOCK_DAYS,
-    Period,
 )
+from ifood_actors.spans import Period, Window
 
 WEEK: Final = 7 * DAY
 BLOCK_DAYS: Final = {

@@ -120,7 +120,7 @@ def _week_facts(answer: Answer, week: "Week") -> dict[str, object]:
 
 
 def _run_facts(answer: Answer, one: "Forecast", week: "Week") -> dict[str, object]:
-    from ifood_actors.config import WEEKDAYS
+    from ifood_actors.spans import WEEKDAYS
 
     verdict, measured = one.verdict, answer.deployment.measured.get(one.kind)
     return {

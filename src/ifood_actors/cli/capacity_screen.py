@@ -172,7 +172,7 @@ def _name(one: "Forecast") -> str:
 
 def days_of(one: "Forecast") -> str:
     """Give `daily`, `mon`, `mon-sat`, `mon, wed`."""
-    from ifood_actors.config import WEEKDAYS
+    from ifood_actors.spans import WEEKDAYS
 
     days = one.weekdays
     if len(days) == len(WEEKDAYS):

@@ -10,13 +10,11 @@ from ifood_actors.config.reading import (
     sudo_user,
 )
 from ifood_actors.config.settings import Settings
-from ifood_actors.config.values import WEEKDAYS, Window, format_duration, parse_duration
+from ifood_actors.config.values import format_duration, parse_duration
 
 __all__ = [
-    "WEEKDAYS",
     "SettingRow",
     "Settings",
-    "Window",
     "child_environment",
     "count_together",
     "describe",

@@ -35,8 +35,9 @@ from ifood_actors.config.types import (
     duration,
     whole,
 )
-from ifood_actors.config.values import Share, Window
+from ifood_actors.config.values import Share
 from ifood_actors.errors import UsageError
+from ifood_actors.spans import Window
 
 PREFIX = "IFOOD_"
 LADDER_REACH = timedelta(hours=4, minutes=33)  # 14 levels of the delay ladder: 2^14 - 1 seconds

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from ifood_actors.config import postgres_url, values
-from ifood_actors.config.values import Share, Window
+from ifood_actors.config.values import Share
+from ifood_actors.spans import WEEKDAYS, Window
 
 DAY = timedelta(days=1)
 DEFAULT_API = "https://merchant-api.ifood.com.br"
@@ -47,6 +48,6 @@ LogLevel = Annotated[
     BeforeValidator(values.one_of("debug", "info", "warning", "error")),
 ]
 Switch = Annotated[bool, BeforeValidator(values.one_of("true", "false"))]
-Weekday = Annotated[str, BeforeValidator(values.one_of(*values.WEEKDAYS))]
+Weekday = Annotated[str, BeforeValidator(values.one_of(*WEEKDAYS))]
 # At least what no pull reads again by itself, and a trigger lets go of.
 Kept = Annotated[timedelta, duration("90d", 9999 * DAY)]

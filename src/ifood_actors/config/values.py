@@ -8,68 +8,19 @@ and whoever reports the problem knows whether it is.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import time, timedelta
+from datetime import timedelta
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+from ifood_actors.spans import Window
 
 _DURATION = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,7})s)?")
-_WINDOW = re.compile(r"([a-z]+) +([0-9]{2}):([0-9]{2}) *- *([0-9]{2}):([0-9]{2})")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%")
 # What separates URLs may also stand in one.
 _BETWEEN_URLS = re.compile(r"[\s,;]+(?=[A-Za-z][\w+.-]*://)")
 _ESCAPES = "special characters in a password must be written as %XX"
 _APPRISE_URL = re.compile(r"[A-Za-z][\w+.-]*://\S+")
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """
-    Clock times over which a run is spread, in the configured zone.
-
-    `weekday` counts from Monday 0; None is every day. The end is exclusive, and an end that is
-    not after the start lies on the next day.
-    """
-
-    weekday: int | None
-    start: time
-    end: time
-
-    @classmethod
-    def parse(cls, text: str) -> "Window":
-        """Read `mon 08:00-12:00` or `daily 22:00-02:00`; 24:00 is the midnight that ends a day."""
-        expected = "expected a window such as 'mon 08:00-12:00' or 'daily 06:00-08:00'"
-        match = _WINDOW.fullmatch(text.strip().lower())
-        if match is None or match[1] not in (*WEEKDAYS, "daily"):
-            raise ValueError(expected)
-
-        hours, minutes = int(match[4]), int(match[5])
-        try:
-            start = time(int(match[2]), int(match[3]))
-            end = time(0) if (hours, minutes) == (24, 0) else time(hours, minutes)
-        except ValueError:
-            raise ValueError(expected) from None
-        if start == end:
-            raise ValueError("expected a window whose end differs from its start")
-
-        weekday = None if match[1] == "daily" else WEEKDAYS.index(match[1])
-        return cls(weekday, start, end)
-
-    @property
-    def ends_next_day(self) -> bool:
-        return self.end <= self.start
-
-    @property
-    def length(self) -> timedelta:
-        """By clock times; a run's window is longer or shorter when clocks jump in it."""
-        start, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (self.start, self.end))
-        return end - start + timedelta(days=self.ends_next_day)
-
-    def __str__(self) -> str:
-        day = "daily" if self.weekday is None else WEEKDAYS[self.weekday]
-        return f"{day} {self.start:%H:%M}-{self.end:%H:%M}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ifood_actors.ifood import Credential, IfoodClient
 from ifood_actors.ledger import Act, ClaimedJob, Ledger
 from ifood_actors.ledger.bad_rows import park
 from ifood_actors.logs import get_logger
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 log = get_logger(__name__)
 

@@ -21,7 +21,8 @@ from ifood_actors.feeds.field_types import Day, Key, Maybe, Money, Rate, Text
 from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS, Period
+from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS
+from ifood_actors.spans import Period
 
 _IDENTITY = (
     "calculation_start",

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from ifood_actors.errors import ServerFault
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from ifood_actors.feeds.records import Fetched, OddItem, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.http.client import MerchantApi
 from ifood_actors.ifood.http.item_bounds import MOST_ITEMS
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 # The fields that a settlement title or an anticipation must have, and a period has not.
 FIELDS_OF_AN_ITEM: Final = {"type", "amount", "originalPaymentAmount", "anticipatedPaymentAmount"}

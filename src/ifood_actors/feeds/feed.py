@@ -12,7 +12,7 @@ from ifood_actors.feeds.records import Fetched, Record, Stored
 from ifood_actors.feeds.rejected import set_aside
 from ifood_actors.feeds.storing import Origin, store
 from ifood_actors.ifood.http.client import MerchantApi, Resource
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 
 class Fetch(Protocol):

@@ -8,7 +8,7 @@ under this merchant and mark the merchant's own rows missing. No text holds an i
 from datetime import date, timedelta
 
 from ifood_actors.errors import Foreign
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 
 def is_other_merchant(named: str | None, *, asked: str) -> bool:

@@ -36,7 +36,8 @@ from ifood_actors.feeds.moving_lists import ListPage, ListReading, read_list
 from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.planning.cadence import SALES_BLOCK_DAYS, Period
+from ifood_actors.planning.cadence import SALES_BLOCK_DAYS
+from ifood_actors.spans import Period
 
 # iFood counts a sale to its merchant's local day. Where that zone is not named, ours is hours off.
 _LEEWAY = timedelta(days=1)

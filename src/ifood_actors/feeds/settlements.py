@@ -22,7 +22,8 @@ from ifood_actors.feeds.field_types import Day, Key, Maybe, Money, Text
 from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS, Period
+from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS
+from ifood_actors.spans import Period
 
 
 class SettlementTitle(IfoodModel):

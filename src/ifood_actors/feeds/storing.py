@@ -20,7 +20,7 @@ from sqlmodel import SQLModel
 from ifood_actors.feeds.exact_json import refusals, storable_json
 from ifood_actors.feeds.records import Fetched, Record, Row, Stored
 from ifood_actors.feeds.vanishing import Known, Sight, judge
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 # About 1 MB of JSON: one round trip for most stores, flat memory for the largest.
 _BATCH = 500

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
-from ifood_actors.planning.cadence import Period
+from ifood_actors.spans import Period
 
 # From so many known rows on, a read that brings fewer than half of them is not believed.
 MANY: Final = 20

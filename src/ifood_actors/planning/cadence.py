@@ -6,12 +6,11 @@ Pure: instants come in as arguments. Windows are clock times, so a day is as lon
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from ifood_actors.config import Window
+from ifood_actors.spans import Period, Window
 
 DAY = timedelta(days=1)
 
@@ -27,30 +26,6 @@ SETTLEMENTS_BLOCK_DAYS = 28
 ANTICIPATIONS_BLOCK_DAYS = 30
 # Documented are 90 days; production refuses more than 7 or 8.
 SALES_BLOCK_DAYS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Dates whose data is asked for, both included."""
-
-    start: date
-    end: date
-
-    def __post_init__(self) -> None:
-        if self.end < self.start:
-            raise ValueError(f"a period cannot end on {self.end} and start on {self.start}")
-
-    @property
-    def days(self) -> int:
-        return (self.end - self.start).days + 1
-
-    def blocks(self, max_days: int) -> Iterator["Period"]:
-        """Cut into periods of at most `max_days` days, oldest first, without gap or overlap."""
-        if max_days < 1:
-            raise ValueError("a block has at least one day")
-        for offset in range(0, self.days, max_days):
-            start = self.start + timedelta(days=offset)
-            yield Period(start, min(self.end, start + timedelta(days=max_days - 1)))
 
 
 @dataclass(frozen=True, slots=True)

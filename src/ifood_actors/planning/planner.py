@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from ifood_actors import operator_acts
 from ifood_actors.accounts import count_active
-from ifood_actors.config import WEEKDAYS, Settings
+from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ledger import Ledger, NewJob, NewRun
@@ -22,7 +22,6 @@ from ifood_actors.planning.cadence import (
     DAY,
     Cadence,
     Opening,
-    Period,
     anticipations_period,
     due_openings,
     latest_opening,
@@ -34,6 +33,7 @@ from ifood_actors.planning.cadence import (
 from ifood_actors.planning.idle_accounts import not_found_streaks
 from ifood_actors.planning.idling import asked_again_on, look_back
 from ifood_actors.planning.pacing import Candidate, spread
+from ifood_actors.spans import WEEKDAYS, Period
 
 log = get_logger(__name__)
 
