@@ -16,7 +16,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
 from ifood_actors.embedded import services
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
-from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
+from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
 
 # Nobody listens there; a worker that did ask would fail, not reach iFood.
 NO_API = "http://127.0.0.1:9"
@@ -81,9 +81,9 @@ def start_environment(on: Services, **chosen: object) -> Iterator[Environment]:
 
 def register(on: Environment, credentials: Credentials) -> None:
     """Store the one application, to which all accounts belong."""
-    vault = Vault(on.settings.require_encryption_keys())
+    cipher = Cipher(on.settings.require_encryption_keys())
     with transaction(on.engine) as tx:
-        register_app(tx, vault, name="bench", kind=AppKind.CENTRALIZED, credentials=credentials)
+        register_app(tx, cipher, name="bench", kind=AppKind.CENTRALIZED, credentials=credentials)
 
 
 def add_accounts(engine: Engine, count: int, *, prefix: str = "bench") -> list[str]:

@@ -23,7 +23,7 @@ from support.fleet import KEY, register
 import ifood_simulator
 from ifood_actors import operator_acts
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Vault
+from ifood_actors.ifood import Cipher
 from ifood_actors.ledger import Ledger
 from ifood_simulator import Simulator
 
@@ -68,7 +68,7 @@ def command(
 ) -> CommandLine:
     """Give the program on a small fleet: two applications and three accounts."""
     register(engine, ifood)
-    register_distributed(engine, vault=Vault([KEY]))
+    register_distributed(engine, cipher=Cipher([KEY]))
     (tmp_path / "accounts.csv").write_text(
         "name,ifood_merchant_id,app\nA,00000000-0000-4000-8000-000000000001,simulated\n"
     )

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 from support.distributed import (
     BOOKSHOP,
+    CIPHER,
     QUICKLY,
-    VAULT,
     asking,
     authorize,
     authorizer_of,
@@ -39,11 +39,11 @@ from ifood_actors.errors import (
     Throttled,
 )
 from ifood_actors.ifood import (
+    Cipher,
     Credential,
     Credentials,
     IfoodClient,
     Limiter,
-    Vault,
     fleet_access,
     http_client,
 )
@@ -213,7 +213,7 @@ def spend_behind_the_fleets_back(engine, simulator, http, credential):
     sealed = stored(engine, credential, "refresh_token_encrypted")
     assert isinstance(sealed, str)
     credentials = Credentials(BOOKSHOP.client_id, BOOKSHOP.client_secret)
-    asking(simulator, http)(credentials, VAULT.decrypt(sealed))
+    asking(simulator, http)(credentials, CIPHER.decrypt(sealed))
 
 
 def be_refused_twice(engine, request_, credential):
@@ -493,8 +493,8 @@ def test_jobs_fail_without_asking_until_the_owner_has_confirmed(
         failed = ifood.run("anticipations_daily")
         asked = simulator.journal_since(seen)
 
-        vault = Vault([FLEET_KEY])
-        credential = authorize(ifood.engine, simulator, http, stores, vault=vault)
+        cipher = Cipher([FLEET_KEY])
+        credential = authorize(ifood.engine, simulator, http, stores, cipher=cipher)
         link(ifood.engine, credential, stores)
         with transaction(ifood.engine) as tx:
             Ledger(tx, actor="test").requeue([job["id"] for job in failed], reason="confirmed")

@@ -13,6 +13,7 @@ from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled, Unauthorized
 from ifood_actors.ifood import (
     AppKind,
+    Cipher,
     Credential,
     Credentials,
     EndpointGroup,
@@ -20,7 +21,6 @@ from ifood_actors.ifood import (
     JsonValue,
     Limiter,
     Tokens,
-    Vault,
     fleet_access,
     http_client,
     register_app,
@@ -31,7 +31,7 @@ from ifood_simulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
 
 pytestmark = pytest.mark.services
 
-VAULT = Vault([Fernet.generate_key().decode()])
+CIPHER = Cipher([Fernet.generate_key().decode()])
 RATES: dict[EndpointGroup, int] = {"financial": 6000, "merchant": 6000, "oauth": 600}
 SPAN = {"beginCalculationDate": "2026-01-01", "endCalculationDate": "2026-01-20"}
 
@@ -57,7 +57,7 @@ def http() -> Iterator[httpx.Client]:
 def client(engine: Engine, simulator: Simulator, http: httpx.Client) -> IfoodClient:
     limiter = Limiter(engine, rates=RATES)
     request = partial(request_token, http=http, base_url=simulator.url)
-    tokens = Tokens(engine, vault=VAULT, limiter=limiter, request=request)
+    tokens = Tokens(engine, cipher=CIPHER, limiter=limiter, request=request)
     return IfoodClient(base_url=simulator.url, http=http, access=fleet_access(tokens, limiter))
 
 
@@ -65,7 +65,7 @@ def register(engine: Engine, *, secret: str = DEFAULT_CLIENT_SECRET) -> Credenti
     credentials = Credentials(DEFAULT_CLIENT_ID, secret)
     with transaction(engine) as session:
         app_id = register_app(
-            session, VAULT, name="app", kind=AppKind.CENTRALIZED, credentials=credentials
+            session, CIPHER, name="app", kind=AppKind.CENTRALIZED, credentials=credentials
         )
     return Credential(app_id)
 

@@ -20,7 +20,7 @@ from support.fleet import KEY, fleet
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
 from ifood_actors.errors import Throttled, UsageError
-from ifood_actors.ifood import Credential, Credentials, Vault
+from ifood_actors.ifood import Cipher, Credential, Credentials
 from ifood_actors.ifood.http.token_requests import Grant
 from ifood_actors.ifood.tokens.rotation import require_readable, rotate
 from ifood_actors.worker.composition import assemble, working
@@ -29,8 +29,8 @@ from ifood_simulator import App, Settings, running
 pytestmark = pytest.mark.services
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
-BEFORE, BETWEEN, AFTER = Vault([OLD]), Vault([NEW, OLD]), Vault([NEW])
-WRONG = Vault([Fernet.generate_key().decode()])
+BEFORE, BETWEEN, AFTER = Cipher([OLD]), Cipher([NEW, OLD]), Cipher([NEW])
+WRONG = Cipher([Fernet.generate_key().decode()])
 PUT_OFF = "SELECT FROM ifood_jobs WHERE status = 'pending' AND next_retry_at > now()"
 ENDED = "SELECT FROM ifood_jobs WHERE status = 'success'"
 OPEN = f"{PUT_OFF.replace('>', '<=')} OR status = 'running'"
@@ -50,7 +50,7 @@ class Endpoint:
 
 
 def store(
-    engine: Engine, app_id: UUID, name: str, vault: Vault, *, due: bool = False
+    engine: Engine, app_id: UUID, name: str, cipher: Cipher, *, due: bool = False
 ) -> Credential:
     with transaction(engine) as tx:
         id_ = tx.execute(
@@ -64,8 +64,8 @@ def store(
             {
                 "app_id": app_id,
                 "name": name,
-                "access": vault.encrypt(f"access of {name}"),
-                "refresh": vault.encrypt(f"refresh of {name}"),
+                "access": cipher.encrypt(f"access of {name}"),
+                "refresh": cipher.encrypt(f"refresh of {name}"),
                 "fresh": "0 s" if due else "50 min",
             },
         ).scalar_one()
@@ -80,10 +80,10 @@ def sealed(engine: Engine) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("due", [False, True])
 def test_a_token_of_another_key_stays_as_it_is_and_is_not_spent(engine, caplog, due):
-    app_id = register(engine, vault=BETWEEN)
+    app_id = register(engine, cipher=BETWEEN)
     owners = [store(engine, app_id, f"owner {number}", AFTER, due=due) for number in range(5)]
     before, endpoint = sealed(engine), Endpoint()
-    lacking = process(engine, endpoint, vault=BEFORE)
+    lacking = process(engine, endpoint, cipher=BEFORE)
 
     with caplog.at_level(logging.ERROR):
         for credential in owners:
@@ -96,30 +96,32 @@ def test_a_token_of_another_key_stays_as_it_is_and_is_not_spent(engine, caplog, 
     assert sealed(engine) == before
     assert endpoint.spent == []
     assert caplog.text.count("secret.unreadable") >= len(owners)
-    having = process(engine, endpoint, vault=BETWEEN)
+    having = process(engine, endpoint, cipher=BETWEEN)
     given = [having.token(credential) for credential in owners]
     assert given == [f"access-{n + 1}" if due else f"access of owner {n}" for n in range(5)]
 
 
 def test_a_client_secret_of_another_key_is_put_off_for_a_process_that_has_it(engine):
-    app_id = register(engine, vault=AFTER)
+    app_id = register(engine, cipher=AFTER)
     credential = store(engine, app_id, "owner", AFTER, due=True)
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_authorizations SET expires_at = now()"))
     endpoint = Endpoint()
 
     with pytest.raises(Throttled, match="lack a key"):
-        process(engine, endpoint, vault=BEFORE).token(credential)
+        process(engine, endpoint, cipher=BEFORE).token(credential)
 
-    assert process(engine, endpoint, vault=AFTER).token(credential) == "access-1"
+    assert process(engine, endpoint, cipher=AFTER).token(credential) == "access-1"
     assert endpoint.spent == ["refresh of owner"]
 
 
 def test_a_rotation_holds_with_processes_of_old_and_new_keys_side_by_side(engine):
-    app_id = register(engine, vault=BEFORE)
+    app_id = register(engine, cipher=BEFORE)
     owners = [store(engine, app_id, f"owner {number}", BEFORE, due=True) for number in range(4)]
     endpoint = Endpoint()
-    fleet_of = {vault: process(engine, endpoint, vault=vault) for vault in (BEFORE, BETWEEN, AFTER)}
+    fleet_of = {
+        cipher: process(engine, endpoint, cipher=cipher) for cipher in (BEFORE, BETWEEN, AFTER)
+    }
 
     def every_process_asks() -> None:
         for tokens in fleet_of.values():
@@ -142,20 +144,20 @@ def test_a_rotation_holds_with_processes_of_old_and_new_keys_side_by_side(engine
 
 def test_keys_that_read_no_client_secret_are_refused_and_one_is_enough(engine):
     require_readable(engine, WRONG)  # there are none yet
-    register(engine, vault=BEFORE)
+    register(engine, cipher=BEFORE)
 
-    for vault in (BEFORE, BETWEEN):
-        require_readable(engine, vault)
+    for cipher in (BEFORE, BETWEEN):
+        require_readable(engine, cipher)
     with pytest.raises(UsageError, match="IFOOD_ENCRYPTION_KEYS"):
         require_readable(engine, WRONG)
-    register(engine, vault=WRONG, app=App(name="other", client_id="other", kind="distributed"))
+    register(engine, cipher=WRONG, app=App(name="other", client_id="other", kind="distributed"))
     require_readable(engine, WRONG)
 
 
 def test_a_process_whose_keys_read_no_client_secret_ends_with_2_and_one_line(
     engine, database_url, broker_url, tmp_path
 ):
-    register(engine, vault=BEFORE)
+    register(engine, cipher=BEFORE)
     command = CommandLine(
         tmp_path,
         {
@@ -202,5 +204,5 @@ def test_a_worker_without_the_key_costs_no_job_an_attempt_and_no_store_its_token
 
         assert ifood.rows("SELECT FROM ifood_jobs WHERE status = 'failed' OR attempts > 1") == []
         [held] = ifood.rows("SELECT * FROM ifood_authorizations")
-        assert Vault([KEY]).decrypt(held["access_token_encrypted"])
+        assert Cipher([KEY]).decrypt(held["access_token_encrypted"])
         assert held["unreadable_by"] == socket.gethostname()

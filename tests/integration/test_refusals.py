@@ -26,7 +26,7 @@ from support.fleet import fleet
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, Throttled
-from ifood_actors.ifood import Credential, Vault, http_client
+from ifood_actors.ifood import Cipher, Credential, http_client
 from ifood_actors.scheduler.refresher import Refresher
 from ifood_simulator import Fault, Simulator, running
 from ifood_simulator import Settings as World
@@ -254,9 +254,9 @@ def test_jobs_wait_uncharged_until_the_second_refusal(simulator, http, database_
         fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
         ifood.working(),
     ):
-        vault = Vault([FLEET_KEY])
+        cipher = Cipher([FLEET_KEY])
         stores = [merchant.id for merchant in simulator.merchants()]
-        credential = authorize(ifood.engine, simulator, http, stores, vault=vault)
+        credential = authorize(ifood.engine, simulator, http, stores, cipher=cipher)
         with transaction(ifood.engine) as tx:
             tx.execute(
                 text("UPDATE accounts SET authorization_id = :id"),

@@ -30,7 +30,7 @@ from support.fleet import KEY, MONDAY, Fleet, fleet
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled
-from ifood_actors.ifood import Tokens, Vault, http_client
+from ifood_actors.ifood import Cipher, Tokens, http_client
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.renewal import token_states
@@ -279,7 +279,7 @@ def test_all_tokens_have_expired_and_are_there_before_their_jobs(
         crowd.set_limits({"oauth": 20})
         seen = len(crowd.journal_since(0))
 
-        tokens = process(ifood.engine, asking(crowd, http), rate=RATE, vault=Vault([KEY]))
+        tokens = process(ifood.engine, asking(crowd, http), rate=RATE, cipher=Cipher([KEY]))
         with ifood.working():
             opens = datetime.now(UTC) + LEAD + timedelta(seconds=10)  # in which it is planned
             opening = Opening("anticipations_daily", MONDAY, opens, opens + WINDOW)
@@ -302,13 +302,13 @@ def test_all_tokens_have_expired_and_are_there_before_their_jobs(
 
 
 def authorize_all(ifood: Fleet, http: httpx.Client) -> None:
-    vault = Vault([KEY])
+    cipher = Cipher([KEY])
     stores = [merchant.id for merchant in ifood.simulator.merchants()]
 
     def one(number: int) -> None:
         store = [stores[number]]
         credential = authorize(
-            ifood.engine, ifood.simulator, http, store, label=f"owner {number}", vault=vault
+            ifood.engine, ifood.simulator, http, store, label=f"owner {number}", cipher=cipher
         )
         link(ifood.engine, credential, store)
 

@@ -36,7 +36,7 @@ from support.processes import Installation, installation
 from ifood_actors import config, migrations
 from ifood_actors.db import connect, transaction
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import Limiter, Vault, http_client
+from ifood_actors.ifood import Cipher, Limiter, http_client
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
@@ -140,7 +140,7 @@ def authorize_bookshop(url: str, simulator: Simulator):
     engine = connect(url, application_name="tests", pool_size=2)
     stores = [store.id for store in simulator.merchants() if store.app == BOOKSHOP]
     with http_client(threads=1) as http:
-        credential = authorize(engine, simulator, http, stores, vault=Vault([KEY]))
+        credential = authorize(engine, simulator, http, stores, cipher=Cipher([KEY]))
     link(engine, credential, stores)
     engine.dispose()
     return credential

@@ -8,26 +8,26 @@ from sqlalchemy import Engine, text
 from support.distributed import register
 
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Vault
+from ifood_actors.ifood import Cipher
 from ifood_actors.ifood.tokens import rotation
 from ifood_actors.ifood.tokens.rotation import Sealed, rotate, survey
 
 pytestmark = pytest.mark.services
 
 LOST, OLD, NEW = (Fernet.generate_key().decode() for _ in range(3))
-FORMER, BOTH = Vault([OLD]), Vault([NEW, OLD])
+FORMER, BOTH = Cipher([OLD]), Cipher([NEW, OLD])
 ACCESS = "access_token_encrypted"
 
 
 @pytest.fixture
 def app_id(engine: Engine) -> UUID:
-    return register(engine, vault=FORMER)
+    return register(engine, cipher=FORMER)
 
 
-def store(engine: Engine, app_id: UUID, name: str, vault: Vault, *, refresh: bool = True) -> None:
-    tokens = {"access": vault.encrypt(f"access {name}"), "refresh": None}
+def store(engine: Engine, app_id: UUID, name: str, cipher: Cipher, *, refresh: bool = True) -> None:
+    tokens = {"access": cipher.encrypt(f"access {name}"), "refresh": None}
     if refresh:
-        tokens["refresh"] = vault.encrypt(f"refresh {name}")
+        tokens["refresh"] = cipher.encrypt(f"refresh {name}")
     with transaction(engine) as tx:
         tx.execute(
             text(
@@ -47,7 +47,7 @@ def column(engine: Engine, name: str, table: str = "ifood_authorizations") -> li
 def test_every_secret_is_counted_by_the_key_that_it_needs(engine, app_id):
     store(engine, app_id, "a", FORMER)
     store(engine, app_id, "b", BOTH, refresh=False)
-    store(engine, app_id, "c", Vault([LOST]))
+    store(engine, app_id, "c", Cipher([LOST]))
 
     assert survey(engine, BOTH) == [
         Sealed("client secrets", newest=0, older=1, unreadable=0),
@@ -63,7 +63,7 @@ def test_after_a_rotation_the_newest_key_is_enough(engine, app_id, monkeypatch):
         store(engine, app_id, name, FORMER)
     assert rotate(engine, BOTH, actor="cli maria@host") == 1 + 2 * len(names)
 
-    new = Vault([NEW])
+    new = Cipher([NEW])
     assert [new.decrypt(sealed) for sealed in column(engine, ACCESS)] == [
         f"access {name}" for name in names
     ]
@@ -72,7 +72,7 @@ def test_after_a_rotation_the_newest_key_is_enough(engine, app_id, monkeypatch):
 
 
 def test_what_no_key_reads_stays_as_it_is(engine, app_id):
-    store(engine, app_id, "c", Vault([LOST]))
+    store(engine, app_id, "c", Cipher([LOST]))
     before = column(engine, ACCESS)
 
     assert rotate(engine, BOTH, actor="cli maria@host") == 1

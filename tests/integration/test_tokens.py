@@ -22,11 +22,11 @@ from ifood_actors.errors import (
 )
 from ifood_actors.ifood import (
     AppKind,
+    Cipher,
     Credential,
     Credentials,
     Limiter,
     Tokens,
-    Vault,
     register_app,
 )
 from ifood_actors.ifood.http.token_requests import Grant
@@ -35,7 +35,7 @@ from ifood_actors.ifood.tokens import refresh as settings
 pytestmark = pytest.mark.services
 
 KEY = Fernet.generate_key().decode()
-VAULT = Vault([KEY])
+CIPHER = Cipher([KEY])
 HOUR = timedelta(hours=1)
 
 
@@ -73,9 +73,9 @@ def central(engine: Engine) -> Credential:
 def process(engine: Engine) -> Callable[..., Tokens]:
     """Make the tokens of one process more."""
 
-    def make(endpoint: TokenEndpoint, vault: Vault = VAULT) -> Tokens:
+    def make(endpoint: TokenEndpoint, cipher: Cipher = CIPHER) -> Tokens:
         limiter = Limiter(engine, rates={"oauth": 6000})
-        return Tokens(engine, vault=vault, limiter=limiter, request=endpoint)
+        return Tokens(engine, cipher=cipher, limiter=limiter, request=endpoint)
 
     return make
 
@@ -83,7 +83,7 @@ def process(engine: Engine) -> Callable[..., Tokens]:
 def register(engine: Engine, *, secret: str, kind: AppKind = AppKind.CENTRALIZED) -> UUID:
     with transaction(engine) as session:
         return register_app(
-            session, VAULT, name="main", kind=kind, credentials=Credentials("client", secret)
+            session, CIPHER, name="main", kind=kind, credentials=Credentials("client", secret)
         )
 
 

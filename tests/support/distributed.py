@@ -15,11 +15,11 @@ from ifood_actors.db import transaction
 from ifood_actors.ifood import (
     AppKind,
     Authorizer,
+    Cipher,
     Credential,
     Credentials,
     Limiter,
     Tokens,
-    Vault,
     register_app,
     request_token,
 )
@@ -28,7 +28,7 @@ from ifood_actors.ifood.tokens.refresh import TokenRequest
 from ifood_simulator import App, Simulator
 
 KEY = Fernet.generate_key().decode()
-VAULT = Vault([KEY])
+CIPHER = Cipher([KEY])
 BOOKSHOP = App(
     name="bookshop",
     client_id="b0b0b0b0-6ad4-4a52-9d3b-6a1c3f2b7e10",
@@ -38,11 +38,11 @@ BOOKSHOP = App(
 QUICKLY = 60_000  # token calls a minute, where a test is about something else
 
 
-def register(engine: Engine, *, vault: Vault = VAULT, app: App = BOOKSHOP) -> UUID:
+def register(engine: Engine, *, cipher: Cipher = CIPHER, app: App = BOOKSHOP) -> UUID:
     credentials = Credentials(app.client_id, app.client_secret)
     with transaction(engine) as tx:
         return register_app(
-            tx, vault, name=app.name, kind=AppKind.DISTRIBUTED, credentials=credentials
+            tx, cipher, name=app.name, kind=AppKind.DISTRIBUTED, credentials=credentials
         )
 
 
@@ -52,11 +52,11 @@ def import_accounts(engine: Engine, simulator: Simulator) -> None:
 
 
 def authorizer_of(
-    engine: Engine, simulator: Simulator, http: httpx.Client, *, vault: Vault = VAULT
+    engine: Engine, simulator: Simulator, http: httpx.Client, *, cipher: Cipher = CIPHER
 ) -> Authorizer:
     """Make what walks the userCode flow."""
     limiter = Limiter(engine, rates={"oauth": QUICKLY})
-    return Authorizer(engine, vault=vault, limiter=limiter, http=http, base_url=simulator.url)
+    return Authorizer(engine, cipher=cipher, limiter=limiter, http=http, base_url=simulator.url)
 
 
 def authorize(
@@ -66,10 +66,10 @@ def authorize(
     merchants: Iterable[str],
     *,
     label: str = "owner",
-    vault: Vault = VAULT,
+    cipher: Cipher = CIPHER,
 ) -> Credential:
     """Walk the userCode flow for these stores."""
-    authorizer = authorizer_of(engine, simulator, http, vault=vault)
+    authorizer = authorizer_of(engine, simulator, http, cipher=cipher)
     started = authorizer.start(BOOKSHOP.name)
     code = simulator.authorize(started.code, frozenset(merchants))
     living = authorizer.living(BOOKSHOP.name, label)
@@ -114,11 +114,11 @@ class Asked:
 
 
 def process(
-    engine: Engine, request: TokenRequest, *, rate: int = QUICKLY, vault: Vault = VAULT
+    engine: Engine, request: TokenRequest, *, rate: int = QUICKLY, cipher: Cipher = CIPHER
 ) -> Tokens:
     """Make the tokens of one process more."""
     return Tokens(
-        engine, vault=vault, limiter=Limiter(engine, rates={"oauth": rate}), request=request
+        engine, cipher=cipher, limiter=Limiter(engine, rates={"oauth": rate}), request=request
     )
 
 

@@ -14,7 +14,7 @@ from ifood_actors.accounts import import_sheet
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
-from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
+from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.main import Scheduler
@@ -124,7 +124,7 @@ def register(engine: Engine, simulator: Simulator) -> None:
     with transaction(engine) as tx:
         register_app(
             tx,
-            Vault([KEY]),
+            Cipher([KEY]),
             name=app.name,
             kind=AppKind(app.kind),
             credentials=Credentials(app.client_id, app.client_secret),

@@ -18,11 +18,11 @@ from uuid import UUID
 from ifood_actors.db import connect
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import (
+    Cipher,
     Credential,
     IfoodClient,
     Limiter,
     Tokens,
-    Vault,
     fleet_access,
     http_client,
     request_token,
@@ -71,7 +71,7 @@ def _pull(errand: Errand) -> None:
     pace = Limiter(engine, rates={"financial": errand.per_minute, "oauth": 600})
     http = http_client(threads=THREADS)
     request = partial(request_token, http=http, base_url=errand.api_url)
-    tokens = Tokens(engine, vault=Vault([errand.key]), limiter=pace, request=request)
+    tokens = Tokens(engine, cipher=Cipher([errand.key]), limiter=pace, request=request)
     client = IfoodClient(base_url=errand.api_url, http=http, access=fleet_access(tokens, pace))
 
     def ask_for_ever(_thread: int) -> None:

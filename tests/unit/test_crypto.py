@@ -8,21 +8,21 @@ import pytest
 from cryptography.fernet import Fernet
 
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood import Vault
+from ifood_actors.ifood import Cipher
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def test_what_is_encrypted_can_be_read_again_after_a_rotation():
-    stored = Vault([OLD]).encrypt("pàssword")
+    stored = Cipher([OLD]).encrypt("pàssword")
 
     assert "pàssword" not in stored
-    assert Vault([NEW, OLD]).decrypt(stored) == "pàssword"
+    assert Cipher([NEW, OLD]).decrypt(stored) == "pàssword"
 
 
 def test_the_newest_key_encrypts():
-    assert Vault([NEW]).decrypt(Vault([NEW, OLD]).encrypt("x")) == "x"
+    assert Cipher([NEW]).decrypt(Cipher([NEW, OLD]).encrypt("x")) == "x"
 
 
 def test_no_step_of_the_documented_rotation_writes_what_the_step_before_cannot_read():
@@ -30,31 +30,31 @@ def test_no_step_of_the_documented_rotation_writes_what_the_step_before_cannot_r
     steps = re.findall(r"`IFOOD_ENCRYPTION_KEYS=([a-z,]+)`", OPERATIONS.read_text())
     assert steps[-1] == "new"
 
-    vaults = [Vault([keys[name] for name in step.split(",")]) for step in ("old", *steps)]
-    for before, after in pairwise(vaults):  # while some processes have been restarted
+    ciphers = [Cipher([keys[name] for name in step.split(",")]) for step in ("old", *steps)]
+    for before, after in pairwise(ciphers):  # while some processes have been restarted
         assert before.decrypt(after.encrypt("x")) == "x"
         assert after.decrypt(before.encrypt("x")) == "x"
 
 
 def test_without_a_key_no_secret_is_stored():
     with pytest.raises(UsageError, match="refusing to store a secret without a key"):
-        Vault([]).encrypt("x")
+        Cipher([]).encrypt("x")
 
 
 def test_a_key_that_was_taken_away_is_named_as_the_reason():
-    stored = Vault([OLD]).encrypt("x")
+    stored = Cipher([OLD]).encrypt("x")
 
     with pytest.raises(UsageError, match="cannot be decrypted"):
-        Vault([NEW]).decrypt(stored)
+        Cipher([NEW]).decrypt(stored)
 
 
 @pytest.mark.parametrize("key", ["", "short", "ä" * 44, pytest.param(OLD[:-2], id="cut")])
 def test_a_malformed_key_is_refused_without_being_shown(key):
     with pytest.raises(UsageError, match="key 2 of IFOOD_ENCRYPTION_KEYS") as raised:
-        Vault([NEW, key])
+        Cipher([NEW, key])
 
     assert not key or key not in str(raised.value)
 
 
-def test_a_vault_shows_no_key():
-    assert repr(Vault([NEW])) == "Vault(keys=1)"
+def test_a_cipher_shows_no_key():
+    assert repr(Cipher([NEW])) == "Cipher(keys=1)"

@@ -51,14 +51,14 @@ def add(
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
-    from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
+    from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
 
     _require_plain(name, what="NAME")
     _require_plain(client_id, what="--client-id")
     if kind not in list(AppKind):
         raise UsageError(f"--kind: expected {' or '.join(AppKind)}, not {kind!r}")
     settings = config.load()
-    vault = Vault(settings.require_encryption_keys())
+    cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings) as engine:
         with transaction(engine) as tx:
             known = name in application_names(tx)
@@ -72,7 +72,7 @@ def add(
             confirm(f"replace the credentials of application {name}?", yes=yes)
         credentials = Credentials(client_id, secret.get_secret_value())
         with transaction(engine) as tx:
-            register_app(tx, vault, name=name, kind=AppKind(kind), credentials=credentials)
+            register_app(tx, cipher, name=name, kind=AppKind(kind), credentials=credentials)
             operator_acts.note(
                 tx,
                 "apps add",

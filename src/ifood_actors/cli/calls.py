@@ -18,9 +18,9 @@ from ifood_actors.errors import (
 )
 from ifood_actors.ifood import (
     Authorizer,
+    Cipher,
     IfoodClient,
     Tokens,
-    Vault,
     fleet_access,
     fleet_limiter,
     fleet_tokens,
@@ -54,7 +54,7 @@ def ifood(engine: Engine, settings: Settings) -> Iterator[Ifood]:
             tokens=tokens,
             authorizer=Authorizer(
                 engine,
-                vault=Vault(settings.require_encryption_keys()),
+                cipher=Cipher(settings.require_encryption_keys()),
                 limiter=limiter,
                 http=http,
                 base_url=url,

@@ -111,11 +111,11 @@ def _private(settings: "Settings") -> Collection[str]:
 
 
 def _secrets(engine: "Engine", settings: "Settings") -> Iterator[Finding]:
-    from ifood_actors.ifood import Vault
+    from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import survey
 
-    vault = Vault(settings.require_encryption_keys() if settings.encryption_keys else ())
-    found = survey(engine, vault)
+    cipher = Cipher(settings.require_encryption_keys() if settings.encryption_keys else ())
+    found = survey(engine, cipher)
     stored = sum(each.newest + each.older + each.unreadable for each in found)
     if not stored:
         advice = "add one with `ifood-actors apps add`"

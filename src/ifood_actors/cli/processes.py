@@ -13,7 +13,7 @@ def scheduler() -> None:
     from ifood_actors import scheduler as process
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
-    from ifood_actors.ifood import Vault
+    from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import require_readable
     from ifood_actors.scheduler.main import POOL_SIZE
 
@@ -21,7 +21,7 @@ def scheduler() -> None:
     settings.require_broker_url()
     with open_database(settings, name="scheduler", pool_size=POOL_SIZE) as engine:
         if settings.encryption_keys is not None:
-            require_readable(engine, Vault(settings.require_encryption_keys()))
+            require_readable(engine, Cipher(settings.require_encryption_keys()))
         logs.configure(settings.log_level, hidden=settings.secret_texts())
         broker = ladder(settings, name="scheduler")
         try:
@@ -41,15 +41,15 @@ def worker() -> None:
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
-    from ifood_actors.ifood import Vault
+    from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import require_readable
     from ifood_actors.worker import exposition
 
     settings = config.load()
     settings.require_broker_url()
-    vault = Vault(settings.require_encryption_keys())
+    cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings, name="worker") as engine:
-        require_readable(engine, vault)
+        require_readable(engine, cipher)
         broker = ladder(settings, name="worker")
         try:
             broker.declare_all()

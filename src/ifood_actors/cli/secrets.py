@@ -26,13 +26,13 @@ def check(*, json: Json = False) -> None:
     """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
-    from ifood_actors.ifood import Vault
+    from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import survey
 
     settings = config.load()
-    vault = Vault(settings.require_encryption_keys())
+    cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings) as engine:
-        found = survey(engine, vault)
+        found = survey(engine, cipher)
     if json:
         document(found)
     else:
@@ -54,14 +54,14 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
     from ifood_actors import config
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
-    from ifood_actors.ifood import Vault
+    from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens import rotation
 
     settings = config.load()
-    vault = Vault(settings.require_encryption_keys())
+    cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings) as engine:
-        before = rotation.survey(engine, vault)
-        done = 0 if dry_run else rotation.rotate(engine, vault, actor=operator())
+        before = rotation.survey(engine, cipher)
+        done = 0 if dry_run else rotation.rotate(engine, cipher, actor=operator())
     rotated = sum(each.older for each in before) if dry_run else done
     unreadable = sum(each.unreadable for each in before)
     would = "would encrypt" if dry_run else "encrypted"

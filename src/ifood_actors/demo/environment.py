@@ -24,7 +24,7 @@ from ifood_actors.embedded import services
 from ifood_actors.embedded.inprocess import in_process_broker
 from ifood_actors.embedded.management import Management
 from ifood_actors.errors import ServiceUnavailable
-from ifood_actors.ifood import AppKind, Credentials, Vault, register_app
+from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.scheduler.relay import Outbox
 from ifood_actors.worker.composition import assemble, working
@@ -125,11 +125,11 @@ def _settings(scaled: Scale, **urls: str | None) -> Settings:
 
 def _register(engine: Engine, settings: Settings, simulator: Simulator) -> None:
     app = simulator.settings.apps[0]
-    vault = Vault(settings.require_encryption_keys())
+    cipher = Cipher(settings.require_encryption_keys())
     with transaction(engine) as tx:
         register_app(
             tx,
-            vault,
+            cipher,
             name=app.name,
             kind=AppKind.CENTRALIZED,
             credentials=Credentials(app.client_id, app.client_secret),

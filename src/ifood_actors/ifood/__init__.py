@@ -24,7 +24,7 @@ from ifood_actors.ifood.limiter.slots import Reservation
 from ifood_actors.ifood.limiter.usage import limits_in_use
 from ifood_actors.ifood.tables import App, AppKind, Authorization, Limit
 from ifood_actors.ifood.tokens.authorize import Authorizer
-from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refresh import Tokens
 from ifood_actors.ifood.tokens.registration import register_app
 from ifood_actors.ifood.tokens.store import Credential
@@ -35,6 +35,7 @@ __all__ = [
     "AppKind",
     "Authorization",
     "Authorizer",
+    "Cipher",
     "Credential",
     "Credentials",
     "EndpointGroup",
@@ -48,7 +49,6 @@ __all__ = [
     "Reservation",
     "Resource",
     "Tokens",
-    "Vault",
     "fleet_access",
     "fleet_limiter",
     "fleet_tokens",

@@ -10,7 +10,7 @@ from ifood_actors.config import Settings
 from ifood_actors.ifood.http.token_requests import request_token
 from ifood_actors.ifood.limiter.breakers import EndpointGroup
 from ifood_actors.ifood.limiter.limiter import Limiter
-from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refresh import Tokens
 
 
@@ -39,7 +39,7 @@ def fleet_tokens(
     """Make the tokens; raises UsageError when there is no key to read the secrets with."""
     return Tokens(
         engine,
-        vault=Vault(settings.require_encryption_keys()),
+        cipher=Cipher(settings.require_encryption_keys()),
         limiter=limiter,
         request=partial(request_token, http=http, base_url=settings.api_base_url),
     )

@@ -45,7 +45,7 @@ def _broker(settings: "Settings") -> "Broker":
     """Make the broker, which RabbitMQ knows, with everything behind it."""
     from ifood_actors.broker.ladder_broker import ladder_broker  # noqa: PLC0415 - the same
     from ifood_actors.db import connect, require_reachable  # noqa: PLC0415 - as above
-    from ifood_actors.ifood import Vault  # noqa: PLC0415 - the same
+    from ifood_actors.ifood import Cipher  # noqa: PLC0415 - the same
     from ifood_actors.ifood.tokens.rotation import require_readable  # noqa: PLC0415 - the same
     from ifood_actors.migrations import require_current  # noqa: PLC0415 - the same
     from ifood_actors.worker.composition import assemble  # noqa: PLC0415 - the same
@@ -59,7 +59,7 @@ def _broker(settings: "Settings") -> "Broker":
     require_reachable(engine)
     with engine.connect() as connection:
         require_current(connection)
-    require_readable(engine, Vault(settings.require_encryption_keys()))
+    require_readable(engine, Cipher(settings.require_encryption_keys()))
     url = settings.require_broker_url()
     broker = assemble(
         settings,

@@ -17,7 +17,7 @@ from ifood_actors.ifood.http.token_requests import (
 )
 from ifood_actors.ifood.limiter.limiter import Limiter
 from ifood_actors.ifood.tables import AppKind
-from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refresh import MAX_OAUTH_WAIT, fresh_for
 from ifood_actors.ifood.tokens.store import Authorizations, Credential, Granted
 from ifood_actors.ifood.tokens.token_statements import LIVES
@@ -42,14 +42,14 @@ class Authorizer:
         self,
         engine: Engine,
         *,
-        vault: Vault,
+        cipher: Cipher,
         limiter: Limiter,
         http: httpx.Client,
         base_url: str,
     ) -> None:
         self._engine = engine
-        self._stored = Authorizations(engine, vault)
-        self._vault = vault
+        self._stored = Authorizations(engine, cipher)
+        self._cipher = cipher
         self._limiter = limiter
         self._http = http
         self._base_url = base_url
@@ -121,7 +121,7 @@ class Authorizer:
             raise UsageError(
                 f"application {name} is centralised: its stores are linked in iFood's portal"
             )
-        secret = self._vault.decrypt(row.client_secret_encrypted)
+        secret = self._cipher.decrypt(row.client_secret_encrypted)
         return _Application(row.id, Credentials(row.client_id, secret))
 
 

@@ -8,11 +8,11 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from ifood_actors.errors import UsageError
 
 
-class Vault:
+class Cipher:
     """
     Encrypts with the first key and decrypts with any, so that a key can be rotated.
 
-    A vault without keys can be made, and refuses to work: most commands need none.
+    One without keys can be made, and refuses to work: most commands need none.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -20,7 +20,7 @@ class Vault:
         self._fernets = [_fernet(key, position) for position, key in enumerate(keys, start=1)]
 
     def __repr__(self) -> str:
-        return f"Vault(keys={len(self._fernets)})"
+        return f"Cipher(keys={len(self._fernets)})"
 
     def encrypt(self, secret: str) -> str:
         """Raise UsageError when there is no key."""

@@ -30,7 +30,7 @@ from ifood_actors.errors import (
 )
 from ifood_actors.ifood.http.token_requests import Credentials, Grant
 from ifood_actors.ifood.limiter.limiter import Limiter
-from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refusals import Refusals, log_needed, needed, raise_if_refused
 from ifood_actors.ifood.tokens.store import Authorizations, Credential, Held, Lock
 from ifood_actors.logs import get_logger
@@ -59,14 +59,14 @@ class Tokens:
         self,
         engine: Engine,
         *,
-        vault: Vault,
+        cipher: Cipher,
         limiter: Limiter,
         request: TokenRequest,
         stopping: Event | None = None,
     ) -> None:
         """`request` asks iFood for a token: `auth.request_token` with its client given."""
-        self._stored = Authorizations(engine, vault)
-        self._vault = vault
+        self._stored = Authorizations(engine, cipher)
+        self._cipher = cipher
         self._limiter = limiter
         self._refusals = Refusals(self._stored, limiter)
         self._request = request
@@ -195,8 +195,8 @@ class Tokens:
                 log_needed(held, reason="it has no refresh token")
             raise NeedsAuthorization(needed(held))
         try:
-            secret = self._vault.decrypt(held.client_secret_encrypted)
-            return secret, lock.spent and self._vault.decrypt(lock.spent)
+            secret = self._cipher.decrypt(held.client_secret_encrypted)
+            return secret, lock.spent and self._cipher.decrypt(lock.spent)
         except UsageError:
             raise self._unreadable(held, "its refresh token or client secret") from None
 

@@ -8,11 +8,11 @@ from sqlmodel import col
 
 from ifood_actors.ifood.http.token_requests import Credentials
 from ifood_actors.ifood.tables import App, AppKind, Authorization
-from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.cipher import Cipher
 
 
 def register_app(
-    connection: Connection, vault: Vault, *, name: str, kind: AppKind, credentials: Credentials
+    connection: Connection, cipher: Cipher, *, name: str, kind: AppKind, credentials: Credentials
 ) -> UUID:
     """
     Store an application, or new credentials for the one of that name; give its id.
@@ -26,7 +26,7 @@ def register_app(
     values = {
         "client_id": credentials.client_id,
         "kind": kind.value,
-        "client_secret_encrypted": vault.encrypt(credentials.client_secret),
+        "client_secret_encrypted": cipher.encrypt(credentials.client_secret),
     }
     app_id: UUID = connection.execute(
         insert(App)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from ifood_actors import operator_acts
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.cipher import Cipher
 
 _AT_A_TIME = 500
 _NEWEST = 1
@@ -44,18 +44,18 @@ class Sealed:
     unreadable: int
 
 
-def survey(engine: Engine, vault: Vault) -> list[Sealed]:
+def survey(engine: Engine, cipher: Cipher) -> list[Sealed]:
     """Count the stored secrets by the key that they need."""
-    return [_count(engine, vault, place) for place in PLACES]
+    return [_count(engine, cipher, place) for place in PLACES]
 
 
-def require_readable(engine: Engine, vault: Vault) -> None:
+def require_readable(engine: Engine, cipher: Cipher) -> None:
     """
     Refuse keys that read none of the client secrets, for a process that could do no work.
 
     Raises UsageError. One that can be read is enough: the other may wait for its key.
     """
-    secrets = _count(engine, vault, _CLIENT_SECRETS)
+    secrets = _count(engine, cipher, _CLIENT_SECRETS)
     if secrets.unreadable and not secrets.newest + secrets.older:
         raise UsageError(
             f"IFOOD_ENCRYPTION_KEYS: none of them reads any of the {secrets.unreadable} client "
@@ -63,7 +63,7 @@ def require_readable(engine: Engine, vault: Vault) -> None:
         )
 
 
-def rotate(engine: Engine, vault: Vault, *, actor: str) -> int:
+def rotate(engine: Engine, cipher: Cipher, *, actor: str) -> int:
     """
     Encrypt with the newest key whatever an older one reads; returns the number of secrets.
 
@@ -74,7 +74,7 @@ def rotate(engine: Engine, vault: Vault, *, actor: str) -> int:
     for place in PLACES:
         for rows in _stored(engine, place):
             with transaction(engine) as tx:
-                done = sum(_rotate(tx, vault, place, id_, sealed) for id_, sealed in rows)
+                done = sum(_rotate(tx, cipher, place, id_, sealed) for id_, sealed in rows)
                 if done:
                     operator_acts.note(
                         tx, "secrets rotate", actor=actor, subject=place.what, rotated=done
@@ -83,8 +83,8 @@ def rotate(engine: Engine, vault: Vault, *, actor: str) -> int:
     return rotated
 
 
-def _count(engine: Engine, vault: Vault, place: Place) -> Sealed:
-    keys = Counter(vault.key_of(sealed) for rows in _stored(engine, place) for _, sealed in rows)
+def _count(engine: Engine, cipher: Cipher, place: Place) -> Sealed:
+    keys = Counter(cipher.key_of(sealed) for rows in _stored(engine, place) for _, sealed in rows)
     newest, unreadable = keys.pop(_NEWEST, 0), keys.pop(None, 0)
     return Sealed(place.what, newest=newest, older=keys.total(), unreadable=unreadable)
 
@@ -100,12 +100,12 @@ def _stored(engine: Engine, place: Place) -> Iterator[list[tuple[UUID, str]]]:
             yield [(row.id, row.sealed) for row in rows]
 
 
-def _rotate(tx: Connection, vault: Vault, place: Place, id_: UUID, sealed: str) -> int:
-    if vault.key_of(sealed) in (_NEWEST, None):
+def _rotate(tx: Connection, cipher: Cipher, place: Place, id_: UUID, sealed: str) -> int:
+    if cipher.key_of(sealed) in (_NEWEST, None):
         return 0
     statement = text(
         f"UPDATE {place.table} SET {place.column} = :anew"
         f" WHERE id = :id AND {place.column} = :sealed"
     )
-    anew = vault.encrypt(vault.decrypt(sealed))
+    anew = cipher.encrypt(cipher.decrypt(sealed))
     return tx.execute(statement, {"id": id_, "sealed": sealed, "anew": anew}).rowcount

@@ -17,7 +17,7 @@ from ifood_actors.errors import UsageError
 from ifood_actors.ifood.http.token_requests import Grant
 from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.tokens import token_statements as statements
-from ifood_actors.ifood.tokens.cipher import Vault
+from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.token_statements import (
     PAUSE_AFTER_REFUSAL,
     REFRESH_TOKEN_LIFETIME,
@@ -98,9 +98,9 @@ class Refusal:
 class Authorizations:
     """Reads and writes single authorizations; every act is one statement and one transaction."""
 
-    def __init__(self, engine: Engine, vault: Vault) -> None:
+    def __init__(self, engine: Engine, cipher: Cipher) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._vault = vault
+        self._cipher = cipher
 
     def read(self, credential: Credential) -> Held | None:
         """Read an authorization, or make a centralised one; None without such an application."""
@@ -115,7 +115,7 @@ class Authorizations:
         if held.encrypted is None:
             return None
         try:
-            return self._vault.decrypt(held.encrypted)
+            return self._cipher.decrypt(held.encrypted)
         except UsageError:
             return None
 
@@ -212,8 +212,8 @@ class Authorizations:
 
     def _sealed(self, grant: Grant, fresh: timedelta) -> dict[str, object]:
         return {
-            "access_token": self._vault.encrypt(grant.access_token),
-            "refresh_token": grant.refresh_token and self._vault.encrypt(grant.refresh_token),
+            "access_token": self._cipher.encrypt(grant.access_token),
+            "refresh_token": grant.refresh_token and self._cipher.encrypt(grant.refresh_token),
             "refresh_lifetime": REFRESH_TOKEN_LIFETIME,
             "lifetime": grant.lifetime,
             "fresh": fresh,
