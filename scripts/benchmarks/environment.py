@@ -16,7 +16,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
 from ifood_actors.embedded import services
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
-from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
+from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 
 # Nobody listens there; a worker that did ask would fail, not reach iFood.
 NO_API = "http://127.0.0.1:9"
@@ -79,7 +79,7 @@ def start_environment(on: Services, **chosen: object) -> Iterator[Environment]:
         yield Environment(on, settings, engine, broker)
 
 
-def register(on: Environment, credentials: Credentials) -> None:
+def register(on: Environment, credentials: AppCredentials) -> None:
     """Store the one application, to which all accounts belong."""
     cipher = Cipher(on.settings.require_encryption_keys())
     with transaction(on.engine) as tx:

@@ -15,7 +15,7 @@ from os import environ
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from ifood_actors.config import child_environment
-from ifood_actors.ifood import Credentials
+from ifood_actors.ifood import AppCredentials
 from scripts.benchmarks import fleet, runs
 from scripts.benchmarks.environment import (
     Environment,
@@ -88,7 +88,7 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
 def _due(on: Services, jobs: int) -> Iterator[Environment]:
     """Lend an environment in which so many messages are waiting for workers."""
     with start_environment(on) as here:
-        register(here, Credentials("bench", "bench"))
+        register(here, AppCredentials("bench", "bench"))
         add_accounts(here.engine, jobs)
         runs.plan_due(here)
         runs.relay(here).run()

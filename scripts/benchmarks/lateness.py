@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from ifood_actors.config import child_environment
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Credentials
+from ifood_actors.ifood import AppCredentials
 from ifood_actors.planning import planner
 from scripts.benchmarks import fleet, runs
 from scripts.benchmarks.environment import (
@@ -54,7 +54,7 @@ class _Probes:
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
     with start_environment(on) as here:
-        register(here, Credentials("bench", "bench"))
+        register(here, AppCredentials("bench", "bench"))
         variables = child_environment(here.settings)
         with fleet.fleet(fleet.IDLE, variables, processes=1, threads=10) as workers:
             # The first jobs of a process connect, read the token, and are not what is measured.

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from ifood_actors.accounts import import_sheet
 from ifood_actors.config import child_environment
 from ifood_actors.db import connect, transaction
-from ifood_actors.ifood import Credentials, Limiter
+from ifood_actors.ifood import AppCredentials, Limiter
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
 from scripts.benchmarks import fleet, queueing, runs
@@ -135,7 +135,7 @@ def _pulling(on: Services, hosts: Sequence[int], *, seconds: int) -> Iterator[_P
         "worker_max_concurrency": processes * _THREADS,
     }
     with running(world) as api, start_environment(on, api_base_url=api.url, **chosen) as here:
-        register(here, Credentials(app.client_id, app.client_secret))
+        register(here, AppCredentials(app.client_id, app.client_secret))
         with transaction(here.engine) as tx:
             import_sheet(tx, api.accounts_csv().replace(app.name, "bench").encode())
         runs.plan_due(here)

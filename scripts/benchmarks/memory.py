@@ -1,7 +1,7 @@
 """What one worker process of ten threads holds, from its first jobs to its last."""
 
 from ifood_actors.config import child_environment
-from ifood_actors.ifood import Credentials
+from ifood_actors.ifood import AppCredentials
 from scripts.benchmarks import fleet, runs
 from scripts.benchmarks.environment import (
     Environment,
@@ -25,7 +25,7 @@ _SLOWEST = 20.0  # jobs a second, below which we give up
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
     """Run the idle worker; what iFood answers comes and goes, and is not what may pile up."""
     with start_environment(on) as here:
-        register(here, Credentials("bench", "bench"))
+        register(here, AppCredentials("bench", "bench"))
         add_accounts(here.engine, sizes.memory)
         runs.plan_due(here)
         runs.relay(here).run()

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from ifood_actors.accounts import import_sheet
 from ifood_actors.config import child_environment
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Credentials
+from ifood_actors.ifood import AppCredentials
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
 from scripts.benchmarks import fleet, runs
@@ -102,7 +102,7 @@ def _queue(on: Services, limit: int, *, seconds: int) -> Iterator[_Queue]:
         "worker_max_concurrency": _THREADS,
     }
     with running(world) as api, start_environment(on, api_base_url=api.url, **chosen) as here:
-        register(here, Credentials(app.client_id, app.client_secret))
+        register(here, AppCredentials(app.client_id, app.client_secret))
         with transaction(here.engine) as tx:
             import_sheet(tx, api.accounts_csv().replace(app.name, "bench").encode())
             urgent = "UPDATE accounts SET priority = 9 WHERE hashtext(ifood_merchant_id) % 2 = 0"

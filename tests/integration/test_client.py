@@ -12,10 +12,10 @@ from sqlalchemy import Engine
 from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled, Unauthorized
 from ifood_actors.ifood import (
+    ApiIdentity,
+    AppCredentials,
     AppKind,
     Cipher,
-    Credential,
-    Credentials,
     EndpointGroup,
     IfoodClient,
     JsonValue,
@@ -61,21 +61,21 @@ def client(engine: Engine, simulator: Simulator, http: httpx.Client) -> IfoodCli
     return IfoodClient(base_url=simulator.url, http=http, access=fleet_access(tokens, limiter))
 
 
-def register(engine: Engine, *, secret: str = DEFAULT_CLIENT_SECRET) -> Credential:
-    credentials = Credentials(DEFAULT_CLIENT_ID, secret)
+def register(engine: Engine, *, secret: str = DEFAULT_CLIENT_SECRET) -> ApiIdentity:
+    credentials = AppCredentials(DEFAULT_CLIENT_ID, secret)
     with transaction(engine) as session:
         app_id = register_app(
             session, CIPHER, name="app", kind=AppKind.CENTRALIZED, credentials=credentials
         )
-    return Credential(app_id)
+    return ApiIdentity(app_id)
 
 
 @pytest.fixture
-def central(engine: Engine) -> Credential:
+def central(engine: Engine) -> ApiIdentity:
     return register(engine)
 
 
-def anticipations(client: IfoodClient, central: Credential, simulator: Simulator) -> JsonValue:
+def anticipations(client: IfoodClient, central: ApiIdentity, simulator: Simulator) -> JsonValue:
     merchant = simulator.merchants()[0].id
     return client.merchant(central, merchant, on_progress=lambda: None).get("anticipations", SPAN)
 

@@ -26,14 +26,14 @@ from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import Fetched, Row
 from ifood_actors.feeds.sales import BillingSummary, Delivery, Sale, SalesPage
 from ifood_actors.feeds.settlements import SettlementTitle
-from ifood_actors.ifood import Access, Credential, Credentials, IfoodClient, http_client
+from ifood_actors.ifood import Access, ApiIdentity, AppCredentials, IfoodClient, http_client
 from ifood_actors.ifood.http.token_requests import redeem_code, request_token, request_user_code
 from ifood_actors.spans import Period
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "ifood-openapi.yaml"
 WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))
 BASE = "https://ifood.test"
-CREDENTIAL = Credential(uuid4(), None)
+CREDENTIAL = ApiIdentity(uuid4(), None)
 ZONE = ZoneInfo("America/Sao_Paulo")
 MERCHANT = "m-1"
 ENVELOPES = {
@@ -318,7 +318,7 @@ def test_a_mutated_answer_ends_in_rows_or_in_a_job_error(kind, data):
     body=mutated(VALID["Token"] | VALID["UserCode"]), status=st.just(200) | st.integers(200, 599)
 )
 def test_a_mutated_answer_to_a_token_call_ends_in_a_job_error_at_worst(body, status):
-    me = Credentials("client", "secret")
+    me = AppCredentials("client", "secret")
     with http_client(
         threads=1, transport=httpx.MockTransport(constant(body, status=status))
     ) as http:
@@ -336,7 +336,7 @@ def test_a_mutated_answer_to_a_token_call_ends_in_a_job_error_at_worst(body, sta
 @given(answer=VALID["Token"])
 def test_a_described_token_can_be_used(answer):
     with http_client(threads=1, transport=httpx.MockTransport(constant(answer))) as http:
-        grant = request_token(Credentials("client", "secret"), http=http, base_url=BASE)
+        grant = request_token(AppCredentials("client", "secret"), http=http, base_url=BASE)
 
     assert grant.access_token == answer["accessToken"]
 

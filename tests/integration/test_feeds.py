@@ -16,7 +16,7 @@ import ifood_simulator
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS, Stored
 from ifood_actors.feeds.exact_json import canonical
-from ifood_actors.ifood import Access, Credential, IfoodClient, http_client
+from ifood_actors.ifood import Access, ApiIdentity, IfoodClient, http_client
 from ifood_actors.planning.cadence import (
     anticipations_period,
     sales_period,
@@ -74,7 +74,7 @@ def client(ifood):
 
 def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> Stored:
     feed, period = FEEDS[kind], PERIODS[kind]
-    api = client.merchant(Credential(uuid4()), merchant.id, on_progress=lambda: None)
+    api = client.merchant(ApiIdentity(uuid4()), merchant.id, on_progress=lambda: None)
     fetched = feed.fetch(api, period, timezone=ZoneInfo("America/Sao_Paulo"))
     with transaction(engine) as tx:
         return feed.store(
@@ -130,7 +130,7 @@ def test_nothing_is_a_success_without_rows_whatever_its_face(client, ifood, kind
     ifood.add_fault(Fault("silent_empty", face=face))
 
     for merchant in ifood.merchants()[:4]:  # some in a list, some without a plan
-        api = client.merchant(Credential(uuid4()), merchant.id, on_progress=lambda: None)
+        api = client.merchant(ApiIdentity(uuid4()), merchant.id, on_progress=lambda: None)
         fetched = FEEDS[kind].fetch(api, PERIODS[kind], timezone=ZoneInfo("America/Sao_Paulo"))
 
         assert (len(fetched.rows), fetched.amount, fetched.complete) == (0, Decimal(0), True)
@@ -140,7 +140,7 @@ def test_nothing_is_a_success_without_rows_whatever_its_face(client, ifood, kind
 def test_an_application_without_stores_has_none_whatever_the_face(client, ifood, face):
     ifood.add_fault(Fault("silent_empty", resource="merchants", face=face))
 
-    assert list(client.merchants(Credential(uuid4()))) == []
+    assert list(client.merchants(ApiIdentity(uuid4()))) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from support.fleet import KEY, fleet
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
 from ifood_actors.errors import Throttled, UsageError
-from ifood_actors.ifood import Cipher, Credential, Credentials
+from ifood_actors.ifood import ApiIdentity, AppCredentials, Cipher
 from ifood_actors.ifood.http.token_requests import Grant
 from ifood_actors.ifood.tokens.rotation import require_readable, rotate
 from ifood_actors.worker.composition import assemble, working
@@ -43,7 +43,7 @@ class Endpoint:
     def __init__(self) -> None:
         self.spent: list[str | None] = []
 
-    def __call__(self, _: Credentials, refresh_token: str | None) -> Grant:
+    def __call__(self, _: AppCredentials, refresh_token: str | None) -> Grant:
         self.spent.append(refresh_token)
         number = len(self.spent)
         return Grant(f"access-{number}", timedelta(hours=3), f"refresh-{number}")
@@ -51,7 +51,7 @@ class Endpoint:
 
 def store(
     engine: Engine, app_id: UUID, name: str, cipher: Cipher, *, due: bool = False
-) -> Credential:
+) -> ApiIdentity:
     with transaction(engine) as tx:
         id_ = tx.execute(
             text("""
@@ -69,7 +69,7 @@ def store(
                 "fresh": "0 s" if due else "50 min",
             },
         ).scalar_one()
-    return Credential(app_id, id_)
+    return ApiIdentity(app_id, id_)
 
 
 def sealed(engine: Engine) -> list[tuple[str, str]]:
@@ -86,32 +86,32 @@ def test_a_token_of_another_key_stays_as_it_is_and_is_not_spent(engine, caplog, 
     lacking = process(engine, endpoint, cipher=BEFORE)
 
     with caplog.at_level(logging.ERROR):
-        for credential in owners:
+        for identity in owners:
             with pytest.raises(Throttled, match="lack a key"):
-                lacking.token(credential)
+                lacking.token(identity)
             with pytest.raises(Throttled, match="lack a key"):
-                lacking.refresh(credential)
-            lacking.invalidate(credential, "another token")
+                lacking.refresh(identity)
+            lacking.invalidate(identity, "another token")
 
     assert sealed(engine) == before
     assert endpoint.spent == []
     assert caplog.text.count("secret.unreadable") >= len(owners)
     having = process(engine, endpoint, cipher=BETWEEN)
-    given = [having.token(credential) for credential in owners]
+    given = [having.token(identity) for identity in owners]
     assert given == [f"access-{n + 1}" if due else f"access of owner {n}" for n in range(5)]
 
 
 def test_a_client_secret_of_another_key_is_put_off_for_a_process_that_has_it(engine):
     app_id = register(engine, cipher=AFTER)
-    credential = store(engine, app_id, "owner", AFTER, due=True)
+    identity = store(engine, app_id, "owner", AFTER, due=True)
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_authorizations SET expires_at = now()"))
     endpoint = Endpoint()
 
     with pytest.raises(Throttled, match="lack a key"):
-        process(engine, endpoint, cipher=BEFORE).token(credential)
+        process(engine, endpoint, cipher=BEFORE).token(identity)
 
-    assert process(engine, endpoint, cipher=AFTER).token(credential) == "access-1"
+    assert process(engine, endpoint, cipher=AFTER).token(identity) == "access-1"
     assert endpoint.spent == ["refresh of owner"]
 
 
@@ -125,9 +125,9 @@ def test_a_rotation_holds_with_processes_of_old_and_new_keys_side_by_side(engine
 
     def every_process_asks() -> None:
         for tokens in fleet_of.values():
-            for credential in owners:
+            for identity in owners:
                 with suppress(Throttled):  # those that lack a key
-                    assert tokens.token(credential)
+                    assert tokens.token(identity)
 
     every_process_asks()
     rotate(engine, BETWEEN, actor="cli maria@host")

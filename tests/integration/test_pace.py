@@ -13,7 +13,7 @@ from support.fleet import KEY
 from support.pullers import Errand, pulling, start
 
 from ifood_actors.db import transaction
-from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
+from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_simulator import Settings, running
 from ifood_simulator.settings import App
 
@@ -104,7 +104,7 @@ def _register(engine, app: App) -> UUID:
             Cipher([KEY]),
             name=app.name,
             kind=AppKind.CENTRALIZED,
-            credentials=Credentials(app.client_id, app.client_secret),
+            credentials=AppCredentials(app.client_id, app.client_secret),
         )
 
 

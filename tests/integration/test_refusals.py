@@ -26,7 +26,7 @@ from support.fleet import fleet
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, Throttled
-from ifood_actors.ifood import Cipher, Credential, http_client
+from ifood_actors.ifood import ApiIdentity, Cipher, http_client
 from ifood_actors.scheduler.refresher import Refresher
 from ifood_simulator import Fault, Simulator, running
 from ifood_simulator import Settings as World
@@ -63,7 +63,7 @@ def asked(simulator: Simulator, http: httpx.Client) -> Asked:
 
 
 @pytest.fixture
-def owners(engine: Engine, simulator: Simulator, http: httpx.Client) -> list[Credential]:
+def owners(engine: Engine, simulator: Simulator, http: httpx.Client) -> list[ApiIdentity]:
     """Give one authorization for each store."""
     register(engine)
     numbered = enumerate(merchant.id for merchant in simulator.merchants())
@@ -77,7 +77,7 @@ def owners(engine: Engine, simulator: Simulator, http: httpx.Client) -> list[Cre
 
 
 @pytest.fixture
-def one(engine: Engine, owners: list[Credential]) -> Credential:
+def one(engine: Engine, owners: list[ApiIdentity]) -> ApiIdentity:
     expire(engine)
     return owners[0]
 
@@ -166,8 +166,8 @@ def test_living_tokens_stay_in_use_whatever_is_refused(engine, owners, asked, fa
         tx.execute(text("UPDATE ifood_authorizations SET renew_at = now()"))
 
     for _ in range(2):
-        for credential in owners:
-            assert process(engine, asked).token(credential)
+        for identity in owners:
+            assert process(engine, asked).token(identity)
         pass_by(engine, 6)
 
     assert needing(engine) == []
@@ -189,8 +189,8 @@ def test_an_outage_that_answers_401_flags_no_authorization_and_ends_by_itself(
     # Three in a row stop it, those under way come to their end, and then one a minute tries.
     assert refused <= 3 + 2 + 20 * 3
     assert "tokens.stopped" in caplog.text
-    for credential in owners:
-        assert process(engine, asked).token(credential)
+    for identity in owners:
+        assert process(engine, asked).token(identity)
 
     simulator.clear_faults()
     for _ in range(7):
@@ -256,11 +256,11 @@ def test_jobs_wait_uncharged_until_the_second_refusal(simulator, http, database_
     ):
         cipher = Cipher([FLEET_KEY])
         stores = [merchant.id for merchant in simulator.merchants()]
-        credential = authorize(ifood.engine, simulator, http, stores, cipher=cipher)
+        identity = authorize(ifood.engine, simulator, http, stores, cipher=cipher)
         with transaction(ifood.engine) as tx:
             tx.execute(
                 text("UPDATE accounts SET authorization_id = :id"),
-                {"id": credential.authorization_id},
+                {"id": identity.authorization_id},
             )
         expire(ifood.engine)
         simulator.add_fault(Fault("refused_refresh", times=1))

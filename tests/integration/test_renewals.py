@@ -79,14 +79,14 @@ def owners(engine: Engine, simulator: Simulator, http: httpx.Client):
     register(engine)
     import_accounts(engine, simulator)
     stores = [merchant.id for merchant in simulator.merchants()]
-    credentials = []
+    identities = []
     for number in range(3):
         pair = stores[2 * number : 2 * number + 2]
-        credential = authorize(engine, simulator, http, pair, label=f"owner {number}")
-        link(engine, credential, pair)
-        credentials.append(credential)
+        identity = authorize(engine, simulator, http, pair, label=f"owner {number}")
+        link(engine, identity, pair)
+        identities.append(identity)
     expire(engine)
-    return credentials
+    return identities
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_pending_jobs_and_the_next_windows_say_who_will_be_needed(engine, settin
 
     deadlines = token_states.deadlines(engine, settings, at=at, until=at + timedelta(days=8))
 
-    assert set(deadlines) == {credential.authorization_id for credential in owners}
+    assert set(deadlines) == {identity.authorization_id for identity in owners}
     kinds = sorted(deadline.kind for deadline in deadlines[first.authorization_id])
     # Two stores: planned sales, and the next window of each kind.
     assert kinds == sorted(2 * ["sales", "sales", "anticipations_daily", "settlements_weekly"])
@@ -171,8 +171,8 @@ def test_an_unused_refresh_token_is_kept_alive_although_nobody_needs_it(
     expire(engine, refreshed_ago="73 h")
 
     assert (nothing_yet, refresher(engine, settings, asked).run()) == (0, 3)
-    for credential in owners:
-        lives = stored(engine, credential, "refresh_expires_at - now()")
+    for identity in owners:
+        lives = stored(engine, identity, "refresh_expires_at - now()")
         assert lives > timedelta(hours=167)
 
 
@@ -307,10 +307,10 @@ def authorize_all(ifood: Fleet, http: httpx.Client) -> None:
 
     def one(number: int) -> None:
         store = [stores[number]]
-        credential = authorize(
+        identity = authorize(
             ifood.engine, ifood.simulator, http, store, label=f"owner {number}", cipher=cipher
         )
-        link(ifood.engine, credential, store)
+        link(ifood.engine, identity, store)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(len(stores))))

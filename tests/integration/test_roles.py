@@ -107,7 +107,7 @@ def test_a_fleet_works_with_a_login_for_each_process(
         admin.run(*add, stdin=app.client_secret)
     (admin.folder / "accounts.csv").write_text(simulator.accounts_csv())
     admin.run("accounts", "import", "accounts.csv")
-    credential = authorize_bookshop(login("admin"), simulator)
+    identity = authorize_bookshop(login("admin"), simulator)
     expire(engine)
     for kind in FEEDS:
         admin.run("plan", kind, "--day", str(MONDAY), "--over", "4s")
@@ -119,7 +119,7 @@ def test_a_fleet_works_with_a_login_for_each_process(
     with scheduler.process("scheduler"):
         with worker.process("worker") as killed:
             # A token that is being renewed would die with it: only its owner could give another.
-            eventually(lambda: stored(engine, credential, "expires_at > now()"))
+            eventually(lambda: stored(engine, identity, "expires_at > now()"))
             eventually(lambda: succeeded(engine) > 0)
             killed.kill()
         with worker.process("worker"):
@@ -140,10 +140,10 @@ def authorize_bookshop(url: str, simulator: Simulator):
     engine = connect(url, application_name="tests", pool_size=2)
     stores = [store.id for store in simulator.merchants() if store.app == BOOKSHOP]
     with http_client(threads=1) as http:
-        credential = authorize(engine, simulator, http, stores, cipher=Cipher([KEY]))
-    link(engine, credential, stores)
+        identity = authorize(engine, simulator, http, stores, cipher=Cipher([KEY]))
+    link(engine, identity, stores)
     engine.dispose()
-    return credential
+    return identity
 
 
 def succeeded(engine: Engine) -> int:

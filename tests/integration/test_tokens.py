@@ -21,10 +21,10 @@ from ifood_actors.errors import (
     Throttled,
 )
 from ifood_actors.ifood import (
+    ApiIdentity,
+    AppCredentials,
     AppKind,
     Cipher,
-    Credential,
-    Credentials,
     Limiter,
     Tokens,
     register_app,
@@ -43,12 +43,12 @@ class TokenEndpoint:
     """Gives `token-1`, `token-2`, ..., or raises what it is told to; counts its calls."""
 
     def __init__(self, *, lifetime: timedelta = HOUR, seconds: float = 0) -> None:
-        self.calls: list[Credentials] = []
+        self.calls: list[AppCredentials] = []
         self.fault: BaseException | None = None
         self._lifetime = lifetime
         self._seconds = seconds
 
-    def __call__(self, credentials: Credentials, refresh_token: str | None = None) -> Grant:
+    def __call__(self, credentials: AppCredentials, refresh_token: str | None = None) -> Grant:
         assert refresh_token is None
         self.calls.append(credentials)
         threading.Event().wait(self._seconds)
@@ -65,8 +65,8 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def central(engine: Engine) -> Credential:
-    return Credential(register(engine, secret="secret"))
+def central(engine: Engine) -> ApiIdentity:
+    return ApiIdentity(register(engine, secret="secret"))
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def process(engine: Engine) -> Callable[..., Tokens]:
 def register(engine: Engine, *, secret: str, kind: AppKind = AppKind.CENTRALIZED) -> UUID:
     with transaction(engine) as session:
         return register_app(
-            session, CIPHER, name="main", kind=kind, credentials=Credentials("client", secret)
+            session, CIPHER, name="main", kind=kind, credentials=AppCredentials("client", secret)
         )
 
 
@@ -102,7 +102,7 @@ def test_a_token_is_asked_for_once_and_shared_by_all_processes(process, central)
     given = [process(endpoint).token(central) for _ in range(3)]
 
     assert given == ["token-1"] * 3
-    assert endpoint.calls == [Credentials("client", "secret")]
+    assert endpoint.calls == [AppCredentials("client", "secret")]
 
 
 def test_a_stampede_of_processes_costs_one_call(process, central):
@@ -189,10 +189,10 @@ def test_a_token_that_is_refused_just_before_it_is_kept_is_not_used_again(proces
     tokens = process(endpoint)
     keep = tokens._keep
 
-    def refused_meanwhile(credential, token, fresh_seconds):
+    def refused_meanwhile(identity, token, fresh_seconds):
         tokens._keep = keep
-        tokens.invalidate(credential, token)
-        return keep(credential, token, fresh_seconds)
+        tokens.invalidate(identity, token)
+        return keep(identity, token, fresh_seconds)
 
     tokens._keep = refused_meanwhile
 
@@ -338,7 +338,7 @@ def test_a_shutdown_in_the_middle_leaves_no_lock(engine, process, central):
 
 
 def test_a_frozen_process_does_not_end_its_successors_lock(engine, process, central):
-    def frozen_for_longer_than_its_lock(_: Credentials, __: str | None) -> Grant:
+    def frozen_for_longer_than_its_lock(_: AppCredentials, __: str | None) -> Grant:
         with engine.begin() as connection:
             connection.execute(
                 text("UPDATE ifood_authorizations SET locked_until = now() + '1 min'")
@@ -361,9 +361,9 @@ def test_a_distributed_application_needs_authorization(engine, process):
     app_id = register(engine, secret="secret", kind=AppKind.DISTRIBUTED)
 
     with pytest.raises(NeedsAuthorization, match="apps authorize main"):
-        process(TokenEndpoint()).token(Credential(app_id))
+        process(TokenEndpoint()).token(ApiIdentity(app_id))
 
 
 def test_an_unknown_application_is_named(process):
     with pytest.raises(CredentialsRefused, match="there is no application"):
-        process(TokenEndpoint()).token(Credential(uuid4()))
+        process(TokenEndpoint()).token(ApiIdentity(uuid4()))

@@ -24,10 +24,10 @@ def deadly_merchant() -> None:
 
     innocent = IfoodClient.merchant
 
-    def merchant(self: Any, credential: Any, merchant_id: str, **options: Any) -> Any:
+    def merchant(self: Any, identity: Any, merchant_id: str, **options: Any) -> Any:
         if merchant_id == os.environ["DEADLY_MERCHANT"]:
             os.kill(os.getpid(), signal.SIGKILL)
-        return innocent(self, credential, merchant_id, **options)
+        return innocent(self, identity, merchant_id, **options)
 
     setattr(IfoodClient, "merchant", merchant)
 

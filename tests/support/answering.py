@@ -23,7 +23,7 @@ from ifood_actors.delivery.messages import Order
 from ifood_actors.delivery.messages import message as message_of
 from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
+from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.worker.composition import assemble
@@ -159,7 +159,7 @@ class Bench:
                 Cipher([KEY]),
                 name="app",
                 kind=AppKind.CENTRALIZED,
-                credentials=Credentials("client", "secret"),
+                credentials=AppCredentials("client", "secret"),
             )
 
     def add_account(self) -> UUID:

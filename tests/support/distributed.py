@@ -13,11 +13,11 @@ from sqlalchemy import Engine, text
 from ifood_actors.accounts import Linked, import_sheet, link_accounts
 from ifood_actors.db import transaction
 from ifood_actors.ifood import (
+    ApiIdentity,
+    AppCredentials,
     AppKind,
     Authorizer,
     Cipher,
-    Credential,
-    Credentials,
     Limiter,
     Tokens,
     register_app,
@@ -39,7 +39,7 @@ QUICKLY = 60_000  # token calls a minute, where a test is about something else
 
 
 def register(engine: Engine, *, cipher: Cipher = CIPHER, app: App = BOOKSHOP) -> UUID:
-    credentials = Credentials(app.client_id, app.client_secret)
+    credentials = AppCredentials(app.client_id, app.client_secret)
     with transaction(engine) as tx:
         return register_app(
             tx, cipher, name=app.name, kind=AppKind.DISTRIBUTED, credentials=credentials
@@ -67,7 +67,7 @@ def authorize(
     *,
     label: str = "owner",
     cipher: Cipher = CIPHER,
-) -> Credential:
+) -> ApiIdentity:
     """Walk the userCode flow for these stores."""
     authorizer = authorizer_of(engine, simulator, http, cipher=cipher)
     started = authorizer.start(BOOKSHOP.name)
@@ -80,17 +80,17 @@ def authorize(
         label=label,
         replaces=living.id if living else None,
         actor="cli maria@host",
-    ).credential
+    ).identity
 
 
-def link(engine: Engine, credential: Credential, merchants: Iterable[str]) -> Linked:
-    assert credential.authorization_id is not None
+def link(engine: Engine, identity: ApiIdentity, merchants: Iterable[str]) -> Linked:
+    assert identity.authorization_id is not None
     with transaction(engine) as tx:
         return link_accounts(
             tx,
             merchants,
-            app_id=credential.app_id,
-            authorization_id=credential.authorization_id,
+            app_id=identity.app_id,
+            authorization_id=identity.authorization_id,
         )
 
 
@@ -106,7 +106,7 @@ class Asked:
         self.calls = 0
         self.fault: Exception | None = None
 
-    def __call__(self, credentials: Credentials, refresh_token: str | None) -> Grant:
+    def __call__(self, credentials: AppCredentials, refresh_token: str | None) -> Grant:
         self.calls += 1
         if self.fault is not None:
             raise self.fault
@@ -149,9 +149,9 @@ def pass_by(engine: Engine, minutes: int) -> None:
             )
 
 
-def stored(engine: Engine, credential: Credential, column: str) -> Any:
+def stored(engine: Engine, identity: ApiIdentity, column: str) -> Any:
     with transaction(engine) as tx:
         return tx.execute(
             text(f"SELECT {column} FROM ifood_authorizations WHERE id = :id"),
-            {"id": credential.authorization_id},
+            {"id": identity.authorization_id},
         ).scalar_one()

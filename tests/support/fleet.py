@@ -14,7 +14,7 @@ from ifood_actors.accounts import import_sheet
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
-from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
+from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.main import Scheduler
@@ -127,6 +127,6 @@ def register(engine: Engine, simulator: Simulator) -> None:
             Cipher([KEY]),
             name=app.name,
             kind=AppKind(app.kind),
-            credentials=Credentials(app.client_id, app.client_secret),
+            credentials=AppCredentials(app.client_id, app.client_secret),
         )
         import_sheet(tx, simulator.accounts_csv().encode())

@@ -18,8 +18,8 @@ from uuid import UUID
 from ifood_actors.db import connect
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import (
+    ApiIdentity,
     Cipher,
-    Credential,
     IfoodClient,
     Limiter,
     Tokens,
@@ -76,7 +76,7 @@ def _pull(errand: Errand) -> None:
 
     def ask_for_ever(_thread: int) -> None:
         api = client.merchant(
-            Credential(errand.app_id), errand.merchant_id, on_progress=lambda: None
+            ApiIdentity(errand.app_id), errand.merchant_id, on_progress=lambda: None
         )
         while True:
             try:

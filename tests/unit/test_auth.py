@@ -21,7 +21,7 @@ from ifood_actors.errors import (
     ServerFault,
     Throttled,
 )
-from ifood_actors.ifood import Credentials, http_client, request_token
+from ifood_actors.ifood import AppCredentials, http_client, request_token
 from ifood_actors.ifood.http.token_requests import (
     Grant,
     concerns_application,
@@ -30,7 +30,7 @@ from ifood_actors.ifood.http.token_requests import (
 )
 from ifood_actors.ifood.tokens.refresh import fresh_for
 
-CREDENTIALS = Credentials("client", "the-secret")
+CREDENTIALS = AppCredentials("client", "the-secret")
 
 
 def answering(response: httpx.Response, seen: list[httpx.Request] | None = None) -> httpx.Client:

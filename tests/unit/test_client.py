@@ -17,10 +17,10 @@ from ifood_actors.errors import (
     Throttled,
     Unauthorized,
 )
-from ifood_actors.ifood import Access, Credential, IfoodClient, http_client
+from ifood_actors.ifood import Access, ApiIdentity, IfoodClient, http_client
 from ifood_actors.ifood.http import transport as limits
 
-APP = Credential(uuid4())
+APP = ApiIdentity(uuid4())
 BASE_URL = "https://ifood.test"
 
 
@@ -55,7 +55,7 @@ class Bench:
             raise answer
         return answer
 
-    def invalidate(self, _credential: Credential, token: str) -> None:
+    def invalidate(self, _identity: ApiIdentity, token: str) -> None:
         self.story.append(f"invalidate {token}")
         self.tokens.remove(token)
 

@@ -170,8 +170,8 @@ def discover(
         with _trial(engine, dry_run=dry_run) as tx:
             done = add_discovered(tx, names.items(), app=app_name, active=not inactive)
             linked = 0
-            for credential, stores in found:
-                links = link_accounts(tx, [store.id for store in stores], credential)
+            for identity, stores in found:
+                links = link_accounts(tx, [store.id for store in stores], identity)
                 linked += links.changed if links else 0
             if done.inserted or done.updated or linked:
                 told = {**asdict(done), "linked": linked, "inactive": inactive}

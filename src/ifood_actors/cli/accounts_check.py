@@ -90,6 +90,6 @@ def _opened(engine: "Engine", settings: "Settings", app: str) -> "Opened | None"
         note(f"{app}: {error}")
         return None
     return {
-        credential.authorization_id: {canonical_id(store.id) or store.id for store in stores}
-        for credential, stores in found
+        identity.authorization_id: {canonical_id(store.id) or store.id for store in stores}
+        for identity, stores in found
     }

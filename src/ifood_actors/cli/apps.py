@@ -51,7 +51,7 @@ def add(
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
-    from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
+    from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 
     _require_plain(name, what="NAME")
     _require_plain(client_id, what="--client-id")
@@ -70,7 +70,7 @@ def add(
             return
         if known:
             confirm(f"replace the credentials of application {name}?", yes=yes)
-        credentials = Credentials(client_id, secret.get_secret_value())
+        credentials = AppCredentials(client_id, secret.get_secret_value())
         with transaction(engine) as tx:
             register_app(tx, cipher, name=name, kind=AppKind(kind), credentials=credentials)
             operator_acts.note(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ifood_actors.accounts import Linked
     from ifood_actors.cli.calls import Ifood
-    from ifood_actors.ifood import Credential, MerchantSummary
+    from ifood_actors.ifood import ApiIdentity, MerchantSummary
     from ifood_actors.ifood.http.token_requests import UserCode
 
 _LONGEST = 100  # characters of a label, and of the owner's code
@@ -68,8 +68,8 @@ def authorize(
         )
         if not json:  # at once: it is stored, whatever comes of what follows
             say(f"application {name}: authorization {printable(stored.name)} stored")
-        stores = _stores(asked, stored.credential)
-        linked, unlinked = _link(engine, name, stored.credential, stores)
+        stores = _stores(asked, stored.identity)
+        linked, unlinked = _link(engine, name, stored.identity, stores)
     unknown = [store for store in stores if store.id in linked.unknown]
     if json:
         lacking = [{"merchant_id": store.id, "name": store.name} for store in unknown]
@@ -117,10 +117,10 @@ def _owners_code() -> str:
     return code
 
 
-def _stores(asked: "Ifood", credential: "Credential") -> "list[MerchantSummary]":
+def _stores(asked: "Ifood", identity: "ApiIdentity") -> "list[MerchantSummary]":
     """List what the new token opens; the authorization is stored, whatever comes of this."""
     try:
-        return list(asked.client.merchants(credential))
+        return list(asked.client.merchants(identity))
     except JobError as error:
         note(
             "its stores could not be listed, and accounts stay linked as they were, see "
@@ -130,7 +130,7 @@ def _stores(asked: "Ifood", credential: "Credential") -> "list[MerchantSummary]"
 
 
 def _link(
-    engine: "Engine", app: str, credential: "Credential", stores: "Sequence[MerchantSummary]"
+    engine: "Engine", app: str, identity: "ApiIdentity", stores: "Sequence[MerchantSummary]"
 ) -> "tuple[Linked, list[str]]":
     """Link the accounts of its stores, and no others; what cannot be listed changes nothing."""
     from ifood_actors import operator_acts
@@ -141,10 +141,10 @@ def _link(
 
     with transaction(engine) as tx:
         merchant_ids = [store.id for store in stores]
-        linked = link_accounts(tx, merchant_ids, credential) or Linked([], [])
+        linked = link_accounts(tx, merchant_ids, identity) or Linked([], [])
         unlinked = []
-        if stores and credential.authorization_id is not None:
-            id_ = credential.authorization_id
+        if stores and identity.authorization_id is not None:
+            id_ = identity.authorization_id
             unlinked = unlink_others(tx, merchant_ids, authorization_id=id_)
         if linked.changed or unlinked:
             told = {"linked": linked.changed, "names": operator_acts.few(linked.accounts)}

@@ -11,7 +11,7 @@ from ifood_actors.errors import UsageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ifood_actors.ifood import Credential
+    from ifood_actors.ifood import ApiIdentity
 
 
 def retry(
@@ -41,22 +41,22 @@ def retry(
     settings = config.load()
     with open_database(settings) as engine:
         with transaction(engine) as tx:
-            credential = _found(tx, name, label)
+            identity = _found(tx, name, label)
         if dry_run:
             outcome(f"would ask iFood for a token of {what}", facts, json=json)
             return
         with ifood(engine, settings) as asked:
-            asked.tokens.retry(credential)
+            asked.tokens.retry(identity)
         with transaction(engine) as tx:
             operator_acts.note(tx, "apps retry", actor=operator(), subject=name, label=label)
     outcome(f"iFood has given a token: {what} works", facts, json=json)
 
 
-def _found(connection: "Connection", name: str, label: str) -> "Credential":
+def _found(connection: "Connection", name: str, label: str) -> "ApiIdentity":
     from sqlalchemy import text
 
     from ifood_actors.cli.lookup import require_application
-    from ifood_actors.ifood import AppKind, Credential
+    from ifood_actors.ifood import ApiIdentity, AppKind
 
     require_application(connection, name)
     wanted = text("""
@@ -70,4 +70,4 @@ def _found(connection: "Connection", name: str, label: str) -> "Credential":
         raise UsageError(
             f"application {name} has no authorization {label!r}; see `ifood-actors apps tokens`"
         )
-    return Credential(row.app_id, row.id)
+    return ApiIdentity(row.app_id, row.id)

@@ -10,9 +10,9 @@ from ifood_actors.cli.lookup import require_application
 from ifood_actors.cli.output import note
 from ifood_actors.config import Settings
 from ifood_actors.errors import Forbidden, NeedsAuthorization
-from ifood_actors.ifood import AppKind, Credential, IfoodClient, MerchantSummary
+from ifood_actors.ifood import ApiIdentity, AppKind, IfoodClient, MerchantSummary
 
-Found = tuple[Credential, Sequence[MerchantSummary]]
+Found = tuple[ApiIdentity, Sequence[MerchantSummary]]
 
 _APP = text("SELECT id, kind FROM ifood_apps WHERE name = :name")
 _AUTHORIZATIONS = text("""
@@ -35,32 +35,32 @@ def stores_of(engine: Engine, settings: Settings, app: str) -> list[Found]:
 
     with ifood(engine, settings) as asked:
         if found.kind == AppKind.CENTRALIZED:
-            credential = Credential(found.id)
-            asked.tokens.refresh(credential)
-            return [(credential, list(asked.client.merchants(credential)))]
+            identity = ApiIdentity(found.id)
+            asked.tokens.refresh(identity)
+            return [(identity, list(asked.client.merchants(identity)))]
         if not held:
             note(f"no authorization yet: see `ifood-actors apps authorize {app}`")
-        stores = [(row.name, Credential(found.id, row.id)) for row in held]
+        stores = [(row.name, ApiIdentity(found.id, row.id)) for row in held]
         return [answer for each in stores if (answer := _readable(asked.client, *each))]
 
 
 def link_accounts(
-    connection: Connection, merchant_ids: Sequence[str], credential: Credential
+    connection: Connection, merchant_ids: Sequence[str], identity: ApiIdentity
 ) -> accounts.Linked | None:
     """Let accounts be read with an authorization; a centralised application needs no link."""
-    if credential.authorization_id is None:
+    if identity.authorization_id is None:
         return None
     return accounts.link_accounts(
         connection,
         merchant_ids,
-        app_id=credential.app_id,
-        authorization_id=credential.authorization_id,
+        app_id=identity.app_id,
+        authorization_id=identity.authorization_id,
     )
 
 
-def _readable(client: IfoodClient, name: str, credential: Credential) -> Found | None:
+def _readable(client: IfoodClient, name: str, identity: ApiIdentity) -> Found | None:
     try:
-        return credential, list(client.merchants(credential))
+        return identity, list(client.merchants(identity))
     except (NeedsAuthorization, Forbidden) as error:
         note(f"{name}: {error}")
         return None

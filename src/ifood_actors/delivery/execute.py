@@ -17,7 +17,7 @@ from ifood_actors.delivery.messages import Order
 from ifood_actors.delivery.middleware import note_claim
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import Credential, IfoodClient
+from ifood_actors.ifood import ApiIdentity, IfoodClient
 from ifood_actors.ledger import Act, ClaimedJob, Ledger
 from ifood_actors.ledger.bad_rows import park
 from ifood_actors.logs import get_logger
@@ -70,7 +70,7 @@ def execute(
     feed = FEEDS[job.kind]
     with leases.hold(job) as lease:
         api = client.merchant(
-            _credential(job), job.merchant_id, held=turn.slot, on_progress=lease.progress
+            _identity(job), job.merchant_id, held=turn.slot, on_progress=lease.progress
         )
         period = Period(job.period_start, job.period_end)
         try:
@@ -112,7 +112,7 @@ def _claimed(
         return None
 
 
-def _credential(job: ClaimedJob) -> Credential:
+def _identity(job: ClaimedJob) -> ApiIdentity:
     if job.app_id is None:
         raise CredentialsRefused("the account has no application: `accounts import` with `app`")
-    return Credential(job.app_id, job.authorization_id)
+    return ApiIdentity(job.app_id, job.authorization_id)

@@ -24,7 +24,7 @@ from ifood_actors.embedded import services
 from ifood_actors.embedded.inprocess import in_process_broker
 from ifood_actors.embedded.management import Management
 from ifood_actors.errors import ServiceUnavailable
-from ifood_actors.ifood import AppKind, Cipher, Credentials, register_app
+from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.scheduler.relay import Outbox
 from ifood_actors.worker.composition import assemble, working
@@ -132,7 +132,7 @@ def _register(engine: Engine, settings: Settings, simulator: Simulator) -> None:
             cipher,
             name=app.name,
             kind=AppKind.CENTRALIZED,
-            credentials=Credentials(app.client_id, app.client_secret),
+            credentials=AppCredentials(app.client_id, app.client_secret),
         )
         import_sheet(tx, simulator.accounts_csv().encode())
 

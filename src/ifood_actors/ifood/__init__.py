@@ -10,7 +10,7 @@ from ifood_actors.ifood.http.client import (
     Resource,
     fleet_access,
 )
-from ifood_actors.ifood.http.token_requests import Credentials, request_token
+from ifood_actors.ifood.http.token_requests import AppCredentials, request_token
 from ifood_actors.ifood.http.transport import http_client
 from ifood_actors.ifood.limiter.breakers import EndpointGroup, read_closures
 from ifood_actors.ifood.limiter.limiter import Limiter
@@ -27,17 +27,17 @@ from ifood_actors.ifood.tokens.authorize import Authorizer
 from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refresh import Tokens
 from ifood_actors.ifood.tokens.registration import register_app
-from ifood_actors.ifood.tokens.store import Credential
+from ifood_actors.ifood.tokens.store import ApiIdentity
 
 __all__ = [
     "Access",
+    "ApiIdentity",
     "App",
+    "AppCredentials",
     "AppKind",
     "Authorization",
     "Authorizer",
     "Cipher",
-    "Credential",
-    "Credentials",
     "EndpointGroup",
     "IfoodClient",
     "JsonValue",

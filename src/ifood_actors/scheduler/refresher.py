@@ -17,7 +17,7 @@ from ifood_actors.errors import (
     SchemaBroken,
     Throttled,
 )
-from ifood_actors.ifood import Credential, Tokens
+from ifood_actors.ifood import ApiIdentity, Tokens
 from ifood_actors.logs import get_logger
 from ifood_actors.renewal import token_states
 from ifood_actors.renewal.policy import REFRESH_POLICY, UNUSED_AFTER, RefreshPolicy, TokenState, due
@@ -104,7 +104,7 @@ class _Round:
             return False
         try:
             refreshed = self._tokens.refresh(
-                Credential(held.app_id, held.id), renewed_at=held.renewed_at
+                ApiIdentity(held.app_id, held.id), renewed_at=held.renewed_at
             )
         except (NeedsAuthorization, CredentialsRefused, SchemaBroken) as error:
             # This one's own trouble: it is remembered, and the others go on.

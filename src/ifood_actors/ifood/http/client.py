@@ -22,7 +22,7 @@ from ifood_actors.ifood.limiter.breakers import EndpointGroup
 from ifood_actors.ifood.limiter.limiter import Limiter
 from ifood_actors.ifood.limiter.slots import Reservation
 from ifood_actors.ifood.tokens.refresh import Tokens
-from ifood_actors.ifood.tokens.store import Credential
+from ifood_actors.ifood.tokens.store import ApiIdentity
 
 Resource = Literal["sales", "settlements", "anticipations"]
 
@@ -47,8 +47,8 @@ _MERCHANTS = TypeAdapter(list[MerchantSummary])
 class Access:
     """What a request needs before it is sent, and whom to tell when it is refused."""
 
-    token: Callable[[Credential], str]
-    invalidate: Callable[[Credential, str], None]  # this token was refused
+    token: Callable[[ApiIdentity], str]
+    invalidate: Callable[[ApiIdentity, str], None]  # this token was refused
     # Returns when it is time to ask this endpoint of the group, by the slot that is held if any.
     pace: Callable[
         [UUID, EndpointGroup, str, Reservation | None, Callable[[], None]], Reservation | None
@@ -86,7 +86,7 @@ class IfoodClient:
 
     def merchant(
         self,
-        credential: Credential,
+        identity: ApiIdentity,
         merchant_id: str,
         *,
         held: Reservation | None = None,
@@ -99,11 +99,11 @@ class IfoodClient:
         ends the call (a lease that was lost, for example). The first request takes the slot that
         is `held`.
         """
-        calls = self._calls(credential, "financial", on_progress)
+        calls = self._calls(identity, "financial", on_progress)
         calls.held = held
         return MerchantApi(calls, merchant_id)
 
-    def merchants(self, credential: Credential) -> Iterator[MerchantSummary]:
+    def merchants(self, identity: ApiIdentity) -> Iterator[MerchantSummary]:
         """
         Give all stores of a centralised application or of one authorization, each once.
 
@@ -112,7 +112,7 @@ class IfoodClient:
 
         Raises what `MerchantApi.get` raises.
         """
-        calls = self._calls(credential, "merchant", lambda: None)
+        calls = self._calls(identity, "merchant", lambda: None)
         seen: set[str] = set()
         for page in range(1, MAX_PAGES + 1):
             stores = _merchants_of(calls.read("merchants", _MERCHANTS_PATH, _page(page)))
@@ -123,9 +123,9 @@ class IfoodClient:
                 return
 
     def _calls(
-        self, credential: Credential, group: EndpointGroup, on_progress: Callable[[], None]
+        self, identity: ApiIdentity, group: EndpointGroup, on_progress: Callable[[], None]
     ) -> "_Calls":
-        return _Calls(self._base_url, self._http, self._access, credential, group, on_progress)
+        return _Calls(self._base_url, self._http, self._access, identity, group, on_progress)
 
 
 class MerchantApi:
@@ -164,12 +164,12 @@ class MerchantApi:
 
 @dataclass
 class _Calls:
-    """The requests of one caller with one credential to one endpoint group."""
+    """The requests of one caller under one identity to one endpoint group."""
 
     base_url: str
     http: httpx.Client
     access: Access
-    credential: Credential
+    identity: ApiIdentity
     group: EndpointGroup
     on_progress: Callable[[], None]
     held: Reservation | None = None
@@ -178,7 +178,7 @@ class _Calls:
 
     @property
     def app_id(self) -> UUID:
-        return self.credential.app_id
+        return self.identity.app_id
 
     def read(self, endpoint: str, path: str, params: Mapping[str, str]) -> JsonValue | None:
         before = self.requests
@@ -192,13 +192,13 @@ class _Calls:
         return parse(answer) if answer.body.strip() else None
 
     def _get(self, endpoint: str, path: str, params: Mapping[str, str]) -> Answer:
-        token = self.access.token(self.credential)
+        token = self.access.token(self.identity)
         try:
             return self._send(endpoint, path, params, token=token)
         except Unauthorized:
-            self.access.invalidate(self.credential, token)
+            self.access.invalidate(self.identity, token)
         # Once only (iFood best practices): if a new token is refused, too, it is not the token.
-        return self._send(endpoint, path, params, token=self.access.token(self.credential))
+        return self._send(endpoint, path, params, token=self.access.token(self.identity))
 
     def _send(self, endpoint: str, path: str, params: Mapping[str, str], *, token: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}"}

@@ -38,7 +38,7 @@ _UNTOLD_LIFETIME = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Credentials:
+class AppCredentials:
     """What identifies an application at iFood."""
 
     client_id: str
@@ -106,7 +106,7 @@ _Shape = TypeVar("_Shape", _TokenAnswer, _UserCodeAnswer)
 
 
 def request_token(
-    credentials: Credentials,
+    credentials: AppCredentials,
     refresh_token: str | None = None,
     *,
     http: httpx.Client,
@@ -130,7 +130,7 @@ def request_token(
 
 
 def redeem_code(
-    credentials: Credentials, code: str, *, verifier: str, http: httpx.Client, base_url: str
+    credentials: AppCredentials, code: str, *, verifier: str, http: httpx.Client, base_url: str
 ) -> Grant:
     """
     Turn the code that the owner was shown into the first tokens of an authorization.
@@ -169,7 +169,7 @@ def concerns_application(refused: CredentialsRefused) -> bool:
 
 
 def _token(
-    credentials: Credentials, fields: dict[str, str], *, http: httpx.Client, base_url: str
+    credentials: AppCredentials, fields: dict[str, str], *, http: httpx.Client, base_url: str
 ) -> Grant:
     form = {
         "clientId": credentials.client_id,

@@ -10,7 +10,7 @@ from ifood_actors import operator_acts
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood.http.token_requests import (
-    Credentials,
+    AppCredentials,
     UserCode,
     redeem_code,
     request_user_code,
@@ -19,7 +19,7 @@ from ifood_actors.ifood.limiter.limiter import Limiter
 from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refresh import MAX_OAUTH_WAIT, fresh_for
-from ifood_actors.ifood.tokens.store import Authorizations, Credential, Granted
+from ifood_actors.ifood.tokens.store import ApiIdentity, Authorizations, Granted
 from ifood_actors.ifood.tokens.token_statements import LIVES
 
 _APP = text(
@@ -59,7 +59,7 @@ class Authorizer:
         Get the code that the owner has to confirm.
 
         Raises UsageError for an unknown or centralised application, and what
-        `auth.request_user_code` raises.
+        `request_user_code` raises.
         """
         found = self._read(app)
         self._limiter.acquire(found.id, "oauth", max_wait=MAX_OAUTH_WAIT)
@@ -84,7 +84,7 @@ class Authorizer:
         first code behind its label. Without a label it is called as the first code. It is noted as
         an act of the operator.
 
-        Raises what `auth.redeem_code` raises.
+        Raises what `redeem_code` raises.
         """
         found = self._read(app)
         self._limiter.acquire(found.id, "oauth", max_wait=MAX_OAUTH_WAIT)
@@ -104,7 +104,7 @@ class Authorizer:
             # The code is nobody else's business, not even when it is spent.
             told = {"label": label, "authorization_id": stored, "replaced": stored == replaces}
             operator_acts.note(tx, "apps authorize", actor=actor, subject=app, **told)
-        return NewAuthorization(Credential(found.id, stored), granted.name)
+        return NewAuthorization(ApiIdentity(found.id, stored), granted.name)
 
     def living(self, app: str, label: str) -> "LivingAuthorization | None":
         """Tell which living authorization has that label, and which accounts it reads."""
@@ -122,14 +122,14 @@ class Authorizer:
                 f"application {name} is centralised: its stores are linked in iFood's portal"
             )
         secret = self._cipher.decrypt(row.client_secret_encrypted)
-        return _Application(row.id, Credentials(row.client_id, secret))
+        return _Application(row.id, AppCredentials(row.client_id, secret))
 
 
 @dataclass(frozen=True)
 class NewAuthorization:
-    """The credential that an owner's code gave, and the name by which it was stored."""
+    """The identity that an owner's code gave, and the name by which it was stored."""
 
-    credential: Credential
+    identity: ApiIdentity
     name: str
 
 
@@ -144,4 +144,4 @@ class LivingAuthorization:
 @dataclass(frozen=True)
 class _Application:
     id: UUID
-    credentials: Credentials = field(repr=False)
+    credentials: AppCredentials = field(repr=False)

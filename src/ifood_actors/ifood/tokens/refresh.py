@@ -28,11 +28,11 @@ from ifood_actors.errors import (
     Throttled,
     UsageError,
 )
-from ifood_actors.ifood.http.token_requests import Credentials, Grant
+from ifood_actors.ifood.http.token_requests import AppCredentials, Grant
 from ifood_actors.ifood.limiter.limiter import Limiter
 from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refusals import Refusals, log_needed, needed, raise_if_refused
-from ifood_actors.ifood.tokens.store import Authorizations, Credential, Held, Lock
+from ifood_actors.ifood.tokens.store import ApiIdentity, Authorizations, Held, Lock
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -49,7 +49,7 @@ SAVE_WITHIN = timedelta(seconds=30)
 _LOOK_EVERY = 0.2  # seconds
 _MOST_REFRESHES = 64  # at a time, in this process; the limiter lets far fewer through
 
-TokenRequest = Callable[[Credentials, str | None], Grant]
+TokenRequest = Callable[[AppCredentials, str | None], Grant]
 
 
 class Tokens:
@@ -64,43 +64,43 @@ class Tokens:
         request: TokenRequest,
         stopping: Event | None = None,
     ) -> None:
-        """`request` asks iFood for a token: `auth.request_token` with its client given."""
+        """`request` asks iFood for a token: `request_token` with its client given."""
         self._stored = Authorizations(engine, cipher)
         self._cipher = cipher
         self._limiter = limiter
         self._refusals = Refusals(self._stored, limiter)
         self._request = request
         self._stopping = stopping or Event()
-        self._kept: dict[Credential, _Kept] = {}
-        self._refused: dict[Credential, str] = {}  # the last of each, which is never used again
+        self._kept: dict[ApiIdentity, _Kept] = {}
+        self._refused: dict[ApiIdentity, str] = {}  # the last of each, which is never used again
         # What interrupts a job (a shutdown, its time limit) is raised in the job's thread, and
         # must not come between an answer and its saving. So refreshes run in threads of their own,
         # which a process that ends waits for until it is killed: a scheduler 25 s after its signal,
         # a worker 29 s. A refresh that takes longer keeps its lock, which ends by itself.
         self._sheltered = ThreadPoolExecutor(_MOST_REFRESHES, thread_name_prefix="tokens")
 
-    def token(self, credential: Credential) -> str:
+    def token(self, identity: ApiIdentity) -> str:
         """
         Give a token that lives, from this process, from the fleet, or from iFood.
 
         Raises NeedsAuthorization and CredentialsRefused (once iFood has refused twice, minutes
         apart), Throttled when no call is free, another process is slow, iFood has refused once, or
-        this process lacks a key, and what else `auth.request_token` raises.
+        this process lacks a key, and what else `request_token` raises.
         """
-        kept = self._kept.get(credential)
-        refused = self._refused.get(credential)
+        kept = self._kept.get(identity)
+        refused = self._refused.get(identity)
         if kept is not None and time.monotonic() < kept.until and kept.token != refused:
             return kept.token
 
         give_up = time.monotonic() + WAIT_FOR_OTHERS.total_seconds()
         while True:
-            held = self._read(credential)
+            held = self._read(identity)
             token = self._stored.token(held)
-            if token is not None and token == self._refused.get(credential):
+            if token is not None and token == self._refused.get(identity):
                 self._stored.forget(held)  # it was read just before that happened
                 continue
             if token is not None and held.fresh_seconds > 0:
-                return self._keep(credential, token, held.fresh_seconds)
+                return self._keep(identity, token, held.fresh_seconds)
             if token is None:
                 raise_if_refused(held)
                 if held.encrypted is not None and held.fresh_seconds > 0:
@@ -108,61 +108,61 @@ class Tokens:
 
             lock = self._stored.lock(held, renewed_at=None)
             if lock is not None:
-                return self._refresh_or_keep(credential, held, lock, token=token)
+                return self._refresh_or_keep(identity, held, lock, token=token)
             if token is not None:
                 return token
             if time.monotonic() > give_up or self._stopping.wait(_LOOK_EVERY):
                 raise Throttled("another process refreshes the token", after=timedelta(seconds=2))
 
-    def refresh(self, credential: Credential, *, renewed_at: datetime | None = None) -> bool:
+    def refresh(self, identity: ApiIdentity, *, renewed_at: datetime | None = None) -> bool:
         """
         Replace a token before its time; False when another process does, or has done so.
 
         With `renewed_at`, only the token that was given at this instant is replaced. Raises what
         `token` raises, and a first refusal as it comes.
         """
-        held = self._read(credential)
+        held = self._read(identity)
         raise_if_refused(held)
         lock = self._stored.lock(held, renewed_at=renewed_at or held.renewed_at)
         if lock is None:
             return False
-        self._refresh(credential, held, lock)
+        self._refresh(identity, held, lock)
         return True
 
-    def retry(self, credential: Credential) -> None:
+    def retry(self, identity: ApiIdentity) -> None:
         """
         Ask for a token although iFood has refused one; who needed authorization may need none.
 
         Raises what `refresh` raises.
         """
-        held = self._read(credential)
+        held = self._read(identity)
         lock = self._stored.lock_anyway(held)
         if lock is None:
             raise Throttled("another process refreshes the token", after=PAUSE_AFTER_FAULT)
-        self._refresh(credential, held, lock)
+        self._refresh(identity, held, lock)
 
-    def invalidate(self, credential: Credential, token: str) -> None:
+    def invalidate(self, identity: ApiIdentity, token: str) -> None:
         """Forget a token that iFood refused (401), unless it has been replaced since."""
         # Not by taking it out of what is kept: a thread that has read it already would put it back.
-        self._refused[credential] = token
-        held = self._stored.read(credential)
+        self._refused[identity] = token
+        held = self._stored.read(identity)
         if held is not None and self._stored.token(held) == token:
             self._stored.forget(held)
 
-    def _read(self, credential: Credential) -> Held:
-        held = self._stored.read(credential)
+    def _read(self, identity: ApiIdentity) -> Held:
+        held = self._stored.read(identity)
         if held is None:
-            raise CredentialsRefused(f"there is no application {credential.app_id}")
+            raise CredentialsRefused(f"there is no application {identity.app_id}")
         if held.id is None:
             raise NeedsAuthorization(needed(held))
         return held
 
     def _refresh_or_keep(
-        self, credential: Credential, held: Held, lock: Lock, *, token: str | None
+        self, identity: ApiIdentity, held: Held, lock: Lock, *, token: str | None
     ) -> str:
         """A refresh begins before the end, so what iFood says leaves time to use the old one."""
         try:
-            return self._refresh(credential, held, lock)
+            return self._refresh(identity, held, lock)
         except (ServerFault, Throttled):
             if token is None:
                 raise
@@ -170,23 +170,23 @@ class Tokens:
         except (NeedsAuthorization, CredentialsRefused) as refused:
             if token is not None:
                 return token
-            raise_if_refused(self._read(credential))
+            raise_if_refused(self._read(identity))
             raise Throttled(str(refused), after=PAUSE_AFTER_FAULT) from None
 
-    def _refresh(self, credential: Credential, held: Held, lock: Lock) -> str:
+    def _refresh(self, identity: ApiIdentity, held: Held, lock: Lock) -> str:
         with self._settling(lock):
             secret, refresh_token = self._secrets(held, lock)
             self._limiter.acquire(held.app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
 
         # From here on the refresh token may be spent at any instant.
-        credentials = Credentials(held.client_id, secret)
+        credentials = AppCredentials(held.client_id, secret)
         asking = self._sheltered.submit(
             copy_context().run, self._ask, held, lock, credentials, refresh_token
         )
         grant: Grant = asking.result()
-        if grant.access_token == self._refused.get(credential):
-            del self._refused[credential]  # iFood gives it again, so it is good again
-        return self._keep(credential, grant.access_token, fresh_for(grant.lifetime).total_seconds())
+        if grant.access_token == self._refused.get(identity):
+            del self._refused[identity]  # iFood gives it again, so it is good again
+        return self._keep(identity, grant.access_token, fresh_for(grant.lifetime).total_seconds())
 
     def _secrets(self, held: Held, lock: Lock) -> tuple[str, str | None]:
         """Give the client secret, and the refresh token of a distributed application."""
@@ -211,7 +211,7 @@ class Tokens:
         )
 
     def _ask(
-        self, held: Held, lock: Lock, credentials: Credentials, refresh_token: str | None
+        self, held: Held, lock: Lock, credentials: AppCredentials, refresh_token: str | None
     ) -> Grant:
         with self._settling(lock):
             try:
@@ -246,9 +246,9 @@ class Tokens:
             self._stored.unlock(lock, pause=PAUSE_AFTER_FAULT if faulty else timedelta(0))
             raise
 
-    def _keep(self, credential: Credential, token: str, fresh_seconds: float) -> str:
+    def _keep(self, identity: ApiIdentity, token: str, fresh_seconds: float) -> str:
         seconds = min(fresh_seconds, KEPT_FOR.total_seconds())
-        self._kept[credential] = _Kept(token, time.monotonic() + seconds)
+        self._kept[identity] = _Kept(token, time.monotonic() + seconds)
         return token
 
 

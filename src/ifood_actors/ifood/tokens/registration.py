@@ -6,13 +6,13 @@ from sqlalchemy import Connection, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from ifood_actors.ifood.http.token_requests import Credentials
+from ifood_actors.ifood.http.token_requests import AppCredentials
 from ifood_actors.ifood.tables import App, AppKind, Authorization
 from ifood_actors.ifood.tokens.cipher import Cipher
 
 
 def register_app(
-    connection: Connection, cipher: Cipher, *, name: str, kind: AppKind, credentials: Credentials
+    connection: Connection, cipher: Cipher, *, name: str, kind: AppKind, credentials: AppCredentials
 ) -> UUID:
     """
     Store an application, or new credentials for the one of that name; give its id.

@@ -26,9 +26,9 @@ from ifood_actors.ifood.tokens.token_statements import (
 
 
 @dataclass(frozen=True)
-class Credential:
+class ApiIdentity:
     """
-    Whose token a request carries.
+    As whom a request is sent, which decides whose token it carries.
 
     A distributed application has one for each authorization, a centralised one for all stores.
     """
@@ -102,13 +102,13 @@ class Authorizations:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._cipher = cipher
 
-    def read(self, credential: Credential) -> Held | None:
+    def read(self, identity: ApiIdentity) -> Held | None:
         """Read an authorization, or make a centralised one; None without such an application."""
-        held = self._read(credential)
+        held = self._read(identity)
         if held is None or held.id is not None or held.distributed:
             return held
-        self._write(statements.MAKE_CENTRAL, app_id=credential.app_id)
-        return self._read(credential)
+        self._write(statements.MAKE_CENTRAL, app_id=identity.app_id)
+        return self._read(identity)
 
     def token(self, held: Held) -> str | None:
         """Decrypt the token; one that needs another key is none here, and another process's."""
@@ -219,10 +219,10 @@ class Authorizations:
             "fresh": fresh,
         }
 
-    def _read(self, credential: Credential) -> Held | None:
+    def _read(self, identity: ApiIdentity) -> Held | None:
         values = {
-            "app_id": credential.app_id,
-            "authorization_id": credential.authorization_id,
+            "app_id": identity.app_id,
+            "authorization_id": identity.authorization_id,
             "pause": PAUSE_AFTER_REFUSAL,
         }
         with self._engine.connect() as connection:
