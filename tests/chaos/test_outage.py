@@ -12,8 +12,8 @@ from support.fleet import MONDAY, fleet
 
 from ifood_actors.delivery import middleware
 from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.limiter import breakers, limiter, slots
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.ifood.limiter import limiter, slots, snapshots
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler import relay
@@ -36,8 +36,8 @@ MINUTE = timedelta(seconds=6)  # in which the limit is counted; all jobs last lo
 def faster(monkeypatch):
     """Shorten every wait that has to do with the outage or the limit."""
     monkeypatch.setattr(limiter, "PROBE_EVERY", PROBE_EVERY)
-    monkeypatch.setattr(breakers, "KEPT_SECONDS", breakers.KEPT_SECONDS / FASTER)
-    monkeypatch.setattr(middleware, "SHORT_CLOSURE", middleware.SHORT_CLOSURE / FASTER)
+    monkeypatch.setattr(snapshots, "KEPT_SECONDS", snapshots.KEPT_SECONDS / FASTER)
+    monkeypatch.setattr(middleware, "SHORT_COOLDOWN", middleware.SHORT_COOLDOWN / FASTER)
     monkeypatch.setattr(relay, "BATCH", BATCH)
     defaults = Limiter.acquire.__kwdefaults__ or {}
     monkeypatch.setitem(defaults, "max_wait", defaults["max_wait"] / FASTER)
@@ -93,14 +93,14 @@ def test_two_hours_of_faults_cost_no_attempts_and_the_backlog_drains_in_order(st
     print(f"in {OUTAGE}: {len(probes)} probes; history of {JOBS} jobs: {acts}")  # noqa: T201
 
     assert {job["status"] for job in waiting} <= {"pending", "running"}
-    assert acts["retry"] < BREAKS_AFTER
-    assert sum(job["attempts"] for job in waiting) <= BREAKS_AFTER + THREADS
+    assert acts["retry"] < BREAKER_OPENS_AFTER
+    assert sum(job["attempts"] for job in waiting) <= BREAKER_OPENS_AFTER + THREADS
     # One row sends a job away; whoever probes writes three. Nothing goes round in circles.
     assert acts["snooze"] + acts["dispatch"] <= 2 * JOBS + 2 * len(probes) + 5 * THREADS
 
     jobs = struck.rows("SELECT status, attempts FROM ifood_jobs")
     assert {job["status"] for job in jobs} == {"success"}
-    assert sum(job["attempts"] for job in jobs) <= JOBS + BREAKS_AFTER + THREADS
+    assert sum(job["attempts"] for job in jobs) <= JOBS + BREAKER_OPENS_AFTER + THREADS
     [counted] = [g for g in struck.simulator.stats()["groups"] if g["group"] == "financial"]
     assert counted["worst"] <= LIMIT
     assert "429" not in counted["by_status"]
@@ -145,4 +145,4 @@ def _in_order(struck, *, since: float) -> None:
     far = [turn for turn, due in zip(came, sorted(came), strict=True) if abs(turn - due) > BATCH]
 
     # The last that tried, and those whose backoff had not ended, come later.
-    assert len(far) <= BREAKS_AFTER + THREADS
+    assert len(far) <= BREAKER_OPENS_AFTER + THREADS

@@ -20,7 +20,7 @@ from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood import Limiter
 from ifood_actors.ifood.http.transport import Answer
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
 from ifood_actors.ledger import Ledger
 from ifood_actors.planning.cadence import Cadence
 from ifood_actors.spans import Window
@@ -232,7 +232,7 @@ def test_status_shows_why_an_application_waits(command, engine):
     named = Answer(200, httpx.Headers({"X-RateLimit-Limit": "60"}), b"[]")
     for _ in range(3):
         limiter.heed(app_id, "financial", named, endpoint="sales")
-    for _ in range(BREAKS_AFTER):
+    for _ in range(BREAKER_OPENS_AFTER):
         limiter.failed(app_id, "financial", blocked_by='403 HTML page "Attention Required!"')
 
     shown, told = command.each([["status"], ["status", "--json"]])

@@ -19,7 +19,7 @@ from ifood_actors.delivery.middleware import LedgerRetry
 from ifood_actors.delivery.retries import Backoff
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.limiter import breakers, limiter
+from ifood_actors.ifood.limiter import limiter, snapshots
 from ifood_actors.ifood.limiter.slots import interval
 from ifood_actors.scheduler.room import Pace, Room
 
@@ -32,7 +32,7 @@ PLAYED = 4  # minutes
 @pytest.fixture
 def clock(engine, monkeypatch):
     clock = StoppedClock(engine)
-    for module in (limiter, breakers):
+    for module in (limiter, snapshots):
         monkeypatch.setattr(module, "time", Monotonic(clock))
     random.seed(1)
     return clock

@@ -35,7 +35,7 @@ ALERTS = {"BreakerOpen", "ApplicationBlocked"}
 def played(database_url, broker_url, monkeypatch) -> Iterator[Fleet]:
     """Lend a fleet whose breaker tries once a second, after it has pulled every store once."""
     monkeypatch.setattr(limiter, "PROBE_EVERY", timedelta(seconds=1))
-    monkeypatch.setattr(middleware, "SHORT_CLOSURE", timedelta(seconds=0.1))
+    monkeypatch.setattr(middleware, "SHORT_COOLDOWN", timedelta(seconds=0.1))
     world = Settings(merchants=STORES, today=MONDAY, sales_per_day=1, financial_per_minute=None)
     with (
         running(world) as simulator,

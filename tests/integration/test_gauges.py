@@ -12,7 +12,7 @@ from support.eventually import PATIENCE_SECONDS
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.figures import gauges
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
 from ifood_actors.web import collector
 from ifood_actors.web.collector import LEDGER_UP, LedgerGauges
 
@@ -88,7 +88,7 @@ def test_authorizations_and_breakers_tell_their_state(engine):
         "INSERT INTO ifood_limits (app_id, endpoint_group, next_free_at, failures, blocked_by)"
         " VALUES (:app, 'financial', now() + INTERVAL '1 h', :failures, '403 HTML page')",
         app=app_id,
-        failures=BREAKS_AFTER,
+        failures=BREAKER_OPENS_AFTER,
     )
 
     execute(

@@ -82,7 +82,9 @@ def test_the_limiters_gate_waits_for_it_too(engine):
     [job] = make_jobs(engine, app_id=app_id)
 
     def snooze_unclaimed():
-        return act(engine, "snooze_unclaimed", job.id, 1, closed={app_id: SECOND}, reason="closed")
+        return act(
+            engine, "snooze_unclaimed", job.id, 1, cooldowns={app_id: SECOND}, reason="cooldown"
+        )
 
     assert overtake(engine, job, snooze_unclaimed) == SECOND
     assert row_of(engine, job.id)["next_retry_at"] is not None
@@ -190,13 +192,15 @@ def test_a_snooze_gives_the_attempt_back_and_a_retry_does_not(engine):
     assert row_of(engine, retried.id)["attempts"] == 1
 
 
-def test_only_a_job_of_a_closed_application_is_sent_away_and_only_once(engine):
+def test_only_a_job_of_an_application_in_cooldown_is_sent_away_and_only_once(engine):
     app_id = make_app(engine)
     [job] = make_jobs(engine, app_id=app_id)
     dispatch(engine, job.id)
 
-    def snooze_unclaimed(dispatch_no, closed):
-        return act(engine, "snooze_unclaimed", job.id, dispatch_no, closed=closed, reason="closed")
+    def snooze_unclaimed(dispatch_no, cooldowns):
+        return act(
+            engine, "snooze_unclaimed", job.id, dispatch_no, cooldowns=cooldowns, reason="cooldown"
+        )
 
     assert snooze_unclaimed(1, {uuid4(): SECOND}) is None
     assert snooze_unclaimed(2, {app_id: SECOND}) is None

@@ -173,14 +173,16 @@ class LedgerMachine(RuleBasedStateMachine):
         elif job.awaits(job.dispatch_no):
             job.wake_at = job.due
 
-    @rule(job_id=jobs, off=st.sampled_from([0, 0, -1, 1]), after=waits, closed=st.booleans())
-    def snooze_unclaimed(self, job_id: UUID, off: int, after: timedelta, *, closed: bool) -> None:
+    @rule(job_id=jobs, off=st.sampled_from([0, 0, -1, 1]), after=waits, cooling=st.booleans())
+    def snooze_unclaimed(self, job_id: UUID, off: int, after: timedelta, *, cooling: bool) -> None:
         job, now = self.expected[job_id], self.clock.now
         number = job.dispatch_no + off
-        waits = {self.app_id: after} if closed else {}
-        sent_away = self.act("snooze_unclaimed", job_id, number, closed=waits, reason="closed")
+        cooldowns = {self.app_id: after} if cooling else {}
+        sent_away = self.act(
+            "snooze_unclaimed", job_id, number, cooldowns=cooldowns, reason="cooldown"
+        )
 
-        assert sent_away == (after if closed and job.awaits(number) else None)
+        assert sent_away == (after if cooling and job.awaits(number) else None)
         if sent_away is not None:
             job.wait(Act.SNOOZE, wake_at=now + after, until=now + after)
 

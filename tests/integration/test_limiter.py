@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
-from ifood_actors.ifood.limiter import breakers
 from ifood_actors.ifood.limiter import limiter as limiter_module
+from ifood_actors.ifood.limiter import snapshots
 from ifood_actors.ifood.limiter.slots import DELIVERY, LATENESS, WINDOW, interval
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
@@ -135,25 +135,25 @@ def test_idle_time_is_not_saved_up(engine, limiter):
         limiter.reserve(app_id, "merchant", max_wait=NO_WAIT)
 
 
-def test_a_closed_application_sends_nothing_until_it_opens(engine, limiter):
+def test_an_application_in_cooldown_sends_nothing_until_it_ends(engine, limiter):
     app_id = uuid4()
     started = time.monotonic()
 
-    limiter.close(app_id, "financial", after=timedelta(minutes=1), reason="429")
+    limiter.cool_down(app_id, "financial", after=timedelta(minutes=1), reason="429")
 
-    closed = limiter.closed("financial")
-    assert timedelta(0) < closed[app_id] <= timedelta(minutes=1)
+    cooling = limiter.cooldowns("financial")
+    assert timedelta(0) < cooling[app_id] <= timedelta(minutes=1)
     with pytest.raises(Throttled):
         limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=0.1))
     shift(engine, app_id, "closed_until", timedelta(seconds=2) - timedelta(minutes=1))
     limiter.acquire(app_id, "financial")
     assert 2 <= time.monotonic() - started < 30
-    assert app_id not in limiter.closed("financial")
+    assert app_id not in limiter.cooldowns("financial")
 
 
 def test_opening_lets_them_out_one_by_one(engine, limiter):
     app_id = uuid4()
-    limiter.close(app_id, "merchant", after=timedelta(minutes=1), reason="429")
+    limiter.cool_down(app_id, "merchant", after=timedelta(minutes=1), reason="429")
 
     free = []
     for _ in range(3):
@@ -163,41 +163,41 @@ def test_opening_lets_them_out_one_by_one(engine, limiter):
     assert [later - slot for slot, later in pairwise(free)] == [interval(1)] * 2
 
 
-def test_a_closure_is_lengthened_but_never_shortened(limiter):
+def test_a_cooldown_is_lengthened_but_never_shortened(limiter):
     app_id = uuid4()
 
     for seconds, left in [(600, 600), (5, 600), (900, 900)]:
-        limiter.close(app_id, "financial", after=timedelta(seconds=seconds), reason="429")
+        limiter.cool_down(app_id, "financial", after=timedelta(seconds=seconds), reason="429")
 
-        remaining = limiter.closed("financial")[app_id].total_seconds()
+        remaining = limiter.cooldowns("financial")[app_id].total_seconds()
         assert remaining == pytest.approx(left, abs=60)
 
 
-def test_a_closure_lasts_an_hour_at_most(limiter):
+def test_a_cooldown_lasts_an_hour_at_most(limiter):
     app_id = uuid4()
 
-    limiter.close(app_id, "financial", after=timedelta(days=300), reason="429")
+    limiter.cool_down(app_id, "financial", after=timedelta(days=300), reason="429")
 
-    assert limiter.closed("financial")[app_id] <= timedelta(hours=1)
+    assert limiter.cooldowns("financial")[app_id] <= timedelta(hours=1)
 
 
-def test_who_holds_a_slot_when_the_row_closes_gives_it_up(limiter):
+def test_who_holds_a_slot_when_a_cooldown_begins_gives_it_up(limiter):
     app_id = uuid4()
     held = limiter.reserve(app_id, "financial", max_wait=LONG)
 
-    limiter.close(app_id, "financial", after=timedelta(seconds=30), reason="429")
+    limiter.cool_down(app_id, "financial", after=timedelta(seconds=30), reason="429")
 
     assert not limiter.wait_for(held)
 
 
-def test_another_process_notices_a_closure_within_a_second(engine, limiter):
+def test_another_process_notices_a_cooldown_within_a_second(engine, limiter):
     app_id, other = uuid4(), Limiter(engine, rates=RATES)
-    assert app_id not in other.closed("financial")
+    assert app_id not in other.cooldowns("financial")
 
-    limiter.close(app_id, "financial", after=timedelta(seconds=30), reason="429")
+    limiter.cool_down(app_id, "financial", after=timedelta(seconds=30), reason="429")
 
     threading.Event().wait(1.1)
-    assert app_id in other.closed("financial")
+    assert app_id in other.cooldowns("financial")
 
 
 def test_who_wakes_up_late_gives_the_slot_up(limiter):
@@ -263,7 +263,7 @@ class Clock(threading.Event):
 
 def test_a_long_wait_keeps_its_caller_alive_but_not_at_the_last_moment(engine, monkeypatch):
     clock, calls = Clock(), []
-    for module in (limiter_module, breakers):
+    for module in (limiter_module, snapshots):
         monkeypatch.setattr(module, "time", clock)
     slot = Reservation(uuid4(), "financial", not_before=17, not_after=18)
 
@@ -289,7 +289,7 @@ def test_a_stopping_process_does_not_wait(engine):
 @pytest.mark.parametrize("column", ["next_free_at", "closed_until"])
 def test_a_clock_that_was_set_back_does_not_hold_the_fleet_for_long(engine, limiter, column):
     app_id = uuid4()
-    limiter.close(app_id, "financial", after=timedelta(seconds=1), reason="429")
+    limiter.cool_down(app_id, "financial", after=timedelta(seconds=1), reason="429")
     shift(engine, app_id, column, timedelta(days=30))
 
     waits = []

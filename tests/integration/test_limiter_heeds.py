@@ -18,10 +18,10 @@ from support.bodies import CUT, OF_A_GATEWAY, PAGE
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
 from ifood_actors.ifood.http.transport import Answer
-from ifood_actors.ifood.limiter import breakers
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER, read_closures
+from ifood_actors.ifood.limiter import snapshots
 from ifood_actors.ifood.limiter.limiter import PROBE_EVERY
 from ifood_actors.ifood.limiter.slots import interval
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER, read_limiters
 
 pytestmark = pytest.mark.services
 
@@ -67,13 +67,13 @@ def shift(engine: Engine, app_id: UUID, by: timedelta, *columns: str) -> None:
         )
 
 
-def closed_for(engine: Engine, app_id: UUID) -> float:
+def cooldown_left(engine: Engine, app_id: UUID) -> float:
     """Seconds, as another process sees it; 0 when it is open."""
-    return read_closures(engine, "financial").closed().get(app_id, NO_WAIT).total_seconds()
+    return read_limiters(engine, "financial").cooldowns().get(app_id, NO_WAIT).total_seconds()
 
 
 def length(engine: Engine, app_id: UUID) -> float:
-    """Seconds from the start of the closure to its end, however much of them is over."""
+    """Seconds from the start of the cooldown to its end, however much of them is over."""
     lasts: timedelta = column(engine, app_id, "closed_until - closed_at")
     return lasts.total_seconds()
 
@@ -133,7 +133,7 @@ PAUSES = {
 
 
 @pytest.mark.parametrize("case", PAUSES)
-def test_a_429_closes_the_application_for_everybody_as_long_as_it_asks(
+def test_a_429_is_a_cooldown_of_the_application_for_everybody_as_long_as_it_asks(
     engine, limiter, app_id, case
 ):
     headers, seconds = PAUSES[case]
@@ -149,7 +149,7 @@ def test_a_429_closes_the_application_for_everybody_as_long_as_it_asks(
 def test_a_429_may_name_a_date(engine, limiter, app_id):
     limiter.heed(app_id, "financial", answer(429, {"Retry-After": in_seconds(600)}))
 
-    assert closed_for(engine, app_id) == pytest.approx(600, abs=STALL)
+    assert cooldown_left(engine, app_id) == pytest.approx(600, abs=STALL)
 
 
 def test_a_429_that_does_not_say_how_long_doubles_the_pause_when_it_comes_again(
@@ -169,26 +169,26 @@ def test_a_429_that_does_not_say_how_long_doubles_the_pause_when_it_comes_again(
 
 
 @pytest.mark.parametrize(("remaining", "seconds"), [("0", 200), ("1", 0), ("none", 0)])
-def test_a_limit_that_is_used_up_closes_until_its_reset(
+def test_a_limit_that_is_used_up_is_a_cooldown_until_its_reset(
     engine, limiter, app_id, remaining, seconds
 ):
     headers = {"X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": "200"}
 
     limiter.heed(app_id, "financial", answer(headers=headers))
 
-    assert closed_for(engine, app_id) == pytest.approx(seconds, rel=0.2)
+    assert cooldown_left(engine, app_id) == pytest.approx(seconds, rel=0.2)
 
 
-@pytest.mark.parametrize(("reset", "closes"), [("12", False), ("13", True)])
-def test_a_limit_that_our_own_pace_uses_up_closes_nothing(engine, app_id, reset, closes):
-    """At five a minute slots are 12.16 s apart: whoever closed until then would lose one."""
+@pytest.mark.parametrize(("reset", "cools"), [("12", False), ("13", True)])
+def test_a_limit_that_our_own_pace_uses_up_is_no_cooldown(engine, app_id, reset, cools):
+    """At five a minute slots are 12.16 s apart: a cooldown until then would lose one."""
     slow = Limiter(engine, rates={"financial": 5})
     slow.reserve(app_id, "financial", max_wait=NO_WAIT)
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
 
     slow.heed(app_id, "financial", answer(headers=headers))
 
-    assert (app_id in slow.closed("financial")) is closes
+    assert (app_id in slow.cooldowns("financial")) is cools
 
 
 @pytest.mark.parametrize("value", ["600", "900"])
@@ -307,8 +307,8 @@ def test_the_same_limit_on_every_answer_is_written_once(engine, limiter, app_id)
 
 
 def test_a_request_costs_one_statement(engine, limiter, app_id, monkeypatch):
-    monkeypatch.setattr(breakers, "KEPT_SECONDS", 60)  # seconds, for a slow machine
-    limiter.heed(app_id, "financial", answer())  # reads the closures
+    monkeypatch.setattr(snapshots, "KEPT_SECONDS", 60)  # seconds, for a slow machine
+    limiter.heed(app_id, "financial", answer())  # reads the snapshot
 
     with counted(engine) as statements:
         for _ in range(5):
@@ -318,18 +318,18 @@ def test_a_request_costs_one_statement(engine, limiter, app_id, monkeypatch):
     assert len(statements) == 5
 
 
-def broken(limiter: Limiter, app_id: UUID) -> None:
-    for _ in range(BREAKS_AFTER):
+def open_breaker(limiter: Limiter, app_id: UUID) -> None:
+    for _ in range(BREAKER_OPENS_AFTER):
         limiter.failed(app_id, "financial")
 
 
 def test_ten_failures_in_a_row_open_the_breaker_for_the_fleet(engine, limiter, app_id):
     fleet = [limiter, Limiter(engine, rates=RATES)]
-    outcomes = [fleet[turn % 2].failed(app_id, "financial") for turn in range(BREAKS_AFTER)]
+    outcomes = [fleet[turn % 2].failed(app_id, "financial") for turn in range(BREAKER_OPENS_AFTER)]
 
-    assert outcomes[:-1] == [None] * (BREAKS_AFTER - 1)
+    assert outcomes[:-1] == [None] * (BREAKER_OPENS_AFTER - 1)
     assert outcomes[-1] == pytest.approx(PROBE_EVERY, abs=timedelta(seconds=1))
-    assert closed_for(engine, app_id) == pytest.approx(60, abs=STALL)
+    assert cooldown_left(engine, app_id) == pytest.approx(60, abs=STALL)
     with pytest.raises(Throttled):
         limiter.reserve(app_id, "financial", max_wait=timedelta(seconds=30))
 
@@ -337,10 +337,10 @@ def test_ten_failures_in_a_row_open_the_breaker_for_the_fleet(engine, limiter, a
 def test_an_application_that_no_request_was_sent_for_can_fail(engine, limiter):
     never_asked = uuid4()
 
-    broken(limiter, never_asked)
+    open_breaker(limiter, never_asked)
 
-    assert never_asked in read_closures(engine, "financial").broken
-    assert closed_for(engine, never_asked) == pytest.approx(60, abs=STALL)
+    assert never_asked in read_limiters(engine, "financial").breaker_open
+    assert cooldown_left(engine, never_asked) == pytest.approx(60, abs=STALL)
 
 
 def test_what_a_gateway_said_is_kept_until_another_fault_or_an_answer(engine, limiter, app_id):
@@ -367,15 +367,15 @@ def blocked_by(engine: Engine, app_id: UUID) -> str | None:
 @pytest.mark.parametrize("status", [200, 204, 400, 403, 404])
 def test_an_answer_ends_the_series(engine, limiter, app_id, status):
     for _ in range(3):
-        for _ in range(BREAKS_AFTER - 1):
+        for _ in range(BREAKER_OPENS_AFTER - 1):
             assert limiter.failed(app_id, "financial") is None
         limiter.heed(app_id, "financial", answer(status))
 
-    assert closed_for(engine, app_id) == 0
+    assert cooldown_left(engine, app_id) == 0
 
 
 def test_one_request_a_minute_is_let_through_an_open_breaker(engine, limiter, app_id):
-    broken(limiter, app_id)
+    open_breaker(limiter, app_id)
     start = threading.Barrier(8)
 
     def reserve(_thread: int) -> Reservation | None:
@@ -387,19 +387,19 @@ def test_one_request_a_minute_is_let_through_an_open_breaker(engine, limiter, ap
 
     for _minute in range(3):
         shift(engine, app_id, -PROBE_EVERY, "closed_until", "next_free_at")
-        assert app_id in read_closures(engine, "financial").probing()
+        assert app_id in read_limiters(engine, "financial").half_open()
         with ThreadPoolExecutor(8) as pool:
             passed = [slot for slot in pool.map(reserve, range(8)) if slot]
 
         assert [slot.probe for slot in passed] == [True]
         assert limiter.wait_for(replace(passed[0], not_after=passed[0].not_after + STALL))
-        assert closed_for(engine, app_id) == pytest.approx(60, abs=STALL)
+        assert cooldown_left(engine, app_id) == pytest.approx(60, abs=STALL)
 
 
 def test_a_probe_that_fails_keeps_the_breaker_open_and_one_that_is_answered_closes_it(
     engine, limiter, app_id
 ):
-    broken(limiter, app_id)
+    open_breaker(limiter, app_id)
     shift(engine, app_id, -PROBE_EVERY, "closed_until")
     limiter.reserve(app_id, "financial", max_wait=SOON)
     waits = limiter.failed(app_id, "financial")
@@ -409,7 +409,7 @@ def test_a_probe_that_fails_keeps_the_breaker_open_and_one_that_is_answered_clos
     limiter.reserve(app_id, "financial", max_wait=SOON)
     limiter.heed(app_id, "financial", answer())
 
-    assert closed_for(engine, app_id) == 0
+    assert cooldown_left(engine, app_id) == 0
     assert step(engine, app_id) == pytest.approx(interval(1200), abs=NEARLY)
 
 
@@ -424,11 +424,11 @@ NOT_OF_IFOOD = [
 
 @pytest.mark.parametrize("fault", NOT_OF_IFOOD)
 def test_what_is_no_answer_of_ifood_does_not_close_the_breaker(engine, limiter, app_id, fault):
-    broken(limiter, app_id)
+    open_breaker(limiter, app_id)
 
     limiter.heed(app_id, "financial", fault)
 
-    assert app_id in read_closures(engine, "financial").broken
+    assert app_id in read_limiters(engine, "financial").breaker_open
 
 
 def test_the_end_of_a_series_does_not_end_a_429(engine, limiter, app_id):
@@ -437,21 +437,21 @@ def test_the_end_of_a_series_does_not_end_a_429(engine, limiter, app_id):
 
     limiter.heed(app_id, "financial", answer())  # was under way
 
-    assert closed_for(engine, app_id) == pytest.approx(600, abs=STALL)
+    assert cooldown_left(engine, app_id) == pytest.approx(600, abs=STALL)
 
 
 def test_applications_and_groups_fail_by_themselves(engine, limiter, app_id):
-    broken(limiter, app_id)
+    open_breaker(limiter, app_id)
 
     assert limiter.failed(uuid4(), "financial") is None
     limiter.reserve(uuid4(), "financial", max_wait=NO_WAIT)
-    assert not read_closures(engine, "merchant").broken
+    assert not read_limiters(engine, "merchant").breaker_open
 
 
-def test_a_closure_from_before_the_clock_was_set_back_is_not_believed(engine, limiter, app_id):
-    broken(limiter, app_id)
+def test_a_cooldown_from_before_the_clock_was_set_back_is_not_believed(engine, limiter, app_id):
+    open_breaker(limiter, app_id)
 
     shift(engine, app_id, timedelta(days=30), "closed_until", "closed_at")
 
-    assert closed_for(engine, app_id) == 0
+    assert cooldown_left(engine, app_id) == 0
     assert limiter.failed(app_id, "financial") <= timedelta(hours=1)

@@ -20,9 +20,9 @@ from support.queueing import Monotonic
 from support.stopped_clock import NOON, StoppedClock
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, read_closures
+from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, read_limiters
 from ifood_actors.ifood.http.transport import Answer
-from ifood_actors.ifood.limiter import breakers, limiter
+from ifood_actors.ifood.limiter import limiter, snapshots
 from ifood_actors.ifood.limiter.slots import (
     DELIVERY,
     LATENESS,
@@ -72,7 +72,7 @@ class LimiterMachine(RuleBasedStateMachine):
         self.best: dict[Row, list[datetime]] = defaultdict(list)
         self.told: set[Row] = set()
         self.slack: dict[Row, list[tuple[datetime, timedelta]]] = defaultdict(list)
-        self.closed: dict[Row, tuple[datetime, datetime]] = {}
+        self.cooling: dict[Row, tuple[datetime, datetime]] = {}
 
     @rule(
         row=rows,
@@ -98,7 +98,7 @@ class LimiterMachine(RuleBasedStateMachine):
         # Evenly paced, it may come a window later than from who sends all at once; never more.
         assert self.is_slowed(row) or slot <= best + SPAN + NEARLY
         if self.slots[row] and now >= max(
-            self.slots[row][-1][0] + LONGEST_SPAN, self.closed_until(row)
+            self.slots[row][-1][0] + LONGEST_SPAN, self.cools_until(row)
         ):
             assert slot == now
         limit = self.limit_of(row)
@@ -132,8 +132,8 @@ class LimiterMachine(RuleBasedStateMachine):
         if not one.process.wait_for(one.reservation):
             return
         assert now <= one.slot + timedelta(seconds=one.reservation.lateness) + NEARLY
-        since, until = self.closed.get(one.row, (NOON, NOON))
-        assert not since + SECOND < now < until  # a closure is noticed within a second
+        since, until = self.cooling.get(one.row, (NOON, NOON))
+        assert not since + SECOND < now < until  # a cooldown is noticed within a second
         self.sent[one.row].append((now, one.limit))
 
     @rule(row=rows, process=processes, seconds=st.sampled_from([None, 5, 90]))
@@ -145,11 +145,11 @@ class LimiterMachine(RuleBasedStateMachine):
         headers = {} if seconds is None else {"Retry-After": str(seconds)}
         self.fleet[process].heed(*one, Answer(429, httpx.Headers(headers), b""))
 
-        since, until = self.closed.get(one, (now, now))
+        since, until = self.cooling.get(one, (now, now))
         if seconds is None and now < until:
-            return  # of all that were refused together, the first closes
+            return  # of all that were refused together, the first counts
         since = since if now < until else now
-        self.closed[one] = (since, max(until, now + timedelta(seconds=seconds or 30)))
+        self.cooling[one] = (since, max(until, now + timedelta(seconds=seconds or 30)))
 
     @rule(row=rows, process=processes, limit=st.integers(1, 7))
     def is_told_a_limit(self, row: int, process: int, limit: int) -> None:
@@ -172,13 +172,13 @@ class LimiterMachine(RuleBasedStateMachine):
             named = connection.execute(statement, values).scalar()
         return min(named or RATES[row[1]], RATES[row[1]])
 
-    def closed_until(self, row: Row) -> datetime:
+    def cools_until(self, row: Row) -> datetime:
         app, group = row
-        return self.clock.now + read_closures(self.engine, group).closed().get(app, timedelta(0))
+        return self.clock.now + read_limiters(self.engine, group).cooldowns().get(app, timedelta(0))
 
     def best_slot(self, row: Row) -> datetime:
         """Give the first instant from which iFood could not count too many, however late each."""
-        earliest, slots = max(self.clock.now, self.closed_until(row)), self.best[row]
+        earliest, slots = max(self.clock.now, self.cools_until(row)), self.best[row]
         ends = (slot + SPAN for slot in slots)
         return min(
             at
@@ -207,7 +207,7 @@ def most_in(span: timedelta, instants: list[tuple[datetime, int]], limit: int) -
 
 def test_the_limiter_keeps_any_limit_and_wastes_little(engine, monkeypatch):
     clock = StoppedClock(engine)
-    for module in (limiter, breakers):
+    for module in (limiter, snapshots):
         monkeypatch.setattr(module, "time", Monotonic(clock))
 
     run_state_machine_as_test(

@@ -26,7 +26,7 @@ from support.eventually import eventually
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
 from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger import Ledger
 from ifood_actors.scheduler.relay import BATCH, Round
@@ -171,13 +171,13 @@ def dispatched(engine, jobs):
     return [job for job in jobs if row_of(engine, job.id)["dispatched_at"]]
 
 
-def test_jobs_of_a_closed_application_stay_in_the_ledger_and_nothing_is_written(
+def test_jobs_of_an_application_in_cooldown_stay_in_the_ledger_and_nothing_is_written(
     engine, relay, limiter
 ):
     closed, open_ = make_app(engine, "closed"), make_app(engine, "open")
     kept, sent = make_jobs(engine, 3, app_id=closed), make_jobs(engine, 2, app_id=open_)
     before = [row_of(engine, job.id) for job in kept]
-    limiter.close(closed, "financial", after=timedelta(minutes=1), reason="429")
+    limiter.cool_down(closed, "financial", after=timedelta(minutes=1), reason="429")
 
     assert relay.run() == Round(dispatched=2)
     assert len(dispatched(engine, sent)) == 2
@@ -187,13 +187,13 @@ def test_jobs_of_a_closed_application_stay_in_the_ledger_and_nothing_is_written(
     assert relay.run() == Round(dispatched=3)
 
 
-def test_a_dead_workers_job_is_rescued_even_when_its_application_is_closed(engine, relay, limiter):
+def test_a_dead_workers_job_is_rescued_even_in_a_cooldown(engine, relay, limiter):
     app_id = make_app(engine)
     [job] = make_jobs(engine, app_id=app_id)
     dispatch(engine, job.id)
     must_claim(engine, job.id)
     backdate(engine, job.id, wake_at=LEASE)
-    limiter.close(app_id, "financial", after=timedelta(minutes=1), reason="429")
+    limiter.cool_down(app_id, "financial", after=timedelta(minutes=1), reason="429")
 
     assert relay.run() == Round(rescued=1)
     assert relay.run() == Round()
@@ -206,7 +206,7 @@ def test_a_job_that_was_sent_away_wakes_when_its_application_opens(engine, relay
 
     with transaction(engine) as tx:
         Ledger(tx, actor="gate").snooze_unclaimed(
-            job.id, 1, closed={app_id: timedelta(hours=1)}, reason="closed"
+            job.id, 1, cooldowns={app_id: timedelta(hours=1)}, reason="cooldown"
         )
 
     row = row_of(engine, job.id)
@@ -235,7 +235,7 @@ def test_an_open_breaker_lets_one_job_at_a_time_see_and_another_one_each_time(
     app_id = make_app(engine)
     jobs = make_jobs(engine, 5, app_id=app_id)
     limiter.reserve(app_id, "financial", max_wait=timedelta(0))
-    for _ in range(BREAKS_AFTER):
+    for _ in range(BREAKER_OPENS_AFTER):
         limiter.failed(app_id, "financial")
     assert relay.run() == Round()
 

@@ -181,8 +181,8 @@ def test_a_worker_may_claim_renew_send_away_and_cancel(as_role, engine):
     with transaction(worker) as tx:
         ledger = Ledger(tx, actor="worker")
         renewed = ledger.renew([job], lease=timedelta(seconds=9))
-        closed = {app_id: timedelta(seconds=9)}
-        ledger.snooze_unclaimed(sent_away.id, 1, closed=closed, reason="closed")
+        cooldowns = {app_id: timedelta(seconds=9)}
+        ledger.snooze_unclaimed(sent_away.id, 1, cooldowns=cooldowns, reason="cooldown")
     refused = claim(worker, disabled.id)
 
     assert (renewed, refused) == ({job.claim_token}, None)
@@ -277,9 +277,9 @@ def test_whoever_asks_ifood_may_use_the_whole_limiter(as_role, engine, role):
     limiter.failed(app_id, "financial")
     for status in (200, 429):
         limiter.heed(app_id, "financial", Answer(status, httpx.Headers(), b""))
-    limiter.close(app_id, "financial", after=timedelta(seconds=30), reason="429")
+    limiter.cool_down(app_id, "financial", after=timedelta(seconds=30), reason="429")
 
-    assert limiter.closed("financial").keys() == {app_id}
+    assert limiter.cooldowns("financial").keys() == {app_id}
 
 
 def test_a_person_repairs_with_the_five_statements_and_the_history_names_them(login, engine):

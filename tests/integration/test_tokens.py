@@ -284,7 +284,7 @@ def test_a_refusal_is_tried_again_after_some_minutes(engine, process, central):
     assert process(endpoint).token(central) == "token-2"
 
 
-def test_a_429_of_the_token_endpoint_closes_it_for_the_fleet(process, central):
+def test_a_429_of_the_token_endpoint_is_a_cooldown_for_all_processes(process, central):
     endpoint = TokenEndpoint()
     endpoint.fault = Throttled("429", after=timedelta(minutes=10))
 

@@ -73,8 +73,8 @@ def status(
     Show how the open runs are going.
 
     Jobs by kind and status, progress, lateness of first claims, throughput, the oldest pending job
-    and each limiter: how far ahead it is reserved, whether it is closed and why, what limit iFood
-    has named. A run is shown for a day, and while it is open.
+    and each limiter: how far ahead it is reserved, whether it is in cooldown and why, what limit
+    iFood has named. A run is shown for a day, and while it is open.
     """
     from ifood_actors import config
     from ifood_actors.cli.database import open_database
@@ -220,7 +220,7 @@ def _state_of(use: "LimitUse", overview: Overview) -> Iterator[str]:
     if use.blocked_by:
         yield f"a gateway refuses the application: {use.blocked_by}"
     if use.closed_for:
-        yield f"closed for {duration(use.closed_for)}: {use.closed_reason}"
+        yield f"in cooldown for {duration(use.closed_for)}: {use.closed_reason}"
 
 
 def _progress(overview: Overview) -> Iterator[str]:

@@ -17,8 +17,8 @@ from ifood_actors.delivery.messages import Order
 from ifood_actors.errors import Throttled
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Limiter, Reservation
-from ifood_actors.ifood.limiter.breakers import SOON
 from ifood_actors.ifood.limiter.slots import interval
+from ifood_actors.ifood.limiter.snapshots import SOON
 from ifood_actors.ledger import AwaitedJob, Ledger
 from ifood_actors.logs import get_logger
 

@@ -49,7 +49,7 @@ log = get_logger(__name__)
 # HTTP total 60 s < page loop 8 min < this < RabbitMQ's consumer_timeout of 30 min.
 JOB_LIMIT = timedelta(minutes=10)
 
-SHORT_CLOSURE = timedelta(seconds=5)
+SHORT_COOLDOWN = timedelta(seconds=5)
 
 CLAIM_AGAIN_MS = 10_000
 
@@ -115,9 +115,9 @@ class Metrics(Middleware):
 
 class RateLimit(Middleware):
     """
-    Send a job back, before it is claimed, while its application's limiter is closed.
+    Send a job back, before it is claimed, while its application's limiter is in cooldown.
 
-    A closure that ends soon is waited for at the limiter: to send the whole queue away would cost
+    A cooldown that ends soon is waited for at the limiter: to send the whole queue away would cost
     two rows of history for each job, and a tick of the relay.
     """
 
@@ -127,22 +127,22 @@ class RateLimit(Middleware):
         self._actor = actor
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
-        closures = self._limiter.closed("financial")
-        closed = {app_id: left for app_id, left in closures.items() if left > SHORT_CLOSURE}
-        if not closed:  # the usual case, at no cost
+        left = self._limiter.cooldowns("financial")
+        long = {app_id: wait for app_id, wait in left.items() if wait > SHORT_COOLDOWN}
+        if not long:  # the usual case, at no cost
             return
         order = Order.from_kwargs(message.kwargs)
 
         def snooze_unclaimed(tx: Connection) -> timedelta | None:
             return Ledger(tx, actor=self._actor).snooze_unclaimed(
-                order.job_id, order.dispatch_no, closed=closed, reason="the limiter is closed"
+                order.job_id, order.dispatch_no, cooldowns=long, reason="the limiter is in cooldown"
             )
 
         after = repeated(self._engine, snooze_unclaimed)
         if after is None:
             return
-        log.info("job.snoozed", after_seconds=after.total_seconds(), reason="limiter closed")
-        raise SkipMessage("the limiter of its application is closed")
+        log.info("job.snoozed", after_seconds=after.total_seconds(), reason="limiter in cooldown")
+        raise SkipMessage("the limiter of its application is in cooldown")
 
 
 class LedgerRetry(Middleware):
@@ -220,12 +220,12 @@ class LedgerRetry(Middleware):
         """Tell the breaker; what fails while it is open is charged to nobody."""
         refused = isinstance(error, GatewayFault) and error.refuses
         try:
-            closed_for = job.app_id and self._limiter.failed(
+            cooldown = job.app_id and self._limiter.failed(
                 job.app_id, "financial", blocked_by=str(error) if refused else None
             )
         except SQLAlchemyError:
             return error  # to settle the job matters more, and is tried more than once
-        return Throttled(str(error), after=closed_for) if closed_for else error
+        return Throttled(str(error), after=cooldown) if cooldown else error
 
 
 def _again_in_ms(error: DatabaseFault | Throttled) -> int | None:

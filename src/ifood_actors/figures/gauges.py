@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ifood_actors.config import Settings
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
 from ifood_actors.ifood.tokens.token_statements import (
     PAUSE_AFTER_REFUSAL,
     REFUSED_IN_A_ROW,
@@ -132,8 +132,8 @@ BREAKERS = Gauges(
     },
     statement=f"""
         SELECT app.name AS app,
-          coalesce(max((used.failures >= :breaks_after)::int), 0) AS ifood_breaker_open,
-          coalesce(max((used.failures >= :breaks_after AND used.blocked_by IS NOT NULL)::int), 0)
+          coalesce(max((used.failures >= :opens_after)::int), 0) AS ifood_breaker_open,
+          coalesce(max((used.failures >= :opens_after AND used.blocked_by IS NOT NULL)::int), 0)
             AS ifood_application_blocked,
           (SELECT count(*) {REFUSED_IN_A_ROW}) AS ifood_authorizations_refused_in_a_row
         FROM ifood_apps AS app LEFT JOIN ifood_limits AS used ON used.app_id = app.id
@@ -292,7 +292,7 @@ def values(settings: Settings) -> dict[str, object]:
         "kinds": list(allowed),
         "statuses": [status.value for status in JobStatus],
         "patience": list(allowed.values()),
-        "breaks_after": BREAKS_AFTER,
+        "opens_after": BREAKER_OPENS_AFTER,
         "expiring": EXPIRING,
         **latest_openings(settings, at=datetime.now(UTC)),
         "pause": PAUSE_AFTER_REFUSAL,

@@ -11,7 +11,7 @@ from typing import Final
 
 from ifood_actors.config import Settings
 from ifood_actors.figures.evaluation import LONG, SHORT, AlertRule
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
 from ifood_actors.ifood.tokens.token_statements import SEVERAL
 from ifood_actors.renewal.policy import EXPIRING
 
@@ -187,7 +187,7 @@ RULES: Final = (
         "BreakerOpen",
         "iFood is away",
         "the breaker is open since {number} deliveries in a row have failed at iFood",
-        _at(BREAKS_AFTER),
+        _at(BREAKER_OPENS_AFTER),
         fires=operator.ge,
     ),
     AlertRule(

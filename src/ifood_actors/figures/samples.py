@@ -16,7 +16,7 @@ from ifood_actors.broker.topology import UNROUTABLE, dead_letter_name
 from ifood_actors.config import Settings
 from ifood_actors.errors import RightMissing, ServiceUnavailable
 from ifood_actors.figures.evaluation import ALL, Sample
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
 from ifood_actors.ifood.tokens.token_statements import (
     PAUSE_AFTER_REFUSAL,
     REFUSED_IN_A_ROW,
@@ -152,7 +152,8 @@ SQL: Final = {
           extract(epoch FROM now() - min(held.closed_at))::float8 AS value,
           min(held.blocked_by) AS reason
         FROM ifood_limits AS held JOIN ifood_apps AS app ON app.id = held.app_id
-        WHERE held.blocked_by IS NOT NULL AND held.failures >= {BREAKS_AFTER} GROUP BY app.name
+        WHERE held.blocked_by IS NOT NULL AND held.failures >= {BREAKER_OPENS_AFTER}
+        GROUP BY app.name
     """,
     "AccountsStale": f"""
         SELECT kind AS subject, count(*) AS value,

@@ -12,7 +12,6 @@ from ifood_actors.ifood.http.client import (
 )
 from ifood_actors.ifood.http.token_requests import AppCredentials, request_token
 from ifood_actors.ifood.http.transport import http_client
-from ifood_actors.ifood.limiter.breakers import EndpointGroup, read_closures
 from ifood_actors.ifood.limiter.limiter import Limiter
 from ifood_actors.ifood.limiter.named_limits import (
     NamedLimit,
@@ -21,6 +20,7 @@ from ifood_actors.ifood.limiter.named_limits import (
     named_limits,
 )
 from ifood_actors.ifood.limiter.slots import Reservation
+from ifood_actors.ifood.limiter.snapshots import EndpointGroup, read_limiters
 from ifood_actors.ifood.limiter.usage import limits_in_use
 from ifood_actors.ifood.tables import App, AppKind, Authorization, Limit
 from ifood_actors.ifood.tokens.authorize import Authorizer
@@ -57,7 +57,7 @@ __all__ = [
     "limits_by_app",
     "limits_in_use",
     "named_limits",
-    "read_closures",
+    "read_limiters",
     "register_app",
     "request_token",
 ]

@@ -133,16 +133,16 @@ class Ledger:
         self._settle(statements.SNOOZE, Act.SNOOZE, job, after=after, reason=reason)
 
     def snooze_unclaimed(
-        self, job_id: UUID, dispatch_no: int, *, closed: Mapping[UUID, timedelta], reason: str
+        self, job_id: UUID, dispatch_no: int, *, cooldowns: Mapping[UUID, timedelta], reason: str
     ) -> timedelta | None:
         """
-        Snooze a dispatched job, before anybody claims it, if its application is closed.
+        Snooze a dispatched job, before anybody claims it, if its application is in cooldown.
 
-        `closed` tells for how much longer each application is. Gives the wait, or None when the
-        delivery may go on: the application is open, or the claim will refuse the job anyway.
+        `cooldowns` tells for how much longer each application is. Gives the wait, or None when the
+        delivery may go on: the application is in none, or the claim will refuse the job anyway.
         """
         row = self._lock_awaited(job_id, dispatch_no)
-        after = closed.get(row.app_id) if row else None
+        after = cooldowns.get(row.app_id) if row else None
         if after is not None:
             self._do(statements.SNOOZE_UNCLAIMED, Act.SNOOZE, id=job_id, after=after, reason=reason)
         return after

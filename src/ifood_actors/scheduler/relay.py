@@ -23,7 +23,7 @@ from ifood_actors.broker.addresses import reason
 from ifood_actors.broker.publishers import NotTaken
 from ifood_actors.db import repeated
 from ifood_actors.delivery.messages import Order, message
-from ifood_actors.ifood import read_closures
+from ifood_actors.ifood import read_limiters
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
 from ifood_actors.ledger.missed import MISSED
@@ -122,14 +122,14 @@ class Relay:
         A crash between the two is a second message later on, which is harmless; the other order
         would be a job that nobody sends. What is due and finds no room stays as it is, unwritten.
         """
-        closures = read_closures(self._engine, "financial")
-        probing = closures.probing() if may_probe else ()
+        limiters = read_limiters(self._engine, "financial")
+        half_open = limiters.half_open() if may_probe else ()
 
         def move(tx: Connection) -> _Batch:
             ledger, left = Ledger(tx, actor=self._actor), room.copy()
-            excluded = closures.closed().keys() | closures.broken | left.full
+            excluded = limiters.cooldowns().keys() | limiters.breaker_open | left.full
             due = ledger.due(limit=BATCH, kinds=KINDS, excluded_apps=excluded)
-            probes = [job for app_id in probing if (job := ledger.probe(app_id, kinds=KINDS))]
+            probes = [job for app_id in half_open if (job := ledger.probe(app_id, kinds=KINDS))]
             pending = [job for job in due if job.status is JobStatus.PENDING]
             abandoned = [job for job in due if job.status is JobStatus.RUNNING]
             near = [job for job in pending if job.due_in <= self._horizon]

@@ -35,17 +35,18 @@ def _step(slack: str) -> str:
 
 _NEEDED_AT = "CASE WHEN :slack > CAST(:least AS interval) THEN statement_timestamp() END"
 
-# While the breaker is open, whoever passes shuts the door behind itself: one probe at a time.
+# While the breaker is half-open, the reservation that passes starts the next cooldown: one probe at
+# a time.
 RESERVE = text(f"""
     INSERT INTO ifood_limits AS l (app_id, endpoint_group, next_free_at, slack, slack_at)
     VALUES (:app_id, :group, clock_timestamp() + {_step(":slack")}, :slack, {_NEEDED_AT})
     ON CONFLICT (app_id, endpoint_group) DO UPDATE
     SET next_free_at = {_TURN} + {_step(_SLACK)},
         slack = {_SLACK}, slack_at = coalesce({_NEEDED_AT}, l.slack_at),
-        closed_until = CASE WHEN l.failures >= :breaks_after
+        closed_until = CASE WHEN l.failures >= :opens_after
             THEN {_TURN} + :probe_every ELSE l.closed_until END
     WHERE greatest(l.next_free_at, l.closed_until) <= clock_timestamp() + :max_wait
-    RETURNING l.failures >= :breaks_after AS probe, {_LIMIT} AS per_minute,
+    RETURNING l.failures >= :opens_after AS probe, {_LIMIT} AS per_minute,
         extract(epoch FROM l.next_free_at - {_step("l.slack")} - clock_timestamp())::float8 AS wait
 """)
 
@@ -54,12 +55,12 @@ REFUSED = text(f"""
     UPDATE ifood_limits
     SET next_free_at = least(next_free_at, clock_timestamp() + :longest_wait),
         closed_until = CASE WHEN closed_until IS NOT NULL  -- least() would make one of NULL
-            THEN least(closed_until, clock_timestamp() + :longest_closure) END
+            THEN least(closed_until, clock_timestamp() + :longest_cooldown) END
     WHERE {_ROW}
     RETURNING greatest(next_free_at, closed_until) - clock_timestamp() AS wait
 """)
 
-CLOSE = text("""
+COOL_DOWN = text("""
     INSERT INTO ifood_limits AS l
         (app_id, endpoint_group, next_free_at, closed_at, closed_until, closed_reason)
     VALUES (:app_id, :group, clock_timestamp(), clock_timestamp(), clock_timestamp() + :after,
@@ -71,7 +72,7 @@ CLOSE = text("""
     WHERE l.closed_until IS NULL OR l.closed_until < excluded.closed_until
 """)
 
-# Of all that were refused together, the first closes.
+# Of all that were refused together, the first starts the cooldown.
 BACK_OFF = text(f"""
     UPDATE ifood_limits
     SET closed_at = clock_timestamp(), closed_reason = :reason,
@@ -89,22 +90,22 @@ FAILED = text("""
     ON CONFLICT (app_id, endpoint_group) DO UPDATE
     SET failures = l.failures + 1,
         blocked_by = excluded.blocked_by,
-        closed_at = CASE WHEN l.failures + 1 = :breaks_after
+        closed_at = CASE WHEN l.failures + 1 = :opens_after
             THEN clock_timestamp() ELSE l.closed_at END,
-        closed_until = CASE WHEN l.failures + 1 >= :breaks_after
+        closed_until = CASE WHEN l.failures + 1 >= :opens_after
             THEN least(greatest(l.closed_until, clock_timestamp() + :probe_every),
                 clock_timestamp() + :longest) ELSE l.closed_until END,
-        closed_reason = CASE WHEN l.failures + 1 >= :breaks_after
+        closed_reason = CASE WHEN l.failures + 1 >= :opens_after
             THEN :reason ELSE l.closed_reason END
-    RETURNING failures, closed_until - clock_timestamp() AS closed_for
+    RETURNING failures, closed_until - clock_timestamp() AS cooldown
 """)
 
 ANSWERED = text(f"""
     UPDATE ifood_limits
     SET failures = 0, blocked_by = NULL,
-        closed_at = CASE WHEN failures < :breaks_after THEN closed_at END,
-        closed_until = CASE WHEN failures < :breaks_after THEN closed_until END,
-        closed_reason = CASE WHEN failures < :breaks_after THEN closed_reason END
+        closed_at = CASE WHEN failures < :opens_after THEN closed_at END,
+        closed_until = CASE WHEN failures < :opens_after THEN closed_until END,
+        closed_reason = CASE WHEN failures < :opens_after THEN closed_reason END
     WHERE {_ROW} AND failures > 0
 """)
 

@@ -30,15 +30,15 @@ from ifood_actors.ifood.http.answers import (
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import limit_statements as statements
 from ifood_actors.ifood.limiter import slots
-from ifood_actors.ifood.limiter.breakers import (
-    BREAKS_AFTER,
-    LONGEST_CLOSURE,
-    MEMORY,
-    EndpointGroup,
-    KnownClosures,
-)
 from ifood_actors.ifood.limiter.named_limits import MOST, NamedLimits
 from ifood_actors.ifood.limiter.slots import DELIVERY, LATENESS, Reservation, Slack, interval
+from ifood_actors.ifood.limiter.snapshots import (
+    BREAKER_OPENS_AFTER,
+    LONGEST_COOLDOWN,
+    MEMORY,
+    EndpointGroup,
+    RecentSnapshots,
+)
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -46,7 +46,7 @@ log = get_logger(__name__)
 LONGEST_WAIT = timedelta(minutes=5)  # no reservation lies further ahead; the next free one may
 PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
 STEADY = timedelta(minutes=2)  # without need of more slack; longer than any slot's minute
-CALM = timedelta(minutes=5)  # after a closure; a 429 that says nothing sooner doubles the pause
+CALM = timedelta(minutes=5)  # after a cooldown; a 429 that says nothing sooner doubles the next
 
 _SLICE = 0.5  # seconds; a thread in one long wait cannot be interrupted by Dramatiq
 _PROGRESS_EVERY = 5.0  # seconds
@@ -72,7 +72,7 @@ class Limiter:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self.rates = dict(rates)
         self._stopping = stopping or Event()
-        self._closures = KnownClosures(self._engine)
+        self._snapshots = RecentSnapshots(self._engine)
         self._slack = Slack()
         self._named = NamedLimits(self._engine, rates=self.rates, follow=follow)
 
@@ -129,7 +129,7 @@ class Limiter:
             "calm": STEADY,
             "memory": MEMORY,
             "max_wait": min(max_wait, LONGEST_WAIT),
-            "breaks_after": BREAKS_AFTER,
+            "opens_after": BREAKER_OPENS_AFTER,
             "probe_every": PROBE_EVERY,
         }
         row = {"app_id": app_id, "group": group}
@@ -140,7 +140,7 @@ class Limiter:
             if slot is None:
                 bounds = {
                     "longest_wait": LONGEST_WAIT + interval(1),
-                    "longest_closure": LONGEST_CLOSURE,
+                    "longest_cooldown": LONGEST_COOLDOWN,
                 }
                 after = connection.execute(statements.REFUSED, row | bounds).scalar_one()
                 raise Throttled(f"no {group} request is free yet", after=max(after, timedelta(0)))
@@ -161,7 +161,7 @@ class Limiter:
         self, reservation: Reservation, *, on_progress: Callable[[], None] = lambda: None
     ) -> bool:
         """
-        Wait for the slot; False when it is lost, since the thread woke up late or the row closed.
+        Wait for the slot; False when it is lost, since the thread woke up late or a cooldown began.
 
         Late wakers that all sent at once would be a burst, so each must reserve again.
         """
@@ -175,8 +175,8 @@ class Limiter:
 
         now = time.monotonic()
         self._slack.woke(now - reservation.not_after + reservation.lateness)
-        # A probe closed the row itself, for everybody else.
-        if not reservation.probe and reservation.app_id in self.closed(reservation.group):
+        # A probe started the cooldown itself, for everybody else.
+        if not reservation.probe and reservation.app_id in self.cooldowns(reservation.group):
             return False
         return time.monotonic() <= reservation.not_after
 
@@ -199,23 +199,25 @@ class Limiter:
         with suppress(Throttled):  # then nobody sends for minutes
             self.reserve(*row, endpoint=reservation.endpoint, max_wait=LONGEST_WAIT)
 
-    def close(self, app_id: UUID, group: EndpointGroup, *, after: timedelta, reason: str) -> None:
+    def cool_down(
+        self, app_id: UUID, group: EndpointGroup, *, after: timedelta, reason: str
+    ) -> None:
         """
-        Let nobody send for `after` (at most an hour); a longer closure is never shortened.
+        Let nobody send for `after` (at most an hour); a longer cooldown is never shortened.
 
         Slots that others hold already are given up when they notice, within a second.
         """
-        after = min(after, LONGEST_CLOSURE)
-        self._write(statements.CLOSE, app_id, group, after=after, reason=reason)
-        self._closures.forget(group)
+        after = min(after, LONGEST_COOLDOWN)
+        self._write(statements.COOL_DOWN, app_id, group, after=after, reason=reason)
+        self._snapshots.forget(group)
 
-    def closed(self, group: EndpointGroup) -> dict[UUID, timedelta]:
-        """Give who is closed, and for how much longer, as known for a second at most."""
-        return self._closures.of(group).closed()
+    def cooldowns(self, group: EndpointGroup) -> dict[UUID, timedelta]:
+        """Give who is in cooldown, and for how much longer, as known for a second at most."""
+        return self._snapshots.of(group).cooldowns()
 
     def crowded(self, group: EndpointGroup) -> frozenset[UUID]:
         """Give the applications at which jobs have to queue for slots, as known for a second."""
-        return self._closures.of(group).crowded
+        return self._snapshots.of(group).crowded
 
     def limit_in_use(self, app_id: UUID, group: EndpointGroup, endpoint: str) -> int:
         """Give the limit a minute under which this process's latest slot there was given."""
@@ -225,13 +227,13 @@ class Limiter:
         self, app_id: UUID, group: EndpointGroup, answer: Answer, *, endpoint: str | None = None
     ) -> None:
         """
-        Take from an answer what iFood thinks of the fleet's pace.
+        Take from an answer what iFood says of the pace, for all processes.
 
-        A 429 closes for as long as its headers ask, else for 30 s and twice as long each time that
-        it comes again soon. `X-RateLimit-Remaining: 0` closes until `X-RateLimit-Reset`, unless our
-        own next slot is later anyway. An `X-RateLimit-Limit` (a minute, as all in iFood's
-        rate-limit guide) replaces the configured rate of its endpoint for a day: see `NamedLimits`.
-        Every answer that iFood itself gave ends a series of failures.
+        A 429 starts a cooldown: as long as its headers ask, else 30 s, doubled each time that it
+        comes again soon. `X-RateLimit-Remaining: 0` starts one until `X-RateLimit-Reset`, unless
+        our next slot is later anyway. An `X-RateLimit-Limit` (per minute, says iFood's rate-limit
+        guide) replaces the configured rate of its endpoint for a day: see `NamedLimits`. Any answer
+        of iFood itself ends a series of failures.
         """
         told = rate_headers(answer.headers)
         refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
@@ -241,7 +243,7 @@ class Limiter:
         if refused:
             self._throttled(app_id, group, answer)
         elif told.remaining == 0 and told.reset is not None and told.reset > step:
-            self.close(app_id, group, after=told.reset, reason="iFood's limit is used up")
+            self.cool_down(app_id, group, after=told.reset, reason="iFood's limit is used up")
         if is_served(answer):
             self._answered(app_id, group)
 
@@ -251,43 +253,43 @@ class Limiter:
         """
         Count a delivery that ended in a fault; `blocked_by` is what a gateway said that refuses us.
 
-        Ten in a row, whoever had them, open the breaker: but for one request a minute, the
-        application is closed until one is answered. Gives for how long, None when it is not open.
+        Ten in a row, in whichever processes, open the breaker: one request a minute may try, and
+        all others wait until one is answered. Returns the cooldown, None when it is not open.
         """
         values = {
-            "breaks_after": BREAKS_AFTER,
+            "opens_after": BREAKER_OPENS_AFTER,
             "probe_every": PROBE_EVERY,
-            "longest": LONGEST_CLOSURE,
+            "longest": LONGEST_COOLDOWN,
             "reason": f"iFood fails; one request in {PROBE_EVERY.total_seconds():.0f} s tries",
         }
         row = {"app_id": app_id, "group": group, "blocked_by": blocked_by}
         with self._engine.connect() as connection:
             found = connection.execute(statements.FAILED, row | values).one()
-        self._closures.forget(group)
+        self._snapshots.forget(group)
 
-        if found.failures < BREAKS_AFTER:
+        if found.failures < BREAKER_OPENS_AFTER:
             return None
-        if found.failures == BREAKS_AFTER:
+        if found.failures == BREAKER_OPENS_AFTER:
             log.error("breaker.opened", app_id=str(app_id), group=group, failures=found.failures)
-        closed_for: timedelta = found.closed_for
-        return closed_for
+        cooldown: timedelta = found.cooldown
+        return cooldown
 
     def _throttled(self, app_id: UUID, group: EndpointGroup, answer: Answer) -> None:
         after, reason = asked_pause(answer.headers), f"429 {error_text(answer)}".strip()
         if after is not None:
-            self.close(app_id, group, after=after, reason=reason)
+            self.cool_down(app_id, group, after=after, reason=reason)
             return
-        bounds = {"calm": CALM, "shortest": DEFAULT_PAUSE, "longest": LONGEST_CLOSURE}
+        bounds = {"calm": CALM, "shortest": DEFAULT_PAUSE, "longest": LONGEST_COOLDOWN}
         self._write(statements.BACK_OFF, app_id, group, reason=reason, **bounds)
-        self._closures.forget(group)
+        self._snapshots.forget(group)
 
     def _answered(self, app_id: UUID, group: EndpointGroup) -> None:
-        closures = self._closures.of(group)
-        if app_id not in closures.troubled:  # the usual case, at no cost
+        snapshot = self._snapshots.of(group)
+        if app_id not in snapshot.failing:  # the usual case, at no cost
             return
-        self._write(statements.ANSWERED, app_id, group, breaks_after=BREAKS_AFTER)
-        self._closures.forget(group)
-        if app_id in closures.broken:
+        self._write(statements.ANSWERED, app_id, group, opens_after=BREAKER_OPENS_AFTER)
+        self._snapshots.forget(group)
+        if app_id in snapshot.breaker_open:
             log.warning("breaker.closed", app_id=str(app_id), group=group)
 
     def _write(

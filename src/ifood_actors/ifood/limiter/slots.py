@@ -13,7 +13,7 @@ from datetime import timedelta
 from threading import Lock
 from uuid import UUID
 
-from ifood_actors.ifood.limiter.breakers import EndpointGroup
+from ifood_actors.ifood.limiter.snapshots import EndpointGroup
 
 WINDOW = timedelta(seconds=60)  # iFood's limits are per minute
 

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.config import Settings
 from ifood_actors.ifood.connect import rates
-from ifood_actors.ifood.limiter.breakers import BREAKS_AFTER, EndpointGroup
 from ifood_actors.ifood.limiter.named_limits import NamedLimit, named_limits
+from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER, EndpointGroup
 
 ENDPOINTS: Final[dict[str, EndpointGroup]] = {
     "sales": "financial",
@@ -23,10 +23,10 @@ _USES = text("""
     SELECT app.name AS app, l.endpoint_group,
       greatest(l.next_free_at - now(), INTERVAL '0') AS reserved_ahead,
       CASE WHEN l.closed_until > now() THEN l.closed_until - now() END AS closed_for,
-      CASE WHEN l.closed_until > now() OR l.failures >= :breaks_after
+      CASE WHEN l.closed_until > now() OR l.failures >= :opens_after
         THEN l.closed_reason END AS closed_reason,
-      CASE WHEN l.failures >= :breaks_after THEN now() - l.closed_at END AS breaker_open_for,
-      CASE WHEN l.failures >= :breaks_after THEN l.blocked_by END AS blocked_by
+      CASE WHEN l.failures >= :opens_after THEN now() - l.closed_at END AS breaker_open_for,
+      CASE WHEN l.failures >= :opens_after THEN l.blocked_by END AS blocked_by
     FROM ifood_limits AS l JOIN ifood_apps AS app ON app.id = l.app_id
     ORDER BY app.name, l.endpoint_group
 """)
@@ -53,7 +53,7 @@ class LimitUse:
 
 def limit_uses(connection: Connection) -> list[LimitUse]:
     """Show every limiter row that has been used."""
-    rows = connection.execute(_USES, {"breaks_after": BREAKS_AFTER}).mappings()
+    rows = connection.execute(_USES, {"opens_after": BREAKER_OPENS_AFTER}).mappings()
     return [LimitUse(**row) for row in rows]
 
 

@@ -217,7 +217,7 @@ class Tokens:
             try:
                 grant = self._request(credentials, refresh_token)
             except Throttled as error:
-                self._limiter.close(held.app_id, "oauth", after=error.after, reason=str(error))
+                self._limiter.cool_down(held.app_id, "oauth", after=error.after, reason=str(error))
                 raise
             except (NeedsAuthorization, CredentialsRefused) as error:
                 raise self._refusals.note(error, held=held, lock=lock) from None

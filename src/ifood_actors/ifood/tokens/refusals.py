@@ -31,8 +31,8 @@ class Refusals:
         """
         Note a refusal, end the lock, and give the error that it amounts to.
 
-        Several in a row, each another authorization's, close the token endpoint for the application
-        but for a try a minute, until iFood grants one.
+        Several in a row, each another authorization's, leave the application one call of the token
+        endpoint a minute, until iFood grants one.
         """
         reason, by_token = str(error), isinstance(error, NeedsAuthorization)
         refusal = self._stored.refuse(lock, reason=reason, by_token=by_token)
@@ -43,7 +43,7 @@ class Refusals:
         if refusal.in_a_row >= SEVERAL:
             log.error("tokens.stopped", app=held.app, refused=refusal.in_a_row, reason=reason)
             why = f"iFood refuses {refusal.in_a_row} authorizations in a row: {reason}"
-            self._limiter.close(held.app_id, "oauth", after=PROBE_EVERY, reason=why)
+            self._limiter.cool_down(held.app_id, "oauth", after=PROBE_EVERY, reason=why)
         if not refusal.needed:
             return error
         if not held.needs_authorization:

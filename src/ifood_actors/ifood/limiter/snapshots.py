@@ -1,4 +1,4 @@
-"""Which applications may not send for a while, and which are being tried, at one instant."""
+"""What the limiters of all applications allow at one instant, read from Postgres at once."""
 
 import time
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from sqlalchemy import Engine, text
 
 EndpointGroup = Literal["financial", "merchant", "oauth"]
 
-# No closure is made longer; one that ends later is left from a clock that has been set back since.
-LONGEST_CLOSURE = timedelta(hours=1)
+# No cooldown is made longer; one that ends later is left from a clock that was set back since.
+LONGEST_COOLDOWN = timedelta(hours=1)
 
 # Deliveries of one application, in a row, that ended in a fault of iFood's: then it has failed.
-BREAKS_AFTER = 10
+BREAKER_OPENS_AFTER = 10
 
 MEMORY = timedelta(days=1)  # for which a limit that iFood named is believed
 
@@ -24,7 +24,7 @@ KEPT_SECONDS = 1.0  # for which a process believes what it read
 SOON = timedelta(seconds=5)  # a slot that is further ahead than that is worth queueing for
 
 _READ = text("""
-    SELECT app_id, failures > 0 AS troubled, failures >= :breaks_after AS broken,
+    SELECT app_id, failures > 0 AS failing, failures >= :opens_after AS breaker_open,
         crowded,
         CASE WHEN closed_until BETWEEN clock_timestamp() AND clock_timestamp() + :longest
             THEN extract(epoch FROM closed_until - clock_timestamp())::float8 ELSE 0 END AS seconds
@@ -38,65 +38,66 @@ _READ = text("""
 
 
 @dataclass(frozen=True)
-class Closures:
+class LimiterSnapshot:
     """
     What Postgres knew at `read_at` (monotonic seconds) of the applications' limiters.
 
-    `troubled` have failed lately; `broken` so often that their breaker is open. `crowded` have no
-    slot left within 5 s, or had a limit named by iFood: jobs have to queue there.
+    `cooldown_seconds` is for how much longer nobody may send, of those in cooldown. `failing` have
+    failed lately, `breaker_open` ten times in a row. `crowded` have no slot left within 5 s, or had
+    a limit named by iFood: jobs have to queue there.
     """
 
     read_at: float
-    seconds: Mapping[UUID, float]
-    troubled: frozenset[UUID]
-    broken: frozenset[UUID]
+    cooldown_seconds: Mapping[UUID, float]
+    failing: frozenset[UUID]
+    breaker_open: frozenset[UUID]
     crowded: frozenset[UUID] = frozenset()
 
-    def closed(self) -> dict[UUID, timedelta]:
+    def cooldowns(self) -> dict[UUID, timedelta]:
         """Give who may not send now, and for how much longer; durations, as no two clocks agree."""
         age = time.monotonic() - self.read_at
-        left = {app_id: seconds - age for app_id, seconds in self.seconds.items()}
+        left = {app_id: seconds - age for app_id, seconds in self.cooldown_seconds.items()}
         return {app_id: timedelta(seconds=s) for app_id, s in left.items() if s > 0}
 
-    def probing(self) -> frozenset[UUID]:
-        """Give those whose breaker is open, and at which one job may see whether iFood is back."""
-        return self.broken - self.closed().keys()
+    def half_open(self) -> frozenset[UUID]:
+        """Give those whose breaker is half-open: one job may try whether iFood answers again."""
+        return self.breaker_open - self.cooldowns().keys()
 
 
-def read_closures(engine: Engine, group: EndpointGroup) -> Closures:
+def read_limiters(engine: Engine, group: EndpointGroup) -> LimiterSnapshot:
     """Ask Postgres."""
     values = {
         "group": group,
-        "longest": LONGEST_CLOSURE,
-        "breaks_after": BREAKS_AFTER,
+        "longest": LONGEST_COOLDOWN,
+        "opens_after": BREAKER_OPENS_AFTER,
         "soon": SOON,
         "memory": MEMORY,
     }
     read_at = time.monotonic()
     with engine.connect() as connection:
         rows = connection.execute(_READ, values).all()
-    return Closures(
+    return LimiterSnapshot(
         read_at,
-        seconds={row.app_id: row.seconds for row in rows if row.seconds > 0},
-        troubled=frozenset(row.app_id for row in rows if row.troubled),
-        broken=frozenset(row.app_id for row in rows if row.broken),
+        cooldown_seconds={row.app_id: row.seconds for row in rows if row.seconds > 0},
+        failing=frozenset(row.app_id for row in rows if row.failing),
+        breaker_open=frozenset(row.app_id for row in rows if row.breaker_open),
         crowded=frozenset(row.app_id for row in rows if row.crowded),
     )
 
 
-class KnownClosures:
-    """What a process knows of its database's closures: each group is read once a second at most."""
+class RecentSnapshots:
+    """The latest snapshot of each endpoint group, read once a second at most."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._kept: dict[EndpointGroup, Closures] = {}
+        self._kept: dict[EndpointGroup, LimiterSnapshot] = {}
 
-    def of(self, group: EndpointGroup) -> Closures:
+    def of(self, group: EndpointGroup) -> LimiterSnapshot:
         kept = self._kept.get(group)
         if kept is None or time.monotonic() - kept.read_at > KEPT_SECONDS:
-            kept = self._kept[group] = read_closures(self._engine, group)
+            kept = self._kept[group] = read_limiters(self._engine, group)
         return kept
 
     def forget(self, group: EndpointGroup) -> None:
-        """Read anew the next time: this process has just changed something."""
+        """Read again the next time: this process has just changed something."""
         self._kept.pop(group, None)
