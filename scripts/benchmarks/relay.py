@@ -8,7 +8,7 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from sqlalchemy import text
 
 from ifood_actors.db import transaction
-from ifood_actors.delivery.messages import Order, message
+from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from scripts.benchmarks import runs
 from scripts.benchmarks.environment import Environment, Services, add_accounts, start_environment
 from scripts.benchmarks.machine import Meter
@@ -57,7 +57,7 @@ def _publish(on: Environment) -> None:
     """Send what the relay will send, once before; to the broker it is the same."""
     with transaction(on.engine) as tx:
         ids = tx.execute(text("SELECT id FROM ifood_jobs")).scalars().all()
-    on.broker.enqueue_many((message(runs.KIND, Order(id_, 1)), None) for id_ in ids)
+    on.broker.enqueue_many((dramatiq_message(runs.KIND, JobMessage(id_, 1)), None) for id_ in ids)
 
 
 def _stock(on: Environment, messages: int) -> None:
@@ -69,7 +69,7 @@ def _stock(on: Environment, messages: int) -> None:
 
 
 def send(broker: dramatiq.Broker, messages: int) -> None:
-    """Enqueue bodies of an order's size, one by one, as stock Dramatiq does it."""
+    """Enqueue bodies of a message's size, one by one, as stock Dramatiq does it."""
     for number in range(messages):
         broker.enqueue(
             dramatiq.Message(

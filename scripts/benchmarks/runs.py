@@ -15,7 +15,7 @@ from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.planner import Planned, Request
 from ifood_actors.scheduler.relay import Relay
-from ifood_actors.scheduler.room import LOOK_AHEAD, pace_of
+from ifood_actors.scheduler.slot_budget import LOOK_AHEAD, relay_rate
 from scripts.benchmarks.environment import Environment
 
 DAY = date(2026, 9, 21)
@@ -49,7 +49,7 @@ def relay(on: Environment, *, look_ahead: timedelta = timedelta(hours=1)) -> Rel
         horizon=on.settings.dispatch_horizon,
         jitter=on.settings.lease / 4,
         max_attempts=on.settings.worker_max_attempts,
-        pace=replace(pace_of(on.settings), look_ahead=look_ahead),
+        rate=replace(relay_rate(on.settings), look_ahead=look_ahead),
         actor="bench",
     )
 

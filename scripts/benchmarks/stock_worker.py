@@ -13,4 +13,4 @@ dramatiq.set_broker(broker)
 
 @dramatiq.actor(broker=broker, queue_name="stock")
 def nothing(job_id: str, dispatch_no: int) -> None:
-    """Take what an order carries, and do nothing."""
+    """Take what a message carries, and do nothing."""

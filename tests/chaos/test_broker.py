@@ -16,7 +16,7 @@ from support.eventually import eventually
 
 from ifood_actors.broker import topology
 from ifood_actors.broker.consumer import BODY_MAX
-from ifood_actors.delivery.messages import Order, message
+from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 
 BACK = 30.0  # seconds from the broker's return to the first claim (design, section 7)
 MISSED = 60.0  # seconds from the loss of messages to their jobs' end
@@ -150,10 +150,16 @@ def test_messages_that_nobody_has_sent(chaos, recovery):
     chaos.plan(over=timedelta(seconds=2))
     eventually(lambda: _dispatched(chaos) == STORES)
     jobs = [job["id"] for job in chaos.jobs()]
-    honest = [message("sales", Order(job, number)).encode() for job in jobs for number in (0, 1, 2)]
+    honest = [
+        dramatiq_message("sales", JobMessage(job, number)).encode()
+        for job in jobs
+        for number in (0, 1, 2)
+    ]
     forged = [
-        message("sales", Order(uuid4(), 1)).encode(),
-        message("settlements_weekly", Order(jobs[0], 1)).copy(queue_name=QUEUE).encode(),
+        dramatiq_message("sales", JobMessage(uuid4(), 1)).encode(),
+        dramatiq_message("settlements_weekly", JobMessage(jobs[0], 1))
+        .copy(queue_name=QUEUE)
+        .encode(),
         _changed(honest[0], actor_name="no_such_actor"),
         _changed(honest[0], queue_name="ifood.anticipations_daily"),
         _changed(honest[0], kwargs={"job_id": "1; DROP TABLE ifood_jobs", "dispatch_no": 1}),

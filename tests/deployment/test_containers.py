@@ -203,7 +203,7 @@ def test_a_backup_is_practised_in_the_containers(running):
 
 
 def test_the_tests_of_the_backup_pass_with_the_server_of_the_containers(running):
-    # Of their own: the processes in the containers would take their orders.
+    # Of their own: the processes in the containers would take their messages.
     running.done("docker compose exec -T rabbitmq rabbitmqctl add_vhost tests")
     rights = "--vhost tests ifood '.*' '.*' '.*'"
     running.done(f"docker compose exec -T rabbitmq rabbitmqctl set_permissions {rights}")

@@ -14,14 +14,14 @@ from support.stopped_clock import NOON, StoppedClock
 
 from ifood_actors.db import transaction
 from ifood_actors.delivery.admission import Admission, Turn
-from ifood_actors.delivery.messages import Order, message
+from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.delivery.middleware import LedgerRetry
 from ifood_actors.delivery.retries import Backoff
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import Limiter
 from ifood_actors.ifood.limiter import limiter, snapshots
 from ifood_actors.ifood.limiter.slots import interval
-from ifood_actors.scheduler.room import Pace, Room
+from ifood_actors.scheduler.slot_budget import RelayRate, SlotBudget
 
 pytestmark = pytest.mark.services
 
@@ -116,7 +116,7 @@ def test_a_slow_application_leaves_threads_to_others(engine, clock):
 
 
 def order_of(engine, job_id):
-    return Order(job_id, row_of(engine, job_id)["dispatch_no"])
+    return JobMessage(job_id, row_of(engine, job_id)["dispatch_no"])
 
 
 @pytest.fixture
@@ -175,36 +175,36 @@ def test_where_nobody_queues_a_turn_costs_nothing(engine):
 
 def test_there_is_room_for_what_half_a_minute_serves_and_each_application_has_its_own():
     north, south = uuid4(), uuid4()
-    room = Room(Pace(60), named={(north, "sales"): 10})
+    budget = SlotBudget(RelayRate(60), named={(north, "sales"): 10})
 
-    let_go = [sum(room.take(app, "sales") for _ in range(100)) for app in (north, south)]
+    let_go = [sum(budget.take(app, "sales") for _ in range(100)) for app in (north, south)]
 
     assert let_go == [5, 30]  # a request takes a little more than its share of the minute
-    assert room.full == {north, south}
-    assert room.take(None, "sales")
+    assert budget.full == {north, south}
+    assert budget.take(None, "sales")
     assert PLENTY.look_ahead == timedelta(seconds=30)
 
 
 @pytest.mark.parametrize(("after", "delay"), [(12.3, 12_300), (0.0, None)])
-def test_an_order_that_was_put_off_is_published_again_with_its_delay(engine, after, delay):
+def test_a_message_that_was_put_off_is_published_again_with_its_delay(engine, after, delay):
     """And one whose worker stops, at once."""
     published = []
 
-    class Outbox(StubBroker):
+    class Publisher(StubBroker):
         def enqueue(self, message, *, delay=None):
-            published.append((Order.from_message(message), delay))
+            published.append((JobMessage.from_message(message), delay))
             return message
 
     rates = {"financial": 5}
     pace = Limiter(engine, rates=rates)  # type: ignore[arg-type] # the one group
     backoff = Backoff(MINUTE, MINUTE)
     retries = LedgerRetry(engine, pace, backoff=backoff, max_attempts=3, actor="worker")
-    order = Order(uuid4(), 1)
+    ours = JobMessage(uuid4(), 1)
 
     retries.after_process_message(
-        Outbox(),
-        MessageProxy(message("sales", order)),
+        Publisher(),
+        MessageProxy(dramatiq_message("sales", ours)),
         exception=Throttled("no slot", after=timedelta(seconds=after)),
     )
 
-    assert published == [(order, delay)]
+    assert published == [(ours, delay)]

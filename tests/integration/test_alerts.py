@@ -32,7 +32,7 @@ from ifood_actors.db import connect, database_now, transaction
 from ifood_actors.figures.evaluation import FiringAlert
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger.missed import MISSED
-from ifood_actors.scheduler.main import Scheduler
+from ifood_actors.scheduler.scheduler import Scheduler
 
 pytestmark = pytest.mark.services
 
@@ -67,7 +67,7 @@ class World:
 
 
 class Quiet:
-    """An outbox that says yes: what is dispatched is no concern of these tests."""
+    """A publisher that says yes: what is dispatched is no concern of these tests."""
 
     def enqueue_many(self, messages):
         list(messages)
@@ -125,7 +125,7 @@ def schedulers(settings: Settings, *, rules=QUICK) -> Iterator[Callable[[], None
     """Two, each with connections of its own, as on two hosts; gives what waits for two rounds."""
     url = logged_in(settings.require_database_url(), "scheduler")
     engines = [connect(url, application_name="two") for _ in range(2)]
-    running = [Scheduler(settings, engine=own, outbox=Quiet(), rules=rules) for own in engines]
+    running = [Scheduler(settings, engine=own, publisher=Quiet(), rules=rules) for own in engines]
     evaluators = [Counted(each._evaluator) for each in running]
     for each, evaluator in zip(running, evaluators, strict=True):
         each._evaluator = evaluator  # type: ignore[assignment] # it runs as the one behind it
@@ -352,7 +352,7 @@ CASES = {
     "UnroutableOrders": (
         lambda w: w.publish(topology.UNROUTABLE),
         lambda w: w.purge(topology.UNROUTABLE),
-        (topology.UNROUTABLE, "1 orders", "limit 0"),
+        (topology.UNROUTABLE, "1 messages", "limit 0"),
     ),
     "MessagesLost": (
         lost,

@@ -29,7 +29,7 @@ from ifood_actors.alerts import RULES, evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger, NewJob, NewRun
-from ifood_actors.scheduler.relay import BATCH, Round
+from ifood_actors.scheduler.relay import BATCH, MovedJobs
 from ifood_actors.scheduler.retention import Retention
 
 pytestmark = pytest.mark.services
@@ -45,7 +45,7 @@ every_odds = pytest.mark.parametrize("odds", ODDS)
 
 
 class Noted:
-    """An outbox that takes everything."""
+    """A publisher that takes everything."""
 
     def enqueue_many(self, messages):
         list(messages)
@@ -89,7 +89,7 @@ def test_299_of_300_go_and_the_next_ticks_do_not_even_look_at_the_one(engine, re
         following = relay.run()
 
     assert len(jobs) > BATCH
-    assert (first, following) == (Round(dispatched=299), Round())
+    assert (first, following) == (MovedJobs(dispatched=299), MovedJobs())
     assert parked(logged) == [str(odd)]
     assert parked(later) == []
 
@@ -107,7 +107,7 @@ def test_an_alert_tells_of_it_until_a_person_has_mended_it(engine, relay, login,
 
     assert str(odd.id) in alert
     assert told(engine) == []
-    assert relay.run() == Round(dispatched=1)
+    assert relay.run() == MovedJobs(dispatched=1)
     assert claim(engine, odd.id, dispatch_no=row_of(engine, odd.id)["dispatch_no"])
     assert acts_of(engine, odd.id)[-3:] == ["manual", "dispatch", "claim"]
 
@@ -126,7 +126,7 @@ def test_one_whose_lease_ended_keeps_no_other_from_being_rescued(engine, relay, 
         moved = relay.run()
 
     assert (moved.rescued, moved.failed, parked(logged)) == (1, 1, [str(odd.id)])
-    assert relay.run() == Round(dispatched=1)  # the one that was saved, on its way again
+    assert relay.run() == MovedJobs(dispatched=1)  # the one that was saved, on its way again
 
 
 @pytest.mark.parametrize(("act", "status"), [("cancel", "pending"), ("requeue", "cancelled")])

@@ -53,7 +53,7 @@ def simulator():
 @pytest.fixture
 def backup(tmp_path, postgres_programs, simulator, database_url, broker_url, monkeypatch):
     """Back up while jobs run, and let them end; what was stored in the end comes along."""
-    # In a restored ledger are orders that nobody has any more: after it they are sent again.
+    # In a restored ledger are messages that nobody has any more: after it they are sent again.
     monkeypatch.setattr(relay, "GRACE", timedelta(seconds=5))
     path = tmp_path / "ifood.dump"
     with (

@@ -26,7 +26,7 @@ from ifood_actors.alerts import RULES, evaluate, memory
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.ledger import missed
-from ifood_actors.scheduler.relay import Round
+from ifood_actors.scheduler.relay import MovedJobs
 
 pytestmark = pytest.mark.services
 
@@ -58,7 +58,7 @@ RESULTS = (
 
 
 class Noted:
-    """An outbox that takes everything."""
+    """A publisher that takes everything."""
 
     def enqueue_many(self, messages):
         list(messages)
@@ -105,7 +105,7 @@ def test_a_person_cannot_set_attempts_that_stop_the_relay(engine, login: Login):
     with psycopg.connect(login("operator")) as connection, refused:
         connection.execute(statement)
 
-    assert make_relay(engine, Noted()).run() == Round(dispatched=2)
+    assert make_relay(engine, Noted()).run() == MovedJobs(dispatched=2)
 
 
 @pytest.mark.parametrize("what", EXTREMES)
@@ -114,7 +114,7 @@ def test_an_old_row_out_of_bounds_stops_no_other_and_is_told_of(engine, what):
     with unbound(engine) as tx:
         tx.execute(text(f"UPDATE ifood_jobs SET {EXTREMES[what]} WHERE id = :id"), {"id": odd.id})
 
-    assert make_relay(engine, Noted()).run() == Round(dispatched=2)
+    assert make_relay(engine, Noted()).run() == MovedJobs(dispatched=2)
     assert str(odd.id) in found(engine, "HistoryAtOdds")["HistoryAtOdds"]
 
 

@@ -164,17 +164,17 @@ def test_only_orders_reach_a_worker_of_the_project(broker_url):
     received = []
 
     @dramatiq.actor(queue_name="ifood.sales", broker=broker)
-    def sales(**order: object) -> None:
-        received.append(order)
+    def sales(**arguments: object) -> None:
+        received.append(arguments)
 
-    order = messages.Order(uuid4(), 1)
-    good = messages.message("sales", order)
+    message = messages.JobMessage(uuid4(), 1)
+    good = messages.dramatiq_message("sales", message)
 
     with working(broker):
         broker.enqueue(good.copy(options={"time_limit": 1}))
         broker.enqueue(good, delay=1)
         eventually(lambda: broker.get_queue_message_counts("ifood.sales") == (0, 0, 1))
-        eventually(lambda: received == [order.kwargs])
+        eventually(lambda: received == [message.kwargs])
     broker.close()
 
 

@@ -15,7 +15,7 @@ from support.eventually import PATIENCE_SECONDS, eventually
 
 from ifood_actors.broker import topology
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
-from ifood_actors.broker.publishers import NotTaken
+from ifood_actors.broker.publishing import NotTaken
 from ifood_actors.broker.queues import QueueState
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 from ifood_actors.embedded.services import RunningRabbit

@@ -16,13 +16,13 @@ from support.logins import DEFINITIONS, PASSWORD, add_users
 
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.broker.topology import dead_letter_name
-from ifood_actors.delivery.messages import Order, message
+from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.embedded.management import Management
 from ifood_actors.embedded.services import RunningRabbit
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.feeds import FEEDS
 from ifood_actors.kinds import KINDS, queue_name
-from ifood_actors.scheduler.main import Scheduler
+from ifood_actors.scheduler.scheduler import Scheduler
 from ifood_actors.worker.composition import working
 from ifood_simulator import Settings, running
 
@@ -88,12 +88,12 @@ def test_whoever_starts_first_declares_the_queues(url, management, roles):
 def test_scheduler_and_worker_do_all_their_work_as_their_users(url, database_url):
     with (
         running(Settings(merchants=4, today=MONDAY)) as simulator,
-        closing(started(url("scheduler"))) as outbox,
+        closing(started(url("scheduler"))) as publisher,
         fleet(simulator, database_url=database_url, broker_url=url("worker")) as ifood,
     ):
         for kind in FEEDS:
             ifood.plan(kind)
-        scheduler = Scheduler(ifood.settings, engine=ifood.engine, outbox=outbox)
+        scheduler = Scheduler(ifood.settings, engine=ifood.engine, publisher=publisher)
         with working(ifood.broker, threads=4):
             scheduler.start(plan=False)
             eventually(ifood.idle)
@@ -105,7 +105,7 @@ def test_scheduler_and_worker_do_all_their_work_as_their_users(url, database_url
 
 def test_a_worker_sends_an_order_again_and_turns_one_down(url, management):
     with closing(started(url("worker"))) as worker:
-        worker.enqueue(message("sales", Order(uuid4(), 1)), delay=1000)
+        worker.enqueue(dramatiq_message("sales", JobMessage(uuid4(), 1)), delay=1000)
         consumer = worker.consume(QUEUE)
         delivery = next(each for each in consumer if each)
         consumer.nack(delivery)

@@ -28,11 +28,11 @@ from support.ledger_model import Expected
 from support.stopped_clock import NOON, StoppedClock
 
 from ifood_actors.db import transaction
-from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
-from ifood_actors.scheduler.relay import Relay, Round
+from ifood_actors.scheduler.relay import MovedJobs, Relay
 
 pytestmark = pytest.mark.services
 
@@ -78,11 +78,11 @@ class LedgerMachine(RuleBasedStateMachine):
             tx.execute(text(statement), values)
 
     def enqueue_many(self, messages: Any) -> None:
-        """Be the relay's outbox."""
+        """Be the relay's publisher."""
         for message, delay_ms in messages:
-            order = Order.from_message(message)
+            ours = JobMessage.from_message(message)
             delay = timedelta(milliseconds=delay_ms or 0)
-            self.sent.append((order.job_id, order.dispatch_no, delay))
+            self.sent.append((ours.job_id, ours.dispatch_no, delay))
 
     @initialize(target=jobs)
     def plan_for_now(self) -> UUID:
@@ -129,15 +129,15 @@ class LedgerMachine(RuleBasedStateMachine):
             horizon=HORIZON,
             jitter=AT_ONCE,
             max_attempts=MAX_ATTEMPTS,
-            pace=PLENTY,
+            rate=PLENTY,
             actor="relay",
         )
-        assert relay.run() == Round(len(dispatched), held, rescued, failed)
+        assert relay.run() == MovedJobs(len(dispatched), held, rescued, failed)
         assert sorted(self.sent[before:]) == sorted(dispatched)
 
     @rule(target=leases, job_id=jobs, off=st.sampled_from([0, 0, 0, -1, 1]))
     def claim(self, job_id: UUID, off: int) -> Any:
-        """Deliver an order: the awaited one, an old one or one that was never sent."""
+        """Deliver a message: the awaited one, an old one or one that was never sent."""
         job, now = self.expected[job_id], self.clock.now
         number = job.dispatch_no + off
         held = claim(self.engine, job_id, number)

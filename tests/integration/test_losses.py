@@ -18,7 +18,7 @@ from ifood_actors.db import transaction
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger.missed import MISSED
 from ifood_actors.scheduler import losses
-from ifood_actors.scheduler.losses import EVERY, PATIENCE, Losses
+from ifood_actors.scheduler.losses import EVERY, PATIENCE, LossDetector
 from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
@@ -29,7 +29,7 @@ CONSUMERS = 2
 
 
 class Rabbit:
-    """An outbox that notes what is sent, and a witness that says what a test wants."""
+    """A publisher that notes what is sent, and an inspector that says what a test wants."""
 
     def __init__(self):
         self.sent: Counter[str] = Counter()
@@ -58,7 +58,7 @@ class World:
 
     def __init__(self, engine, clock):
         self.engine, self.clock, self.rabbit = engine, clock, Rabbit()
-        self.losses = Losses(engine, self.rabbit, threads=4)
+        self.losses = LossDetector(engine, self.rabbit, threads=4)
 
     def relay(self):
         return make_relay(self.engine, self.rabbit).run().dispatched
@@ -172,7 +172,7 @@ def test_a_ladder_that_seems_empty_is_believed_only_with_a_loss_beside_it(world)
 def test_schedulers_that_look_at_the_same_time_send_no_more_than_is_missing(world):
     world.jobs(40)
     world.rabbit.ready = 10
-    others = [Losses(world.engine, world.rabbit, threads=4) for _ in range(4)]
+    others = [LossDetector(world.engine, world.rabbit, threads=4) for _ in range(4)]
     world.clock.go_on(timedelta(minutes=1))
     for each in others:
         each.run()
@@ -209,7 +209,7 @@ def test_workers_go_on_after_their_queue_was_lost(ifood, broker_url, lose):
     """A queue that was deleted is declared again by whoever looks."""
     relay = make_relay(ifood.engine, ifood.broker)
     ifood.plan("sales")
-    eventually(lambda: relay.run().moved == 0 and not _unsent(ifood))
+    eventually(lambda: relay.run().total == 0 and not _unsent(ifood))
     eventually(lambda: ifood.broker.queue_states([QUEUE])[0].ready == 30)
     with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
         getattr(connection.channel(), lose)(QUEUE)

@@ -29,7 +29,7 @@ from ifood_actors.ifood import Limiter
 from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger import Ledger
-from ifood_actors.scheduler.relay import BATCH, Round
+from ifood_actors.scheduler.relay import BATCH, MovedJobs
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def relay(engine, broker):
 
 
 class Noted:
-    """An outbox that notes which jobs left."""
+    """A publisher that notes which jobs left."""
 
     def __init__(self):
         self.sent = []
@@ -58,7 +58,7 @@ class Noted:
 
 
 @pytest.fixture
-def outbox():
+def publisher():
     return Noted()
 
 
@@ -70,8 +70,8 @@ def waiting(broker):
 def test_due_jobs_are_published_once(engine, broker, relay):
     make_jobs(engine, 3)
 
-    assert relay.run() == Round(dispatched=3)
-    assert relay.run() == Round()
+    assert relay.run() == MovedJobs(dispatched=3)
+    assert relay.run() == MovedJobs()
     eventually(lambda: waiting(broker) == (3, 0, 0))
 
 
@@ -91,7 +91,7 @@ def test_jobs_beyond_the_horizon_stay_in_the_ledger(engine, broker, relay):
     [job] = make_jobs(engine, slot=slot)
     backdate(engine, job.id, wake_at=timedelta(hours=3))
 
-    assert relay.run() == Round(held=1)
+    assert relay.run() == MovedJobs(held=1)
     assert waiting(broker) == (0, 0, 0)
     assert row_of(engine, job.id)["wake_at"] == slot - HORIZON
 
@@ -119,8 +119,8 @@ def test_the_job_of_a_dead_worker_is_given_back_and_its_attempt_stays_charged(en
     job = claimed_job(engine)
     backdate(engine, job.id, wake_at=LEASE)
 
-    assert relay.run() == Round(rescued=1)
-    assert relay.run() == Round(dispatched=1)
+    assert relay.run() == MovedJobs(rescued=1)
+    assert relay.run() == MovedJobs(dispatched=1)
     assert must_claim(engine, job.id, dispatch_no=2).attempts == 2
 
 
@@ -133,7 +133,7 @@ def test_a_job_that_kills_its_workers_ends_failed_after_its_attempts(engine, rel
         assert must_claim(engine, job.id, dispatch_no=attempt).attempts == attempt
 
     backdate(engine, job.id, wake_at=LEASE)
-    assert relay.run() == Round(failed=1)
+    assert relay.run() == MovedJobs(failed=1)
 
     row = row_of(engine, job.id)
     assert (row["status"], row["error_code"]) == ("failed", "lease_expired")
@@ -179,12 +179,12 @@ def test_jobs_of_an_application_in_cooldown_stay_in_the_ledger_and_nothing_is_wr
     before = [row_of(engine, job.id) for job in kept]
     limiter.cool_down(closed, "financial", after=timedelta(minutes=1), reason="429")
 
-    assert relay.run() == Round(dispatched=2)
+    assert relay.run() == MovedJobs(dispatched=2)
     assert len(dispatched(engine, sent)) == 2
     assert [row_of(engine, job.id) for job in kept] == before
 
     pass_a_minute(engine)
-    assert relay.run() == Round(dispatched=3)
+    assert relay.run() == MovedJobs(dispatched=3)
 
 
 def test_a_dead_workers_job_is_rescued_even_in_a_cooldown(engine, relay, limiter):
@@ -195,8 +195,8 @@ def test_a_dead_workers_job_is_rescued_even_in_a_cooldown(engine, relay, limiter
     backdate(engine, job.id, wake_at=LEASE)
     limiter.cool_down(app_id, "financial", after=timedelta(minutes=1), reason="429")
 
-    assert relay.run() == Round(rescued=1)
-    assert relay.run() == Round()
+    assert relay.run() == MovedJobs(rescued=1)
+    assert relay.run() == MovedJobs()
 
 
 def test_a_job_that_was_sent_away_wakes_when_its_application_opens(engine, relay):
@@ -211,10 +211,10 @@ def test_a_job_that_was_sent_away_wakes_when_its_application_opens(engine, relay
 
     row = row_of(engine, job.id)
     assert row["wake_at"] == row["next_retry_at"] > datetime.now(UTC) + timedelta(minutes=50)
-    assert relay.run() == Round()
+    assert relay.run() == MovedJobs()
 
 
-def test_high_priority_leaves_before_low_and_the_oldest_slot_first(engine, outbox):
+def test_high_priority_leaves_before_low_and_the_oldest_slot_first(engine, publisher):
     now = datetime.now(UTC)
     jobs = {
         (priority, minutes): make_jobs(
@@ -223,10 +223,10 @@ def test_high_priority_leaves_before_low_and_the_oldest_slot_first(engine, outbo
         for minutes, priority in [(5, 0), (1, 9), (60, 0), (30, 9), (20, 0)]
     }
 
-    make_relay(engine, outbox).run()
+    make_relay(engine, publisher).run()
 
     names = {str(id_): name for name, id_ in jobs.items()}
-    assert [names[id_] for id_ in outbox.sent] == [(9, 30), (9, 1), (0, 60), (0, 20), (0, 5)]
+    assert [names[id_] for id_ in publisher.sent] == [(9, 30), (9, 1), (0, 60), (0, 20), (0, 5)]
 
 
 def test_an_open_breaker_lets_one_job_at_a_time_see_and_another_one_each_time(
@@ -237,18 +237,18 @@ def test_an_open_breaker_lets_one_job_at_a_time_see_and_another_one_each_time(
     limiter.reserve(app_id, "financial", max_wait=timedelta(0))
     for _ in range(BREAKER_OPENS_AFTER):
         limiter.failed(app_id, "financial")
-    assert relay.run() == Round()
+    assert relay.run() == MovedJobs()
 
     tried = []
     for _minute in range(3):
         pass_a_minute(engine)
-        assert relay.run() == Round(dispatched=1)
+        assert relay.run() == MovedJobs(dispatched=1)
         [probe] = dispatched(engine, jobs)
         job = must_claim(engine, probe.id, row_of(engine, probe.id)["dispatch_no"])
         waits = limiter.failed(app_id, "financial")
         with transaction(engine) as tx:
             Ledger(tx, actor="worker").snooze(job, after=waits, reason="503")
-        assert relay.run() == Round()
+        assert relay.run() == MovedJobs()
         tried.append(probe.id)
 
     assert len(set(tried)) == 3
@@ -263,7 +263,7 @@ def test_a_kind_of_another_release_is_left_to_it(engine, relay):
     [theirs] = make_jobs(engine, kind="payouts")
     [ours] = make_jobs(engine)
 
-    assert relay.run() == Round(dispatched=1)
+    assert relay.run() == MovedJobs(dispatched=1)
 
     assert acts_of(engine, theirs.id) == ["plan"]
     assert acts_of(engine, ours.id) == ["plan", "dispatch"]

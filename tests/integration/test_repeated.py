@@ -229,12 +229,12 @@ class TestCommitsWhoseAnswerIsLost:
         [job] = make_jobs(engine)
         sent = []
 
-        class Outbox:
+        class Publisher:
             def enqueue_many(self, messages):
                 sent.extend(messages)
 
         self.left = 1
-        make_relay(engine, Outbox()).run()
+        make_relay(engine, Publisher()).run()
 
         assert len(sent) == 1
         assert acts_of(engine, job.id) == ["plan", "dispatch"]

@@ -16,7 +16,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
 from ifood_actors.errors import IfoodActorsError
 from ifood_actors.scheduler import heartbeat
-from ifood_actors.scheduler.main import Scheduler
+from ifood_actors.scheduler.scheduler import Scheduler
 
 pytestmark = pytest.mark.services
 
@@ -27,14 +27,14 @@ from ifood_actors.config import Settings
 from ifood_actors.db import connect
 from ifood_actors.scheduler import main
 
-class Outbox:
+class Publisher:
     def enqueue_many(self, messages):
         print("hanging", flush=True)
         Event().wait()
 
 url, main.STOP_WITHIN = sys.argv[1], 1
 settings = Settings.model_validate({"database_url": url, "worker_poll_interval_ms": 100})
-main.run(settings, engine=connect(url, application_name="hanging"), outbox=Outbox())
+main.run(settings, engine=connect(url, application_name="hanging"), publisher=Publisher())
 """
 
 
@@ -50,7 +50,7 @@ def settings(database_url):
     )
 
 
-class Outbox:
+class Publisher:
     """Hangs or fails until it is told to work."""
 
     def __init__(self, *, error=None):
@@ -75,34 +75,34 @@ def test_a_tick_that_hangs_holds_up_no_other(engine, settings):
     make_jobs(engine)
     with transaction(engine) as tx:  # as if its account had always been there
         tx.execute(text("UPDATE accounts SET created_at = '2026-01-01'"))
-    outbox = Outbox()
-    scheduler = Scheduler(settings, engine=engine, outbox=outbox)
+    publisher = Publisher()
+    scheduler = Scheduler(settings, engine=engine, publisher=publisher)
     scheduler.start()
     try:
         eventually(lambda: planned(engine))
-        assert not outbox.sent
+        assert not publisher.sent
     finally:
-        outbox.works.set()
+        publisher.works.set()
         scheduler.stop()
 
 
 def test_a_tick_that_fails_is_tried_again(engine, settings):
     make_jobs(engine)
-    outbox = Outbox(error=BrokerConnectionError("away"))
-    scheduler = Scheduler(settings, engine=engine, outbox=outbox)
+    publisher = Publisher(error=BrokerConnectionError("away"))
+    scheduler = Scheduler(settings, engine=engine, publisher=publisher)
     scheduler.start(plan=False)
     try:
-        outbox.works.set()
-        eventually(lambda: outbox.sent)
+        publisher.works.set()
+        eventually(lambda: publisher.sent)
     finally:
         scheduler.stop()
 
 
 def test_postgres_may_go_away_and_come_back_between_ticks_and_in_them(engine, settings):
     own = connect(settings.require_database_url(), application_name="to be killed")
-    outbox = Outbox()
-    outbox.works.set()
-    scheduler = Scheduler(settings, engine=own, outbox=outbox)
+    publisher = Publisher()
+    publisher.works.set()
+    scheduler = Scheduler(settings, engine=own, publisher=publisher)
     scheduler.start(plan=False)
     try:
         for _ in range(20):
@@ -114,7 +114,7 @@ def test_postgres_may_go_away_and_come_back_between_ticks_and_in_them(engine, se
                     )
                 )
         make_jobs(engine)
-        eventually(lambda: outbox.sent)
+        eventually(lambda: publisher.sent)
     finally:
         scheduler.stop()
         own.dispose()

@@ -16,7 +16,7 @@ from support.processes import installation
 
 from ifood_actors.alerts import RULES, evaluate, query_queues
 from ifood_actors.broker.ladder_broker import ladder_broker
-from ifood_actors.broker.publishers import PUBLISHERS
+from ifood_actors.broker.publishing import MOST_CONNECTIONS
 from ifood_actors.broker.topology import LEVEL_NAMES
 from ifood_actors.config import Settings as FleetSettings
 from ifood_actors.db import transaction
@@ -98,7 +98,7 @@ def test_a_large_batch_has_up_to_eight_connections_and_gives_back_all_but_one(
         broker.declare_queue(QUEUE)
         broker.enqueue_many((echo(number), None) for number in range(300))
 
-        assert len(connections()) == PUBLISHERS
+        assert len(connections()) == MOST_CONNECTIONS
         broker.enqueue_many([])
         eventually(lambda: len(connections()) == 1)
 

@@ -19,8 +19,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.delivery.messages import Order
-from ifood_actors.delivery.messages import message as message_of
+from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
@@ -218,12 +217,12 @@ class Bench:
         with transaction(self.engine) as tx:
             tx.execute(text("DELETE FROM ifood_limits"))
         job = row_of(self.engine, job_id)
-        order = Order(job_id, job["dispatch_no"])
-        message = MessageProxy(message_of(job["job_type"], order))
+        ours = JobMessage(job_id, job["dispatch_no"])
+        message = MessageProxy(dramatiq_message(job["job_type"], ours))
         error = None
         self._broker.emit_before("process_message", message)
         try:
-            self._broker.get_actor(job["job_type"])(**order.kwargs)
+            self._broker.get_actor(job["job_type"])(**ours.kwargs)
         except JobError as raised:
             error = raised
         self._broker.emit_after("process_message", message, exception=error)

@@ -13,11 +13,11 @@ from ifood_actors.db import transaction
 from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.execute import execute
 from ifood_actors.delivery.leases import Leases
-from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.ifood import Limiter
 from ifood_actors.ledger import ClaimedJob, Ledger, NewJob, NewRun
-from ifood_actors.scheduler.relay import Outbox, Relay
-from ifood_actors.scheduler.room import Pace
+from ifood_actors.scheduler.relay import Publisher, Relay
+from ifood_actors.scheduler.slot_budget import RelayRate
 from support.logins import as_login
 
 DAY = date(2026, 9, 21)
@@ -25,15 +25,15 @@ AT_ONCE = timedelta(0)
 LEASE = timedelta(seconds=60)
 GRACE = timedelta(minutes=5)
 HORIZON = timedelta(hours=4)
-PLENTY = Pace(100_000)  # a limit that is in nobody's way
+PLENTY = RelayRate(100_000)  # a limit that is in nobody's way
 
 
 def make_relay(
-    engine: Engine, outbox: Outbox, *, pace: Pace = PLENTY, jitter: timedelta = AT_ONCE
+    engine: Engine, publisher: Publisher, *, rate: RelayRate = PLENTY, jitter: timedelta = AT_ONCE
 ) -> Relay:
     engine = as_login(engine, "scheduler")
     return Relay(
-        engine, outbox, horizon=HORIZON, jitter=jitter, max_attempts=3, pace=pace, actor="relay"
+        engine, publisher, horizon=HORIZON, jitter=jitter, max_attempts=3, rate=rate, actor="relay"
     )
 
 
@@ -168,7 +168,7 @@ def deliver(engine: Engine, job_id: UUID) -> None:
     """Execute the first message of a job that is not claimed, so that iFood is not asked."""
     limiter = Limiter(engine, rates={"financial": 180})
     execute(
-        Order(job_id, 1),
+        JobMessage(job_id, 1),
         kind="sales",
         engine=engine,
         client=None,  # type: ignore[arg-type] # as said

@@ -17,7 +17,7 @@ from ifood_actors.db import connect, transaction
 from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
-from ifood_actors.scheduler.main import Scheduler
+from ifood_actors.scheduler.scheduler import Scheduler
 from ifood_actors.worker.composition import assemble, working
 from ifood_simulator import Simulator
 from support.eventually import eventually
@@ -70,8 +70,8 @@ class Fleet:
         scheduler = Scheduler(
             self.settings,
             engine=as_login(self.engine, "scheduler"),
-            outbox=self.broker,
-            witness=self.broker,
+            publisher=self.broker,
+            inspector=self.broker,
         )
         with working(self.broker, threads=threads):
             scheduler.start(plan=False)

@@ -21,11 +21,11 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.db import transaction
 from ifood_actors.delivery.admission import Admission
-from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import Limiter, Reservation
 from ifood_actors.ledger import ClaimedJob, Ledger
-from ifood_actors.scheduler.room import Pace
+from ifood_actors.scheduler.slot_budget import RelayRate
 from support.builders import LEASE, make_relay
 from support.stopped_clock import NOON, StoppedClock
 
@@ -68,9 +68,9 @@ class Fleet:
         rates = {"financial": self.per_minute}
         self.limiters = [Limiter(self.engine, rates=rates) for _ in range(2)]  # type: ignore[arg-type] # the one group
         self.admissions = [Admission(self.engine, one, actor="worker") for one in self.limiters]
-        self.relay = make_relay(self.engine, self, pace=Pace(self.per_minute))
+        self.relay = make_relay(self.engine, self, rate=RelayRate(self.per_minute))
         self.free = [number % 2 for number in range(self.threads)]  # their processes
-        self.queue: deque[Order] = deque()
+        self.queue: deque[JobMessage] = deque()
         self._numbers = count()
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
 
@@ -93,29 +93,29 @@ class Fleet:
     def enqueue_many(self, messages: Iterable[tuple[Message[None], int | None]]) -> None:
         """Take what the relay publishes: whole seconds in the ladder, then the queue."""
         for message, delay in messages:
-            self.send(Order.from_message(message), timedelta(milliseconds=delay or 0))
+            self.send(JobMessage.from_message(message), timedelta(milliseconds=delay or 0))
 
-    def send(self, order: Order, delay: timedelta) -> None:
-        self.later(timedelta(seconds=ceil(delay.total_seconds())), partial(self.arrive, order))
+    def send(self, message: JobMessage, delay: timedelta) -> None:
+        self.later(timedelta(seconds=ceil(delay.total_seconds())), partial(self.arrive, message))
 
-    def arrive(self, order: Order) -> None:
-        self.queue.append(order)
+    def arrive(self, message: JobMessage) -> None:
+        self.queue.append(message)
         self.work()
 
     def work(self) -> None:
         while self.queue and self.free:
             self.deliver(self.queue.popleft(), self.free.pop(0))
 
-    def deliver(self, order: Order, process: int) -> None:
+    def deliver(self, message: JobMessage, process: int) -> None:
         try:
-            turn = self.admissions[process].turn(order, kind="sales")
+            turn = self.admissions[process].turn(message, kind="sales")
         except Throttled as full:
             self.free.append(process)
-            self.send(order, full.after)
+            self.send(message, full.after)
             return
         with transaction(self.engine) as tx:
             ledger = Ledger(tx, actor="worker")
-            job = turn and ledger.claim(order.job_id, order.dispatch_no, lease=10 * LEASE)
+            job = turn and ledger.claim(message.job_id, message.dispatch_no, lease=10 * LEASE)
         if not turn or not job:
             self.free.append(process)
             return

@@ -35,7 +35,7 @@ def test_a_message_of_this_queue_is_let_through():
         ({"message_id": ["a"]}, "a field has the wrong type"),
         ({"args": None}, "not a message"),
         ({"unknown": 1}, "not a message"),
-        ({"kwargs": {"a": "x" * BODY_MAX}}, "larger than any order"),
+        ({"kwargs": {"a": "x" * BODY_MAX}}, "larger than any message"),
     ],
 )
 def test_a_message_that_would_harm_a_worker_is_refused(forged, reason):

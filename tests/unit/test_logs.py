@@ -148,7 +148,7 @@ import alembic, apprise, dramatiq, httpx, pika, psycopg, requests, sqlalchemy, u
 import apscheduler.schedulers.background
 from apprise.manager_plugins import NotificationManager
 NotificationManager().load_modules()
-import ifood_actors.cli.main, ifood_actors.scheduler.main, ifood_actors.worker.composition
+import ifood_actors.cli.main, ifood_actors.scheduler.scheduler, ifood_actors.worker.composition
 print(*{name.split(".")[0] for name in logging.root.manager.loggerDict})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

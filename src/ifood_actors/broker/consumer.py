@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ifood_actors.broker.ladder_broker import LadderBroker
 
 BODY_MAX: Final = 16 * 1024
-"""Bytes. An order has about 300; Dramatiq's own retries add a traceback."""
+"""Bytes. A job message has about 300; Dramatiq's own retries add a traceback."""
 
 Delivery = tuple[Any, Any, Any]
 
@@ -43,7 +43,7 @@ _FIELDS: Final[dict[str, type]] = {
 def refusal(body: bytes, *, queue: str, check: Check | None) -> str | None:
     """Why a body that `queue` delivered must not reach a worker; None when it may."""
     if len(body) > BODY_MAX:
-        return "larger than any order"
+        return "larger than any message"
     try:
         message = Message.decode(body)
     except DecodeError:
@@ -99,6 +99,6 @@ class CheckingConsumer(_RabbitmqConsumer):
             if not reason:
                 yield delivery
                 continue
-            log.warning("order.refused", queue=self.queue_name, reason=reason, bytes=len(body))
+            log.warning("message.refused", queue=self.queue_name, reason=reason, bytes=len(body))
             self._nack(method.delivery_tag)  # type: ignore[no-untyped-call] # Dramatiq's
             yield None, None, None  # to the stock class: nothing came

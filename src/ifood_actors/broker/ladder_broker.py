@@ -7,7 +7,7 @@ with workers run by the `dramatiq` command. What differs:
 * `enqueue(message, delay=...)` goes through the delay ladder of `topology.py`. The message carries
   the option `not_before` (epoch milliseconds) instead of `eta`, and no `.DQ` queue exists.
 * Every publish is confirmed. All queues are quorum queues, which know no priorities.
-* Whatever is published leaves over the connections of `publishers.py`, a batch over several.
+* Whatever is published leaves over the connections of `publishing.py`, a batch over several.
 * Workers get no message that `consumer.refusal` or the given `check` refuses.
 * Queues that exist with other arguments are a UsageError that says what to do.
 """
@@ -34,10 +34,10 @@ from ifood_actors.broker import topology
 from ifood_actors.broker.addresses import BROKEN, connection_parameters, unreachable
 from ifood_actors.broker.consumer import BODY_MAX, Check, CheckingConsumer
 from ifood_actors.broker.declaring import declare
-from ifood_actors.broker.publishers import NotTaken, Publishers, confirmed_within
+from ifood_actors.broker.publishing import NotTaken, PublishingThreads, confirmed_within
 from ifood_actors.broker.queues import QueueState, ask_for
 from ifood_actors.broker.topology import Route
-from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import JobMessage
 
 T = TypeVar("T")
 
@@ -52,15 +52,15 @@ def ladder_broker(
     url: str,
     *,
     middleware: list[Middleware] | None = None,
-    check: Check | None = Order.from_message,
+    check: Check | None = JobMessage.from_message,
     connection_name: str = "ifood-actors",
 ) -> "LadderBroker":
     """
     A broker for one or several (`;`) `amqp://` or `amqps://` URLs; connects on first use.
 
-    `middleware` as in Dramatiq: None means its default list. Nothing but orders reaches a worker,
-    unless `check` is None (anything that Dramatiq can run) or another function that raises
-    ValueError.
+    `middleware` as in Dramatiq: None means its default list. Nothing but job messages reaches a
+    worker, unless `check` is None (anything that Dramatiq can run) or another function that
+    raises ValueError.
     Raises UsageError for a URL that cannot be read, without showing it.
     """
     parameters = connection_parameters(url, connection_name=connection_name)
@@ -83,7 +83,7 @@ class LadderBroker(RabbitmqBroker):
         self._ladder_pending = True
         self._declaring = Lock()
         self._closed = Event()
-        self._publishers = Publishers(
+        self._threads = PublishingThreads(
             connect=self._connect, rest=self._keep_alive, leave=self._disconnect
         )
 
@@ -100,7 +100,7 @@ class LadderBroker(RabbitmqBroker):
         refuse as too large, ConnectionClosed when RabbitMQ cannot be reached, and its subclass
         NotTaken when RabbitMQ refuses the message. Hooks of middleware run in publishing threads.
         """
-        return self._publishers.run(lambda: self._send(message, delay))
+        return self._threads.run(lambda: self._send(message, delay))
 
     def enqueue_many(self, batch: Iterable[tuple[Message[Any], int | None]]) -> None:
         """
@@ -112,7 +112,7 @@ class LadderBroker(RabbitmqBroker):
         messages = list(batch)
         for message, delay in messages:
             _route(message, delay)  # nothing is sent when any delay is wrong
-        self._publishers.send(messages, send=self._send)
+        self._threads.send(messages, send=self._send)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         self.declare_queue(queue_name, ensure=True)
@@ -176,7 +176,7 @@ class LadderBroker(RabbitmqBroker):
 
         Raises UsageError, and ConnectionClosed when RabbitMQ cannot be reached.
         """
-        return self._publishers.run(lambda: [self._state(name) for name in names])
+        return self._threads.run(lambda: [self._state(name) for name in names])
 
     def flush(self, queue_name: str) -> None:
         """Drop what its queue and dead-letter queue hold; what is in the ladder still comes."""
@@ -193,7 +193,7 @@ class LadderBroker(RabbitmqBroker):
 
     def close(self) -> None:
         self._closed.set()
-        self._publishers.close()
+        self._threads.close()
         super().close()
 
     def _persist(self, act: Callable[[], T]) -> T:

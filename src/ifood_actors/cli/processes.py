@@ -15,7 +15,7 @@ def scheduler() -> None:
     from ifood_actors.cli.ladder import ladder
     from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import require_readable
-    from ifood_actors.scheduler.main import POOL_SIZE
+    from ifood_actors.scheduler.scheduler import POOL_SIZE
 
     settings = config.load()
     settings.require_broker_url()
@@ -26,7 +26,7 @@ def scheduler() -> None:
         broker = ladder(settings, name="scheduler")
         try:
             broker.declare_all()
-            process.run(settings, engine=engine, outbox=broker, witness=broker)
+            process.run(settings, engine=engine, publisher=broker, inspector=broker)
         finally:
             broker.close()
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.execute import execute
 from ifood_actors.delivery.leases import Leases
-from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import IfoodClient
@@ -26,9 +26,9 @@ def declare_actors(
 
     def actor_of(kind: str) -> Callable[[str, int], None]:
         def run(job_id: str, dispatch_no: int) -> None:
-            order = Order.from_kwargs({"job_id": job_id, "dispatch_no": dispatch_no})
+            message = JobMessage.from_kwargs({"job_id": job_id, "dispatch_no": dispatch_no})
             execute(
-                order,
+                message,
                 kind=kind,
                 engine=engine,
                 client=client,

@@ -13,7 +13,7 @@ from random import random
 from sqlalchemy import Connection, Engine
 
 from ifood_actors.db import repeated
-from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Limiter, Reservation
@@ -43,11 +43,11 @@ class Admission:
         self._limiter = limiter
         self._actor = actor
 
-    def turn(self, order: Order, *, kind: str) -> Turn | None:
+    def turn(self, message: JobMessage, *, kind: str) -> Turn | None:
         """
-        Give the order's job its turn; None when it went back into the ledger.
+        Give the message's job its turn; None when it went back into the ledger.
 
-        Where nobody queues, it costs nothing. Elsewhere, an order that was sent ahead of its time
+        Where nobody queues, it costs nothing. Elsewhere, a message that was sent ahead of its time
         goes back, once: the relay sends it again when the limiter has room for it. One for which
         there was room raises Throttled, and comes again from RabbitMQ a little later.
         """
@@ -55,7 +55,7 @@ class Admission:
             return Turn()
 
         def look(tx: Connection) -> AwaitedJob | None:
-            return Ledger(tx, actor=self._actor).awaited(order.job_id, order.dispatch_no)
+            return Ledger(tx, actor=self._actor).awaited(message.job_id, message.dispatch_no)
 
         job = repeated(self._engine, look)
         if job is None or job.app_id is None:
@@ -67,24 +67,24 @@ class Admission:
             slot = self._limiter.reserve(job.app_id, "financial", endpoint=endpoint, max_wait=soon)
         except Throttled as full:
             if job.sent_ahead:
-                self._hand_back(order)
+                self._hand_back(message)
                 return None
             # Apart from others that wait, and before the last of the slots ahead is used up.
             early = soon * (1 + random()) / 2  # noqa: S311 - spreads, guards nothing
             after = max(full.after - early, _AT_ONCE)
-            self._put_off(order, after=after)
+            self._put_off(message, after=after)
             raise Throttled(str(full), after=after) from None
         return Turn(slot)
 
-    def _hand_back(self, order: Order) -> None:
+    def _hand_back(self, message: JobMessage) -> None:
         def hand_back(tx: Connection) -> None:
-            Ledger(tx, actor=self._actor).hand_back(order.job_id, order.dispatch_no)
+            Ledger(tx, actor=self._actor).hand_back(message.job_id, message.dispatch_no)
 
         repeated(self._engine, hand_back)
 
-    def _put_off(self, order: Order, *, after: timedelta) -> None:
+    def _put_off(self, message: JobMessage, *, after: timedelta) -> None:
         def put_off(tx: Connection) -> None:
-            Ledger(tx, actor=self._actor).put_off(order.job_id, order.dispatch_no, after=after)
+            Ledger(tx, actor=self._actor).put_off(message.job_id, message.dispatch_no, after=after)
 
         repeated(self._engine, put_off)
 

@@ -13,7 +13,7 @@ from ifood_actors import metrics
 from ifood_actors.db import database_now, repeated, transaction
 from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.leases import Leases
-from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.delivery.middleware import note_claim
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 
 def execute(
-    order: Order,
+    message: JobMessage,
     *,
     kind: str,
     engine: Engine,
@@ -43,7 +43,7 @@ def execute(
     the job running; the retry middleware settles it, or else its lease ends.
     """
     started = monotonic()
-    turn = admission.turn(order, kind=kind)
+    turn = admission.turn(message, kind=kind)
     if turn is None:
         log.info("job.handed_back", reason="no slot is near")
         return
@@ -56,11 +56,11 @@ def execute(
         if claimed is not None:  # the commit may take place, and only its answer was lost
             ledger.wait_for(claimed.id)
         if claimed is None or not ledger.renew([claimed], lease=leases.length):
-            claimed = ledger.claim(order.job_id, order.dispatch_no, lease=leases.length)
+            claimed = ledger.claim(message.job_id, message.dispatch_no, lease=leases.length)
             note_claim(claimed)
         return claimed
 
-    job = _claimed(engine, order, claim)
+    job = _claimed(engine, message, claim)
     if job is None:
         log.info("job.passed_over")
         return
@@ -101,14 +101,14 @@ def execute(
 
 
 def _claimed(
-    engine: Engine, order: Order, claim: Callable[[Connection], ClaimedJob | None]
+    engine: Engine, message: JobMessage, claim: Callable[[Connection], ClaimedJob | None]
 ) -> ClaimedJob | None:
     """Claim, or park the job that its history, or a value in it, lets nobody claim."""
     try:
         return repeated(engine, claim)
     except (DataError, IntegrityError) as error:
         with transaction(engine) as tx:
-            park(tx, Act.CLAIM, order.job_id, error)
+            park(tx, Act.CLAIM, message.job_id, error)
         return None
 
 

@@ -1,8 +1,8 @@
 """
 The body of a message: which job to run, and nothing else that matters.
 
-A message may be lost, doubled, late or forged without harm, because the ledger decides. So an order
-holds no fact about the job; whatever does not look exactly like one is refused.
+A message may be lost, doubled, late or forged without harm, because the ledger decides. So a job
+message holds no fact about the job; whatever does not look exactly like one is refused.
 """
 
 import re
@@ -22,7 +22,7 @@ _OPTIONS: Final = frozenset({"not_before"})  # set by the broker on a delayed me
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class JobMessage:
     """Run this job, if `dispatch_no` is still the number of its latest dispatch."""
 
     job_id: UUID
@@ -37,13 +37,13 @@ class Order:
     def from_kwargs(cls, kwargs: Mapping[str, object]) -> Self:
         """Read what `kwargs` wrote; ValueError for anything else."""
         if kwargs.keys() != {"job_id", "dispatch_no"}:
-            raise ValueError("an order has exactly job_id and dispatch_no")
+            raise ValueError("a job message has exactly job_id and dispatch_no")
         return cls(_job_id(kwargs["job_id"]), _dispatch_no(kwargs["dispatch_no"]))
 
     @classmethod
     def from_message(cls, message: Message[object]) -> Self:
         """
-        Read what `message()` made and a broker delivered.
+        Read what `dramatiq_message()` made and a broker delivered.
 
         Raises ValueError for anything else: an unknown kind, another kind's queue, positional
         arguments, options that nobody here sets. The text never repeats what was received.
@@ -53,19 +53,19 @@ class Order:
         if message.queue_name != queue_name(message.actor_name):
             raise ValueError("the kind has another queue")
         if message.args:
-            raise ValueError("an order has no positional arguments")
+            raise ValueError("a job message has no positional arguments")
         if not message.options.keys() <= _OPTIONS:
-            raise ValueError("an order has no option but not_before")
+            raise ValueError("a job message has no option but not_before")
         return cls.from_kwargs(message.kwargs)
 
 
-def message(kind: str, order: Order) -> Message[None]:
-    """An order as Dramatiq sends it; its actor has the kind's name. About 300 bytes."""
+def dramatiq_message(kind: str, message: JobMessage) -> Message[None]:
+    """Give a job message as Dramatiq sends it; its actor has the kind's name. About 300 bytes."""
     return Message(
         queue_name=queue_name(kind),
         actor_name=kind,
         args=(),
-        kwargs=order.kwargs,
+        kwargs=message.kwargs,
         options={},
     )
 

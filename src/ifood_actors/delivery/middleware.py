@@ -27,7 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors import metrics
 from ifood_actors.db import missing_right, repeated
-from ifood_actors.delivery.messages import Order
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.delivery.retries import Backoff, Fail, LetGo, Retry, Snooze, decide
 from ifood_actors.errors import (
     DatabaseFault,
@@ -131,11 +131,11 @@ class RateLimit(Middleware):
         long = {app_id: wait for app_id, wait in left.items() if wait > SHORT_COOLDOWN}
         if not long:  # the usual case, at no cost
             return
-        order = Order.from_kwargs(message.kwargs)
+        ours = JobMessage.from_kwargs(message.kwargs)
 
         def snooze_unclaimed(tx: Connection) -> timedelta | None:
             return Ledger(tx, actor=self._actor).snooze_unclaimed(
-                order.job_id, order.dispatch_no, cooldowns=long, reason="the limiter is in cooldown"
+                ours.job_id, ours.dispatch_no, cooldowns=long, reason="the limiter is in cooldown"
             )
 
         after = repeated(self._engine, snooze_unclaimed)
@@ -179,7 +179,7 @@ class LedgerRetry(Middleware):
         try:
             settled = job is not None and self._settle(job, error)
         finally:
-            # The claim found no database or no slot, or was interrupted. The same order again,
+            # The claim found no database or no slot, or was interrupted. The same message again,
             # soon: the relay's grace is longer, and a copy that nobody needs does no harm.
             if not settled and isinstance(error, DatabaseFault | Throttled):
                 broker.enqueue(message.copy(options={}), delay=_again_in_ms(error))

@@ -26,7 +26,7 @@ from ifood_actors.embedded.management import Management
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_actors.kinds import KINDS, queue_name
-from ifood_actors.scheduler.relay import Outbox
+from ifood_actors.scheduler.relay import Publisher
 from ifood_actors.worker.composition import assemble, working
 from ifood_simulator import Fault, FaultRates, Simulator, running
 from ifood_simulator import Settings as SimulatorSettings
@@ -44,7 +44,7 @@ class Environment:
 
     settings: Settings
     engine: Engine
-    outbox: Outbox
+    publisher: Publisher
     simulator: Simulator
     management: Management | None
     database: str
@@ -77,8 +77,8 @@ def start_environment(
         _register(engine, settings, simulator)
         management = rabbit.management if rabbit else None
         workers = _dramatiq(settings, management) if rabbit else _threads(settings, engine)
-        outbox = parts.enter_context(workers)
-        yield Environment(settings, engine, outbox, simulator, management, postgres.source)
+        publisher = parts.enter_context(workers)
+        yield Environment(settings, engine, publisher, simulator, management, postgres.source)
 
 
 def _trouble(accounts: int, scaled: Scale, *, monday: date) -> SimulatorSettings:
@@ -138,14 +138,14 @@ def _register(engine: Engine, settings: Settings, simulator: Simulator) -> None:
 
 
 @contextmanager
-def _threads(settings: Settings, engine: Engine) -> Iterator[Outbox]:
+def _threads(settings: Settings, engine: Engine) -> Iterator[Publisher]:
     broker = assemble(settings, engine=engine, make_broker=in_process_broker)
     with working(broker, threads=settings.worker_max_concurrency):
         yield broker
 
 
 @contextmanager
-def _dramatiq(settings: Settings, management: Management | None) -> Iterator[Outbox]:
+def _dramatiq(settings: Settings, management: Management | None) -> Iterator[Publisher]:
     broker = ladder_broker(settings.require_broker_url(), connection_name="ifood-actors demo")
     for kind in KINDS:
         broker.declare_queue(queue_name(kind))

@@ -30,7 +30,7 @@ from ifood_actors.demo.screen import Snapshot
 from ifood_actors.ledger.queries.runs import open_runs
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import local_day
-from ifood_actors.scheduler.main import Scheduler
+from ifood_actors.scheduler.scheduler import Scheduler
 
 # Retries and snoozes may end after the window; a job that has not ended by then is a fault.
 _PATIENCE = timedelta(minutes=2)
@@ -69,7 +69,7 @@ def run_demo(options: Options, console: Console) -> Report:
         started = monotonic()
         for opening in openings(scaled, real, monday=monday, start=datetime.now(UTC)):
             planner.plan(parts.engine, planner.plan_request(opening, parts.settings), actor="demo")
-        scheduler = Scheduler(parts.settings, engine=parts.engine, outbox=parts.outbox)
+        scheduler = Scheduler(parts.settings, engine=parts.engine, publisher=parts.publisher)
         scheduler.start(plan=False)
         seen = _watch(parts, scaled, console)
         scheduler.stop()

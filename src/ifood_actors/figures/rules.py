@@ -101,7 +101,7 @@ RULES: Final = (
     AlertRule(
         "NoWorker",
         "No worker on a queue",
-        "{number} workers take orders, {ready} orders wait",
+        "{number} workers take messages, {ready} messages wait",
         _at(1),
         fires=operator.lt,
         wait=timedelta(minutes=2),
@@ -115,8 +115,8 @@ RULES: Final = (
     ),
     AlertRule(
         "UnroutableOrders",
-        "Unroutable orders",
-        "{number} orders left the delay ladder and found no queue",
+        "Unroutable messages",
+        "{number} messages left the delay ladder and found no queue",
         _at(0),
     ),
     AlertRule(

@@ -233,8 +233,8 @@ class Ledger:
         return self._do_each(statements.REQUEUE, Act.REQUEUE, job_ids, reason=reason)
 
     def _lock_awaited(self, job_id: UUID, dispatch_no: int) -> Row[Any] | None:
-        order = {"id": job_id, "dispatch_no": dispatch_no}
-        row = self._connection.execute(statements.LOCK, order).one_or_none()
+        named = {"id": job_id, "dispatch_no": dispatch_no}
+        row = self._connection.execute(statements.LOCK, named).one_or_none()
         return row if row is not None and row.awaited else None
 
     def _settle(

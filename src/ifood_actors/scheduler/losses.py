@@ -35,7 +35,7 @@ PATIENCE = timedelta(seconds=15)
 _APART = (timedelta(seconds=4), timedelta(seconds=60))
 
 
-class Witness(Protocol):
+class QueueInspector(Protocol):
     """Who knows what the queues hold: `LadderBroker`."""
 
     def queue_states(self, names: Iterable[str]) -> list[QueueState]:
@@ -43,27 +43,27 @@ class Witness(Protocol):
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one look found: how many are missing, by kind, and how many wait in the ladder."""
+class Comparison:
+    """What one comparison found: how many are missing, by kind, and how many wait in the ladder."""
 
     at: float
     missing: Counter[str]
     delayed: int
 
-    def confirms(self, before: "Look") -> bool:
+    def confirms(self, before: "Comparison") -> bool:
         earliest, latest = _APART
         return earliest <= timedelta(seconds=self.at - before.at) <= latest
 
 
-class Losses:
+class LossDetector:
     """The tick that looks for lost messages; any number of schedulers may have it."""
 
-    def __init__(self, engine: Engine, witness: Witness, *, threads: int) -> None:
+    def __init__(self, engine: Engine, inspector: QueueInspector, *, threads: int) -> None:
         """`threads` are those of a worker process, which prefetches as many messages of a kind."""
         self._engine = engine
-        self._witness = witness
+        self._inspector = inspector
         self._threads = threads
-        self._before: Look | None = None
+        self._before: Comparison | None = None
 
     def run(self) -> int:
         """Look once, and wake the jobs whose messages two looks have missed; return how many."""
@@ -73,7 +73,7 @@ class Losses:
             return 0
         # A message moves from the first of these queues to the last, so that none is overlooked.
         names = [*LEVEL_NAMES, *map(queue_name, KINDS)]
-        queues = {state.name: state for state in self._witness.queue_states(names)}
+        queues = {state.name: state for state in self._inspector.queue_states(names)}
         look, woken = repeated(self._engine, lambda tx: self._look(tx, queues))
         if woken:
             log.warning("messages.lost", sent_again=dict(woken))
@@ -81,10 +81,12 @@ class Losses:
             self._before = None if woken else look
         return woken.total()
 
-    def _look(self, tx: Connection, queues: Mapping[str, QueueState]) -> tuple[Look, Counter[str]]:
+    def _look(
+        self, tx: Connection, queues: Mapping[str, QueueState]
+    ) -> tuple[Comparison, Counter[str]]:
         ledger.in_turn(tx)
         overdue = ledger.overdue(tx, KINDS, patience=PATIENCE)
-        look = Look(
+        look = Comparison(
             at=monotonic(),
             missing=missing(overdue, queues, ledger.busy(tx, threads=self._threads)),
             delayed=sum(queues[level].ready for level in LEVEL_NAMES),

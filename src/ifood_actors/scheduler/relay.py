@@ -20,15 +20,15 @@ from dramatiq import Message
 from sqlalchemy import Connection, Engine
 
 from ifood_actors.broker.addresses import reason
-from ifood_actors.broker.publishers import NotTaken
+from ifood_actors.broker.publishing import NotTaken
 from ifood_actors.db import repeated
-from ifood_actors.delivery.messages import Order, message
+from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.ifood import read_limiters
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
 from ifood_actors.ledger.missed import MISSED
 from ifood_actors.logs import get_logger
-from ifood_actors.scheduler.room import Pace, Room, read_room
+from ifood_actors.scheduler.slot_budget import RelayRate, SlotBudget, measure_budget
 
 log = get_logger(__name__)
 
@@ -41,7 +41,7 @@ _LAST_LEASE_ENDED = "the lease ended in the last attempt"
 GRACE = timedelta(minutes=5)
 
 
-class Outbox(Protocol):
+class Publisher(Protocol):
     """Where messages leave: the delay ladder, or the in-process broker of the demo."""
 
     def enqueue_many(self, messages: Iterable[tuple[Message[None], int | None]]) -> object:
@@ -53,16 +53,16 @@ class Outbox(Protocol):
 
 
 @dataclass(frozen=True)
-class Round:
-    """What one round did."""
+class MovedJobs:
+    """How many jobs were dispatched, held, rescued and failed."""
 
     dispatched: int = 0
     held: int = 0
     rescued: int = 0
     failed: int = 0
 
-    def __add__(self, other: "Round") -> "Round":
-        return Round(
+    def __add__(self, other: "MovedJobs") -> "MovedJobs":
+        return MovedJobs(
             self.dispatched + other.dispatched,
             self.held + other.held,
             self.rescued + other.rescued,
@@ -70,7 +70,7 @@ class Round:
         )
 
     @property
-    def moved(self) -> int:
+    def total(self) -> int:
         return self.dispatched + self.held + self.rescued + self.failed
 
 
@@ -80,32 +80,32 @@ class Relay:
     def __init__(
         self,
         engine: Engine,
-        outbox: Outbox,
+        publisher: Publisher,
         *,
         horizon: timedelta,
         jitter: timedelta,
         max_attempts: int,
-        pace: Pace,
+        rate: RelayRate,
         actor: str,
     ) -> None:
         """Rescued jobs start within `jitter`, twice as long each time: see `Ledger.rescue`."""
         self._engine = engine
-        self._outbox = outbox
+        self._publisher = publisher
         self._horizon = horizon
         self._jitter = jitter
         self._max_attempts = max_attempts
-        self._pace = pace
+        self._rate = rate
         self._actor = actor
 
-    def run(self) -> Round:
-        """Move everything that is due now and has room, batch by batch."""
-        room = read_room(self._engine, self._pace, grace=GRACE, actor=self._actor)
-        batch = self._move_batch(room, may_probe=True)
-        total = batch.round
+    def run(self) -> MovedJobs:
+        """Move everything that is due now and fits the budget, batch by batch."""
+        budget = measure_budget(self._engine, self._rate, grace=GRACE, actor=self._actor)
+        batch = self._move_batch(budget, may_probe=True)
+        total = batch.moved
         while batch.goes_on:
-            batch = self._move_batch(batch.room, may_probe=False)
-            total += batch.round
-        if total.moved:
+            batch = self._move_batch(batch.budget, may_probe=False)
+            total += batch.moved
+        if total.total:
             log.info(
                 "relay.moved",
                 dispatched=total.dispatched,
@@ -115,18 +115,18 @@ class Relay:
             )
         return total
 
-    def _move_batch(self, room: Room, *, may_probe: bool) -> "_Batch":
+    def _move_batch(self, budget: SlotBudget, *, may_probe: bool) -> "_Batch":
         """
         Publish inside the transaction, before the commit.
 
         A crash between the two is a second message later on, which is harmless; the other order
-        would be a job that nobody sends. What is due and finds no room stays as it is, unwritten.
+        would be a job that nobody sends. What is due and does not fit stays as it is, unwritten.
         """
         limiters = read_limiters(self._engine, "financial")
         half_open = limiters.half_open() if may_probe else ()
 
         def move(tx: Connection) -> _Batch:
-            ledger, left = Ledger(tx, actor=self._actor), room.copy()
+            ledger, left = Ledger(tx, actor=self._actor), budget.copy()
             excluded = limiters.cooldowns().keys() | limiters.breaker_open | left.full
             due = ledger.due(limit=BATCH, kinds=KINDS, excluded_apps=excluded)
             probes = [job for app_id in half_open if (job := ledger.probe(app_id, kinds=KINDS))]
@@ -134,7 +134,7 @@ class Relay:
             abandoned = [job for job in due if job.status is JobStatus.RUNNING]
             near = [job for job in pending if job.due_in <= self._horizon]
             far = [job for job in pending if job.due_in > self._horizon]
-            let_go = [job for job in near if _has_room(job, left)] + probes
+            let_go = [job for job in near if _fits(job, left)] + probes
             spent = [job for job in abandoned if job.attempts >= self._max_attempts]
             saved = [job for job in abandoned if job.attempts < self._max_attempts]
 
@@ -147,19 +147,19 @@ class Relay:
             ledger.hold(_ids(far), horizon=self._horizon)
             rescued = ledger.rescue(_ids(saved), reason=_LEASE_ENDED, jitter=self._jitter)
             failed = ledger.rescue_as_failed(_ids(spent), reason=_LAST_LEASE_ENDED)
-            moved = Round(len(noted), len(far), len(rescued), len(failed))
+            moved = MovedJobs(len(noted), len(far), len(rescued), len(failed))
             # What RabbitMQ refuses stays due: to look again at once would find the same.
             goes_on = len(due) >= BATCH and len(sent) == len(let_go)
-            return _Batch(moved, room=left, goes_on=goes_on)
+            return _Batch(moved, budget=left, goes_on=goes_on)
 
         return repeated(self._engine, move)
 
     def _send(self, jobs: Sequence[DueJob]) -> Sequence[DueJob]:
         """Publish, and return what RabbitMQ has; what it refuses stays due, for the next round."""
         try:
-            self._outbox.enqueue_many((_order(job), _delay_ms(job)) for job in jobs)
+            self._publisher.enqueue_many((_message(job), _delay_ms(job)) for job in jobs)
         except NotTaken as error:
-            refused = {Order.from_message(message).job_id for message in error.messages}
+            refused = {JobMessage.from_message(message).job_id for message in error.messages}
             log.warning("relay.not_taken", jobs=len(refused), reason=reason(error))
             return [job for job in jobs if job.id not in refused]
         return jobs
@@ -167,21 +167,21 @@ class Relay:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What one transaction did, which room it left, and whether there may be more to do."""
+    """What one transaction did, which budget it left, and whether there may be more to do."""
 
-    round: Round
-    room: Room
+    moved: MovedJobs
+    budget: SlotBudget
     goes_on: bool
 
 
-def _has_room(job: DueJob, room: Room) -> bool:
+def _fits(job: DueJob, budget: SlotBudget) -> bool:
     """Let a job go ahead of its slot, and a due one when its limiter can serve it soon."""
-    return job.due_in > timedelta(0) or room.take(job.app_id, job.kind)
+    return job.due_in > timedelta(0) or budget.take(job.app_id, job.kind)
 
 
-def _order(job: DueJob) -> Message[None]:
+def _message(job: DueJob) -> Message[None]:
     dispatch_no = job.dispatch_no if job.resend else job.dispatch_no + 1
-    return message(job.kind, Order(job.id, dispatch_no))
+    return dramatiq_message(job.kind, JobMessage(job.id, dispatch_no))
 
 
 def _delay_ms(job: DueJob) -> int | None:

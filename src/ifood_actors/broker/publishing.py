@@ -25,7 +25,7 @@ from ifood_actors.broker.addresses import BROKEN, reason
 T = TypeVar("T")
 Send = Callable[[Message[Any], int | None], object]
 
-PUBLISHERS: Final = 8  # measured in docs/decisions/0002
+MOST_CONNECTIONS: Final = 8  # measured in docs/decisions/0002
 WORTH: Final = 25  # messages: about as many are sent while one more connection opens
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ class NotTaken(ConnectionClosed):
         self.error = error
 
 
-class Publishers:
+class PublishingThreads:
     """What a broker does over connections that its callers' threads do not have to care for."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Publishers:
         self._leave = leave
         self._threads = [
             ThreadPoolExecutor(1, thread_name_prefix=f"publisher-{number}")
-            for number in range(PUBLISHERS)
+            for number in range(MOST_CONNECTIONS)
         ]
         self._open = 1
         self._one_batch = Lock()
@@ -72,7 +72,7 @@ class Publishers:
         Raises NotTaken when all others are sent; another error of `send` ends the batch.
         """
         share = _Share(batch, send)
-        wanted = min(PUBLISHERS, -(-len(share.rest) // WORTH))
+        wanted = min(MOST_CONNECTIONS, -(-len(share.rest) // WORTH))
         with self._one_batch:
             for thread in self._threads[max(wanted, 1) : self._open]:
                 thread.submit(self._leave)

@@ -6,11 +6,11 @@ from dramatiq import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.delivery.messages import Order, message
+from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.kinds import KINDS, queue_name
 
 JOB = "0f8fad5b-d9cb-469f-a165-70867728950e"
-ORDER = Order(job_id=UUID(JOB), dispatch_no=3)
+MESSAGE = JobMessage(job_id=UUID(JOB), dispatch_no=3)
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(JOB),
@@ -20,23 +20,26 @@ anything = st.recursive(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_order_survives_the_journey(kind):
-    sent = message(kind, ORDER)
+def test_a_message_survives_the_journey(kind):
+    sent = dramatiq_message(kind, MESSAGE)
 
     received: Message[object] = Message.decode(sent.encode())
 
     assert received.actor_name == kind
     assert received.queue_name == f"ifood.{kind}"
-    assert Order.from_message(received) == ORDER
+    assert JobMessage.from_message(received) == MESSAGE
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_message_is_small(kind):
-    assert len(message(kind, Order(UUID(JOB), 2**31 - 1)).encode()) < 2000
+    assert len(dramatiq_message(kind, JobMessage(UUID(JOB), 2**31 - 1)).encode()) < 2000
 
 
-def test_a_delayed_order_is_an_order():
-    assert Order.from_message(message("sales", ORDER).copy(options={"not_before": 1})) == ORDER
+def test_a_delayed_message_is_a_job_message():
+    assert (
+        JobMessage.from_message(dramatiq_message("sales", MESSAGE).copy(options={"not_before": 1}))
+        == MESSAGE
+    )
 
 
 @pytest.mark.parametrize("kind", ["", "Sales", "sales ", "ifood.sales"])
@@ -61,36 +64,36 @@ def test_an_unknown_kind_has_no_queue(kind):
     ],
 )
 def test_a_forged_message_is_refused(forged):
-    with pytest.raises(ValueError, match=r"^(no such|the kind|an order)"):
-        Order.from_message(replace(message("sales", ORDER), **forged))
+    with pytest.raises(ValueError, match=r"^(no such|the kind|a job message)"):
+        JobMessage.from_message(replace(dramatiq_message("sales", MESSAGE), **forged))
 
 
 @pytest.mark.parametrize("job_id", [None, 7, "", "x" * 36, JOB.upper(), f"{{{JOB}}}", JOB + "\n"])
 def test_a_job_id_is_what_the_ledger_prints(job_id):
     with pytest.raises(ValueError, match="job_id is no UUID"):
-        Order.from_kwargs({"job_id": job_id, "dispatch_no": 1})
+        JobMessage.from_kwargs({"job_id": job_id, "dispatch_no": 1})
 
 
 @pytest.mark.parametrize("dispatch_no", [None, True, 0, -1, 1.0, "1", 2**31])
 def test_a_dispatch_number_is_a_positive_column_value(dispatch_no):
     with pytest.raises(ValueError, match="dispatch_no is no integer"):
-        Order.from_kwargs({"job_id": JOB, "dispatch_no": dispatch_no})
+        JobMessage.from_kwargs({"job_id": JOB, "dispatch_no": dispatch_no})
 
 
 @given(st.dictionaries(st.sampled_from(["job_id", "dispatch_no"]) | st.text(), anything))
-def test_forged_arguments_are_an_order_or_a_value_error(kwargs):
+def test_forged_arguments_are_a_job_message_or_a_value_error(kwargs):
     try:
-        order = Order.from_kwargs(kwargs)
+        message = JobMessage.from_kwargs(kwargs)
     except ValueError:
         return
 
-    assert order.kwargs == kwargs
+    assert message.kwargs == kwargs
 
 
 def test_a_refusal_repeats_nothing_that_was_received():
     secret = "s3cret-" * 5  # 35 characters, near a UUID's 36
 
     with pytest.raises(ValueError, match="job_id is no UUID") as refused:
-        Order.from_kwargs({"job_id": secret, "dispatch_no": 1})
+        JobMessage.from_kwargs({"job_id": secret, "dispatch_no": 1})
 
     assert secret not in str(refused.value)

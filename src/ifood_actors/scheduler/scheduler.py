@@ -23,11 +23,11 @@ from ifood_actors.kinds import KINDS
 from ifood_actors.logs import get_logger
 from ifood_actors.planning import planner
 from ifood_actors.scheduler import heartbeat, losses, retention
-from ifood_actors.scheduler.losses import Losses, Witness
+from ifood_actors.scheduler.losses import LossDetector, QueueInspector
 from ifood_actors.scheduler.progress_log import ProgressLog
 from ifood_actors.scheduler.refresher import AT_A_TIME, EVERY, Refresher
-from ifood_actors.scheduler.relay import Outbox, Relay
-from ifood_actors.scheduler.room import pace_of
+from ifood_actors.scheduler.relay import Publisher, Relay
+from ifood_actors.scheduler.slot_budget import relay_rate
 
 log = get_logger(__name__)
 
@@ -52,8 +52,8 @@ class Scheduler:
         settings: Settings,
         *,
         engine: Engine,
-        outbox: Outbox,
-        witness: Witness | None = None,
+        publisher: Publisher,
+        inspector: QueueInspector | None = None,
         rules: Sequence[AlertRule] = RULES,
     ) -> None:
         """
@@ -66,14 +66,16 @@ class Scheduler:
         self._actor = f"{planner.SCHEDULER} {socket.gethostname()}:{os.getpid()}"
         self._relay = Relay(
             engine,
-            outbox,
+            publisher,
             horizon=settings.dispatch_horizon,
             jitter=settings.lease / 4,  # with the lease and a tick, claimed again within 90 s
             max_attempts=settings.worker_max_attempts,
-            pace=pace_of(settings),
+            rate=relay_rate(settings),
             actor=self._actor,
         )
-        self._losses = witness and Losses(engine, witness, threads=settings.worker_threads)
+        self._losses = inspector and LossDetector(
+            engine, inspector, threads=settings.worker_threads
+        )
         notifier = Notifier(settings.reveal_alert_urls())
         self._denied: dict[str, str] = {}  # ticks, and which right each lacks
         self._evaluator = Evaluator(
@@ -171,7 +173,11 @@ class Scheduler:
 
 
 def run(
-    settings: Settings, *, engine: Engine, outbox: Outbox, witness: Witness | None = None
+    settings: Settings,
+    *,
+    engine: Engine,
+    publisher: Publisher,
+    inspector: QueueInspector | None = None,
 ) -> None:
     """
     Run until TERM or INT; a second signal ends the process at once.
@@ -200,7 +206,7 @@ def run(
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, stop)
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-    scheduler = Scheduler(settings, engine=engine, outbox=outbox, witness=witness)
+    scheduler = Scheduler(settings, engine=engine, publisher=publisher, inspector=inspector)
     scheduler.start(give_up=give_up)
     log.info("scheduler.started", poll_seconds=settings.poll_interval.total_seconds())
     while not stopping and not reasons:

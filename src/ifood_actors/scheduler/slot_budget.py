@@ -1,4 +1,4 @@
-"""How many due jobs there is room for: no more than their applications' limiters can serve soon."""
+"""How many due jobs may leave: no more than their applications' limiters can serve soon."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ LOOK_AHEAD = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
-class Pace:
+class RelayRate:
     """What the relay goes by: the configured limit, and whether iFood may raise it."""
 
     per_minute: int
@@ -27,9 +27,9 @@ class Pace:
     look_ahead: timedelta = LOOK_AHEAD
 
 
-def pace_of(settings: Settings) -> Pace:
-    """Give the pace of the settings; with a slower tick, it looks as many ticks ahead."""
-    return Pace(
+def relay_rate(settings: Settings) -> RelayRate:
+    """Give the rate of the settings; with a slower tick, it looks as many ticks ahead."""
+    return RelayRate(
         settings.rate_limit_per_minute,
         follow=settings.rate_limit_follow,
         look_ahead=max(LOOK_AHEAD, 3 * settings.poll_interval),
@@ -37,15 +37,15 @@ def pace_of(settings: Settings) -> Pace:
 
 
 @dataclass
-class Room:
+class SlotBudget:
     """
     The time of each application's limiter that is spoken for, within the look-ahead.
 
     A job takes the time of one request, which is the least that it can make; what more it makes
-    holds up those behind it, and with them the relay. `full` are the applications without room.
+    holds up those behind it, and with them the relay. `full` are the applications without budget.
     """
 
-    pace: Pace
+    rate: RelayRate
     named: Mapping[tuple[UUID, str], int]
     taken: dict[UUID, timedelta] = field(default_factory=dict)
     full: frozenset[UUID] = frozenset()
@@ -55,27 +55,27 @@ class Room:
         if app_id is None:  # it asks nothing
             return True
         taken = self.taken.get(app_id, timedelta())
-        if taken >= self.pace.look_ahead:
+        if taken >= self.rate.look_ahead:
             self.full |= {app_id}
             return False
         self.taken[app_id] = taken + jobs * self._step(app_id, kind)
         return True
 
-    def copy(self) -> "Room":
-        return Room(self.pace, self.named, dict(self.taken), self.full)
+    def copy(self) -> "SlotBudget":
+        return SlotBudget(self.rate, self.named, dict(self.taken), self.full)
 
     def _step(self, app_id: UUID, kind: str) -> timedelta:
-        ours = self.pace.per_minute
+        ours = self.rate.per_minute
         named = self.named.get((app_id, FEEDS[kind].resource), ours)
-        return interval(named if self.pace.follow else min(named, ours))
+        return interval(named if self.rate.follow else min(named, ours))
 
 
-def read_room(engine: Engine, pace: Pace, *, grace: timedelta, actor: str) -> Room:
+def measure_budget(engine: Engine, rate: RelayRate, *, grace: timedelta, actor: str) -> SlotBudget:
     """Measure what there is, once a tick."""
     with engine.connect() as connection:
-        room = Room(pace, limits_by_app(connection))
+        budget = SlotBudget(rate, limits_by_app(connection))
         under_way = Ledger(connection, actor=actor).under_way(grace=grace)
     for (app_id, kind), jobs in under_way.items():
         if kind in FEEDS:
-            room.take(app_id, kind, jobs=jobs)
-    return room
+            budget.take(app_id, kind, jobs=jobs)
+    return budget
