@@ -25,16 +25,16 @@ import sys
 from threading import Event
 from ifood_actors.config import Settings
 from ifood_actors.db import connect
-from ifood_actors.scheduler import main
+from ifood_actors.scheduler import scheduler
 
 class Publisher:
     def enqueue_many(self, messages):
         print("hanging", flush=True)
         Event().wait()
 
-url, main.STOP_WITHIN = sys.argv[1], 1
+url, scheduler.STOP_WITHIN = sys.argv[1], 1
 settings = Settings.model_validate({"database_url": url, "worker_poll_interval_ms": 100})
-main.run(settings, engine=connect(url, application_name="hanging"), publisher=Publisher())
+scheduler.run(settings, engine=connect(url, application_name="hanging"), publisher=Publisher())
 """
 
 
