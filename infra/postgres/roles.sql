@@ -268,7 +268,7 @@ BEGIN
   GRANT INSERT ON ifood_record_versions TO ifood_worker;
   GRANT SELECT, INSERT, UPDATE, DELETE ON ifood_rejected_items TO ifood_worker;
 
-  -- Both ask iFood for tokens, at the fleet's pace. Whose an authorization is, is not theirs to say.
+  -- Both ask iFood for tokens, at the limiter's pace. Whose an authorization is, is not theirs to say.
   GRANT SELECT, INSERT, UPDATE ON ifood_limits, ifood_named_limits
     TO ifood_scheduler, ifood_worker, ifood_admins;
   GRANT SELECT, INSERT ON ifood_authorizations TO ifood_scheduler, ifood_worker, ifood_admins;

@@ -14,7 +14,7 @@ import httpx
 
 from ifood_actors import ifood
 from ifood_actors.ifood import Access, Limiter, Tokens, fleet_access, http_client
-from scripts.benchmarks.fleet import UNPACED
+from scripts.benchmarks.worker_processes import UNPACED
 
 
 def _answer(request: httpx.Request) -> httpx.Response:

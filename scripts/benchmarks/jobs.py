@@ -16,7 +16,7 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from ifood_actors.config import child_environment
 from ifood_actors.ifood import AppCredentials
-from scripts.benchmarks import fleet, runs
+from scripts.benchmarks import runs
 from scripts.benchmarks.environment import (
     Environment,
     Services,
@@ -24,12 +24,19 @@ from scripts.benchmarks.environment import (
     register,
     start_environment,
 )
-from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.machine import CORES, Meter, Spent
 from scripts.benchmarks.relay import send
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
 from scripts.benchmarks.statements import Statement, Statements
+from scripts.benchmarks.worker_processes import (
+    IDLE,
+    STOCK,
+    STOCK_URL,
+    UNPACED,
+    run_workers,
+    wait_until,
+)
 
 PROCESSES, THREADS = 2, 10
 
@@ -125,18 +132,18 @@ def _per_cpu(pace: _Pace) -> float:
 
 
 def _ours(on: Environment, jobs: int, *, paced: bool) -> _Pace:
-    variables = child_environment(on.settings) | ({} if paced else {fleet.UNPACED: "1"})
-    with fleet.fleet(fleet.IDLE, variables, processes=PROCESSES, threads=THREADS) as workers:
+    variables = child_environment(on.settings) | ({} if paced else {UNPACED: "1"})
+    with run_workers(IDLE, variables, processes=PROCESSES, threads=THREADS) as workers:
         return _pace(on.services, workers.pid, jobs, lambda: runs.count(on, "success"))
 
 
 def _stock(on: Environment, jobs: int) -> _Pace:
     url = on.settings.require_broker_url()
     broker = RabbitmqBroker(url=url, confirm_delivery=True)
-    environment = {**environ, fleet.STOCK_URL: url}
+    environment = {**environ, STOCK_URL: url}
     try:
         send(broker, jobs)
-        with fleet.fleet(fleet.STOCK, environment, processes=PROCESSES, threads=THREADS) as workers:
+        with run_workers(STOCK, environment, processes=PROCESSES, threads=THREADS) as workers:
 
             def done() -> int:
                 ready: int = broker.get_queue_message_counts("stock")[0]

@@ -11,7 +11,7 @@ from ifood_actors.config import child_environment
 from ifood_actors.db import transaction
 from ifood_actors.ifood import AppCredentials
 from ifood_actors.planning import planner
-from scripts.benchmarks import fleet, runs
+from scripts.benchmarks import runs
 from scripts.benchmarks.environment import (
     Environment,
     Services,
@@ -19,9 +19,9 @@ from scripts.benchmarks.environment import (
     register,
     start_environment,
 )
-from scripts.benchmarks.fleet import Fleet, wait_until
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
+from scripts.benchmarks.worker_processes import IDLE, WorkerProcesses, run_workers, wait_until
 
 _MEDIAN, _WORST = 0.7, 1.5  # seconds
 # Relayed before the first is due, at twenty jobs a second.
@@ -56,7 +56,7 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
     with start_environment(on) as here:
         register(here, AppCredentials("bench", "bench"))
         variables = child_environment(here.settings)
-        with fleet.fleet(fleet.IDLE, variables, processes=1, threads=10) as workers:
+        with run_workers(IDLE, variables, processes=1, threads=10) as workers:
             # The first jobs of a process connect, read the token, and are not what is measured.
             _probe(here, workers, add_accounts(here.engine, 20, prefix="first"))
             alone = _probe(here, workers, add_accounts(here.engine, sizes.probes, prefix="alone"))
@@ -78,7 +78,7 @@ def _figures(name: str, probes: _Probes) -> Iterator[Figure]:
     yield Figure(f"{name}: latest", amount(probes.late[-1], "s"))
 
 
-def _probe(on: Environment, workers: Fleet, merchants: list[str]) -> _Probes:
+def _probe(on: Environment, workers: WorkerProcesses, merchants: list[str]) -> _Probes:
     """Run one job for each of these merchants, due evenly from a few seconds on."""
     length = timedelta(seconds=len(merchants) / _PER_SECOND)
     wanted = runs.request(start=datetime.now(UTC) + _AHEAD, length=length, only=merchants)

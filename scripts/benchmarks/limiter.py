@@ -18,11 +18,11 @@ from ifood_actors.db import connect, transaction
 from ifood_actors.ifood import AppCredentials, Limiter
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
-from scripts.benchmarks import fleet, queueing, runs
+from scripts.benchmarks import queueing, runs
 from scripts.benchmarks.environment import MOST_PER_MINUTE, Services, register, start_environment
-from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
+from scripts.benchmarks.worker_processes import REAL, WorkerProcesses, run_workers, wait_until
 
 _PROCESSES = (1, 2, 4)
 _KILLED = "2 hosts, one killed (-9) and started again"
@@ -33,7 +33,7 @@ _LIMIT = 1_000
 _LEAST_USE = 98.0  # percent
 _STEADY_AFTER = 20  # requests
 _PATIENCE_SECONDS = 60.0
-# What the first fleet may pull before the last one runs.
+# What the first group may pull before the last one runs.
 _HEAD_START_SECONDS = 60
 
 
@@ -47,7 +47,7 @@ class _Pull:
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
     """
-    Let fleets of one, two and four processes run side by side, each in its own environment.
+    Let groups of one, two and four processes run side by side, each in its own environment.
 
     Then two hosts of one process each, of which one is killed in the middle.
     """
@@ -142,17 +142,17 @@ def _pulling(on: Services, hosts: Sequence[int], *, seconds: int) -> Iterator[_P
         variables = child_environment(here.settings)
         with ExitStack() as started:
 
-            def start(processes: int) -> fleet.Fleet:
+            def start(processes: int) -> WorkerProcesses:
                 return started.enter_context(
-                    fleet.fleet(fleet.REAL, variables, processes=processes, threads=_THREADS)
+                    run_workers(REAL, variables, processes=processes, threads=_THREADS)
                 )
 
             def kill_one() -> None:
-                fleets[0].kill()
-                fleets[0] = start(hosts[0])
+                groups[0].kill()
+                groups[0] = start(hosts[0])
 
             started.enter_context(runs.ticking(here))
-            fleets = [start(processes) for processes in hosts]
+            groups = [start(processes) for processes in hosts]
             wait_until(
                 lambda: _counted(api)["total"] >= _STEADY_AFTER,
                 within=_PATIENCE_SECONDS,

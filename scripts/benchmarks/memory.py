@@ -2,7 +2,7 @@
 
 from ifood_actors.config import child_environment
 from ifood_actors.ifood import AppCredentials
-from scripts.benchmarks import fleet, runs
+from scripts.benchmarks import runs
 from scripts.benchmarks.environment import (
     Environment,
     Services,
@@ -10,9 +10,9 @@ from scripts.benchmarks.environment import (
     register,
     start_environment,
 )
-from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.report import Figure, amount, at_most
 from scripts.benchmarks.sizes import Sizes
+from scripts.benchmarks.worker_processes import IDLE, UNPACED, run_workers, wait_until
 
 _THREADS = 10
 _LARGEST_MIB = 100.0
@@ -29,9 +29,9 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
         add_accounts(here.engine, sizes.memory)
         runs.plan_due(here)
         runs.relay(here).run()
-        variables = child_environment(here.settings) | {fleet.UNPACED: "1"}
+        variables = child_environment(here.settings) | {UNPACED: "1"}
         held: list[float] = []
-        with fleet.fleet(fleet.IDLE, variables, processes=1, threads=_THREADS) as workers:
+        with run_workers(IDLE, variables, processes=1, threads=_THREADS) as workers:
             for part in range(1, _PARTS + 1):
                 _wait_for(here, sizes.memory * part // _PARTS, share=sizes.memory // _PARTS)
                 held.append(workers.resident_mib())

@@ -1,8 +1,8 @@
 """
 Ten times more jobs due than the limit allows: what those cost that have to wait.
 
-One fleet for each limit, side by side, each in its own environment: the relay, one process of
-workers and a simulated iFood. Half of the accounts have a high priority, more than can be served.
+For each limit, side by side, an environment of its own: the relay, one process of workers and a
+simulated iFood. Half of the accounts have a high priority, more than can be served.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ from ifood_actors.db import transaction
 from ifood_actors.ifood import AppCredentials
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
-from scripts.benchmarks import fleet, runs
+from scripts.benchmarks import runs
 from scripts.benchmarks.environment import Environment, Services, register, start_environment
-from scripts.benchmarks.fleet import wait_until
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
+from scripts.benchmarks.worker_processes import REAL, run_workers, wait_until
 
 _LIMITS = (5, 10, 60, 180, 1_000)
 _THREADS = 20
@@ -45,7 +45,7 @@ class _Queue:
 
 
 def measure(on: Services, sizes: Sizes) -> Iterator[Figure]:
-    """Let the fleets run, and count what the jobs cost that have ended."""
+    """Let them run, and count what the jobs cost that have ended."""
     with ExitStack() as parts:
         queues = [
             parts.enter_context(_queue(on, limit, seconds=sizes.queueing_seconds))
@@ -111,7 +111,7 @@ def _queue(on: Services, limit: int, *, seconds: int) -> Iterator[_Queue]:
         variables = child_environment(here.settings)
         with (
             runs.ticking(here),
-            fleet.fleet(fleet.REAL, variables, processes=1, threads=_THREADS),
+            run_workers(REAL, variables, processes=1, threads=_THREADS),
         ):
             wait_until(
                 lambda: runs.count(here, "success") > 0,

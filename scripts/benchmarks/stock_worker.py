@@ -5,7 +5,7 @@ import os
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from scripts.benchmarks.fleet import STOCK_URL
+from scripts.benchmarks.worker_processes import STOCK_URL
 
 broker = RabbitmqBroker(url=os.environ[STOCK_URL], confirm_delivery=True)
 dramatiq.set_broker(broker)

@@ -171,7 +171,7 @@ def estimate(demand: Demand, supply: Supply) -> Capacity:
 
 
 def estimate_among(load: Load, loads: Sequence[Load]) -> Capacity:
-    """Compare a run with its window, beside all `loads` of its fleet; it is one of them."""
+    """Compare a run with its window, beside all `loads` of its week; it is one of them."""
     window = load.supply.window
     # However slowly its jobs start: the window must hold the work of all of them.
     punctual = replace(load, supply=replace(load.supply, batch_size="auto"))

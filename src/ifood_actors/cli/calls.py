@@ -1,4 +1,4 @@
-"""iFood as a command gets it: the fleet's own pace and tokens, and named faults if it is away."""
+"""iFood as a command asks it: as all processes do, with named faults if it is away."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

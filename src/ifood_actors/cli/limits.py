@@ -55,7 +55,7 @@ def reset(name: App, *, dry_run: DryRun = False, yes: Yes = False, json: Json = 
     """
     Forget the limits that iFood named to an application, and go back to the configured ones.
 
-    The fleet obeys at its next request; a limit that iFood goes on naming is learned again.
+    All processes obey at their next request; a limit that iFood goes on naming is learned again.
     """
     from ifood_actors import config, operator_acts
     from ifood_actors.cli.caller import operator

@@ -31,7 +31,7 @@ def tokens(
     Show every authorization, and which token calls the next windows will cost.
 
     The second table is a calculation: for the next window of each kind, how many tokens have to be
-    renewed, when that starts and ends at the fleet's pace, and how long before its job the latest
+    renewed, when that starts and ends at the limiter's pace, and how long before its job the latest
     of them is there. Nobody is asked for anything.
     """
     from ifood_actors import config

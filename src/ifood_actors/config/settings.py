@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     )
     rate_limit_per_minute: Annotated[int, whole(1, 100_000)] = Field(
         180,
-        description="requests per minute of the whole fleet, per application and endpoint group",
+        description="requests per minute of all processes, per application and endpoint group",
     )
     rate_limit_follow: Switch = Field(
         default=False,
@@ -174,7 +174,7 @@ class Settings(BaseSettings):
         "`IFOOD_RATE_LIMIT_PER_MINUTE`, too; a lower one always is",
     )
     rate_limit_oauth_per_minute: Annotated[int, whole(1, OAUTH_PER_MINUTE)] = Field(
-        15, description="token requests per minute of the whole fleet; iFood allows 20"
+        15, description="token requests per minute of all processes; iFood allows 20"
     )
     dispatch_horizon: Annotated[timedelta, duration("0", LADDER_REACH)] = Field(
         timedelta(hours=4),

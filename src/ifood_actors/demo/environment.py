@@ -93,7 +93,7 @@ def _trouble(accounts: int, scaled: Scale, *, monday: date) -> SimulatorSettings
 
 
 def _throttling(accounts: int) -> list[Fault]:
-    """Add three 429s on the way; each shuts the whole fleet out for its two seconds."""
+    """Add three 429s on the way; each is a cooldown of two seconds for all processes."""
     return [
         Fault(
             "status",

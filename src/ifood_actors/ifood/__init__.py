@@ -1,4 +1,4 @@
-"""iFood's API: requests, tokens, the fleet's pace. It knows HTTP and money, nothing of jobs."""
+"""iFood's API: requests, tokens, the limiter. It knows HTTP and money, nothing of jobs."""
 
 from ifood_actors.ifood.connect import fleet_limiter, fleet_tokens
 from ifood_actors.ifood.http.answers import JsonValue

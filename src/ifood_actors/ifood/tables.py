@@ -54,7 +54,7 @@ class App(SQLModel, table=True):
 
 class Authorization(SQLModel, table=True):
     """
-    What an owner has allowed an application, with its tokens, shared by the whole fleet.
+    What an owner has allowed an application, with its tokens, shared by all processes.
 
     A centralised application has one, made when it is first used; a distributed one has one for
     each userCode flow, which may cover several stores.

@@ -47,9 +47,9 @@ def upgrade(
     Bring the tables of the database at `url` up to date; returns the revisions applied.
 
     They are in `schema`, which is made if it is missing, or the first of the search path. Several
-    processes may call this at once: one migrates, the others wait and find nothing to do. The fleet
-    may work on meanwhile. With an `actor` it is noted as an act of the operator, in the same
-    transaction. Raises IfoodActorsError when others hold a table for minutes.
+    processes may call this at once: one migrates, the others wait and find nothing to do. Workers
+    and schedulers may work on meanwhile. With an `actor` it is noted as an act of the operator, in
+    the same transaction. Raises IfoodActorsError when others hold a table for minutes.
     """
     engine = connect(url, application_name="ifood-actors migrate", schema=schema)
     try:

@@ -33,7 +33,7 @@ _FAULTS_IN_A_ROW = 3
 
 
 class Refresher:
-    """Refreshes what will be needed, a minute's worth at a time, at the fleet's pace."""
+    """Refreshes what will be needed, a minute's worth at a time, at the limiter's pace."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ Resource = Literal["sales", "settlements", "anticipations"]
 _MERCHANTS_PATH = "/merchant/v1.0/merchants"
 
 PAGE_SIZE = 100  # of merchants, the most that is sure to be served
-MAX_PAGES = 10_000  # no fleet is larger; a server that repeats itself must end some time
+MAX_PAGES = 10_000  # no application has more; bounds a server that repeats itself
 
 
 class MerchantSummary(BaseModel, frozen=True, hide_input_in_errors=True):

@@ -1,1 +1,1 @@
-"""The one pace of the whole fleet, kept in Postgres."""
+"""The pace of requests that all processes share, kept in Postgres."""

@@ -20,7 +20,7 @@ _NAMED = f"""
 # Requests to one endpoint are that endpoint's step apart, and all of a group ours: each limit
 # holds by itself. As limiter.interval().
 _LIMIT = f"least(coalesce({_NAMED}, CAST(:configured AS int)), CAST(:most AS int))"
-# What the fleet needed most of late; when nobody needed more than the least for a while, that.
+# The most that a process needed lately; the least when none has needed more for a while.
 _SLACK = """
     greatest(CAST(:slack AS interval), CASE WHEN
         l.slack_at BETWEEN statement_timestamp() - CAST(:calm AS interval)

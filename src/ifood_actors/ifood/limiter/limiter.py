@@ -1,5 +1,5 @@
 """
-One pace for the whole fleet: every request to iFood has its own instant, reserved in Postgres.
+One pace for all processes: every request to iFood has its own instant, reserved in Postgres.
 
 iFood counts requests per application and endpoint, over all stores and all processes (iFood
 rate-limit guide). So the pace is a row per application and endpoint group, moved by the database's

@@ -1,8 +1,8 @@
 """
 The limits that iFood's answers name: which one is believed, and since when, for each endpoint.
 
-One odd header must not slow a fleet down, and a limit that was low yesterday may be higher today:
-the newest answers count, and a very low limit has to be said more than once.
+One odd header must not slow everybody down, and a limit that was low yesterday may be higher
+today: the newest answers count, and a very low limit has to be said more than once.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class _Heard:
 
 class NamedLimits:
     """
-    What this process has heard; what it believes, Postgres tells the whole fleet.
+    What this process has heard; what it believes, Postgres tells all processes.
 
     `rates` are the configured limits a minute. With `follow`, a limit above ours is believed, too.
     """

@@ -21,7 +21,7 @@ LATENESS = timedelta(seconds=0.3)
 DELIVERY = timedelta(seconds=0.5)
 MOST_LATENESS = timedelta(seconds=5)  # of a machine that stalls; a later thread loses its slot
 # An answer's time is mostly iFood's own work: how much of its spread may be the way is bounded,
-# so that slow answers do not slow the fleet down. With LATENESS, 1.2 s.
+# so that slow answers do not slow everybody down. With LATENESS, 1.2 s.
 MOST_DELIVERY = timedelta(seconds=0.9)
 
 _SAMPLES = 100
@@ -37,7 +37,7 @@ def interval(limit: int) -> timedelta:
     it; with T just above W / limit that is `limit`. (As GCRA with rate r = 1 / T and burst B = 1:
     r * W + B - 1 <= limit.) Of a limit, 60 / W can be used: 98.7 % with the least S, 0.8 s.
 
-    S is what the fleet measures: see `Slack`. It grows with the reservation that needs more, and
+    S is what the processes measure: see `Slack`. It grows with the reservation that needs more, and
     falls when nobody has needed it for two minutes: so all steps of the minute after a slot are as
     long as that slot needs.
 

@@ -1,5 +1,5 @@
 """
-Access tokens: one for each authorization and lifetime, shared by the whole fleet.
+Access tokens: one for each authorization and lifetime, shared by all processes.
 
 A token is kept in this process, and encrypted in Postgres. Who finds none there locks the
 authorization and asks iFood; the others wait for what it stores. So a thousand jobs that start
@@ -81,7 +81,7 @@ class Tokens:
 
     def token(self, identity: ApiIdentity) -> str:
         """
-        Give a token that lives, from this process, from the fleet, or from iFood.
+        Give a token that lives, from this process, from Postgres, or from iFood.
 
         Raises NeedsAuthorization and CredentialsRefused (once iFood has refused twice, minutes
         apart), Throttled when no call is free, another process is slow, iFood has refused once, or

@@ -19,7 +19,7 @@ log = get_logger(__name__)
 
 
 class Refusals:
-    """Notes refusals for the whole fleet."""
+    """Notes refusals for all processes."""
 
     def __init__(self, stored: Authorizations, limiter: Limiter) -> None:
         self._stored = stored

@@ -1,4 +1,4 @@
-"""How runs and the fleet are doing. Only reads."""
+"""How runs are doing, and how fast jobs are done. Only reads."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -57,7 +57,7 @@ class OutsideRuns:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How fast the fleet goes: jobs and requests of the last minute, and what is waiting."""
+    """How fast all workers go: jobs and requests of the last minute, and what is waiting."""
 
     finished_last_minute: int
     requests_last_minute: int

@@ -33,7 +33,7 @@ class TooSlow(IfoodActorsError):
 
 
 @dataclass(frozen=True)
-class Fleet:
+class WorkerProcesses:
     """`pid` is the command's; its children run the jobs."""
 
     pid: int
@@ -49,9 +49,9 @@ class Fleet:
 
 
 @contextmanager
-def fleet(
+def run_workers(
     module: str, environment: Mapping[str, str], *, processes: int, threads: int
-) -> Iterator[Fleet]:
+) -> Iterator[WorkerProcesses]:
     """
     Run worker processes, which log to a file; TERM stops them, after 30 s SIGKILL.
 
@@ -66,7 +66,7 @@ def fleet(
         here = {"PYTHONPATH": str(Path.cwd())}
         workers = folder.start(command, env={**environment, **here}, log=_LOG)
         try:
-            yield Fleet(workers.pid)
+            yield WorkerProcesses(workers.pid)
         except TooSlow as error:
             raise TooSlow(
                 f"{error}; the workers' last words: {last_lines(folder.path / _LOG)}"
