@@ -1,21 +1,20 @@
 """The simulator's own endpoints under `/_simulator/`; they are neither limited nor written down."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from datetime import date
-from typing import cast, get_args
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from ifood_simulator.faults import fault_from
 from ifood_simulator.merchants import Merchant
 from ifood_simulator.oauth import OAuthError
+from ifood_simulator.reading import fault_from
 from ifood_simulator.settings import GROUPS, Group
 from ifood_simulator.simulation import Simulation
-from ifood_simulator.truth import Kind
+from ifood_simulator.truth import summary_of, truth_of
 from ifood_simulator.world import dumps
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -67,13 +66,6 @@ def _json(value: object) -> Response:
     return Response(dumps(value), media_type="application/json")
 
 
-def _kind(request: Request) -> Kind:
-    kind = request.path_params["kind"]
-    if kind not in get_args(Kind):
-        raise ValueError(f"unknown kind {kind!r}")
-    return cast("Kind", kind)
-
-
 def _span(request: Request) -> tuple[date, date]:
     query = request.query_params
     return date.fromisoformat(query["begin"]), date.fromisoformat(query["end"])
@@ -100,16 +92,13 @@ async def _accounts(request: Request) -> Response:
 
 async def _truth(request: Request) -> Response:
     merchant = request.query_params["merchant"]
-    body = _simulation(request).truth(_kind(request), merchant, *_span(request))
+    body = truth_of(_simulation(request), request.path_params["kind"], merchant, _span(request))
     return Response(body, media_type="application/json")
 
 
 async def _truth_summary(request: Request) -> Response:
-    lines: list[object] = []
-    for handful in _simulation(request).truth_summaries(_kind(request), *_span(request)):
-        lines += handful
-        await asyncio.sleep(0)
-    return _json(lines)
+    kind = request.path_params["kind"]
+    return _json(await summary_of(_simulation(request), kind, _span(request)))
 
 
 async def _journal(request: Request) -> Response:

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from ifood_simulator.merchants import EmptyFace
 from ifood_simulator.oddities import Odd
-from ifood_simulator.settings import Resource
 
 FaultName = Literal[
     "status",  # `status`, `body` (whose `message`) and `headers`
@@ -62,7 +61,8 @@ class Fault:
     name: Annotated[FaultName, Field(alias="quirk")]
     """One of `FaultName`; in JSON and on the command line its key is `quirk`."""
     merchant: str | None = None
-    resource: Resource | None = None
+    resource: str | None = None
+    """One of `endpoints.RESOURCES`."""
     client_id: str | None = None
     times: int | None = None
     """How many matching requests it changes; None for ever."""
@@ -136,7 +136,7 @@ class ActiveFaults:
         self,
         *,
         merchants: Collection[str],
-        resource: Resource,
+        resource: str,
         client_id: str,
         refreshing: bool = False,
     ) -> tuple[Fault, ...]:
@@ -176,22 +176,3 @@ class ActiveFaults:
             }
             for switch in self._switches
         ]
-
-
-_FAULT = TypeAdapter(Fault)
-
-
-def fault_from(document: object) -> Fault:
-    """A switch from its JSON; raises ValueError for an unknown name, field or value."""
-    try:
-        return _FAULT.validate_python(document)
-    except ValidationError as error:
-        raise ValueError(reason(error)) from None
-
-
-def reason(error: ValidationError) -> str:
-    """The first thing that is wrong, in one line."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    text = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text

@@ -6,8 +6,9 @@ anticipations answer 200 with an empty list over 31. `x-request-homologation: tr
 test data, which lifts the span of sales and holds no title.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from ifood_simulator import answers
 from ifood_simulator.answers import Answer, Refusal, bad_request
@@ -17,7 +18,7 @@ from ifood_simulator.merchants import Merchant
 from ifood_simulator.orders import Order
 from ifood_simulator.parameters import Span, length, one_pair_of, span_of, whole_number
 from ifood_simulator.sales import Json, money, sale
-from ifood_simulator.world import By, ServedSale, dumps
+from ifood_simulator.world import By, ServedSale, TrueRow, World, dumps
 
 _CALCULATION = ("beginCalculationDate", "endCalculationDate")
 _PAYMENT = ("beginPaymentDate", "endPaymentDate")
@@ -83,6 +84,44 @@ def anticipations(call: Call) -> Answer:
     if entries or _hidden(call, span):
         return _enveloped(merchant, dumps(envelope))
     return _nothing(merchant, missing, envelope, name="settlements")
+
+
+def true_sales(
+    world: World, merchant: Merchant, begin: date, end: date, *, today: date
+) -> Iterator[TrueRow]:
+    """Give the sales of those local days that the API shows by the end of `today`."""
+    for order in world.orders(merchant, begin, end, today=today):
+        yield TrueRow(order.bag, partial(_true_sale, order, merchant, today))
+
+
+def true_settlements(
+    world: World, merchant: Merchant, begin: date, end: date, *, today: date
+) -> Iterator[TrueRow]:
+    """Give the titles that a query by those calculation days returns."""
+    for entry in world.settlements(merchant, begin, end, today=today):
+        yield TrueRow(entry.cents, partial(_true_entry, entry))
+
+
+def true_anticipations(
+    world: World, merchant: Merchant, begin: date, end: date, *, today: date
+) -> Iterator[TrueRow]:
+    """Give the anticipations that a query by those calculation days returns."""
+    for entry in world.anticipations(merchant, begin, end, today=today):
+        yield TrueRow(entry.cents, partial(_true_entry, entry))
+
+
+def _true_sale(order: Order, merchant: Merchant, today: date) -> bytes:
+    return dumps({"localDay": str(order.day), "item": sale(order, merchant, today=today)})
+
+
+def _true_entry(entry: Entry) -> bytes:
+    return dumps(
+        {
+            "calculationStart": None if entry.start is None else str(entry.start),
+            "calculationEnd": None if entry.end is None else str(entry.end),
+            "item": entry.item,
+        }
+    )
 
 
 def _homologation(call: Call) -> bool:

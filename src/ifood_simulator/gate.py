@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from email.utils import formatdate
 from time import monotonic, time
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,19 +16,12 @@ from ifood_simulator.answers import Answer, Refusal
 from ifood_simulator.faults import Fault
 from ifood_simulator.merchants import Merchant
 from ifood_simulator.oauth import Grant
-from ifood_simulator.settings import Group, Resource
+from ifood_simulator.settings import Group
 from ifood_simulator.simulation import Simulation
 from ifood_simulator.spoiling import instead, spoil
 from ifood_simulator.wire import response
 
-_GROUPS: dict[Resource, Group] = {
-    "sales": "financial",
-    "settlements": "financial",
-    "anticipations": "financial",
-    "merchants": "merchant",
-    "token": "oauth",
-    "userCode": "oauth",
-}
+_FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(slots=True)
@@ -36,8 +30,9 @@ class Call:
 
     simulation: Simulation
     request: Request
-    resource: Resource
-    client_id: str
+    resource: str
+    group: Group
+    client_id: str = ""
     form: dict[str, str] = field(default_factory=dict)
     token: str = ""
     grant: Grant | None = None
@@ -45,10 +40,6 @@ class Call:
     arrived: float = field(default_factory=time)
     fault: Fault | None = None
     trouble: str | None = None
-
-    @property
-    def group(self) -> Group:
-        return _GROUPS[self.resource]
 
     @property
     def merchant_id(self) -> str | None:
@@ -103,18 +94,28 @@ class Call:
         )
 
 
-Serve = Callable[[Call], Answer]
+async def read_call(
+    simulation: Simulation, request: Request, *, resource: str, group: Group
+) -> Call:
+    """
+    Read whose request it is: from its form at `oauth`, elsewhere from its token, even if expired.
+
+    A body without the content type of a form has no fields.
+    """
+    call = Call(simulation, request, resource, group)
+    if group == "oauth":
+        is_form = request.headers.get("content-type", "").partition(";")[0].strip() == _FORM
+        text = (await request.body()).decode(errors="replace") if is_form else ""
+        call.form = {name: value for name, value in parse_qsl(text) if value}
+        call.client_id = call.form.get("clientId", "")
+        return call
+    scheme, _, call.token = request.headers.get("authorization", "").partition(" ")
+    call.grant = simulation.grants.grant(call.token) if scheme.lower() == "bearer" else None
+    call.client_id = "" if call.grant is None else call.grant.app.client_id
+    return call
 
 
-def call_with_token(simulation: Simulation, request: Request, resource: Resource) -> Call:
-    """A request to a business endpoint; whose it is, its token tells, even an expired one."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    grant = simulation.grants.grant(token) if scheme.lower() == "bearer" else None
-    client_id = "" if grant is None else grant.app.client_id
-    return Call(simulation, request, resource, client_id, token=token, grant=grant)
-
-
-async def pass_through(call: Call, serve: Serve) -> Response:
+async def pass_through(call: Call, serve: Callable[[Call], Answer]) -> Response:
     """Answer the call, count it and write it down."""
     simulation = call.simulation
     headers: dict[str, str] = {}
@@ -133,7 +134,7 @@ async def pass_through(call: Call, serve: Serve) -> Response:
     return sent
 
 
-async def _answer(call: Call, serve: Serve) -> Answer:
+async def _answer(call: Call, serve: Callable[[Call], Answer]) -> Answer:
     is_oauth = call.group == "oauth"
     if not is_oauth and (call.grant is None or call.grant.expires_at <= call.at):
         return answers.NO_TOKEN if call.grant is None else answers.UNAUTHORIZED

@@ -10,7 +10,7 @@ from ifood_simulator.merchants import Merchant
 from ifood_simulator.sales import Json
 from ifood_simulator.settings import Group, Settings
 from ifood_simulator.simulation import Simulation
-from ifood_simulator.truth import Kind
+from ifood_simulator.truth import summary_of, truth_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,20 +73,14 @@ class Simulator:
     def stats(self) -> Json:
         return self._call(self._simulation.stats)
 
-    def truth(self, kind: Kind, merchant: str, begin: date, end: date) -> bytes:
-        return self._call(self._simulation.truth, kind, merchant, begin, end)
+    def truth(self, kind: str, merchant: str, begin: date, end: date) -> bytes:
+        """Return what `truth.truth` describes; empty for a store that is revoked."""
+        return self._call(truth_of, self._simulation, kind, merchant, (begin, end))
 
-    def truth_summary(self, kind: Kind, begin: date, end: date) -> list[Json]:
-        """The lines of all stores; requests are answered in between."""
-
-        async def collect() -> list[Json]:
-            lines: list[Json] = []
-            for handful in self._simulation.truth_summaries(kind, begin, end):
-                lines += handful
-                await asyncio.sleep(0)
-            return lines
-
-        return asyncio.run_coroutine_threadsafe(collect(), self._loop).result(_PATIENCE_SECONDS)
+    def truth_summary(self, kind: str, begin: date, end: date) -> list[Json]:
+        """Return the lines of all stores that `truth.summaries` describes."""
+        collecting = summary_of(self._simulation, kind, (begin, end))
+        return asyncio.run_coroutine_threadsafe(collecting, self._loop).result(_PATIENCE_SECONDS)
 
     def reset(self) -> None:
         self._call(self._simulation.reset)

@@ -4,7 +4,7 @@ from collections import Counter
 
 from ifood_simulator.draws import stream, unit
 from ifood_simulator.faults import Fault
-from ifood_simulator.settings import Resource, Settings
+from ifood_simulator.settings import Settings
 
 _GATEWAY = (502, 503, 504)
 
@@ -14,22 +14,22 @@ class RandomFaults:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._numbers: Counter[tuple[str, Resource]] = Counter()
+        self._numbers: Counter[tuple[str, str]] = Counter()
 
-    def draw(self, whose: str, resource: Resource) -> tuple[float, Fault | None]:
+    def draw(self, whose: str, resource: str) -> tuple[float, Fault | None]:
         """The latency in seconds and the fault, if any, of the next request of `whose`."""
         number = self._numbers[whose, resource]
         self._numbers[whose, resource] += 1
         return self._latency(whose, resource, number), self._fault(whose, resource, number)
 
-    def _latency(self, whose: str, resource: Resource, number: int) -> float:
+    def _latency(self, whose: str, resource: str, number: int) -> float:
         mean = self._settings.latency_seconds
         if not mean:
             return 0.0
         rng = stream(self._settings.seed, "latency", whose, resource, number)
         return rng.expovariate(1 / mean)
 
-    def _fault(self, whose: str, resource: Resource, number: int) -> Fault | None:
+    def _fault(self, whose: str, resource: str, number: int) -> Fault | None:
         rates = self._settings.faults
         gateway = _GATEWAY[number % len(_GATEWAY)]
         chance = unit(self._settings.seed, "fault", whose, resource, number)

@@ -1,16 +1,27 @@
-"""Switches as words of a command line; whoever makes a mistake is told in one line."""
+"""Faults, rates and limits from words or JSON; an error says in one line what is wrong."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ifood_simulator.faults import Fault, fault_from, reason
+from ifood_simulator.endpoints import RESOURCES
+from ifood_simulator.faults import Fault
 from ifood_simulator.settings import GROUPS, FaultRates, Group, Settings
 
+T = TypeVar("T")
+_FAULT = TypeAdapter(Fault)
 _RATES = TypeAdapter(FaultRates)
 _LIMITS = TypeAdapter(dict[Group, Annotated[int, Field(gt=0)] | None])
+
+
+def fault_from(document: object) -> Fault:
+    """Return a fault from its JSON; raises ValueError for an unknown name, field or value."""
+    fault = _read(_FAULT, document)
+    if fault.resource not in (None, *RESOURCES):
+        raise ValueError(f"resource: {fault.resource} is none of {', '.join(RESOURCES)}")
+    return fault
 
 
 def fault_of(text: str) -> Fault:
@@ -37,10 +48,7 @@ def fault_rates_of(text: str) -> FaultRates:
     known = FaultRates.__dataclass_fields__
     if unknown := sorted(set(rates) - set(known)):
         raise ValueError(f"{unknown[0]} is none of {', '.join(known)}")
-    try:
-        return _RATES.validate_python(rates)
-    except ValidationError as error:
-        raise ValueError(reason(error)) from None
+    return _read(_RATES, rates)
 
 
 def limits_of(texts: Iterable[str]) -> dict[Group, int | None]:
@@ -50,10 +58,18 @@ def limits_of(texts: Iterable[str]) -> dict[Group, int | None]:
     limits |= {group: None if count == "none" else count for group, count in _pairs(texts)}
     if unknown := sorted(set(limits) - set(GROUPS)):
         raise ValueError(f"{unknown[0]} is none of {', '.join(GROUPS)}")
+    return _read(_LIMITS, limits)
+
+
+def _read(adapter: TypeAdapter[T], value: object) -> T:
+    """Validate; raises ValueError with the first thing that is wrong."""
     try:
-        return _LIMITS.validate_python(limits)
+        return adapter.validate_python(value)
     except ValidationError as error:
-        raise ValueError(reason(error)) from None
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        text = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{place}: {text}" if place else text) from None
 
 
 def _pairs(words: Iterable[str]) -> list[tuple[str, str]]:

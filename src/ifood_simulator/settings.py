@@ -7,7 +7,6 @@ from typing import Literal
 AppKind = Literal["centralized", "distributed"]
 Group = Literal["financial", "merchant", "oauth"]
 GROUPS: tuple[Group, ...] = ("financial", "merchant", "oauth")
-Resource = Literal["sales", "settlements", "anticipations", "merchants", "token", "userCode"]
 
 DEFAULT_CLIENT_ID = "5f0c5bb8-6ad4-4a52-9d3b-6a1c3f2b7e10"
 DEFAULT_CLIENT_SECRET = "simulated-secret"  # noqa: S105 (opens nothing but the simulator)

@@ -1,9 +1,8 @@
 """The simulator's state and its controls: what `/_simulator/` and `Simulator` both call."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from itertools import islice
 from time import monotonic
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,6 @@ from ifood_simulator.oauth import Grants
 from ifood_simulator.random_faults import RandomFaults
 from ifood_simulator.sales import Json
 from ifood_simulator.settings import GROUPS, App, Group, Settings
-from ifood_simulator.truth import Kind, summaries, truth
 from ifood_simulator.world import World
 
 _IFOOD_ZONE = ZoneInfo("America/Sao_Paulo")
@@ -64,7 +62,7 @@ class Simulation:
     def add_fault(self, fault: Fault) -> None:
         """Set a switch; raises ValueError for a merchant that this world does not have."""
         if fault.merchant is not None:
-            self._merchant(fault.merchant)
+            self.merchant(fault.merchant)
         self.faults.add(fault)
 
     def clear_faults(self) -> None:
@@ -78,11 +76,11 @@ class Simulation:
 
     def link(self, merchant: str) -> None:
         """Link a store, which then spreads; raises ValueError for an unknown one."""
-        self.links.link(self._merchant(merchant).id, at=monotonic())
+        self.links.link(self.merchant(merchant).id, at=monotonic())
 
     def unlink(self, merchant: str) -> None:
         """Take a store from its application; raises ValueError for an unknown one."""
-        self.links.unlink(self._merchant(merchant).id)
+        self.links.unlink(self.merchant(merchant).id)
 
     def authorize(self, user_code: str, merchants: frozenset[str] | None = None) -> str:
         """
@@ -133,24 +131,8 @@ class Simulation:
             "tokens_issued": dict(self.grants.issued),
         }
 
-    def truth(self, kind: Kind, merchant: str, begin: date, end: date) -> bytes:
-        """
-        The JSON list described in `truth.truth`; empty for a store that is revoked.
-
-        Raises ValueError for a merchant that this world does not have.
-        """
-        found = self._merchant(merchant)
-        if self.revoked(found):
-            return b"[]"
-        return truth(self.world, kind, found, (begin, end), today=self.today)
-
-    def truth_summaries(self, kind: Kind, begin: date, end: date) -> Iterator[list[Json]]:
-        """The lines described in `truth.summaries`, in handfuls, so that others get their turn."""
-        lines = summaries(self.world, kind, (begin, end), today=self.today, revoked=self.revoked)
-        while handful := list(islice(lines, 20)):
-            yield handful
-
-    def _merchant(self, id_: str) -> Merchant:
+    def merchant(self, id_: str) -> Merchant:
+        """Return a store by its id; raises ValueError for one that this world does not have."""
         found = self.world.roster.find(id_)
         if found is None:
             raise ValueError(f"unknown merchant {id_!r}")

@@ -5,7 +5,7 @@ Nothing here does I/O and nothing is generated before it is asked for. The same 
 API's answers and the truth that a puller's records are compared with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -28,6 +28,16 @@ _KEPT_DAYS = 4_096
 _ENCODER = simplejson.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _LONGEST_WAIT = timedelta(days=45)
 """From the end of a calculation period to the last day on which its money can come."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrueRow:
+    """One item that a client must have stored."""
+
+    cents: int
+    """Its main amount, in centavos."""
+    body: Callable[[], bytes]
+    """Makes its JSON, in the shape that `truth.truth` describes; a summary does without."""
 
 
 @dataclass(frozen=True, slots=True)

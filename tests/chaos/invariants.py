@@ -22,11 +22,10 @@ from support.logins import PASSWORD
 from ifood_actors.broker import topology
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
-from ifood_simulator.truth import Kind
 
 Row = Mapping[str, Any]
 
-RESOURCES: dict[str, tuple[Kind, str]] = {
+RESOURCES: dict[str, tuple[str, str]] = {
     "sales": ("sales", "ifood_sales"),
     "anticipations_daily": ("anticipations", "ifood_anticipations"),
     "settlements_weekly": ("settlements", "ifood_settlements"),

@@ -17,9 +17,8 @@ from ifood_actors.delivery import execute
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import Ledger
 from ifood_simulator import Fault, Settings, running
-from ifood_simulator.settings import Resource
 
-KINDS: dict[str, tuple[Resource, str, str]] = {
+KINDS: dict[str, tuple[str, str, str]] = {
     "sales": ("sales", "ifood_sales", "sale_gross_value_bag"),
     "anticipations_daily": (
         "anticipations",

@@ -16,11 +16,10 @@ from ifood_actors.exports import Selection, write_csv
 from ifood_actors.spans import Period
 from ifood_simulator import Fault, Settings, running
 from ifood_simulator.oddities import Odd
-from ifood_simulator.settings import Resource
 
 pytestmark = pytest.mark.services
 
-KINDS: dict[str, tuple[Resource, str]] = {
+KINDS: dict[str, tuple[str, str]] = {
     "sales": ("sales", "ifood_sales"),
     "settlements_weekly": ("settlements", "ifood_settlements"),
     "anticipations_daily": ("anticipations", "ifood_anticipations"),

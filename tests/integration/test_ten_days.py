@@ -17,7 +17,6 @@ from support.fleet import fleet
 
 from ifood_simulator import Fault, Settings, running
 from ifood_simulator.faults import ResponseShape
-from ifood_simulator.truth import Kind
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 
@@ -26,7 +25,7 @@ SEEDS = [int(seed) for seed in os.environ.get("TEN_DAYS_SEEDS", "1").split(",")]
 DAYS = [date(2026, 9, 12) + timedelta(days=n) for n in range(10)]
 LAST = DAYS[-1]  # a Monday: all three kinds run, and sales are read five weeks back
 TROUBLED = 0.4  # of the merchants, each day, for each kind
-KINDS: dict[str, tuple[Kind, str]] = {
+KINDS: dict[str, tuple[str, str]] = {
     "sales": ("sales", "ifood_sales"),
     "anticipations_daily": ("anticipations", "ifood_anticipations"),
     "settlements_weekly": ("settlements", "ifood_settlements"),

@@ -10,9 +10,10 @@ import pytest
 from ifood_actors.cli.simulator import simulator
 from ifood_simulator import fault_of, fault_rates_of, limits_of
 from ifood_simulator.control import routes
+from ifood_simulator.endpoints import RESOURCES
 from ifood_simulator.faults import Fault, FaultName, ResponseShape
 from ifood_simulator.merchants import EmptyFace
-from ifood_simulator.settings import GROUPS, FaultRates, Resource
+from ifood_simulator.settings import GROUPS, FaultRates
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 _CURL = re.compile(r'^curl -s (?:-X (\w+) )?"?\$url/([\w./-]+)', re.MULTILINE)
@@ -37,7 +38,7 @@ def test_the_table_of_faces_is_complete():
 
 @pytest.mark.parametrize(
     "words",
-    [[each.name for each in fields(Fault)], ResponseShape.__annotations__, get_args(Resource)],
+    [[each.name for each in fields(Fault)], ResponseShape.__annotations__, RESOURCES],
 )
 def test_every_field_trait_and_resource_is_told(words):
     told = set(re.findall(r"[`.](\w+)`?", section("Faults")))

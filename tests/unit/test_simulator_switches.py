@@ -6,17 +6,17 @@ import pytest
 
 from ifood_simulator.accounts_csv import accounts_csv
 from ifood_simulator.answers import Answer
-from ifood_simulator.faults import ActiveFaults, Fault, fault_from
+from ifood_simulator.faults import ActiveFaults, Fault
 from ifood_simulator.journal import Journal
 from ifood_simulator.links import Links
 from ifood_simulator.merchants import Roster
 from ifood_simulator.random_faults import RandomFaults
-from ifood_simulator.reading import fault_of, fault_rates_of, limits_of
-from ifood_simulator.settings import ROUGH, App, FaultRates, Resource, Settings
+from ifood_simulator.reading import fault_from, fault_of, fault_rates_of, limits_of
+from ifood_simulator.settings import ROUGH, App, FaultRates, Settings
 from ifood_simulator.spoiling import instead, spoil
 
 
-def taken(faults: ActiveFaults, *, merchant: str = "m", resource: Resource = "sales") -> list[str]:
+def taken(faults: ActiveFaults, *, merchant: str = "m", resource: str = "sales") -> list[str]:
     return [
         one.name for one in faults.take(merchants={merchant}, resource=resource, client_id="app")
     ]

@@ -13,10 +13,9 @@ from ifood_actors.db import transaction
 from ifood_actors.demo.environment import Environment
 from ifood_actors.feeds import FEEDS
 from ifood_actors.planning.planner import period_of
-from ifood_simulator.truth import Kind
 
 # What the simulator calls a kind, and the amount by which both sides are compared.
-_TRUTHS: dict[str, tuple[Kind, str]] = {
+_TRUTHS: dict[str, tuple[str, str]] = {
     "settlements_weekly": ("settlements", "amount"),
     "anticipations_daily": ("anticipations", "anticipated_payment_amount"),
     "sales": ("sales", "sale_gross_value_bag"),
