@@ -9,7 +9,7 @@ from time import monotonic
 
 from sqlalchemy import text
 
-from ifood_actors.config import child_environment
+from ifood_actors.config.loading import child_environment
 from ifood_actors.db import transaction
 from ifood_actors.errors import IfoodActorsError
 from scripts.benchmarks.environment import Environment, Services, start_environment

@@ -7,7 +7,7 @@ from time import monotonic
 
 from sqlalchemy import text
 
-from ifood_actors.config import child_environment
+from ifood_actors.config.loading import child_environment
 from ifood_actors.db import transaction
 from ifood_actors.ifood import AppCredentials
 from ifood_actors.planning import planner

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from ifood_actors.accounts import import_sheet
-from ifood_actors.config import child_environment
+from ifood_actors.config.loading import child_environment
 from ifood_actors.db import connect, transaction
 from ifood_actors.ifood import AppCredentials, Limiter
 from ifood_simulator import Settings as SimulatorSettings

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import text
 
 from ifood_actors.accounts import import_sheet
-from ifood_actors.config import child_environment
+from ifood_actors.config.loading import child_environment
 from ifood_actors.db import transaction
 from ifood_actors.ifood import AppCredentials
 from ifood_simulator import Settings as SimulatorSettings

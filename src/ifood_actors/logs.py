@@ -21,8 +21,8 @@ from uuid import UUID
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from ifood_actors.config import stderr_is_journal
-from ifood_actors.config.masking import MASK
+from ifood_actors.config.loading import stderr_is_journal
+from ifood_actors.masking import MASK
 
 # Why a process ends: the sentence that a terminal shows as well. It names settings, which redaction
 # by names would take for their values; everything else is masked in it as well.

@@ -15,7 +15,7 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
-from ifood_actors.config import postgres_url
+from ifood_actors import postgres_url
 from ifood_actors.errors import UsageError
 
 log = structlog.get_logger(__name__)

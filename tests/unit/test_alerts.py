@@ -8,10 +8,11 @@ import yaml
 
 from ifood_actors.alerts import RULES, Notifier
 from ifood_actors.broker.queues import QueueState
-from ifood_actors.config import Settings, parse_duration
+from ifood_actors.config import Settings
 from ifood_actors.errors import ServiceUnavailable, UsageError
 from ifood_actors.figures.evaluation import AlertRule, Sample, firing_alerts
 from ifood_actors.figures.samples import ON_THE_BROKER, RULE_FAILED, SQL, ask_rabbit, can_be_asked
+from ifood_actors.notation import parse_duration
 
 INFRA = Path(__file__).parents[2] / "infra" / "prometheus"
 PROMETHEUS = {

@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from ifood_actors.config import (
-    Settings,
-    describe,
-    load,
-    markdown,
-    read_client_secret,
-)
+from ifood_actors.cli.config_page import describe, markdown
+from ifood_actors.config import Settings
+from ifood_actors.config.loading import load, read_client_secret
 from ifood_actors.errors import UsageError
+from ifood_actors.masking import secret_texts
 
 SECRET = "hunter2"
 DATABASE = f"postgresql://app:{SECRET}@db:5432/ifood"
@@ -307,7 +304,7 @@ def test_a_secret_is_known_in_the_spellings_that_a_library_may_log():
         None,
     )
 
-    texts = settings.secret_texts()
+    texts = secret_texts(settings)
 
     assert {"pass/wörd", "pass%2Fw%C3%B6rd", "b c d e", "b%20c%20d%20e", "second"} <= texts
     assert {"TAAAAA111", "B22222222", "hookword"} <= texts

@@ -5,8 +5,10 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.config import describe, format_duration, load, parse_duration
+from ifood_actors.cli.config_page import describe
+from ifood_actors.config.loading import load
 from ifood_actors.errors import UsageError
+from ifood_actors.notation import format_duration, parse_duration
 from ifood_actors.spans import Window
 
 SECRET = "hunter2"

@@ -13,8 +13,8 @@ import typer.main
 import yaml
 from typer.core import TyperGroup
 
-from ifood_actors import config
 from ifood_actors.alerts import RULES
+from ifood_actors.cli import config_page
 from ifood_actors.cli.main import app
 from ifood_actors.embedded import docker
 
@@ -83,7 +83,7 @@ def test_every_process_has_its_container_and_its_unit():
 
 
 def test_every_setting_that_is_given_exists():
-    known = set(re.findall(r"`(IFOOD_\w+)`", config.markdown()))
+    known = set(re.findall(r"`(IFOOD_\w+)`", config_page.markdown()))
     files = [docker.COMPOSE_FILE, *INFRA.glob("docker/*"), *INFRA.glob("systemd/*")]
     given = {
         (path.name, name)

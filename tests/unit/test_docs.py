@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ifood_actors import config
 from ifood_actors.alerts import RULES
+from ifood_actors.cli import config_page
 from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus
+from ifood_actors.notation import format_duration
 
 ROOT = Path(__file__).parents[2]
 SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.py")))
@@ -115,7 +116,7 @@ def test_every_column_table_and_function_that_the_glossary_names_exists():
 
 
 def test_every_setting_that_a_page_names_exists():
-    known = set(re.findall(r"`(IFOOD_\w+)`", config.markdown()))
+    known = set(re.findall(r"`(IFOOD_\w+)`", config_page.markdown()))
     named = {
         (_name(page), name)
         for page in PAGES
@@ -127,7 +128,7 @@ def test_every_setting_that_a_page_names_exists():
 
 
 def test_the_page_of_settings_is_what_the_settings_say():
-    assert (ROOT / "docs" / "configuration.md").read_text() == config.markdown()
+    assert (ROOT / "docs" / "configuration.md").read_text() == config_page.markdown()
 
 
 def test_the_first_page_fits_a_screen():
@@ -194,7 +195,7 @@ def test_every_alert_has_its_heading_and_says_what_to_do(rule):
         "What not to do",
     ]
     [times] = re.findall(rf"{row}[^|]+\|(.+)\|$", OPERATIONS, re.MULTILINE)
-    waits = [config.format_duration(span) if span else "at once" for span in (rule.wait, rule.calm)]
+    waits = [format_duration(span) if span else "at once" for span in (rule.wait, rule.calm)]
     assert [cell.strip() for cell in times.split("|")] == waits
 
 

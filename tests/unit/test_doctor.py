@@ -2,10 +2,10 @@
 
 import pytest
 
+from ifood_actors import postgres_url
 from ifood_actors.broker.addresses import connection_parameters
 from ifood_actors.cli.doctor import _rabbitmq_in_clear
 from ifood_actors.cli.doctor_postgres import _in_clear
-from ifood_actors.config import postgres_url
 
 SECRET = "hunter2"
 

@@ -4,8 +4,7 @@ import fcntl
 
 import pytest
 
-from ifood_actors import config
-from ifood_actors.config import Settings
+from ifood_actors.config import Settings, loading
 from ifood_actors.errors import UsageError
 from ifood_actors.worker import exposition
 
@@ -43,7 +42,7 @@ def test_counts_to_which_others_add_are_left_alone(folder):
 def test_too_many_are_dropped_all_at_once(folder, monkeypatch, most, left):
     told: list[str] = []
     monkeypatch.setattr(exposition, "MOST_FILES", most)
-    monkeypatch.setattr(config, "count_together", told.append)
+    monkeypatch.setattr(loading, "count_together", told.append)
 
     exposition.join(settings(folder))
 

@@ -24,7 +24,7 @@ JWT = "eyJhbGciOiJSUzUxMiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
 FOREIGN = ("dramatiq.worker", "uvicorn.error", "sqlalchemy.pool", "sqlalchemy.engine", "asyncio")
 # What they say at debug holds neither addresses with secrets nor what was sent.
 HEARD = {"alembic", "concurrent", "dotenv", "dramatiq", "ifood_actors", "psycopg", "tzlocal"}
-HEARD |= {"pydantic_settings", "uvicorn"}
+HEARD |= {"uvicorn"}
 
 
 class Terminal(io.StringIO):

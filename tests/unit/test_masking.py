@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ifood_actors.ifood.http import transport
-from ifood_actors.ifood.http.masking import mask
 from ifood_actors.ifood.http.transport import Answer
+from ifood_actors.masking import mask
 
 Spelling = Callable[[str], str]
 

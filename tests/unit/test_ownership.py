@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ifood_actors import config
-from ifood_actors.config import ownership, read_client_secret
-from ifood_actors.config.ownership import opened
-from ifood_actors.config.reading import SECRETS, variable
+from ifood_actors import ownership
+from ifood_actors.config import Settings, loading
+from ifood_actors.config.loading import SECRETS, read_client_secret, variable
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.exports.files import whole_file
+from ifood_actors.ownership import opened
 from ifood_actors.scheduler import heartbeat
 from ifood_actors.worker import exposition
 
@@ -66,12 +66,12 @@ def test_a_dot_env_that_another_could_have_written_is_refused(tmp_path, plant, w
     path = tmp_path / ".env"
     path.write_text("IFOOD_API_ALLOW_HOST=evil.example\n")
     path.chmod(0o600)
-    assert config.load({}, path).api_allow_host == "evil.example"
+    assert loading.load({}, path).api_allow_host == "evil.example"
 
     plant(path)
 
     with pytest.raises(UsageError, match=f"^settings: .*{why}") as refused:
-        config.load({}, path)
+        loading.load({}, path)
     assert str(path) in str(refused.value)
     assert refused.value.exit_code == 2
 
@@ -86,7 +86,7 @@ def test_a_file_of_a_secret_that_another_could_have_written_is_refused(tmp_path,
     named = f"{variable(name)}_FILE"
 
     with pytest.raises(UsageError, match=f"{named}: .*{why}") as refused:
-        config.load({named: str(path)}, None)
+        loading.load({named: str(path)}, None)
     assert "hunter2" not in str(refused.value)
 
 
@@ -129,8 +129,8 @@ def test_a_link_that_was_there_for_a_moment_is_noticed(tmp_path, monkeypatch):
         pass
 
 
-def counting(folder: Path) -> config.Settings:
-    return config.Settings.model_validate({"metrics_port": 9464, "metrics_dir": str(folder)})
+def counting(folder: Path) -> Settings:
+    return Settings.model_validate({"metrics_port": 9464, "metrics_dir": str(folder)})
 
 
 @pytest.mark.parametrize(("plant", "why"), PLANTED)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ifood_actors.config import load, postgres_url
+from ifood_actors import postgres_url
+from ifood_actors.config.loading import load
 from ifood_actors.errors import UsageError
 
 SOCKET = "%2Fvar%2Frun%2Fpostgresql"

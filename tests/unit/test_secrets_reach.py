@@ -7,7 +7,7 @@ import grimp
 import pytest
 import yaml
 
-from ifood_actors.config.reading import SECRETS, variable
+from ifood_actors.config.loading import SECRETS, variable
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"

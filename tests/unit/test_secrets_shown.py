@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from unit.test_logs import _restore_logging  # noqa: F401 - used as a fixture
 
+from ifood_actors.cli.config_page import describe
 from ifood_actors.cli.main import _run
-from ifood_actors.config import Settings, describe, load
-from ifood_actors.config.reading import CLIENT_SECRET, SECRETS, variable
+from ifood_actors.config import Settings
+from ifood_actors.config.loading import CLIENT_SECRET, SECRETS, load, variable
 from ifood_actors.errors import UsageError
 
 PIECE = 6  # characters
@@ -107,6 +108,7 @@ def views(environ: dict[str, str], env_file: Path | None = None) -> Iterator[str
 @settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(secret=secrets)
 @example(secret="bcdfghj;klmnpqr")
+@example(secret="BBBBBBB@BBBBBBB")
 @example(secret="bcdfghj;x://klmnpqr@stvwxzb")
 def test_no_view_and_no_error_of_settings_shows_a_piece_of_a_secret(name, secret, tmp_path):
     spelt = spellings(name, secret)

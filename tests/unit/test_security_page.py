@@ -7,7 +7,7 @@ import pytest
 import yaml
 from sqlmodel import SQLModel
 
-from ifood_actors.config.reading import SECRETS, variable
+from ifood_actors.config.loading import SECRETS, variable
 from ifood_actors.migrations import comparison
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ import typer.main
 from support.commands import Outcome
 
 from ifood_actors.cli.main import app
-from ifood_actors.config.reading import SECRETS, variable
+from ifood_actors.config.loading import SECRETS, variable
 
 SCRIPT = Path(__file__).parents[2] / "infra/systemd/ifood-actors"
 # Stands for the program: tells who it is, where, and what it was given.

@@ -21,7 +21,7 @@ from ifood_actors.accounts.guard import guarded
 from ifood_actors.accounts.identifiers import canonical_id, cnpj, formatted_cnpj, merchant_id
 from ifood_actors.accounts.lines import BadSheet, Line, quote, tidy
 from ifood_actors.accounts.workbook_lines import workbook_lines
-from ifood_actors.config.values import zone
+from ifood_actors.notation import zone
 
 T = TypeVar("T")
 

@@ -62,14 +62,15 @@ def import_(
     .xls, .ods) one sheet is read. An account whose merchant is known is updated. Every line that
     is wrong is named, and then nothing is imported.
     """
-    from ifood_actors import config, operator_acts
+    from ifood_actors import operator_acts
     from ifood_actors.accounts import BadSheet, import_sheet
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import database_now
 
     content = _read(file)
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, _trial(engine, dry_run=dry_run) as tx:
         try:
             done = import_sheet(tx, content, name=sheet)
@@ -156,14 +157,15 @@ def discover(
     Those that are known keep their name and whether they are active. A store of a distributed
     application is from now on read with the authorization that covers it.
     """
-    from ifood_actors import config, operator_acts
+    from ifood_actors import operator_acts
     from ifood_actors.accounts import add_discovered
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.stores import link_accounts, stores_of
+    from ifood_actors.config import loading
     from ifood_actors.db import database_now
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine:
         found = stores_of(engine, settings, app_name)  # minutes perhaps: no transaction is open
         names = {store.id: store.name for _, stores in found for store in stores}
@@ -184,14 +186,15 @@ def discover(
 
 
 def _switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> None:
-    from ifood_actors import config, operator_acts
+    from ifood_actors import operator_acts
     from ifood_actors.accounts import set_active
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.joining import cancelled_meanwhile
+    from ifood_actors.config import loading
     from ifood_actors.db import database_now
 
-    settings, verb = config.load(), "enable" if active else "disable"
+    settings, verb = loading.load(), "enable" if active else "disable"
     with open_database(settings) as engine, _trial(engine, dry_run=dry_run) as tx:
         done = set_active(tx, names, active=active)
         if done.changed:
@@ -237,13 +240,13 @@ def _listed(
     group: str | None = None,
     limit: int | None = None,
 ) -> "tuple[list[AccountRow], Settings]":
-    from ifood_actors import config
     from ifood_actors.accounts import list_accounts
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         if app_name is not None:
             require_application(tx, app_name)

@@ -29,14 +29,14 @@ def check(
     It reads the list of stores of each application, a hundred in a request, and changes no
     account. A store may be missing in it for ten minutes after it was linked.
     """
-    from ifood_actors import config
     from ifood_actors.accounts import list_accounts
     from ifood_actors.accounts.presence import MEANINGS, Presence, presence, read_with
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine:
         with transaction(engine) as tx:
             if app_name is not None:

@@ -21,12 +21,12 @@ def acts(
     `login` is the user of Postgres, `actor` the person as far as the host knows. What a job went
     through is told by `jobs show`, also when a person changed it by SQL.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.operator_acts import latest
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         found = latest(tx, since=since, limit=limit + 1)
     if json:

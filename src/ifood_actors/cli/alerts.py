@@ -22,9 +22,9 @@ def check(*, json: Json = False) -> None:
     Shows what is true now: how long it has been, and who was told, is the scheduler's business, and
     nothing is sent. docs/operations.md says what to do about each.
     """
-    from ifood_actors import config
+    from ifood_actors.config import loading
 
-    settings = config.load()
+    settings = loading.load()
     firing = _firing(settings)
     if json:
         document(firing)

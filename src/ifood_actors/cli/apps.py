@@ -46,10 +46,11 @@ def add(
     The secret comes from --client-secret-file, IFOOD_CLIENT_SECRET or stdin, never from an
     argument, and is stored encrypted with the first of IFOOD_ENCRYPTION_KEYS.
     """
-    from ifood_actors import config, operator_acts
+    from ifood_actors import operator_acts
     from ifood_actors.accounts import application_names
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 
@@ -57,7 +58,7 @@ def add(
     _require_plain(client_id, what="--client-id")
     if kind not in list(AppKind):
         raise UsageError(f"--kind: expected {' or '.join(AppKind)}, not {kind!r}")
-    settings = config.load()
+    settings = loading.load()
     cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings) as engine:
         with transaction(engine) as tx:
@@ -96,12 +97,12 @@ def list_(*, json: Json = False) -> None:
     from sqlalchemy import func, select
     from sqlmodel import col
 
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.ifood import App, Authorization
 
-    settings = config.load()
+    settings = loading.load()
     needing = col(Authorization.needs_authorization_since).is_not(None)
     wanted = (
         select(
@@ -132,7 +133,7 @@ def _client_secret(path: Path | None) -> "SecretStr":
     """Find the secret where it was put; stdin is last, since it may be a pipe that nobody ends."""
     from pydantic import SecretStr
 
-    from ifood_actors.config import read_client_secret
+    from ifood_actors.config.loading import read_client_secret
 
     if found := read_client_secret(path):
         return found

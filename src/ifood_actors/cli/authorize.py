@@ -46,14 +46,14 @@ def authorize(
     replaced on a terminal's word or with --yes only, which is settled before any code is asked for;
     its accounts that the new one does not cover are linked no more.
     """
-    from ifood_actors import config
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.calls import ifood
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
 
     if label is not None and not _is_plain(label):
         raise UsageError(f"--label: expected 1 to {_LONGEST} printable characters, and not *")
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, ifood(engine, settings) as asked:
         replaces = label and _to_replace(asked, name, label, yes=yes)
         started = asked.authorizer.start(name)

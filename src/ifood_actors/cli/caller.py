@@ -6,7 +6,7 @@ import re
 import socket
 from pathlib import Path
 
-from ifood_actors.config import sudo_user
+from ifood_actors.config.loading import sudo_user
 
 _LOGIN = Path("/proc/self/loginuid")
 _NO_LOGIN = 2**32 - 1  # of a container, a service, a timer

@@ -42,10 +42,10 @@ def capacity(
     With IFOOD_DATABASE_URL, requests and attempts of a job are those of the latest runs; without,
     they are assumed.
     """
-    from ifood_actors import config
     from ifood_actors.capacity.forecast import ASSUMED_LATENCY
+    from ifood_actors.config import loading
 
-    settings = config.load()
+    settings = loading.load()
     length = timedelta(seconds=latency) if latency else ASSUMED_LATENCY
     deployment = _deployment(settings, accounts=accounts, hosts=hosts, latency=length)
     answer = _answer(settings, deployment, kind=kind)

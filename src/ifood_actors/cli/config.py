@@ -16,13 +16,14 @@ def config(
     json: Json = False,
 ) -> None:
     """Show every setting and its origin; secrets are masked."""
-    from ifood_actors import config as settings
+    from ifood_actors.cli import config_page
+    from ifood_actors.config import loading
 
     if markdown:
-        say(settings.markdown().rstrip("\n"))
+        say(config_page.markdown().rstrip("\n"))
         return
-    effective = settings.load()
-    rows = settings.describe(effective)
+    effective = loading.load()
+    rows = config_page.describe(effective)
     if json:
         document(
             [

@@ -11,6 +11,7 @@ from ifood_actors import logs
 from ifood_actors.config import Settings
 from ifood_actors.db import address, connect, missing_right, reason_of, require_reachable
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError, causes
+from ifood_actors.masking import secret_texts
 from ifood_actors.migrations import require_current
 
 
@@ -25,7 +26,7 @@ def open_database(
     does not ask for); ServiceUnavailable when Postgres does not answer, now or in the block.
     """
     level = "debug" if settings.log_level == "debug" else "warning"
-    logs.configure(level, hidden=settings.secret_texts())
+    logs.configure(level, hidden=secret_texts(settings))
     engine = connect(
         settings.require_database_url(),
         application_name=f"ifood-actors {name}",

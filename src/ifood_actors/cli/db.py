@@ -11,11 +11,12 @@ app = typer.Typer(help="The schema: migrate it, compare it with the code.", no_a
 @app.command()
 def upgrade(*, dry_run: DryRun = False, json: Json = False) -> None:
     """Apply the migrations that the database lacks."""
-    from ifood_actors import config, migrations
+    from ifood_actors import migrations
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings, migrated=False) as engine:
         with engine.connect() as connection:
             waiting = migrations.pending(connection)
@@ -33,12 +34,13 @@ def upgrade(*, dry_run: DryRun = False, json: Json = False) -> None:
 @app.command()
 def check(*, json: Json = False) -> None:
     """Compare schema and code; exit code 1 on a difference."""
-    from ifood_actors import config, migrations
+    from ifood_actors import migrations
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.migrations.comparison import differences_of
 
     with (
-        open_database(config.load(), migrated=False) as engine,
+        open_database(loading.load(), migrated=False) as engine,
         engine.connect() as connection,
     ):
         pending = migrations.pending(connection)

@@ -6,10 +6,10 @@ from typing import cast
 
 from sqlalchemy import Connection, text
 
+from ifood_actors import postgres_url
+from ifood_actors.checks import is_loopback
 from ifood_actors.cli.finding import Finding, Verdict
 from ifood_actors.cli.output import duration
-from ifood_actors.config import postgres_url
-from ifood_actors.config.values import is_loopback
 from ifood_actors.db import address
 from ifood_actors.session import PATIENCE, STYLE, TimedConnection
 

@@ -29,17 +29,20 @@ def findings() -> Iterator[Finding]:
 
 def configuration() -> "Generator[Finding, None, Settings | None]":
     """Read the settings, one finding for each that cannot be used."""
-    from ifood_actors import config, logs
+    from ifood_actors import logs
+    from ifood_actors.cli import config_page
+    from ifood_actors.config import loading
+    from ifood_actors.masking import secret_texts
 
     try:
-        settings = config.load()
+        settings = loading.load()
     except UsageError as error:
         for line in str(error).splitlines():
             yield Finding("configuration", "failed", line, "see `ifood-actors config --markdown`")
         return None
     level = "debug" if settings.log_level == "debug" else "error"
-    logs.configure(level, hidden=settings.secret_texts())
-    given = sum(row.origin != "default" for row in config.describe(settings))
+    logs.configure(level, hidden=secret_texts(settings))
+    given = sum(row.origin != "default" for row in config_page.describe(settings))
     yield Finding("configuration", "ok", f"{count(given, 'setting')} given")
     return settings
 

@@ -21,12 +21,12 @@ def errors(
     Those that failed in the last 24h unless given. Messages that differ only in numbers, ids,
     dates, URLs or quoted values are one group; `jobs requeue --error-group` runs it anew.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.ledger.queries.error_groups import error_groups
 
-    settings = config.load()
+    settings = loading.load()
     back = since or ERRORS_SINCE
     with open_database(settings) as engine, transaction(engine) as tx:
         groups = error_groups(tx, since=back, kind=kind, limit=limit + 1)

@@ -80,15 +80,15 @@ def export(
     of IFOOD_TIMEZONE. Text that a spreadsheet would take for a formula begins with a '. FILE
     appears when it is complete. --json tells what was written.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import long_reading
     from ifood_actors.exports import Selection, whole_file
 
     format_ = format_ or _by_ending(output)
     _require_sense(start, end, format_, output=output, locale=locale, json=json)
     write = _writer(format_, locale)
-    settings = config.load()
+    settings = loading.load()
     zone = settings.timezone.key
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and tidy up
     with open_database(settings) as engine, long_reading(engine) as connection:

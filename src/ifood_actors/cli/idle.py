@@ -30,12 +30,12 @@ def idle(
     They have no anticipation plan, or sell nothing; one that is listed for every kind may not
     exist. With IFOOD_ANTICIPATIONS_IDLE_DAYS they are asked for anticipations only now and then.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import database_now, transaction
     from ifood_actors.planning.cadence import local_day
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         today = local_day(database_now(tx), zone=settings.timezone)
         kinds = [kind] if kind else list(Kind)

@@ -64,12 +64,12 @@ def list_(
     json: Json = False,
 ) -> None:
     """List jobs, latest planned first."""
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.ledger.queries import jobs
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         wanted = Wanted(kind, status, account, day, since, error_code)
         rows = jobs.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
@@ -98,13 +98,13 @@ def show(
     json: Json = False,
 ) -> None:
     """Tell everything about one job, with its whole history."""
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import job_ids
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.ledger.queries import jobs
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         [job_id] = job_ids(tx, [job])
         columns = dict(jobs.job_facts(tx, job_id) or {})
@@ -193,10 +193,10 @@ def cancel(
 
 @contextmanager
 def _open() -> "Iterator[Engine]":
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
 
-    with open_database(config.load()) as engine:
+    with open_database(loading.load()) as engine:
         yield engine
 
 

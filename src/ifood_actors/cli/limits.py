@@ -26,13 +26,13 @@ def show(
     Either the configured one, or one that iFood named in its answers: since when, and when it was
     last heard. A named limit is forgotten a day after that.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.ifood import limits_in_use
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         if name is not None:
             require_application(tx, name)
@@ -57,14 +57,15 @@ def reset(name: App, *, dry_run: DryRun = False, yes: Yes = False, json: Json = 
 
     All processes obey at their next request; a limit that iFood goes on naming is learned again.
     """
-    from ifood_actors import config, operator_acts
+    from ifood_actors import operator_acts
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.ifood import forget_named_limits, named_limits
 
-    with open_database(config.load()) as engine:
+    with open_database(loading.load()) as engine:
         with transaction(engine) as tx:
             require_application(tx, name)
             known = [one.endpoint for one in named_limits(tx) if one.app == name]

@@ -166,10 +166,10 @@ def _let_go_of_stdout() -> None:
 
 
 def _debugging() -> bool:
-    from ifood_actors import config as settings
+    from ifood_actors.config import loading
 
     try:
-        return settings.load().log_level == "debug"
+        return loading.load().log_level == "debug"
     except IfoodActorsError:
         return False
 

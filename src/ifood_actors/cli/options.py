@@ -33,7 +33,7 @@ class Status(StrEnum):
 
 def duration(text: str) -> timedelta:
     """Parse `45s` or `4h33m` for an option."""
-    from ifood_actors.config import parse_duration
+    from ifood_actors.notation import parse_duration
 
     try:
         found = parse_duration(text)

@@ -119,7 +119,7 @@ def show(cell: Cell, *, zone: ZoneInfo) -> str:
 
 def duration(length: timedelta) -> str:
     """Give a length as `0.4s`, `12s`, `5m30s`; a negative one with its sign."""
-    from ifood_actors.config import format_duration
+    from ifood_actors.notation import format_duration
 
     if length < timedelta():
         return f"-{duration(-length)}"

@@ -47,15 +47,15 @@ def plan(
     The day is today unless given. Its jobs are spread over the rest of the day's window; when that
     has passed, over a window of the same length that starts now. Called twice, it plans once.
     """
-    from ifood_actors import config
     from ifood_actors.accounts import count_active
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import database_now, transaction
     from ifood_actors.planning import planner
     from ifood_actors.planning.cadence import local_day
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine:
         with transaction(engine) as tx:
             now = database_now(tx)

@@ -9,20 +9,21 @@ _SHUTDOWN_MS = 25_000
 
 def scheduler() -> None:
     """Plan runs when due and relay jobs; several may run."""
-    from ifood_actors import config, logs
+    from ifood_actors import logs
     from ifood_actors import scheduler as process
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
+    from ifood_actors.config import loading
     from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import require_readable
     from ifood_actors.scheduler.scheduler import POOL_SIZE
 
-    settings = config.load()
+    settings = loading.load()
     settings.require_broker_url()
     with open_database(settings, name="scheduler", pool_size=POOL_SIZE) as engine:
         if settings.encryption_keys is not None:
             require_readable(engine, Cipher(settings.require_encryption_keys()))
-        logs.configure(settings.log_level, hidden=settings.secret_texts())
+        logs.configure(settings.log_level, hidden=secret_texts(settings))
         broker = ladder(settings, name="scheduler")
         try:
             broker.declare_all()
@@ -38,14 +39,14 @@ def worker() -> None:
     Becomes the supervisor of `dramatiq ifood_actors.worker`, once the settings and both services
     are found usable.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
+    from ifood_actors.config import loading
     from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import require_readable
     from ifood_actors.worker import exposition
 
-    settings = config.load()
+    settings = loading.load()
     settings.require_broker_url()
     cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings, name="worker") as engine:

@@ -24,13 +24,13 @@ def rejected(
 
     Their amounts are in no report and no export. Each pull tries them again; what it reads leaves.
     """
-    from ifood_actors import config
     from ifood_actors.accounts import require_known
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
     from ifood_actors.feeds.rejected import rejected_items
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         if account:
             require_known(tx, [account])

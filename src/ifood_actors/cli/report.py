@@ -29,13 +29,13 @@ def report(*, day: Day = None, json: Json = False) -> None:
     anticipated payouts, or gross value of bags), requests and those of them that were answered by
     404 (wasted), retries, how long the run and its jobs took, and how late they started.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import database_now, transaction
     from ifood_actors.ledger.queries.daily import delivered
     from ifood_actors.planning.cadence import local_day
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         job_day = day or local_day(database_now(tx), zone=settings.timezone)
         found, before = (delivered(tx, one, kinds=Kind) for one in (job_day, job_day - _WEEK))

@@ -30,15 +30,16 @@ def retry(
     If iFood grants it, the authorization works again, and needs no owner. If not, nothing is worse
     than before, and the exit code is 1. Jobs that had failed are requeued by `jobs requeue`.
     """
-    from ifood_actors import config, operator_acts
+    from ifood_actors import operator_acts
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.calls import ifood
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.db import transaction
 
     facts = {"dry_run": dry_run, "application": name, "authorization": label}
     what = f"authorization {printable(label)} of application {name}"
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine:
         with transaction(engine) as tx:
             identity = _found(tx, name, label)

@@ -24,12 +24,12 @@ def check(*, json: Json = False) -> None:
 
     Exit code 1 when one can be read with none of them.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import survey
 
-    settings = config.load()
+    settings = loading.load()
     cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings) as engine:
         found = survey(engine, cipher)
@@ -51,13 +51,13 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
     Nothing has to be stopped for it, if every process has all keys; what cannot be read stays as
     it is, and makes the exit code 1.
     """
-    from ifood_actors import config
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
     from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens import rotation
 
-    settings = config.load()
+    settings = loading.load()
     cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings) as engine:
         before = rotation.survey(engine, cipher)

@@ -151,7 +151,7 @@ def simulator(
 
 def _require_loopback(host: str, certificate: Path | None) -> None:
     """Refuse what `IFOOD_API_BASE_URL` would refuse as well."""
-    from ifood_actors.config.values import is_loopback
+    from ifood_actors.checks import is_loopback
 
     if certificate is None and not is_loopback(host):
         raise UsageError(

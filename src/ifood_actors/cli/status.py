@@ -76,12 +76,12 @@ def status(
     and each limiter: how far ahead it is reserved, whether it is in cooldown and why, what limit
     iFood has named. A run is shown for a day, and while it is open.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
+    from ifood_actors.config import loading
 
     if watch and json:
         raise UsageError("--watch and --json: give one of them; JSON is one document")
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine:
         if not watch:
             _show(_read(engine, settings), json=json)

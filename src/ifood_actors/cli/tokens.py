@@ -34,13 +34,13 @@ def tokens(
     renewed, when that starts and ends at the limiter's pace, and how long before its job the latest
     of them is there. Nobody is asked for anything.
     """
-    from ifood_actors import config
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
+    from ifood_actors.config import loading
     from ifood_actors.db import database_now, transaction
     from ifood_actors.renewal import token_states
 
-    settings = config.load()
+    settings = loading.load()
     with open_database(settings) as engine:
         with transaction(engine) as tx:
             if name is not None:

@@ -24,16 +24,18 @@ def web(
     from ifood_actors.cli.extras import require_web
 
     require_web()
-    from ifood_actors import config, logs
+    from ifood_actors import logs
     from ifood_actors import web as process
     from ifood_actors.cli.ladder import ladder
+    from ifood_actors.config import loading
     from ifood_actors.db import connect
+    from ifood_actors.masking import secret_texts
 
-    settings = config.load()
+    settings = loading.load()
     _require_loopback(host)
     url = settings.require_database_url()
     broker = ladder(settings, name="web")
-    logs.configure(settings.log_level, hidden=settings.secret_texts())
+    logs.configure(settings.log_level, hidden=secret_texts(settings))
     engine = connect(
         url,
         application_name="ifood-actors web",
@@ -48,7 +50,7 @@ def web(
 
 
 def _require_loopback(host: str) -> None:
-    from ifood_actors.config.values import is_loopback
+    from ifood_actors.checks import is_loopback
 
     if not is_loopback(host):
         raise UsageError(

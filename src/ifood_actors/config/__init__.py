@@ -1,28 +1,9 @@
-"""Settings from `IFOOD_` variables: the only place of the project that reads the environment."""
+"""
+Settings from `IFOOD_` variables.
 
-from ifood_actors.config.listing import SettingRow, describe, markdown
-from ifood_actors.config.reading import (
-    child_environment,
-    count_together,
-    load,
-    read_client_secret,
-    stderr_is_journal,
-    sudo_user,
-)
-from ifood_actors.config.settings import Settings
-from ifood_actors.config.values import format_duration, parse_duration
+`Settings` does no I/O; `loading` is the only module of the project that reads the environment.
+"""
 
-__all__ = [
-    "SettingRow",
-    "Settings",
-    "child_environment",
-    "count_together",
-    "describe",
-    "format_duration",
-    "load",
-    "markdown",
-    "parse_duration",
-    "read_client_secret",
-    "stderr_is_journal",
-    "sudo_user",
-]
+from ifood_actors.config.settings import DEFAULT_API, PREFIX, Settings, Unset
+
+__all__ = ["DEFAULT_API", "PREFIX", "Settings", "Unset", "loading"]

@@ -16,7 +16,8 @@ from sqlalchemy import Engine
 from ifood_actors import migrations
 from ifood_actors.accounts import import_sheet
 from ifood_actors.broker.ladder_broker import ladder_broker
-from ifood_actors.config import Settings, child_environment
+from ifood_actors.config import Settings
+from ifood_actors.config.loading import child_environment
 from ifood_actors.db import connect, transaction
 from ifood_actors.demo.queue_counts import look
 from ifood_actors.demo.scale import Scale

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Literal
 
-from ifood_actors.config import Settings, format_duration
+from ifood_actors.config import Settings
+from ifood_actors.notation import format_duration
 
 Unit = Literal["count", "seconds", "share", "bytes"]
 

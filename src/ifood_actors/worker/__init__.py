@@ -22,14 +22,16 @@ def compose() -> None:
     """
     import dramatiq  # noqa: PLC0415 - only a worker process pays for these imports
 
-    from ifood_actors import config, logs  # noqa: PLC0415 - the same
+    from ifood_actors import logs  # noqa: PLC0415 - the same
+    from ifood_actors.config import loading  # noqa: PLC0415 - the same
     from ifood_actors.errors import IfoodActorsError  # noqa: PLC0415 - the same
+    from ifood_actors.masking import secret_texts  # noqa: PLC0415 - the same
     from ifood_actors.worker import exposition  # noqa: PLC0415 - the same
 
     _end_with_the_command()
     try:
-        settings = config.load()
-        logs.configure(settings.log_level, hidden=settings.secret_texts())
+        settings = loading.load()
+        logs.configure(settings.log_level, hidden=secret_texts(settings))
         exposition.join(settings)
         broker = _broker(settings)
         exposition.serve(settings)

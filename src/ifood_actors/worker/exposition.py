@@ -10,11 +10,10 @@ import os
 from pathlib import Path
 from threading import Thread
 
-from ifood_actors import config
-from ifood_actors.config import Settings
-from ifood_actors.config.ownership import require_our_folder
+from ifood_actors.config import Settings, loading
 from ifood_actors.errors import UsageError
 from ifood_actors.logs import get_logger
+from ifood_actors.ownership import require_our_folder
 
 log = get_logger(__name__)
 
@@ -34,7 +33,7 @@ def join(settings: Settings) -> None:
         return
     folder = Path(settings.metrics_dir)
     fcntl.flock(_tidied(folder, keep=MOST_FILES), fcntl.LOCK_SH)  # until the process ends
-    config.count_together(str(folder))
+    loading.count_together(str(folder))
 
 
 def start_afresh(settings: Settings) -> None:

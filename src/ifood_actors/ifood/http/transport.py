@@ -23,7 +23,7 @@ import httpx
 from ifood_actors import metrics
 from ifood_actors.errors import ServerFault, causes
 from ifood_actors.ifood.http.decoding import ASKED_FOR, Undecodable, decoded
-from ifood_actors.ifood.http.masking import mask
+from ifood_actors.masking import mask
 
 TOTAL = timedelta(seconds=60)  # one request, from the connection to the last byte
 CONNECT_SECONDS = 5.0

@@ -1,20 +1,23 @@
 """From variables to settings: environment, `.env`, files of secrets, and what is wrong in them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from dotenv.parser import parse_stream
 from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic.fields import FieldInfo
 
-from ifood_actors.config.ownership import opened
+from ifood_actors import postgres_url
+from ifood_actors.checks import database_url
 from ifood_actors.config.settings import PREFIX, Origin, Settings
-from ifood_actors.config.values import format_duration
 from ifood_actors.errors import UsageError
+from ifood_actors.notation import format_duration
+from ifood_actors.ownership import opened
 
 DOT_ENV = Path(".env")
 CLIENT_SECRET = "client_secret"  # noqa: S105 - a name; used by `apps add`, and kept in no Settings
@@ -26,7 +29,7 @@ SECRETS = (
     CLIENT_SECRET,
 )
 UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
-NEVER_EMPTY = ("api_ca_file",)  # who wants one authority must not get hundreds by a slip
+NEVER_EMPTY = ("api_ca_file",)  # to want one authority and get hundreds would be a slip
 LONGEST_QUOTE = 60
 LONGEST_SECRET = 1024 * 1024  # characters of a file: /dev/zero has no end
 # What a name promises and the program does not keep yet; refused, since silence would be a lie.
@@ -50,11 +53,11 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = DOT_E
     """
     given, problems = _collect(environ, env_file)
     given.pop(CLIENT_SECRET, None)
+    problems += _refused_by_libpq(given)
     try:
         settings = Settings.model_validate({name: item.value for name, item in given.items()})
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            problems += _explain(detail, given)
+        problems += _explained(error, given)
         raise UsageError("\n".join(problems)) from None  # the cause would print the values
     if problems:
         raise UsageError("\n".join(problems))
@@ -216,15 +219,56 @@ def _unknown(name: str, origin: Origin, *, known: list[str]) -> str:
     return f"{name} ({origin}) is no known setting; the nearest is {near[0]}"
 
 
-def _explain(detail: ErrorDetails, given: Mapping[str, Given]) -> list[str]:
-    cause = detail.get("ctx", {}).get("error", detail["msg"])
-    if not detail["loc"]:  # of several settings together: they name themselves
-        return str(cause).splitlines()
+def _refused_by_libpq(given: dict[str, Given]) -> list[str]:
+    """Say what is wrong with the URL of Postgres, and take it out; `Settings` sees less."""
+    try:
+        if url := given.get("database_url"):
+            postgres_url.parameters(database_url(url.value))
+    except ValueError as error:
+        del given["database_url"]
+        return [f"{variable('database_url')}: {error}"]
+    return []
 
-    field = str(detail["loc"][0])
-    if field in UNQUOTED or field not in given:
-        return [f"{variable(field)}: {cause}"]
-    return [f"{variable(field)}: {cause}, not {_quote(given[field].value)}"]
+
+def _explained(error: ValidationError, given: Mapping[str, Given]) -> Iterator[str]:
+    """Say what was expected, a line for each setting, and what was given unless it is a secret."""
+    details = error.errors(include_url=False, include_input=False)
+    for loc, fault in {each["loc"][:1]: each for each in details}.items():
+        if not loc:  # of several settings together, which it names
+            yield from str(fault["ctx"]["error"]).splitlines()
+            continue
+        name = str(loc[0])
+        field = Settings.model_fields[name]
+        expected = f"expected {' or '.join(_words(field.annotation, field.metadata))}"
+        if fault["type"] == "value_error":  # one of our own checks has found its words
+            expected = str(fault["ctx"]["error"])
+        unquoted = name in UNQUOTED or name not in given
+        found = "" if unquoted else f", not {_quote(given[name].value)}"
+        yield f"{variable(name)}: {expected}{found}"
+
+
+def _words(kind: object, marks: Sequence[object]) -> Iterator[str]:
+    """Yield what a type takes, one text for each member of a union; `marks` hold its bounds."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        yield from _words(args[0], [*marks, *args[1:]])
+    elif origin is Literal:
+        yield from args
+    elif args:
+        for each in args:
+            yield from _words(each, marks)
+    elif kind is bool:
+        yield "true or false"
+    elif kind is int:
+        yield "a whole number from {} to {}".format(*_bounds(marks))
+    elif kind is timedelta:
+        yield "a duration from {} to {}".format(*map(format_duration, _bounds(marks)))
+
+
+def _bounds(marks: Sequence[object]) -> Iterator[Any]:
+    inner = [each for mark in marks if isinstance(mark, FieldInfo) for each in mark.metadata]
+    for name in ("ge", "le"):
+        yield next(getattr(mark, name) for mark in [*marks, *inner] if hasattr(mark, name))
 
 
 def _quote(text: str) -> str:

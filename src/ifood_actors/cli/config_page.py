@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ifood_actors.config.masking import MASK, shown_broker, shown_database
-from ifood_actors.config.reading import REFUSED, SECRETS, variable
-from ifood_actors.config.settings import Origin, Settings, Unset
-from ifood_actors.config.values import format_duration
+from ifood_actors.config import Settings, Unset
+from ifood_actors.config.loading import REFUSED, SECRETS, variable
+from ifood_actors.config.settings import Origin
+from ifood_actors.masking import MASK, shown_broker, shown_database
+from ifood_actors.notation import format_duration
 
 APPS_ADD_ONLY = "the secret that `ifood-actors apps add` stores; read by that command only"
 
@@ -35,7 +36,7 @@ def describe(settings: Settings) -> list[SettingRow]:
 def markdown() -> str:
     """Render docs/configuration.md."""
     rows = [
-        (variable(name), _default(field), field.description or "")
+        (variable(name), _default(field), _meaning(field))
         for name, field in Settings.model_fields.items()
     ]
     rows.append((variable("client_secret"), "none", APPS_ADD_ONLY))
@@ -52,8 +53,12 @@ def _row(settings: Settings, name: str, field: FieldInfo) -> SettingRow:
         value_masked=_default(field) if value is None else _show(value, field=name),
         default=_default(field),
         origin=settings._origins.get(name, fallback),  # noqa: SLF001 - kept for this reader
-        meaning=field.description or "",
+        meaning=_meaning(field),
     )
+
+
+def _meaning(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split())
 
 
 def _default(field: FieldInfo) -> str:
@@ -99,7 +104,7 @@ def _table(rows: Iterable[tuple[str, str, str]]) -> list[str]:
 _PAGE = """\
 # Configuration
 
-<!-- Written by `ifood_actors.config.markdown()`; a test fails when it is stale. -->
+<!-- Written by `ifood-actors config --markdown`; a test fails when it is stale. -->
 
 Settings are environment variables, or lines `NAME=value` of a file `.env` in the current folder.
 The environment wins, and an empty variable counts as not given.
