@@ -23,8 +23,16 @@ SECRET = "hunter2hunter2"
 JWT = "eyJhbGciOiJSUzUxMiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
 FOREIGN = ("dramatiq.worker", "uvicorn.error", "sqlalchemy.pool", "sqlalchemy.engine", "asyncio")
 # What they say at debug holds neither addresses with secrets nor what was sent.
-HEARD = {"alembic", "concurrent", "dotenv", "dramatiq", "ifood_actors", "psycopg", "tzlocal"}
-HEARD |= {"uvicorn"}
+HEARD = {
+    "alembic",
+    "concurrent",
+    "dotenv",
+    "dramatiq",
+    "ifood_actors",
+    "psycopg",
+    "tzlocal",
+    "uvicorn",
+}
 
 
 class Terminal(io.StringIO):
