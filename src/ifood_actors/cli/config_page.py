@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ifood_actors.config import Settings, Unset
+from ifood_actors.config import Origin, Settings, Unset
 from ifood_actors.config.loading import REFUSED, SECRETS, variable
-from ifood_actors.config.settings import Origin
 from ifood_actors.masking import MASK, shown_broker, shown_database
 from ifood_actors.notation import format_duration
 

@@ -16,6 +16,7 @@ def scheduler() -> None:
     from ifood_actors.config import loading
     from ifood_actors.ifood import Cipher
     from ifood_actors.ifood.tokens.rotation import require_readable
+    from ifood_actors.masking import secret_texts
     from ifood_actors.scheduler.scheduler import POOL_SIZE
 
     settings = loading.load()

@@ -4,6 +4,6 @@ Settings from `IFOOD_` variables.
 `Settings` does no I/O; `loading` is the only module of the project that reads the environment.
 """
 
-from ifood_actors.config.settings import DEFAULT_API, PREFIX, Settings, Unset
+from ifood_actors.config.settings import Origin, Settings, Unset
 
-__all__ = ["DEFAULT_API", "PREFIX", "Settings", "Unset", "loading"]
+__all__ = ["Origin", "Settings", "Unset", "loading"]
