@@ -60,7 +60,7 @@ def worker() -> None:
     exposition.start_afresh(settings)
     # Neither Python (-P) nor Dramatiq (--path, without one) takes modules from the current folder.
     supervisor = [sys.executable, "-P", "-m", "ifood_actors.worker.supervision"]
-    dramatiq = [sys.executable, "-P", "-m", "ifood_actors.worker.command", "ifood_actors.worker"]
+    dramatiq = [sys.executable, "-P", "-m", "ifood_actors.delivery.command", "ifood_actors.worker"]
     command = [*supervisor, *dramatiq, "--path"]
     options = {
         "--processes": settings.worker_processes,
