@@ -17,11 +17,7 @@ from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS, Stored
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.ifood import Access, ApiIdentity, IfoodClient, http_client
-from ifood_actors.planning.cadence import (
-    anticipations_period,
-    sales_period,
-    settlements_period,
-)
+from ifood_actors.kinds import closed_weeks, days_before
 from ifood_simulator import Fault
 from ifood_simulator.merchants import EmptyFace, Merchant
 
@@ -30,9 +26,9 @@ pytestmark = pytest.mark.services
 MONDAY = date(2026, 9, 21)
 STORES = 40
 PERIODS = {
-    "settlements_weekly": settlements_period(MONDAY),
-    "anticipations_daily": anticipations_period(MONDAY),
-    "sales": sales_period(MONDAY),
+    "settlements_weekly": closed_weeks(MONDAY, 8),
+    "anticipations_daily": days_before(MONDAY, 30),
+    "sales": days_before(MONDAY, 7),
 }
 
 

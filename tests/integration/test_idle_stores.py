@@ -203,10 +203,10 @@ def test_capacity_counts_idle_stores_by_how_often_they_are_asked(engine, account
         play(engine, START + number * DAY, silent)
 
     with transaction(engine) as tx:
-        share = planner.idle_share(tx, SETTINGS)
-        assert planner.idle_share(tx, Settings()) == 0
+        shares = planner.idle_shares(tx, SETTINGS)
+        assert planner.idle_shares(tx, Settings()) == {}
 
-    assert share == SILENT / (SILENT + ANSWERING)
+    assert shares == {KIND: SILENT / (SILENT + ANSWERING)}
 
 
 def merchant_of(engine: Engine, account: UUID) -> str:

@@ -18,7 +18,8 @@ from support.fleet import KEY, fleet
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.planning.planner import cadences, period_of
+from ifood_actors.kinds import KINDS
+from ifood_actors.planning.planner import cadences
 from ifood_simulator import App, running
 from ifood_simulator import Settings as World
 
@@ -356,7 +357,7 @@ def test_the_periods_are_those_of_the_planner(operator, former):
     periods = {(kind, day): (start, end) for kind, day, start, end in found}
     assert len(periods) == 27
     for (kind, day), period in periods.items():
-        wanted = period_of(kind, day, SETTINGS)
+        wanted = KINDS[kind].period(day, SETTINGS)
         assert period == (wanted.start, wanted.end), (kind, day)
 
 

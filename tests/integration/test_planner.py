@@ -8,8 +8,9 @@ from support.builders import HORIZON, make_accounts
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
+from ifood_actors.kinds import days_before
 from ifood_actors.planning import planner
-from ifood_actors.planning.cadence import Opening, sales_period
+from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.pacing import DoesNotFit
 from ifood_actors.planning.planner import PlanRequest
 
@@ -21,7 +22,7 @@ SETTINGS = Settings()
 def wanted(*, day=MONDAY, kind="sales", only=None, batch_size="auto", overflow="refuse"):
     return PlanRequest(
         opening=Opening(kind, day, START, START + timedelta(hours=2)),
-        period=sales_period(day),
+        period=days_before(day, 7),
         batch_size=batch_size,
         overflow=overflow,
         horizon=HORIZON,

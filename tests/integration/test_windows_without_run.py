@@ -9,9 +9,10 @@ from support.logins import as_login
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
+from ifood_actors.kinds import days_before
 from ifood_actors.ledger.queries.conditions import WITHOUT_RUN
 from ifood_actors.planning import planner
-from ifood_actors.planning.cadence import Opening, sales_period
+from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.planner import PlanRequest, latest_openings
 
 pytestmark = pytest.mark.services
@@ -37,7 +38,7 @@ def execute(engine, statement, **values):
 
 def plan(engine, *, actor="scheduler host:1", day=MONDAY, only=None):
     opening = Opening("sales", day, OPENS, OPENS + timedelta(hours=3))
-    wanted = PlanRequest(opening, sales_period(day), "auto", "refuse", HORIZON, only=only)
+    wanted = PlanRequest(opening, days_before(day, 7), "auto", "refuse", HORIZON, only=only)
     return planner.plan(as_login(engine, "scheduler"), wanted, actor=actor)
 
 

@@ -8,7 +8,7 @@ import httpx
 import simplejson
 
 from ifood_actors.ifood.http.answers import JsonValue, parse
-from ifood_actors.ifood.http.client import MerchantApi, Resource
+from ifood_actors.ifood.http.client import MerchantApi
 from ifood_actors.ifood.http.transport import Answer
 
 Scripted = Mapping[str, Any] | list[Any] | bytes | Exception | None
@@ -28,9 +28,9 @@ class ScriptedApi(MerchantApi):
         self.merchant_id = MERCHANT
         self.answers = list(answers)
         self.always = always
-        self.asked: list[tuple[Resource, dict[str, str]]] = []
+        self.asked: list[tuple[str, dict[str, str]]] = []
 
-    def get(self, resource: Resource, params: Mapping[str, str]) -> JsonValue | None:
+    def get(self, resource: str, params: Mapping[str, str]) -> JsonValue | None:
         self.asked.append((resource, dict(params)))
         answer = self.answers.pop(0) if self.answers else self.always()
         if isinstance(answer, Exception):

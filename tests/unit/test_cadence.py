@@ -7,18 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ifood_actors.kinds import closed_weeks, days_before
 from ifood_actors.planning.cadence import (
     CATCH_UP_LIMIT,
     Cadence,
     Opening,
-    anticipations_period,
     due_openings,
     local_day,
     next_opening,
     opening_at,
     opening_on,
-    sales_period,
-    settlements_period,
 )
 from ifood_actors.spans import Period, Window
 
@@ -297,12 +295,12 @@ def test_no_opening_lies_before_the_next_one(window, place, offset):
 @pytest.mark.parametrize(
     ("period", "start", "end"),
     [
-        (sales_period(date(2024, 3, 1)), date(2024, 2, 23), date(2024, 2, 29)),
-        (sales_period(date(2026, 1, 3), days=3), date(2025, 12, 31), date(2026, 1, 2)),
-        (anticipations_period(date(2026, 3, 1)), date(2026, 1, 30), date(2026, 2, 28)),
-        (settlements_period(date(2026, 3, 2)), date(2026, 1, 5), date(2026, 3, 1)),
-        (settlements_period(date(2026, 3, 8)), date(2026, 1, 5), date(2026, 3, 1)),
-        (settlements_period(date(2021, 1, 4), weeks=1), date(2020, 12, 28), date(2021, 1, 3)),
+        (days_before(date(2024, 3, 1), 7), date(2024, 2, 23), date(2024, 2, 29)),
+        (days_before(date(2026, 1, 3), 3), date(2025, 12, 31), date(2026, 1, 2)),
+        (days_before(date(2026, 3, 1), 30), date(2026, 1, 30), date(2026, 2, 28)),
+        (closed_weeks(date(2026, 3, 2), 8), date(2026, 1, 5), date(2026, 3, 1)),
+        (closed_weeks(date(2026, 3, 8), 8), date(2026, 1, 5), date(2026, 3, 1)),
+        (closed_weeks(date(2021, 1, 4), 1), date(2020, 12, 28), date(2021, 1, 3)),
     ],
 )
 def test_periods_by_example(period, start, end):
@@ -311,7 +309,7 @@ def test_periods_by_example(period, start, end):
 
 @given(dates, st.integers(1, 53))
 def test_a_settlements_period_is_whole_weeks_and_the_latest_closed_ones(job_day, weeks):
-    period = settlements_period(job_day, weeks=weeks)
+    period = closed_weeks(job_day, weeks)
 
     assert period.start.isoweekday() == 1
     assert period.end.isoweekday() == 7

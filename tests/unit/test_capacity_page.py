@@ -8,14 +8,13 @@ from pathlib import Path
 from ifood_actors.capacity.estimate import Demand, Resource, Supply, estimate
 from ifood_actors.capacity.forecast import (
     ASSUMED_LATENCY,
-    ASSUMED_REQUESTS_PER_BLOCK,
-    BLOCK_DAYS,
     Deployment,
     forecast,
 )
 from ifood_actors.cli.capacity_screen import SIZES, days_of, ends_of, worst_of_each_kind
 from ifood_actors.cli.output import duration
 from ifood_actors.config import Settings
+from ifood_actors.kinds import KINDS
 from ifood_actors.planning.pacing import jobs_within
 
 PAGE = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text()
@@ -52,8 +51,8 @@ def assumed() -> str:
         [
             ("kind", "one request reads", "requests for it"),
             *(
-                (f"`{kind}`", f"{days} days", ASSUMED_REQUESTS_PER_BLOCK[kind])
-                for kind, days in BLOCK_DAYS.items()
+                (f"`{kind.name}`", f"{kind.block_days} days", kind.assumed_requests)
+                for kind in KINDS.values()
             ),
         ]
     )

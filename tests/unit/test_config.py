@@ -35,9 +35,9 @@ def test_without_variables_the_defaults_of_the_contract_hold():
     assert settings.broker_url is None
     assert settings.api_base_url == "https://merchant-api.ifood.com.br"
     assert settings.timezone.key == "America/Sao_Paulo"
-    assert str(settings.settlements_window) == "mon 08:00-12:00"
-    assert str(settings.anticipations_window) == "daily 06:00-08:00"
-    assert str(settings.sales_window) == "daily 03:00-06:00"
+    assert str(settings.window_of("settlements_weekly")) == "mon 08:00-12:00"
+    assert str(settings.window_of("anticipations_daily")) == "daily 06:00-08:00"
+    assert str(settings.window_of("sales")) == "daily 03:00-06:00"
     assert (settings.sales_days, settings.sales_deep_days) == (7, 35)
     assert settings.sales_deep_weekday == "sun"
     assert (settings.batch_size, settings.window_overflow) == ("auto", "refuse")

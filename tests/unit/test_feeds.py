@@ -47,4 +47,4 @@ def test_every_field_that_is_read_has_its_column(kind):
 
 
 def test_a_feed_is_found_by_its_kind():
-    assert [feed.kind for feed in FEEDS.values()] == list(FEEDS)
+    assert [feed.kind.name for feed in FEEDS.values()] == list(FEEDS)

@@ -50,7 +50,7 @@ def test_the_deep_reading_of_sales_asks_five_times_as_much():
 
 
 def test_idle_accounts_count_by_how_often_they_are_asked():
-    fleet = replace(A_THOUSAND, idle_share=0.7)
+    fleet = replace(A_THOUSAND, idle_shares={"anticipations_daily": 0.7})
 
     asked_daily = forecast(settings(), fleet)
     asked_weekly = forecast(settings(anticipations_idle_days=7), fleet)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from ifood_actors.config import Settings
-from ifood_actors.planning.planner import period_of
+from ifood_actors.kinds import KINDS
 
 MONDAY = date(2026, 9, 21)
 SUNDAY = date(2026, 9, 20)
@@ -23,6 +23,6 @@ SUNDAY = date(2026, 9, 20)
     ],
 )
 def test_sales_are_read_far_back_once_a_week(job_day, settings, days):
-    period = period_of("sales", job_day, settings)
+    period = KINDS["sales"].period(job_day, settings)
 
     assert (period.days, period.end) == (days, job_day - timedelta(days=1))

@@ -16,25 +16,12 @@ from ifood_actors.capacity.estimate import (
     estimate_among,
 )
 from ifood_actors.config import Settings
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger.queries.cost import Workload
-from ifood_actors.planning import planner
-from ifood_actors.planning.cadence import (
-    ANTICIPATIONS_BLOCK_DAYS,
-    DAY,
-    SALES_BLOCK_DAYS,
-    SETTLEMENTS_BLOCK_DAYS,
-)
+from ifood_actors.planning.cadence import DAY
 from ifood_actors.spans import Period, Window
 
 WEEK: Final = 7 * DAY
-BLOCK_DAYS: Final = {
-    "settlements_weekly": SETTLEMENTS_BLOCK_DAYS,
-    "anticipations_daily": ANTICIPATIONS_BLOCK_DAYS,
-    "sales": SALES_BLOCK_DAYS,
-}
-# Before there is a history. Settlements and anticipations have no pages; of sales 100 fit on one,
-# and a store that sells more than 200 a week is a large one.
-ASSUMED_REQUESTS_PER_BLOCK: Final = {"settlements_weekly": 1, "anticipations_daily": 1, "sales": 2}
 # Of one request; nobody has published a figure, so a cautious guess.
 ASSUMED_LATENCY: Final = timedelta(seconds=1)
 
@@ -51,7 +38,8 @@ class Deployment:
     hosts: int = 1
     latency: timedelta = ASSUMED_LATENCY
     busiest_share: float = 1.0
-    idle_share: float = 0.0  # of the accounts: those that have no anticipations
+    # Of the accounts, by kind: those that answer nothing but 404.
+    idle_shares: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     measured: Mapping[str, Workload] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -132,11 +120,11 @@ def tightness(one: Forecast) -> list[float]:
 
 
 def _loads(settings: Settings, deployment: Deployment, weekday: int) -> Iterator[Load]:
-    for kind, cadence in planner.cadences(settings).items():
-        window = cadence.window
+    for kind in KINDS:
+        window = settings.window_of(kind)
         if window.weekday not in (None, weekday):
             continue
-        period = planner.period_of(kind, _SOME_MONDAY + weekday * DAY, settings)
+        period = KINDS[kind].period(_SOME_MONDAY + weekday * DAY, settings)
         start = weekday * DAY + _since_midnight(window.start)
         yield Load(
             kind,
@@ -148,10 +136,12 @@ def _loads(settings: Settings, deployment: Deployment, weekday: int) -> Iterator
 
 def _demand(kind: str, period: Period, deployment: Deployment, settings: Settings) -> Demand:
     measured = deployment.measured.get(kind)
-    blocks = -(-period.days // BLOCK_DAYS[kind])
-    every = planner.idle_days(kind, settings)
-    left_out = round(deployment.accounts * deployment.idle_share * (1 - 1 / every)) if every else 0
-    a_block = measured.requests_per_block if measured else ASSUMED_REQUESTS_PER_BLOCK[kind]
+    declared = KINDS[kind]
+    blocks = -(-period.days // declared.block_days)
+    every = declared.idle_days(settings)
+    idle_share = deployment.idle_shares.get(kind, 0.0)
+    left_out = round(deployment.accounts * idle_share * (1 - 1 / every)) if every else 0
+    a_block = measured.requests_per_block if measured else declared.assumed_requests
     return Demand(
         accounts=deployment.accounts - left_out,
         requests_per_job=blocks * a_block,
@@ -173,7 +163,7 @@ def _supply(window: Window, settings: Settings, deployment: Deployment) -> Suppl
 
 def _forecast(load: Load, verdicts: Mapping[Load, Capacity], settings: Settings) -> Forecast:
     weekday = load.start // DAY
-    period = planner.period_of(load.kind, _SOME_MONDAY + weekday * DAY, settings)
+    period = KINDS[load.kind].period(_SOME_MONDAY + weekday * DAY, settings)
     busy = {
         other: (other.start, other.start + verdict.ends_after)
         for other, verdict in verdicts.items()
@@ -187,7 +177,7 @@ def _forecast(load: Load, verdicts: Mapping[Load, Capacity], settings: Settings)
     return Forecast(
         load=load,
         weekdays=(weekday,),
-        window=planner.cadences(settings)[load.kind].window,
+        window=settings.window_of(load.kind),
         period_days=period.days,
         beside=tuple(sorted(beside)),
         verdict=verdicts[load],

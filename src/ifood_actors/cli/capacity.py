@@ -13,8 +13,9 @@ from ifood_actors.cli.capacity_screen import (
     show,
     usable,
 )
-from ifood_actors.cli.options import Json, Kind
+from ifood_actors.cli.options import Json, KindName
 from ifood_actors.cli.output import document, note
+from ifood_actors.kinds import KINDS
 
 if TYPE_CHECKING:
     from ifood_actors.capacity.forecast import Deployment, Forecast, Week
@@ -29,7 +30,7 @@ def capacity(
         int | None,
         typer.Option(min=1, max=10_000_000, help="How many; else those that are active, or 1,000."),
     ] = None,
-    kind: Annotated[Kind | None, typer.Option(help="Show this kind only.")] = None,
+    kind: Annotated[KindName | None, typer.Option(help="Show this kind only.")] = None,
     hosts: Annotated[int, typer.Option(min=1, max=1_000, help="How many run workers.")] = 1,
     latency: Annotated[
         float | None, typer.Option(min=0.001, max=60, help="Seconds a request takes; else 1.")
@@ -58,7 +59,7 @@ def capacity(
 def _deployment(
     settings: "Settings", *, accounts: int | None, hosts: int, latency: timedelta
 ) -> "Deployment":
-    from ifood_actors.capacity.forecast import BLOCK_DAYS, Deployment
+    from ifood_actors.capacity.forecast import Deployment
 
     if settings.database_url is None:
         note("IFOOD_DATABASE_URL is not set: without a history, requests are assumed")
@@ -68,7 +69,7 @@ def _deployment(
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
     from ifood_actors.ledger.queries.cost import workloads
-    from ifood_actors.planning.planner import idle_share
+    from ifood_actors.planning.planner import idle_shares
 
     with open_database(settings) as engine, transaction(engine) as tx:
         known = accounts or count_active(tx)
@@ -79,8 +80,8 @@ def _deployment(
             hosts=hosts,
             latency=latency,
             busiest_share=busiest_share(tx),
-            idle_share=idle_share(tx, settings),
-            measured=workloads(tx, BLOCK_DAYS),
+            idle_shares=idle_shares(tx, settings),
+            measured=workloads(tx, {kind: declared.block_days for kind, declared in KINDS.items()}),
         )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ifood_actors.cli.options import Kind
 from ifood_actors.cli.output import count, duration, say, table
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ def advice(answer: Answer, one: "Forecast") -> Iterator[str]:
         return
     if one.fits_alone:
         yield f"{name} would fit if its window lay apart from {' and '.join(one.beside)}"
-    if one.kind == Kind.SALES and one.period_days > settings.sales_days:
+    if one.kind == "sales" and one.period_days > settings.sales_days:
         yield f"{name} reads {one.period_days} days: IFOOD_SALES_DEEP_DAYS says how many, 0 is none"
     if one.uses[Resource.PACING] > 1 and settings.window_overflow == "refuse":
         yield f"{name} is refused as it is: no job is planned unless IFOOD_WINDOW_OVERFLOW=extend"

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ifood_actors.cli.options import ERRORS_SINCE, Kind, Status
+from ifood_actors.cli.options import ERRORS_SINCE, KindName, Status
 from ifood_actors.cli.output import duration
 from ifood_actors.errors import UsageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    kind: Kind | None
+    kind: KindName | None
     statuses: Sequence[Status] | None
     account: str | None
     day: date | None

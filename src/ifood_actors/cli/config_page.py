@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from ifood_actors.config import Origin, Settings, Unset
 from ifood_actors.config.loading import REFUSED, SECRETS, variable
+from ifood_actors.kinds import KINDS
 from ifood_actors.masking import MASK, shown_broker, shown_database
 from ifood_actors.notation import format_duration
 
@@ -29,19 +30,25 @@ class SettingRow:
 
 def describe(settings: Settings) -> list[SettingRow]:
     """List every setting in the order of the documentation, secrets masked."""
-    return [_row(settings, name, field) for name, field in Settings.model_fields.items()]
+    return [_row(settings, name, field) for name, field in _fields()]
 
 
 def markdown() -> str:
     """Render docs/configuration.md."""
-    rows = [
-        (variable(name), _default(field), _meaning(field))
-        for name, field in Settings.model_fields.items()
-    ]
+    rows = [(variable(name), _default(field), _meaning(field)) for name, field in _fields()]
     rows.append((variable("client_secret"), "none", APPS_ADD_ONLY))
     secrets = ", ".join(f"`{variable(name)}_FILE`" for name in SECRETS)
     refused = "\n".join(f"`{variable(name)}` is refused: {why}." for name, why in REFUSED.items())
     return _PAGE.format(table="\n".join(_table(rows)), secrets=secrets, refused=refused)
+
+
+def _fields() -> list[tuple[str, FieldInfo]]:
+    """List the settings in the order of the documentation: windows come after their zone."""
+    windows = [kind.window_setting for kind in KINDS.values()]
+    own = [name for name in Settings.model_fields if name not in windows]
+    after = own.index("timezone") + 1
+    names = [*own[:after], *windows, *own[after:]]
+    return [(name, Settings.model_fields[name]) for name in names]
 
 
 def _row(settings: Settings, name: str, field: FieldInfo) -> SettingRow:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from ifood_actors.cli.options import Accounts, Cnpj, Group, Json, Kind, day
+from ifood_actors.cli.options import Accounts, Cnpj, Group, Json, KindName, day
 from ifood_actors.cli.output import count, document, note
 from ifood_actors.errors import UsageError
 
@@ -40,7 +40,7 @@ class Locale(StrEnum):
 
 
 def export(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="Which records.")],
+    kind: Annotated[KindName, typer.Argument(metavar="KIND", help="Which records.")],
     *,
     start: Annotated[
         date, typer.Option("--from", parser=day, metavar="YYYY-MM-DD", help="The first day.")

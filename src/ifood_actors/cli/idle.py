@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ifood_actors.cli.options import MOST, Json, Kind, KindFilter
+from ifood_actors.cli.options import MOST, Json, KindFilter
 from ifood_actors.cli.output import document, note, table
+from ifood_actors.kinds import KINDS
 
 if TYPE_CHECKING:
     from datetime import date
@@ -38,7 +39,7 @@ def idle(
     settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         today = local_day(database_now(tx), zone=settings.timezone)
-        kinds = [kind] if kind else list(Kind)
+        kinds = [kind] if kind else list(KINDS)
         found = [row for each in kinds for row in _idle(tx, each, settings, today=today)]
     if json:
         document(found[:limit])
@@ -50,15 +51,14 @@ def idle(
 
 
 def _idle(
-    tx: "Connection", kind: Kind, settings: "Settings", *, today: "date"
+    tx: "Connection", kind: str, settings: "Settings", *, today: "date"
 ) -> list[dict[str, object]]:
     from ifood_actors.accounts import names_of
     from ifood_actors.planning.idle_accounts import not_found_streaks
     from ifood_actors.planning.idling import asked_again_on, look_back
-    from ifood_actors.planning.planner import cadences, idle_days
 
-    every = idle_days(kind, settings)
-    usual = 1 if cadences(settings)[kind].window.weekday is None else 7
+    every = KINDS[kind].idle_days(settings)
+    usual = 1 if settings.window_of(kind).weekday is None else 7
     found = not_found_streaks(tx, kind, since=today - look_back(max(every, usual)))
     idle = {id_: streak for id_, streak in found.items() if streak.is_idle}
     rows: list[dict[str, object]] = []
@@ -66,6 +66,6 @@ def _idle(
         streak = idle[id_]
         tomorrow = max(today, streak.asked + timedelta(days=1))
         again = asked_again_on(streak, tomorrow, every=every) if every else None
-        values = (name, merchant_id, kind.value, streak.first, streak.asked, again)
+        values = (name, merchant_id, str(kind), streak.first, streak.asked, again)
         rows.append(dict(zip(_COLUMNS, values, strict=True)))
     return rows

@@ -2,23 +2,24 @@
 
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ifood_actors.kinds import KINDS
 
 # How far back `errors` looks, and with it `jobs requeue --error-group`.
 ERRORS_SINCE = timedelta(hours=24)
 # The most that `--limit` takes; Postgres counts rows in 64 bits.
 MOST = 1_000_000_000
+*_FORMER, _LAST = KINDS
 _FIRST_YEAR = 1900  # a week before a day must be a day, too
 
 
-class Kind(StrEnum):
-    """The kinds, once more: naming them by `messaging` would import dramatiq for `--help`."""
-
-    SETTLEMENTS_WEEKLY = "settlements_weekly"
-    ANTICIPATIONS_DAILY = "anticipations_daily"
-    SALES = "sales"
+if TYPE_CHECKING:
+    KindName = str
+else:  # typer takes its choices from an enum
+    KindName = StrEnum("KindName", [(name, name) for name in KINDS])
 
 
 class Status(StrEnum):
@@ -99,10 +100,8 @@ Accounts = Annotated[
     ),
 ]
 KindFilter = Annotated[
-    Kind | None,
-    typer.Option(
-        "--kind", metavar="KIND", help="settlements_weekly, anticipations_daily or sales."
-    ),
+    KindName | None,
+    typer.Option("--kind", metavar="KIND", help=f"{', '.join(_FORMER)} or {_LAST}."),
 ]
 AccountFilter = Annotated[
     str | None,

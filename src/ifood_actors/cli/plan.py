@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ifood_actors.cli.options import Accounts, Day, DryRun, Json, Kind, Over, Status
+from ifood_actors.cli.options import Accounts, Day, DryRun, Json, KindName, Over, Status
 from ifood_actors.cli.output import count, document, duration, note, say, table
 from ifood_actors.errors import UsageError
 
@@ -29,7 +29,7 @@ _BAR = 40  # characters
 
 
 def plan(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What to pull.")],
+    kind: Annotated[KindName, typer.Argument(metavar="KIND", help="What to pull.")],
     *,
     day: Day = None,
     starts_at: Annotated[
@@ -139,7 +139,7 @@ def _start(text: str, *, day: date, now: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _cancelled(
-    engine: "Engine", kind: Kind, day: date, accounts: Sequence[str] | None
+    engine: "Engine", kind: KindName, day: date, accounts: Sequence[str] | None
 ) -> dict[str | None, int]:
     """Count the jobs that stay cancelled, by account if some were named."""
     from ifood_actors.db import transaction

@@ -6,8 +6,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from ifood_actors.cli.options import Day, Json, Kind
+from ifood_actors.cli.options import Day, Json
 from ifood_actors.cli.output import document, note, say, table, vanished_rows
+from ifood_actors.kinds import KINDS
 
 if TYPE_CHECKING:
     from ifood_actors.ledger.queries.daily import Delivered
@@ -38,7 +39,7 @@ def report(*, day: Day = None, json: Json = False) -> None:
     settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         job_day = day or local_day(database_now(tx), zone=settings.timezone)
-        found, before = (delivered(tx, one, kinds=Kind) for one in (job_day, job_day - _WEEK))
+        found, before = (delivered(tx, one, kinds=KINDS) for one in (job_day, job_day - _WEEK))
     if json:
         document(_facts(job_day, found, before))
         return

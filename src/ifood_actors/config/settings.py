@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -15,11 +15,13 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
+    create_model,
     model_validator,
 )
 
 from ifood_actors import checks, notation
 from ifood_actors.errors import UsageError
+from ifood_actors.kinds import KINDS
 from ifood_actors.notation import Share
 from ifood_actors.spans import Window
 
@@ -65,7 +67,25 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 PLAIN = _text(_plain)
 
 
-class Settings(BaseModel):
+# A window for each kind, as `kinds.py` declares it; type checkers know `Settings.window_of` only.
+if TYPE_CHECKING:
+
+    class WindowSettings(BaseModel): ...
+
+else:
+    WindowSettings = create_model(
+        "WindowSettings",
+        **{
+            kind.window_setting: (
+                WindowSetting,
+                Field(Window.parse(kind.window), description=f"when `{kind.name}` runs"),
+            )
+            for kind in KINDS.values()
+        },
+    )
+
+
+class Settings(WindowSettings):
     """
     The effective settings, read once by `loading.load` and passed on as an argument.
 
@@ -109,12 +129,6 @@ class Settings(BaseModel):
     """Fernet keys that encrypt stored secrets, comma separated, newest first"""
     timezone: Annotated[ZoneInfo, _text(notation.zone)] = ZoneInfo("America/Sao_Paulo")
     """zone of the windows and of `job_day`"""
-    settlements_window: WindowSetting = Window.parse("mon 08:00-12:00")
-    """when `settlements_weekly` runs"""
-    anticipations_window: WindowSetting = Window.parse("daily 06:00-08:00")
-    """when `anticipations_daily` runs"""
-    sales_window: WindowSetting = Window.parse("daily 03:00-06:00")
-    """when `sales` runs"""
     settlements_weeks: Annotated[int, Field(ge=1, le=53)] = 8
     """closed weeks, Monday to Sunday, that a settlements job reads again"""
     anticipations_days: Annotated[int, Field(ge=1, le=366)] = 30
@@ -205,6 +219,11 @@ class Settings(BaseModel):
         if problems := list(self._contradictions()):
             raise ValueError("\n".join(problems))
         return self
+
+    def window_of(self, kind: str) -> Window:
+        """Return the window of a kind's runs. Raises KeyError for an unknown kind."""
+        window: Window = getattr(self, KINDS[kind].window_setting)
+        return window
 
     @property
     def poll_interval(self) -> timedelta:

@@ -12,9 +12,8 @@ from ifood_actors.delivery.execute import execute
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import JobError
-from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import IfoodClient
-from ifood_actors.kinds import queue_name
+from ifood_actors.kinds import KINDS, queue_name
 
 EXPECTED = (JobError, Shutdown, TimeLimitExceeded)
 
@@ -38,7 +37,7 @@ def declare_actors(
 
         return run
 
-    for kind in FEEDS:
+    for kind in KINDS:
         dramatiq.actor(
             actor_name=kind,
             queue_name=queue_name(kind),

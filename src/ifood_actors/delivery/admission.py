@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Engine
 from ifood_actors.db import repeated
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
-from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Limiter, Reservation
 from ifood_actors.ifood.limiter.slots import interval
 from ifood_actors.ifood.limiter.snapshots import SOON
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import AwaitedJob, Ledger
 from ifood_actors.logs import get_logger
 
@@ -60,7 +60,7 @@ class Admission:
         job = repeated(self._engine, look)
         if job is None or job.app_id is None:
             return Turn()  # the claim knows what to do
-        endpoint = FEEDS[kind].resource
+        endpoint = KINDS[kind].resource
         limit = self._limiter.limit_in_use(job.app_id, "financial", endpoint)
         soon = max(SOON, 2 * interval(limit))
         try:

@@ -12,14 +12,8 @@ from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.demo.environment import Environment
 from ifood_actors.feeds import FEEDS
-from ifood_actors.planning.planner import period_of
+from ifood_actors.kinds import KINDS
 
-# What the simulator calls a kind, and the amount by which both sides are compared.
-_TRUTHS: dict[str, tuple[str, str]] = {
-    "settlements_weekly": ("settlements", "amount"),
-    "anticipations_daily": ("anticipations", "anticipated_payment_amount"),
-    "sales": ("sales", "sale_gross_value_bag"),
-}
 # Stores that took their permission back must fail, and nothing else may.
 _EXPECTED_FAILURE = "forbidden"
 
@@ -141,9 +135,11 @@ def build_report(environment: Environment, *, monday: date, seconds: float) -> R
 def _kind_report(
     tx: Connection, environment: Environment, kind: str, *, monday: date
 ) -> KindReport:
-    name, amount = _TRUTHS[kind]
-    period = period_of(kind, monday, Settings())
-    lines: list[Any] = environment.simulator.truth_summary(name, period.start, period.end)
+    declared = KINDS[kind]
+    period = declared.period(monday, Settings())
+    lines: list[Any] = environment.simulator.truth_summary(
+        declared.resource, period.start, period.end
+    )
     served = {
         line["merchant"]: (line["rows"], Decimal(str(line["amount"])))
         for line in lines
@@ -155,7 +151,7 @@ def _kind_report(
         succeeded=_count(tx, kind, "success"),
         requests=_requests(tx, kind),
         failed=_failures(tx, kind),
-        stored=_stored(tx, kind, amount),
+        stored=_stored(tx, kind, declared.amount.column),
         truth={merchant: totals for merchant, totals in served.items() if totals[0]},
         revoked=sum(1 for line in lines if line.get("revoked")),
     )

@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 
 from ifood_actors.accounts.guard import FORMULA
 from ifood_actors.feeds import FEEDS
+from ifood_actors.kinds import KINDS
 
 _FIRST = ("account_id", "merchant_id")
 _LAST = ("job_id", "first_seen_at", "last_seen_at", "changed_at", "missing_since")
@@ -76,11 +77,11 @@ class Selection:
 
     @property
     def _day(self) -> str:
-        if "calculation_start" not in self._table.columns:
-            return "record.covered_from"
-        return (
-            "coalesce(record.calculation_start, (record.first_seen_at AT TIME ZONE %(zone)s)::date)"
-        )
+        column = self._table.columns[KINDS[self.kind].day_column]
+        if not column.nullable:
+            return f"record.{column.name}"
+        seen_on = "(record.first_seen_at AT TIME ZONE %(zone)s)::date"
+        return f"coalesce(record.{column.name}, {seen_on})"
 
     def batches(
         self, connection: Connection, expression: Expression, *, size: int

@@ -1,16 +1,20 @@
-"""The kinds of data that are pulled. A new kind is one file here, one line below, one migration."""
+"""How each kind of data is read from iFood and stored: a file for each, named as its resource."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
 
-from ifood_actors.feeds.anticipations import ANTICIPATIONS
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.records import Fetched, Record, RecordVersion, Stored
-from ifood_actors.feeds.sales import SALES
-from ifood_actors.feeds.settlements import SETTLEMENTS
+from ifood_actors.kinds import KINDS, Kind
 
-FEEDS: Mapping[str, Feed] = MappingProxyType(
-    {feed.kind: feed for feed in (SETTLEMENTS, ANTICIPATIONS, SALES)}
-)
+
+def _feed_of(kind: Kind) -> Feed:
+    module = import_module(f"{__name__}.{kind.resource.replace('-', '_')}")
+    feed: Feed = module.FEED
+    return feed
+
+
+FEEDS: Mapping[str, Feed] = MappingProxyType({name: _feed_of(kind) for name, kind in KINDS.items()})
 
 __all__ = ["FEEDS", "Feed", "Fetched", "Record", "RecordVersion", "Stored"]

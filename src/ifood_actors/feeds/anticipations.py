@@ -21,8 +21,10 @@ from ifood_actors.feeds.field_types import Day, Key, Maybe, Money, Rate, Text
 from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.planning.cadence import ANTICIPATIONS_BLOCK_DAYS
+from ifood_actors.kinds import KINDS
 from ifood_actors.spans import Period
+
+_KIND = KINDS["anticipations_daily"]
 
 _IDENTITY = (
     "calculation_start",
@@ -87,15 +89,13 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     """
     Read the anticipations whose calculation dates lie in `period`, each once.
 
-    Items without an id are told apart as docs/ifood-api.md, section 5, says. The amount is what
-    the store was paid: the sum of the anticipated amounts.
+    Items without an id are told apart as docs/ifood-api.md, section 5, says.
     """
     items: dict[tuple[Any, ...], Row] = {}
     blocks = read_calculation_blocks(
         api,
-        "anticipations",
+        _KIND,
         period,
-        block_days=ANTICIPATIONS_BLOCK_DAYS,
         model=Anticipation,
         timezone=timezone,
     )
@@ -106,14 +106,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
             identity = tuple(row.get(column) for column in _IDENTITY)
             twins[identity] += 1
             items[*identity, twins[identity]] = row | {"ordinal": twins[identity]}
-    paid = [row["anticipated_payment_amount"] for row in items.values()]
-    return fetched(items.values(), blocks, amount=sum(paid, Decimal(0)))
+    return fetched(_KIND, items.values(), blocks)
 
 
-ANTICIPATIONS = Feed(
-    kind="anticipations_daily",
-    resource="anticipations",
-    table=AnticipationRecord,
-    fetch=fetch,
-    block_days=ANTICIPATIONS_BLOCK_DAYS,
-)
+FEED = Feed(kind=_KIND, table=AnticipationRecord, fetch=fetch)

@@ -1,10 +1,9 @@
 """What settlements and anticipations share: items that belong to calculation periods."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, tzinfo
-from decimal import Decimal
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ifood_actors.errors import SchemaBroken
@@ -17,6 +16,7 @@ from ifood_actors.feeds.records import Fetched, OddItem, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.http.client import MerchantApi
 from ifood_actors.ifood.http.item_bounds import MOST_ITEMS
+from ifood_actors.kinds import Kind
 from ifood_actors.spans import Period
 
 # The fields that a settlement title or an anticipation must have, and a period has not.
@@ -59,10 +59,9 @@ class CalculationBlock:
 
 def read_calculation_blocks(
     api: MerchantApi,
-    resource: Literal["settlements", "anticipations"],
+    kind: Kind,
     period: Period,
     *,
-    block_days: int,
     model: type[IfoodModel],
     timezone: ZoneInfo,
 ) -> list[CalculationBlock]:
@@ -81,7 +80,7 @@ def read_calculation_blocks(
             "endCalculationDate": block.end.isoformat(),
         }
         found = CalculationBlock()
-        for envelope in envelopes(api.get(resource, days)):
+        for envelope in envelopes(api.get(kind.resource, days)):
             parsed = parse(CalculationEnvelope, envelope)
             if parsed.merchant_id and is_other_merchant(parsed.merchant_id, asked=api.merchant_id):
                 found.other_merchant_ids.append(parsed.merchant_id)
@@ -90,17 +89,17 @@ def read_calculation_blocks(
         found.rows.sort(key=lambda row: canonical(row["raw"]))
         return found
 
-    return list(read_blocks(read, period, largest=block_days, smallest=_SMALLEST_DAYS))
+    return list(read_blocks(read, period, largest=kind.block_days, smallest=_SMALLEST_DAYS))
 
 
-def fetched(rows: Iterable[Row], blocks: Sequence[CalculationBlock], *, amount: Decimal) -> Fetched:
+def fetched(kind: Kind, rows: Collection[Row], blocks: Sequence[CalculationBlock]) -> Fetched:
     """Put together the rows that a feed made of its blocks, and what else is in them."""
     # An item that two blocks bring is one.
     rejected = {item.key: item for block in blocks for item in block.rejected}
     others = {id_ for block in blocks for id_ in block.other_merchant_ids}
     return Fetched(
         tuple(rows),
-        amount=amount,
+        amount=kind.amount.of(rows),
         rejected=tuple(rejected.values()),
         other_merchant_ids=tuple(sorted(others)),
     )

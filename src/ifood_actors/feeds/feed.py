@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from ifood_actors.feeds.records import Fetched, Record, Stored
 from ifood_actors.feeds.rejected import set_aside
 from ifood_actors.feeds.storing import Origin, store
-from ifood_actors.ifood.http.client import MerchantApi, Resource
+from ifood_actors.ifood.http.client import MerchantApi
+from ifood_actors.kinds import Kind
 from ifood_actors.spans import Period
 
 
@@ -30,17 +31,14 @@ class Fetch(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """
-    No HTTP in `store`, no SQL in `fetch`.
+    How the data of a kind is read, and where it is stored.
 
-    `kind` is its name as stored in `job_type`, `resource` the endpoint that it asks. `block_days`
-    are the most that iFood is asked about at once.
+    No HTTP in `store`, no SQL in `fetch`.
     """
 
-    kind: str
-    resource: Resource
+    kind: Kind
     table: type[Record]
     fetch: Fetch
-    block_days: int
 
     def store(
         self,
@@ -71,8 +69,8 @@ class Feed:
             fetched,
             table=self.table,
             period=period,
-            block_days=self.block_days,
+            block_days=self.kind.block_days,
             origin=origin,
         )
-        set_aside(connection, fetched, kind=self.kind, period=period, origin=origin)
+        set_aside(connection, fetched, kind=self.kind.name, period=period, origin=origin)
         return stored

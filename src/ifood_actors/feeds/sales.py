@@ -36,8 +36,10 @@ from ifood_actors.feeds.moving_lists import ListPage, ListReading, read_list
 from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.planning.cadence import SALES_BLOCK_DAYS
+from ifood_actors.kinds import KINDS
 from ifood_actors.spans import Period
+
+_KIND = KINDS["sales"]
 
 # iFood counts a sale to its merchant's local day. Where that zone is not named, ours is hours off.
 _LEEWAY = timedelta(days=1)
@@ -182,21 +184,19 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     """
     Read the sales of the local days in `period`, each once.
 
-    `timezone` counts for sales that do not name their merchant's. The amount is the gross value
-    of the bags, as at the moment of the call, cancelled orders included. Spans, pages and days
-    follow docs/ifood-api.md, sections 2 and 3.
+    `timezone` counts for sales that do not name their merchant's. Spans, pages and days follow
+    docs/ifood-api.md, sections 2 and 3.
     """
     items: dict[str, Row | OddItem] = {}
     complete = True
     read = partial(_read, api, timezone=timezone)
-    for reading in read_blocks(read, period, largest=SALES_BLOCK_DAYS, smallest=1):
+    for reading in read_blocks(read, period, largest=_KIND.block_days, smallest=1):
         items |= reading.items
         complete &= reading.complete
     rows = [item for item in items.values() if not isinstance(item, OddItem)]
-    bags = [row.get("sale_gross_value_bag", Decimal(0)) for row in rows]
     return Fetched(
         tuple(rows),
-        amount=sum(bags, Decimal(0)),
+        amount=_KIND.amount.of(rows),
         complete=complete,
         rejected=tuple(item for item in items.values() if isinstance(item, OddItem)),
     )
@@ -212,7 +212,7 @@ def _read(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> ListReading
             announces_items=any(part.announces_sales for part in parts),
         )
 
-    return read_list(page, name="sales", days=SALES_BLOCK_DAYS)
+    return read_list(page, name="sales", days=_KIND.block_days)
 
 
 def _envelopes(api: MerchantApi, block: Period, number: int) -> list[SalesPage]:
@@ -285,6 +285,4 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-SALES = Feed(
-    kind="sales", resource="sales", table=SaleRecord, fetch=fetch, block_days=SALES_BLOCK_DAYS
-)
+FEED = Feed(kind=_KIND, table=SaleRecord, fetch=fetch)

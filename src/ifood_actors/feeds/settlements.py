@@ -22,8 +22,10 @@ from ifood_actors.feeds.field_types import Day, Key, Maybe, Money, Text
 from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
 from ifood_actors.ifood.http.client import MerchantApi
-from ifood_actors.planning.cadence import SETTLEMENTS_BLOCK_DAYS
+from ifood_actors.kinds import KINDS
 from ifood_actors.spans import Period
+
+_KIND = KINDS["settlements_weekly"]
 
 
 class SettlementTitle(IfoodModel):
@@ -62,16 +64,14 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     """
     Read the titles whose calculation dates lie in `period`, each once.
 
-    The amount is that of the payouts (REPASSE): the same money stands in other titles as well
-    (docs/ifood-api.md, section 4).
+    How they are told apart is in docs/ifood-api.md, section 4.
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}
     blocks = read_calculation_blocks(
         api,
-        "settlements",
+        _KIND,
         period,
-        block_days=SETTLEMENTS_BLOCK_DAYS,
         model=SettlementTitle,
         timezone=timezone,
     )
@@ -80,8 +80,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
         for row in block.rows:
             title_id = _identity(row, lines=lines, twins=twins)
             titles[title_id] = _merged(titles.get(title_id), row | {"title_id": title_id})
-    payouts = [row["amount"] for row in titles.values() if row["type"] == "REPASSE"]
-    return fetched(titles.values(), blocks, amount=sum(payouts, Decimal(0)))
+    return fetched(_KIND, titles.values(), blocks)
 
 
 def _identity(
@@ -119,10 +118,4 @@ def _merged(known: Row | None, row: Row) -> Row:
     return row | {"covered_from": min(known["covered_from"], row["covered_from"])}
 
 
-SETTLEMENTS = Feed(
-    kind="settlements_weekly",
-    resource="settlements",
-    table=SettlementRecord,
-    fetch=fetch,
-    block_days=SETTLEMENTS_BLOCK_DAYS,
-)
+FEED = Feed(kind=_KIND, table=SettlementRecord, fetch=fetch)

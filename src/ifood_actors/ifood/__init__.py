@@ -7,7 +7,6 @@ from ifood_actors.ifood.http.client import (
     IfoodClient,
     MerchantApi,
     MerchantSummary,
-    Resource,
     fleet_access,
 )
 from ifood_actors.ifood.http.token_requests import AppCredentials, request_token
@@ -47,7 +46,6 @@ __all__ = [
     "MerchantSummary",
     "NamedLimit",
     "Reservation",
-    "Resource",
     "Tokens",
     "fleet_access",
     "fleet_limiter",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from ifood_actors.spans import Period, Window
+from ifood_actors.spans import Window
 
 DAY = timedelta(days=1)
 
@@ -20,12 +20,6 @@ ON_TIME = timedelta(minutes=1)
 
 # How far back a scheduler catches up; every feed's pull overlaps more than the rest of a month.
 CATCH_UP_LIMIT = timedelta(days=35)
-
-# iFood answers spans of more than about 31 days with an empty list; 28 keep weeks whole.
-SETTLEMENTS_BLOCK_DAYS = 28
-ANTICIPATIONS_BLOCK_DAYS = 30
-# Documented are 90 days; production refuses more than 7 or 8.
-SALES_BLOCK_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +110,6 @@ def local_day(at: datetime, *, zone: ZoneInfo) -> date:
     if at.tzinfo is None:
         raise ValueError("an instant needs a zone")
     return at.astimezone(zone).date()
-
-
-def sales_period(job_day: date, *, days: int = 7) -> Period:
-    """Give the days before `job_day`: a sale changes for days after it was made."""
-    return Period(job_day - timedelta(days=days), job_day - DAY)
-
-
-def anticipations_period(job_day: date, *, days: int = 30) -> Period:
-    return Period(job_day - timedelta(days=days), job_day - DAY)
-
-
-def settlements_period(job_day: date, *, weeks: int = 8) -> Period:
-    """Give the latest closed weeks, Monday to Sunday: a week is closed once its Sunday is over."""
-    days_since_sunday = job_day.isoweekday() % 7 or 7
-    last_sunday = job_day - timedelta(days=days_since_sunday)
-    return Period(last_sunday - timedelta(weeks=weeks) + DAY, last_sunday)
 
 
 def _moved(opening: Opening, at: datetime) -> Opening:

@@ -12,7 +12,7 @@ from ifood_actors import operator_acts
 from ifood_actors.accounts import count_active
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
-from ifood_actors.errors import UsageError
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger, NewJob, NewRun
 from ifood_actors.ledger.left_out import note_left_out
 from ifood_actors.ledger.queries.runs import planned_days
@@ -22,18 +22,15 @@ from ifood_actors.planning.cadence import (
     DAY,
     Cadence,
     Opening,
-    anticipations_period,
     due_openings,
     latest_opening,
     local_day,
     opening_on,
-    sales_period,
-    settlements_period,
 )
 from ifood_actors.planning.idle_accounts import not_found_streaks
 from ifood_actors.planning.idling import asked_again_on, look_back
 from ifood_actors.planning.pacing import Candidate, spread
-from ifood_actors.spans import WEEKDAYS, Period
+from ifood_actors.spans import Period
 
 log = get_logger(__name__)
 
@@ -96,12 +93,7 @@ class Planned:
 
 def cadences(settings: Settings) -> dict[str, Cadence]:
     """Give every kind its window."""
-    windows = {
-        "settlements_weekly": settings.settlements_window,
-        "anticipations_daily": settings.anticipations_window,
-        "sales": settings.sales_window,
-    }
-    return {kind: Cadence(kind, window) for kind, window in windows.items()}
+    return {kind: Cadence(kind, settings.window_of(kind)) for kind in KINDS}
 
 
 def latest_openings(settings: Settings, *, at: datetime) -> dict[str, object]:
@@ -129,54 +121,31 @@ def patience(settings: Settings) -> dict[str, timedelta]:
     }
 
 
-def period_of(kind: str, job_day: date, settings: Settings) -> Period:
-    """Give the dates that a job of this kind and day asks for."""
-    match kind:
-        case "settlements_weekly":
-            return settlements_period(job_day, weeks=settings.settlements_weeks)
-        case "anticipations_daily":
-            return anticipations_period(job_day, days=settings.anticipations_days)
-        case "sales":
-            return sales_period(job_day, days=_sales_days(job_day, settings))
-        case _:
-            raise UsageError(f"no such kind: {kind}, one of {', '.join(cadences(settings))}")
-
-
-def idle_days(kind: str, settings: Settings) -> int:
-    """Give how many days apart idle stores are asked for this kind; 0 is every day."""
-    return settings.anticipations_idle_days if kind == "anticipations_daily" else 0
-
-
-def idle_share(tx: Connection, settings: Settings) -> float:
-    """Give the share of the active accounts that the next run of anticipations may leave out."""
-    kind = "anticipations_daily"
-    every = idle_days(kind, settings)
-    if not every:
-        return 0.0
+def idle_shares(tx: Connection, settings: Settings) -> dict[str, float]:
+    """Give the share of the active accounts that the next run may leave out, by kind; 0 is none."""
     today = local_day(database_now(tx), zone=settings.timezone)
-    found = not_found_streaks(tx, kind, since=today - look_back(every))
-    return sum(each.is_idle for each in found.values()) / max(1, count_active(tx))
-
-
-def _sales_days(job_day: date, settings: Settings) -> int:
-    """Once a week they are more, for what comes late (docs/ifood-api.md, section 7)."""
-    if WEEKDAYS[job_day.weekday()] == settings.sales_deep_weekday:
-        return max(settings.sales_days, settings.sales_deep_days)
-    return settings.sales_days
+    active = max(1, count_active(tx))
+    shares = {}
+    for kind, declared in KINDS.items():
+        if every := declared.idle_days(settings):
+            found = not_found_streaks(tx, kind, since=today - look_back(every))
+            shares[kind] = sum(each.is_idle for each in found.values()) / active
+    return shares
 
 
 def plan_request(
     opening: Opening, settings: Settings, *, only: Sequence[str] | None = None
 ) -> PlanRequest:
     """Plan an opening as the settings say."""
+    kind = KINDS[opening.kind]
     return PlanRequest(
         opening=opening,
-        period=period_of(opening.kind, opening.job_day, settings),
+        period=kind.period(opening.job_day, settings),
         batch_size=settings.batch_size,
         overflow=settings.window_overflow,
         horizon=settings.dispatch_horizon,
         only=only,
-        idle_days=idle_days(opening.kind, settings),
+        idle_days=kind.idle_days(settings),
     )
 
 

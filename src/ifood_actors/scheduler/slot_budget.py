@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
-from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import limits_by_app
 from ifood_actors.ifood.limiter.slots import interval
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
 
 # Three ticks: a limiter must never run dry between two of them. The rest waits in the ledger,
@@ -66,7 +66,7 @@ class SlotBudget:
 
     def _step(self, app_id: UUID, kind: str) -> timedelta:
         ours = self.rate.per_minute
-        named = self.named.get((app_id, FEEDS[kind].resource), ours)
+        named = self.named.get((app_id, KINDS[kind].resource), ours)
         return interval(named if self.rate.follow else min(named, ours))
 
 
@@ -76,6 +76,6 @@ def measure_budget(engine: Engine, rate: RelayRate, *, grace: timedelta, actor: 
         budget = SlotBudget(rate, limits_by_app(connection))
         under_way = Ledger(connection, actor=actor).under_way(grace=grace)
     for (app_id, kind), jobs in under_way.items():
-        if kind in FEEDS:
+        if kind in KINDS:
             budget.take(app_id, kind, jobs=jobs)
     return budget

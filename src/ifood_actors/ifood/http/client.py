@@ -8,7 +8,7 @@ configured host.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
 
@@ -23,8 +23,6 @@ from ifood_actors.ifood.limiter.slots import Reservation
 from ifood_actors.ifood.limiter.snapshots import EndpointGroup
 from ifood_actors.ifood.tokens.refresh import Tokens
 from ifood_actors.ifood.tokens.store import ApiIdentity
-
-Resource = Literal["sales", "settlements", "anticipations"]
 
 _MERCHANTS_PATH = "/merchant/v1.0/merchants"
 
@@ -146,7 +144,7 @@ class MerchantApi:
         """How many of them iFood answered by 404, those before a new token included."""
         return self._calls.wasted
 
-    def get(self, resource: Resource, params: Mapping[str, str]) -> JsonValue | None:
+    def get(self, resource: str, params: Mapping[str, str]) -> JsonValue | None:
         """
         Read one answer; None when iFood has nothing.
 

@@ -10,11 +10,10 @@ from ifood_actors.config import Settings
 from ifood_actors.ifood.connect import rates
 from ifood_actors.ifood.limiter.named_limits import NamedLimit, named_limits
 from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER, EndpointGroup
+from ifood_actors.kinds import KINDS
 
 ENDPOINTS: Final[dict[str, EndpointGroup]] = {
-    "sales": "financial",
-    "settlements": "financial",
-    "anticipations": "financial",
+    **{kind.resource: "financial" for kind in KINDS.values()},
     "merchants": "merchant",
     "oauth": "oauth",
 }
