@@ -17,6 +17,7 @@ from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.storing import _upsert_statement
 from ifood_actors.figures.gauges import ALL
 from ifood_actors.figures.samples import SQL
+from ifood_actors.ledger.statements import ActStatement
 
 pytestmark = pytest.mark.services
 
@@ -55,7 +56,7 @@ SENT_BY = {
     "ledger.statements": "worker",
     **{
         f"ledger.statements.{name}": "scheduler"
-        for name in ("DUE", "PROBE", "DISPATCH", "UNDER_WAY", "HOLD", "RESCUE", "RESCUE_FAILED")
+        for name in ("DUE", "PROBE", "DISPATCH", "UNDER_WAY", "HOLD", "RESCUE", "RESCUE_AS_FAILED")
     },
     **{
         f"ledger.statements.{name}": "scheduler admin"
@@ -83,7 +84,9 @@ def statements() -> Iterator[tuple[str, str]]:
         if place.startswith(APART) or place == "__main__":
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, TextClause):
+            if isinstance(value, ActStatement):
+                yield f"{place}.{name}", value.sql.text
+            elif isinstance(value, TextClause):
                 yield f"{place}.{name}", value.text
     yield from ((f"alerts.questions.{name}", question) for name, question in SQL.items())
     yield from ((f"web.gauges.{next(iter(each.meanings))}", each.statement) for each in ALL)

@@ -7,7 +7,7 @@ import pytest
 
 from ifood_actors.alerts import RULES
 from ifood_actors.cli import config_page
-from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus
+from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus, diagram
 from ifood_actors.notation import format_duration
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,6 @@ _SCRIPTS = ROOT / "scripts" / "README.md"
 
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
-_ARROW = re.compile(r"^ +(\w+|\[\*\]) --> (\w+): ([\w, ]+)$", re.MULTILINE)
 
 
 def _name(path: Path) -> str:
@@ -65,21 +64,16 @@ def test_every_decision_is_listed():
     assert [page.name for page in DECISIONS if f"decisions/{page.name}" not in index] == []
 
 
-def test_the_picture_of_the_states_has_exactly_the_arrows_of_the_code():
-    drawn = {
-        (act, source, target)
-        for source, target, acts in _ARROW.findall(ARCHITECTURE)
-        for act in acts.split(", ")
-    }
+def test_the_picture_of_the_states_is_drawn_from_the_table():
+    assert f"```mermaid\n{diagram()}\n```" in ARCHITECTURE
 
-    coded = {
-        (act.value, source, target.value)
-        for act, transition in TRANSITIONS.items()
-        if act is not Act.MANUAL  # from any to any: told in a sentence
-        for source in transition.sources or ["[*]"]
-        for target in transition.targets
-    }
-    assert drawn == coded
+
+def test_the_table_of_acts_tells_who_does_each():
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", ARCHITECTURE, re.MULTILINE)
+    told = {act: by for acts, by in rows for act in re.findall(r"`(\w+)`", acts) if act in {*Act}}
+
+    by = {act: [each.by for each in TRANSITIONS.values() if each.act is act] for act in Act}
+    assert told == {act: ", or ".join(dict.fromkeys(names)) for act, names in by.items()}
 
 
 @pytest.mark.parametrize("word", [*JobStatus, *Act])

@@ -1,8 +1,20 @@
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from ifood_actors.ledger.states import FINAL, TRANSITIONS, Act, JobStatus, allowed
+from ifood_actors.ledger.states import (
+    FAILED,
+    FINAL,
+    PENDING,
+    RUNNING,
+    SUCCESS,
+    TRANSITIONS,
+    Act,
+    JobStatus,
+    allowed,
+    checked,
+)
 
 # The table of the design, written out: whoever changes an arrow changes two places on purpose.
 ARROWS = {
@@ -32,7 +44,37 @@ def test_exactly_the_listed_arrows_are_legal(act, source, target):
 
 
 def test_every_act_has_a_transition():
-    assert set(TRANSITIONS) == set(Act)
+    assert {each.act for each in TRANSITIONS.values()} == set(Act)
+
+
+def test_a_table_without_one_of_the_acts_is_refused():
+    with pytest.raises(ValueError, match=r"without an arrow: cancel$"):
+        checked({name: each for name, each in TRANSITIONS.items() if name != "cancel"})
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("snooze_unclaimed", {"sources": {RUNNING}}, "an arrow is there twice"),
+        ("succeed", {"target": FAILED}, "no act leads to success$"),
+        ("claim", {"sources": {FAILED}}, "no act leads to failed, running, success"),
+        ("dispatch", {"sources": {SUCCESS}}, "an act leaves success"),
+    ],
+)
+def test_a_table_that_is_no_state_machine_is_refused(name, change, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        checked({**TRANSITIONS, name: replace(TRANSITIONS[name], **change)})
+
+
+def test_a_table_in_which_a_running_job_stays_so_is_refused():
+    stuck = {
+        name: replace(each, sources=frozenset({PENDING})) if each.sources == {RUNNING} else each
+        for name, each in TRANSITIONS.items()
+        if name != "snooze"
+    }
+
+    with pytest.raises(ValueError, match=r"no act leads on from running$"):
+        checked(stuck)
 
 
 def test_only_a_person_leaves_a_success():

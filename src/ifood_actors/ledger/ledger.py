@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import simplejson
-from sqlalchemy import Connection, Row, TextClause
+from sqlalchemy import Connection, Row
 
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import statements
@@ -28,7 +28,7 @@ from ifood_actors.ledger.job_values import (
     columns,
     due_job,
 )
-from ifood_actors.ledger.states import Act
+from ifood_actors.ledger.statements import ActStatement
 
 _PLAN_BATCH = 5_000
 # What a person reads of an error; more would only swell the row.
@@ -90,9 +90,7 @@ class Ledger:
             return None
         token = uuid4()
         slot = {"slot": row.slot.isoformat()}
-        self._do(
-            statements.CLAIM, Act.CLAIM, detail=slot, id=job_id, claim_token=token, after=lease
-        )
+        self._do(statements.CLAIM, detail=slot, id=job_id, claim_token=token, after=lease)
         return claimed_job(row, token)
 
     def wait_for(self, job_id: UUID) -> None:
@@ -120,17 +118,15 @@ class Ledger:
 
     def succeed(self, job: ClaimedJob, *, result: dict[str, Any]) -> None:
         """End a job in `success`; raises LeaseLost, and nothing may then be stored."""
-        self._settle(statements.SUCCEED, Act.SUCCEED, job, detail=result)
+        self._settle(statements.SUCCEED, job, detail=result)
 
     def retry(self, job: ClaimedJob, *, after: timedelta, error_code: str, reason: str) -> None:
         """Try again `after` a while; the attempt stays charged. Raises LeaseLost."""
-        self._settle(
-            statements.RETRY, Act.RETRY, job, after=after, error_code=error_code, reason=reason
-        )
+        self._settle(statements.RETRY, job, after=after, error_code=error_code, reason=reason)
 
     def snooze(self, job: ClaimedJob, *, after: timedelta, reason: str) -> None:
         """Wait and come back; the attempt is given back. Raises LeaseLost."""
-        self._settle(statements.SNOOZE, Act.SNOOZE, job, after=after, reason=reason)
+        self._settle(statements.SNOOZE, job, after=after, reason=reason)
 
     def snooze_unclaimed(
         self, job_id: UUID, dispatch_no: int, *, cooldowns: Mapping[UUID, timedelta], reason: str
@@ -144,7 +140,7 @@ class Ledger:
         row = self._lock_awaited(job_id, dispatch_no)
         after = cooldowns.get(row.app_id) if row else None
         if after is not None:
-            self._do(statements.SNOOZE_UNCLAIMED, Act.SNOOZE, id=job_id, after=after, reason=reason)
+            self._do(statements.SNOOZE_UNCLAIMED, id=job_id, after=after, reason=reason)
         return after
 
     def awaited(self, job_id: UUID, dispatch_no: int) -> AwaitedJob | None:
@@ -171,7 +167,7 @@ class Ledger:
 
     def fail(self, job: ClaimedJob, *, error_code: str, reason: str) -> None:
         """End a job in `failed`. Raises LeaseLost."""
-        self._settle(statements.FAIL, Act.FAIL, job, error_code=error_code, reason=reason)
+        self._settle(statements.FAIL, job, error_code=error_code, reason=reason)
 
     def due(
         self, *, limit: int, kinds: Collection[str], excluded_apps: Collection[UUID] = ()
@@ -203,7 +199,7 @@ class Ledger:
         at doubling distances of up to twelve times the grace: a backlog longer than the grace must
         not void its own messages, nor double them too often.
         """
-        return self._do_each(statements.DISPATCH, Act.DISPATCH, job_ids, grace=grace, reason=reason)
+        return self._do_each(statements.DISPATCH, job_ids, grace=grace, reason=reason)
 
     def hold(self, job_ids: Sequence[UUID], *, horizon: timedelta) -> None:
         """Leave jobs whose time is beyond the horizon until they come within it."""
@@ -218,19 +214,19 @@ class Ledger:
         The time is drawn, and doubles with each attempt: one of them may have killed their worker,
         and must not take the others along again.
         """
-        return self._do_each(statements.RESCUE, Act.RESCUE, job_ids, reason=reason, jitter=jitter)
+        return self._do_each(statements.RESCUE, job_ids, reason=reason, jitter=jitter)
 
     def rescue_as_failed(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
         """End jobs whose lease ended in their last attempt, such as one that kills its worker."""
-        return self._do_each(statements.RESCUE_FAILED, Act.RESCUE, job_ids, reason=reason)
+        return self._do_each(statements.RESCUE_AS_FAILED, job_ids, reason=reason)
 
     def cancel(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
         """Take pending jobs out; returns those that were still pending."""
-        return self._do_each(statements.CANCEL, Act.CANCEL, job_ids, reason=reason)
+        return self._do_each(statements.CANCEL, job_ids, reason=reason)
 
     def requeue(self, job_ids: Sequence[UUID], *, reason: str) -> list[UUID]:
         """Run failed or cancelled jobs anew, attempts from zero; returns those that were so."""
-        return self._do_each(statements.REQUEUE, Act.REQUEUE, job_ids, reason=reason)
+        return self._do_each(statements.REQUEUE, job_ids, reason=reason)
 
     def _lock_awaited(self, job_id: UUID, dispatch_no: int) -> Row[Any] | None:
         named = {"id": job_id, "dispatch_no": dispatch_no}
@@ -239,8 +235,7 @@ class Ledger:
 
     def _settle(
         self,
-        statement: TextClause,
-        act: Act,
+        statement: ActStatement,
         job: ClaimedJob,
         *,
         reason: str | None = None,
@@ -248,38 +243,36 @@ class Ledger:
         **values: object,
     ) -> None:
         fence = {"id": job.id, "lease_no": job.lease_no, "claim_token": job.claim_token}
-        if not self._do(statement, act, reason=reason, detail=detail, **fence, **values):
+        if not self._do(statement, reason=reason, detail=detail, **fence, **values):
             raise LeaseLost(f"job {job.id} is no longer held with lease {job.lease_no}")
 
     def _do_each(
         self,
-        statement: TextClause,
-        act: Act,
+        statement: ActStatement,
         job_ids: Sequence[UUID],
         *,
         reason: str | None,
         **values: object,
     ) -> list[UUID]:
         def do(ids: Sequence[UUID]) -> list[UUID]:
-            return self._do(statement, act, reason=reason, detail=None, ids=list(ids), **values)
+            return self._do(statement, reason=reason, detail=None, ids=list(ids), **values)
 
-        refused = partial(park, self._connection, act)
+        refused = partial(park, self._connection, statement.act)
         return skipping_bad_rows(self._connection, job_ids, do, refused=refused)
 
     def _do(
         self,
-        statement: TextClause,
-        act: Act,
+        statement: ActStatement,
         *,
         reason: str | None = None,
         detail: dict[str, Any] | None = None,
         **values: object,
     ) -> list[UUID]:
         rows = self._connection.execute(
-            statement,
+            statement.sql,
             {
                 **values,
-                "act": act,
+                "act": statement.act,
                 "actor": self._actor,
                 "reason": reason and _one_line(reason),
                 "detail": None if detail is None else simplejson.dumps(detail, use_decimal=True),

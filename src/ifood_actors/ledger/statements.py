@@ -2,20 +2,36 @@
 The SQL of the acts: each changes jobs and writes one history row for each, in one statement.
 
 Every instant is the database's own: `statement_timestamp()` is the start of the statement, and so
-after any lock that an earlier statement waited for. The `where` of an act is the guard of its
-arrow in `states.py`.
+after any lock that an earlier statement waited for. From which statuses an act starts and to which
+it leads, `states.TRANSITIONS` says.
 """
+
+from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
 
 from ifood_actors.ledger.bounds import IN_BOUNDS
+from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus
 
 
-def _act(changes: str, *, where: str = "id = :id") -> TextClause:
-    return text(f"""
-        WITH before AS (SELECT id, status FROM ifood_jobs WHERE {where} FOR UPDATE),
+@dataclass(frozen=True, slots=True)
+class ActStatement:
+    """The statement of one act; it binds `:act` as well as what its changes name."""
+
+    act: Act
+    sql: TextClause
+
+
+def _act(transition: str, changes: str, *, which: str = "id = :id") -> ActStatement:
+    """Change the jobs `which` (SQL) that are in a status of the transition's, and their status."""
+    arrow = TRANSITIONS[transition]
+    return ActStatement(
+        arrow.act,
+        text(f"""
+        WITH before AS (
+          SELECT id, status FROM ifood_jobs WHERE {which} AND {arrow.guard} FOR UPDATE),
         job AS (
-          UPDATE ifood_jobs SET {changes}, event_no = event_no + 1,
+          UPDATE ifood_jobs SET status = '{arrow.target}', {changes}, event_no = event_no + 1,
             updated_at = statement_timestamp()
           FROM before WHERE ifood_jobs.id = before.id
           RETURNING ifood_jobs.*, before.status AS from_status)
@@ -24,27 +40,29 @@ def _act(changes: str, *, where: str = "id = :id") -> TextClause:
         SELECT id, event_no, statement_timestamp(), :act, from_status, status, attempts, :actor,
           CAST(:reason AS text), CAST(:detail AS jsonb)
         FROM job RETURNING job_id
-    """)
+    """),
+    )
 
 
 _UNLOCKED = "locked_at = NULL, locked_by = NULL, claim_token = NULL, lease_expires_at = NULL"
-_WAITING = f"status = 'pending', dispatched_at = NULL, {_UNLOCKED}"
+_WAITING = f"dispatched_at = NULL, {_UNLOCKED}"
 _FINISHED = (
     f"{_UNLOCKED}, wake_at = NULL, next_retry_at = NULL, finished_at = statement_timestamp()"
 )
 # The number tells old holders from new ones. The token does when a number is given out twice: a
 # fail-over, or a crash without synchronous commits, forgets the last claims and their numbers.
-_FENCED = "id = :id AND status = 'running' AND lease_no = :lease_no AND claim_token = :claim_token"
+_FENCED = "id = :id AND lease_no = :lease_no AND claim_token = :claim_token"
+_EACH = "id = ANY(:ids)"
 _LATER = "statement_timestamp() + :after"
 
 # By primary key alone, so that it waits for an uncommitted dispatch: a guarded UPDATE would not see
 # that row, match nothing, and the delivery would be acknowledged and lost.
-LOCK = text("""
+LOCK = text(f"""
     SELECT job.id, job.job_type AS kind, job.account_id, job.merchant_id, account.app_id,
       account.authorization_id, account.timezone, account.active, job.job_day, job.period_start,
       job.period_end, job.attempts, job.lease_no,
-      job.status = 'pending' AND job.dispatched_at IS NOT NULL AND job.dispatch_no = :dispatch_no
-        AS awaited,
+      job.{TRANSITIONS["claim"].guard} AND job.dispatched_at IS NOT NULL
+        AND job.dispatch_no = :dispatch_no AS awaited,
       coalesce(job.next_retry_at, job.scheduled_for) > clock_timestamp() AS early,
       job.dispatched_at < coalesce(job.next_retry_at, job.scheduled_for) AS sent_ahead,
       job.scheduled_for AS slot,
@@ -70,48 +88,50 @@ PARK = text("""
     UPDATE ifood_jobs SET dispatched_at = NULL, wake_at = statement_timestamp() + :after
     WHERE id = :id AND wake_at IS NOT NULL
 """)
-CLAIM = _act(f"""
-    status = 'running', attempts = attempts + 1, lease_no = lease_no + 1,
+CLAIM = _act(
+    "claim",
+    f"""
+    attempts = attempts + 1, lease_no = lease_no + 1,
     claim_token = :claim_token, locked_by = :actor, locked_at = statement_timestamp(),
     next_retry_at = NULL,
     lease_expires_at = {_LATER}, wake_at = {_LATER}
-""")
+    """,
+)
 RENEW = text(f"""
     UPDATE ifood_jobs SET lease_expires_at = {_LATER}, wake_at = {_LATER}
     FROM unnest(CAST(:ids AS uuid[]), CAST(:lease_nos AS int[]), CAST(:claim_tokens AS uuid[]))
       AS held(id, lease_no, claim_token)
-    WHERE ifood_jobs.id = held.id AND ifood_jobs.status = 'running'
+    WHERE ifood_jobs.id = held.id AND ifood_jobs.status = '{JobStatus.RUNNING}'
       AND ifood_jobs.lease_no = held.lease_no AND ifood_jobs.claim_token = held.claim_token
     RETURNING ifood_jobs.claim_token
 """)
 SUCCEED = _act(
-    f"status = 'success', {_FINISHED}, last_error = NULL, error_code = NULL,"
-    " result = CAST(:detail AS jsonb)",
-    where=_FENCED,
+    "succeed",
+    f"{_FINISHED}, last_error = NULL, error_code = NULL, result = CAST(:detail AS jsonb)",
+    which=_FENCED,
 )
-FAIL = _act(
-    f"status = 'failed', {_FINISHED}, last_error = :reason, error_code = :error_code",
-    where=_FENCED,
-)
+FAIL = _act("fail", f"{_FINISHED}, last_error = :reason, error_code = :error_code", which=_FENCED)
 RETRY = _act(
+    "retry",
     f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp(),"
     " last_error = :reason, error_code = :error_code",
-    where=_FENCED,
+    which=_FENCED,
 )
 SNOOZE = _act(
+    "snooze",
     f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp(),"
     " attempts = greatest(attempts - 1, 0)",
-    where=_FENCED,
+    which=_FENCED,
 )
-SNOOZE_UNCLAIMED = _act(f"{_WAITING}, next_retry_at = {_LATER}, wake_at = {_LATER}")
-CANCEL = _act(
-    f"status = 'cancelled', {_FINISHED}",
-    where="id = ANY(:ids) AND status = 'pending'",
+SNOOZE_UNCLAIMED = _act(
+    "snooze_unclaimed", f"{_WAITING}, next_retry_at = {_LATER}, wake_at = {_LATER}"
 )
+CANCEL = _act("cancel", _FINISHED, which=_EACH)
 REQUEUE = _act(
+    "requeue",
     f"{_WAITING}, attempts = 0, next_retry_at = NULL, finished_at = NULL,"
     " wake_at = statement_timestamp()",
-    where="id = ANY(:ids) AND status IN ('failed', 'cancelled')",
+    which=_EACH,
 )
 # A kind that this release does not know is left to the release that planned it. A look long before
 # the grace is over was called for: the message was missed, or came early. At a row out of bounds
@@ -138,6 +158,7 @@ PROBE = text(f"""
     ORDER BY wake_at, priority DESC, scheduled_for LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 DISPATCH = _act(
+    "dispatch",
     """
     dispatch_no = dispatch_no + CASE WHEN dispatched_at IS NULL THEN 1 ELSE 0 END,
     dispatched_at = statement_timestamp(),
@@ -146,7 +167,7 @@ DISPATCH = _act(
       CASE WHEN dispatched_at IS NOT NULL THEN least(12 * CAST(:grace AS interval),
         statement_timestamp() - coalesce(next_retry_at, scheduled_for)) END)
     """,
-    where="id = ANY(:ids)",
+    which=_EACH,
 )
 # What the relay handed over and a worker has not done yet. Who waits in the ladder is not due; what
 # is overdue counts as lost. No `wake_at` of these lies further ahead than the longest grace.
@@ -164,6 +185,7 @@ HOLD = text("""
     WHERE id = ANY(:ids)
 """)
 RESCUE = _act(
+    "rescue",
     f"""
     {_WAITING}, wake_at = statement_timestamp(),
     next_retry_at = CASE WHEN CAST(:jitter AS interval) > interval '0'
@@ -171,11 +193,12 @@ RESCUE = _act(
         + CAST(:jitter AS interval) * random() * power(2, least(attempts - 1, 6)) END,
     last_error = :reason, error_code = 'lease_expired'
     """,
-    where="id = ANY(:ids) AND status = 'running'",
+    which=_EACH,
 )
-RESCUE_FAILED = _act(
-    f"status = 'failed', {_FINISHED}, last_error = :reason, error_code = 'lease_expired'",
-    where="id = ANY(:ids) AND status = 'running'",
+RESCUE_AS_FAILED = _act(
+    "rescue_as_failed",
+    f"{_FINISHED}, last_error = :reason, error_code = 'lease_expired'",
+    which=_EACH,
 )
 START_RUN = text("""
     INSERT INTO ifood_runs AS run (id, job_type, job_day, window_start, window_end, batch_size,
@@ -189,17 +212,19 @@ START_RUN = text("""
     RETURNING id
 """)
 COUNT_PLANNED = text("UPDATE ifood_runs SET planned = planned + :planned WHERE id = :id")
-PLAN = text("""
+_PLANNED = TRANSITIONS["plan"]
+PLAN = text(f"""
     WITH job AS (
       INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for, priority,
-        run_id, period_start, period_end, wake_at, event_no)
+        run_id, period_start, period_end, status, wake_at, event_no)
       SELECT :kind, account_id, merchant_id, :job_day, slot, priority, :run_id, :period_start,
-        :period_end, greatest(slot - :horizon, statement_timestamp()), 1
+        :period_end, '{_PLANNED.target}', greatest(slot - :horizon, statement_timestamp()), 1
       FROM unnest(CAST(:account_ids AS uuid[]), CAST(:merchant_ids AS text[]),
         CAST(:priorities AS int[]), CAST(:slots AS timestamptz[]))
         AS account(account_id, merchant_id, priority, slot)
       ON CONFLICT (job_type, account_id, merchant_id, job_day) DO NOTHING
       RETURNING id)
     INSERT INTO ifood_job_events (job_id, event_no, at, act, to_status, attempt, actor)
-    SELECT id, 1, statement_timestamp(), 'plan', 'pending', 0, :actor FROM job RETURNING job_id
+    SELECT id, 1, statement_timestamp(), '{_PLANNED.act}', '{_PLANNED.target}', 0, :actor
+    FROM job RETURNING job_id
 """)
