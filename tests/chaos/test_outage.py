@@ -11,9 +11,9 @@ from support.eventually import eventually
 from support.fleet import MONDAY, fleet
 
 from ifood_actors.delivery import middleware
-from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.limiter import limiter, slots, snapshots
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
+from ifood_actors.ifood import Limiter, slots
+from ifood_actors.ifood.limiter import limiter, snapshots
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler import relay

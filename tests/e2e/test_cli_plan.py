@@ -20,7 +20,7 @@ from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood import Limiter
 from ifood_actors.ifood.http.transport import Answer
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.ledger import Ledger
 from ifood_actors.planning.cadence import Cadence
 from ifood_actors.spans import Window

@@ -12,7 +12,7 @@ from support.eventually import PATIENCE_SECONDS
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.figures import gauges
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.web import collector
 from ifood_actors.web.collector import LEDGER_UP, LedgerGauges
 

@@ -20,8 +20,9 @@ from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import snapshots
 from ifood_actors.ifood.limiter.limiter import PROBE_EVERY
-from ifood_actors.ifood.limiter.slots import interval
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER, read_limiters
+from ifood_actors.ifood.limiter.snapshots import read_limiters
+from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 
 pytestmark = pytest.mark.services
 

@@ -23,7 +23,7 @@ from ifood_actors.errors import Throttled
 from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, read_limiters
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import limiter, snapshots
-from ifood_actors.ifood.limiter.slots import (
+from ifood_actors.ifood.slots import (
     DELIVERY,
     LATENESS,
     MOST_DELIVERY,

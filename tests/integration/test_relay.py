@@ -26,7 +26,7 @@ from support.eventually import eventually
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
 from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger import Ledger
 from ifood_actors.scheduler.relay import BATCH, MovedJobs

@@ -26,8 +26,8 @@ from ifood_actors.ifood import (
     fleet_access,
     http_client,
     request_token,
+    slots,
 )
-from ifood_actors.ifood.limiter import slots
 
 THREADS = 4
 _SPAN = {"beginCalculationDate": "2026-01-01", "endCalculationDate": "2026-01-20"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ifood_actors.ifood.limiter.slots import (
+from ifood_actors.ifood.slots import (
     DELIVERY,
     LATENESS,
     MOST_DELIVERY,

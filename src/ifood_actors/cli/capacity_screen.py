@@ -75,7 +75,7 @@ def _conditions(answer: Answer) -> Iterator[str]:
 
 def usable(limit: int) -> float:
     """Give the requests a minute that the limiter lets through."""
-    from ifood_actors.ifood.limiter.slots import interval
+    from ifood_actors.ifood.slots import interval
 
     return timedelta(minutes=1) / interval(limit)
 

@@ -136,7 +136,7 @@ def _secrets(engine: "Engine", settings: "Settings") -> Iterator[Finding]:
 def _hosts_without_key(connection: "Connection") -> Iterator[Finding]:
     from sqlalchemy import text
 
-    from ifood_actors.ifood.tokens.token_statements import UNREADABLE
+    from ifood_actors.ifood.thresholds import UNREADABLE
 
     wanted = f"SELECT DISTINCT unreadable_by FROM ifood_authorizations WHERE {UNREADABLE}"
     if hosts := sorted(connection.execute(text(wanted)).scalars()):

@@ -110,7 +110,7 @@ def _facts(held: "AuthorizationState", *, at: datetime) -> dict[str, object]:
 def _windows(
     engine: "Engine", settings: "Settings", held: "Sequence[AuthorizationState]", *, at: datetime
 ) -> Iterator[dict[str, object]]:
-    from ifood_actors.ifood.limiter.slots import interval
+    from ifood_actors.ifood.slots import interval
     from ifood_actors.renewal import token_states
     from ifood_actors.renewal.policy import forecast
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ifood_actors.config import Settings
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
-from ifood_actors.ifood.tokens.token_statements import (
+from ifood_actors.ifood.thresholds import (
+    BREAKER_OPENS_AFTER,
     PAUSE_AFTER_REFUSAL,
     REFUSED_IN_A_ROW,
     REFUSED_TWICE,

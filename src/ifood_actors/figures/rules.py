@@ -11,8 +11,7 @@ from typing import Final
 
 from ifood_actors.config import Settings
 from ifood_actors.figures.evaluation import LONG, SHORT, AlertRule
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
-from ifood_actors.ifood.tokens.token_statements import SEVERAL
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER, SEVERAL
 from ifood_actors.renewal.policy import EXPIRING
 
 _BEHIND_SHARE = 0.10

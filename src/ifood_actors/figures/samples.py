@@ -16,8 +16,8 @@ from ifood_actors.broker.topology import UNROUTABLE, dead_letter_name
 from ifood_actors.config import Settings
 from ifood_actors.errors import RightMissing, ServiceUnavailable
 from ifood_actors.figures.evaluation import ALL, Sample
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER
-from ifood_actors.ifood.tokens.token_statements import (
+from ifood_actors.ifood.thresholds import (
+    BREAKER_OPENS_AFTER,
     PAUSE_AFTER_REFUSAL,
     REFUSED_IN_A_ROW,
     REFUSED_TWICE,

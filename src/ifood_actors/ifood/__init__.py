@@ -18,9 +18,9 @@ from ifood_actors.ifood.limiter.named_limits import (
     limits_by_app,
     named_limits,
 )
-from ifood_actors.ifood.limiter.slots import Reservation
-from ifood_actors.ifood.limiter.snapshots import EndpointGroup, read_limiters
+from ifood_actors.ifood.limiter.snapshots import read_limiters
 from ifood_actors.ifood.limiter.usage import limits_in_use
+from ifood_actors.ifood.slots import EndpointGroup, Reservation
 from ifood_actors.ifood.tables import App, AppKind, Authorization, Limit
 from ifood_actors.ifood.tokens.authorize import Authorizer
 from ifood_actors.ifood.tokens.cipher import Cipher

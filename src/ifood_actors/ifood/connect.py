@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from ifood_actors.config import Settings
 from ifood_actors.ifood.http.token_requests import request_token
 from ifood_actors.ifood.limiter.limiter import Limiter
-from ifood_actors.ifood.limiter.snapshots import EndpointGroup
+from ifood_actors.ifood.slots import EndpointGroup
 from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refresh import Tokens
 

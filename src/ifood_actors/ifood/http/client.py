@@ -19,8 +19,7 @@ from ifood_actors.errors import Rejected, SchemaBroken, Unauthorized
 from ifood_actors.ifood.http.answers import JsonValue, parse, raise_for_ifood
 from ifood_actors.ifood.http.transport import Answer, counted_exchange
 from ifood_actors.ifood.limiter.limiter import Limiter
-from ifood_actors.ifood.limiter.slots import Reservation
-from ifood_actors.ifood.limiter.snapshots import EndpointGroup
+from ifood_actors.ifood.slots import EndpointGroup, Reservation
 from ifood_actors.ifood.tokens.refresh import Tokens
 from ifood_actors.ifood.tokens.store import ApiIdentity
 

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, TextClause
 
 from ifood_actors import metrics
 from ifood_actors.errors import Throttled
+from ifood_actors.ifood import slots
 from ifood_actors.ifood.http.answers import (
     DEFAULT_PAUSE,
     asked_pause,
@@ -29,16 +30,10 @@ from ifood_actors.ifood.http.answers import (
 )
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import limit_statements as statements
-from ifood_actors.ifood.limiter import slots
 from ifood_actors.ifood.limiter.named_limits import MOST, NamedLimits
-from ifood_actors.ifood.limiter.slots import DELIVERY, LATENESS, Reservation, Slack, interval
-from ifood_actors.ifood.limiter.snapshots import (
-    BREAKER_OPENS_AFTER,
-    LONGEST_COOLDOWN,
-    MEMORY,
-    EndpointGroup,
-    RecentSnapshots,
-)
+from ifood_actors.ifood.limiter.snapshots import LONGEST_COOLDOWN, MEMORY, RecentSnapshots
+from ifood_actors.ifood.slots import DELIVERY, LATENESS, EndpointGroup, Reservation, Slack, interval
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)

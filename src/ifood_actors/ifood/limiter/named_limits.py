@@ -15,7 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from ifood_actors.ifood.limiter import limit_statements as statements
-from ifood_actors.ifood.limiter.snapshots import MEMORY, EndpointGroup
+from ifood_actors.ifood.limiter.snapshots import MEMORY
+from ifood_actors.ifood.slots import EndpointGroup
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)

@@ -4,18 +4,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Engine, text
 
-EndpointGroup = Literal["financial", "merchant", "oauth"]
+from ifood_actors.ifood.slots import EndpointGroup
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 
 # No cooldown is made longer; one that ends later is left from a clock that was set back since.
 LONGEST_COOLDOWN = timedelta(hours=1)
-
-# Deliveries of one application, in a row, that ended in a fault of iFood's: then it has failed.
-BREAKER_OPENS_AFTER = 10
 
 MEMORY = timedelta(days=1)  # for which a limit that iFood named is believed
 

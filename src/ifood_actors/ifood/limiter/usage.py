@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 from ifood_actors.config import Settings
 from ifood_actors.ifood.connect import rates
 from ifood_actors.ifood.limiter.named_limits import NamedLimit, named_limits
-from ifood_actors.ifood.limiter.snapshots import BREAKER_OPENS_AFTER, EndpointGroup
+from ifood_actors.ifood.slots import EndpointGroup
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.kinds import KINDS
 
 ENDPOINTS: Final[dict[str, EndpointGroup]] = {

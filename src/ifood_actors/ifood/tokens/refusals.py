@@ -11,8 +11,8 @@ from datetime import timedelta
 from ifood_actors.errors import CredentialsRefused, JobError, NeedsAuthorization, Throttled
 from ifood_actors.ifood.http.token_requests import concerns_application
 from ifood_actors.ifood.limiter.limiter import PROBE_EVERY, Limiter
+from ifood_actors.ifood.thresholds import SEVERAL
 from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock
-from ifood_actors.ifood.tokens.token_statements import SEVERAL
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)

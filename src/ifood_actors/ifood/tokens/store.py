@@ -16,13 +16,9 @@ from sqlalchemy import Connection, Engine, TextClause
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood.http.token_requests import Grant
 from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.thresholds import PAUSE_AFTER_REFUSAL, REFRESH_TOKEN_LIFETIME, SEVERAL
 from ifood_actors.ifood.tokens import token_statements as statements
 from ifood_actors.ifood.tokens.cipher import Cipher
-from ifood_actors.ifood.tokens.token_statements import (
-    PAUSE_AFTER_REFUSAL,
-    REFRESH_TOKEN_LIFETIME,
-    SEVERAL,
-)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """
-The arithmetic of the pace: how far apart slots are, and how long after its slot a request may come.
+The arithmetic of the pace: how far apart slots are, how late a request may come. Without I/O.
 
 Two bounds make that slack, for each process. LATENESS is kept by whoever sends: a thread that wakes
 up later gives its slot up. DELIVERY is by how much the ways of two requests to iFood may differ.
@@ -11,9 +11,11 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Lock
+from typing import Literal
 from uuid import UUID
 
-from ifood_actors.ifood.limiter.snapshots import EndpointGroup
+# Endpoints that share one limit of ours; iFood counts each endpoint by itself.
+EndpointGroup = Literal["financial", "merchant", "oauth"]
 
 WINDOW = timedelta(seconds=60)  # iFood's limits are per minute
 
