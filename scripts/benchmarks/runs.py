@@ -13,7 +13,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
-from ifood_actors.planning.planner import Planned, Request
+from ifood_actors.planning.planner import PlanRequest, RunPlan
 from ifood_actors.scheduler.relay import Relay
 from ifood_actors.scheduler.slot_budget import LOOK_AHEAD, relay_rate
 from scripts.benchmarks.environment import Environment
@@ -30,12 +30,12 @@ def request(
     start: datetime,
     length: timedelta,
     only: Sequence[str] | None = None,
-) -> Request:
+) -> PlanRequest:
     """Ask for one job of each account (or of these merchants), spread over `length`."""
     return planner.plan_request(Opening(kind, DAY, start, start + length), Settings(), only=only)
 
 
-def plan_due(on: Environment) -> Planned:
+def plan_due(on: Environment) -> RunPlan:
     """Plan jobs of all accounts whose slots have all passed."""
     start = datetime.now(UTC) - 2 * _PAST
     return planner.plan(on.engine, request(start=start, length=_PAST), actor="bench")

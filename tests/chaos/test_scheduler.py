@@ -48,7 +48,7 @@ def test_schedulers_were_away_for_days_and_over_todays_window(chaos, recovery):
         settings,
         kind="sales",
         at=now - timedelta(days=AWAY),
-        actor=planner.SCHEDULER,
+        actor="scheduler",
     )
     for host in chaos.of("scheduler"):
         host.stop()

@@ -17,7 +17,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
-from ifood_actors.planning.planner import Planned
+from ifood_actors.planning.planner import RunPlan
 
 pytestmark = pytest.mark.services
 
@@ -48,7 +48,7 @@ def opening(day: date) -> Opening:
     return Opening(KIND, day, start, start + timedelta(hours=2))
 
 
-def plan(engine: Engine, day: date, *, only: list[str] | None = None) -> Planned:
+def plan(engine: Engine, day: date, *, only: list[str] | None = None) -> RunPlan:
     return planner.plan(
         engine, planner.plan_request(opening(day), SETTINGS, only=only), actor="test"
     )

@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from threading import Barrier
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from support.builders import HORIZON, make_accounts
 
 from ifood_actors.config import Settings
@@ -172,6 +172,27 @@ def test_a_day_planned_ahead_by_hand_does_not_hide_the_days_before_it(engine):
     planner.plan(engine, wanted(day=MONDAY), actor="operator")
 
     assert due(engine, local(9, 0, day=MONDAY + timedelta(days=1))) == [MONDAY + timedelta(days=1)]
+
+
+@pytest.mark.parametrize("actor", ["cli scheduler@host", "schedulers-friend", "schedulerx host:1"])
+def test_a_person_whose_name_is_like_a_schedulers_brings_no_days_since(engine, actor):
+    make_accounts(engine)
+    planner.plan(engine, wanted(day=MONDAY - timedelta(days=3)), actor=actor)
+
+    assert due(engine, local(9, 0)) == [MONDAY]
+
+
+def test_a_plan_by_hand_is_worked_out_once_and_leaves_no_act_without_a_job(engine):
+    make_accounts(engine, 3)
+    asked = []
+    event.listen(engine, "before_cursor_execute", lambda *each: asked.append(each[2]))
+
+    first = planner.plan_by_hand(engine, wanted(), actor="cli maria@host")
+    asked_once = [each for each in asked if "account.priority" in each]
+    again = planner.plan_by_hand(engine, wanted(), actor="cli maria@host")
+
+    assert (first.new, again.new, len(asked_once)) == (3, 0, 1)
+    assert rows(engine, "SELECT act FROM ifood_operator_acts") == [("plan",)]
 
 
 def test_an_account_takes_part_from_the_first_window_on_that_opens_after_it_was_added(engine):

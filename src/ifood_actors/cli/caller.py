@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from ifood_actors.config.loading import sudo_user
+from ifood_actors.ledger.actor import Role
 
 _LOGIN = Path("/proc/self/loginuid")
 _NO_LOGIN = 2**32 - 1  # of a container, a service, a timer
@@ -27,7 +28,7 @@ def operator() -> str:
     known = _logged_in()
     person = said if known is None else _name(known)
     suffix = "" if known is not None or said == user else f" as {user}"
-    return f"cli {_plain(person)}@{_plain(socket.gethostname())}{suffix}"
+    return f"{Role.CLI} {_plain(person)}@{_plain(socket.gethostname())}{suffix}"
 
 
 def _logged_in() -> int | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ifood_actors.planning.cadence import Cadence, Opening
-    from ifood_actors.planning.planner import Planned
+    from ifood_actors.planning.planner import RunPlan
 
 MINUTE = timedelta(minutes=1)
 _FARTHEST = timedelta(days=3660)  # a later start is a slip of the finger
@@ -70,8 +70,9 @@ def plan(
             over=over,
         )
         wanted = planner.plan_request(opening, settings, only=account)
-        found = planner.preview(engine, wanted)
-        if found.jobs and not dry_run:
+        if dry_run:
+            found = planner.preview(engine, wanted)
+        else:
             found = planner.plan_by_hand(engine, wanted, actor=operator())
         cancelled = _cancelled(engine, kind, job_day, account)
     _report(
@@ -154,7 +155,7 @@ def _cancelled(
 
 
 def _report(
-    found: "Planned",
+    found: "RunPlan",
     *,
     selected: int,
     cancelled: Mapping[str | None, int],
@@ -197,7 +198,7 @@ def _report(
             )
 
 
-def _facts(found: "Planned", *, new: int, selected: int, dry_run: bool) -> dict[str, object]:
+def _facts(found: "RunPlan", *, new: int, selected: int, dry_run: bool) -> dict[str, object]:
     run = found.run
     slots = [job.slot for job in found.jobs]
     facts = {
@@ -224,11 +225,11 @@ def _facts(found: "Planned", *, new: int, selected: int, dry_run: bool) -> dict[
     return facts
 
 
-def _window(found: "Planned") -> tuple[datetime, datetime]:
+def _window(found: "RunPlan") -> tuple[datetime, datetime]:
     return found.run.window_start, found.run.window_end
 
 
-def _timeline(found: "Planned", *, zone: ZoneInfo) -> None:
+def _timeline(found: "RunPlan", *, zone: ZoneInfo) -> None:
     start, end = _window(found)
     step = next((step for step in _STEPS if (end - start) / step <= _LINES), _STEPS[-1])
     buckets = list(_buckets([job.slot for job in found.jobs], start=start, step=step))

@@ -14,6 +14,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger, NewJob, NewRun
+from ifood_actors.ledger.actor import Role
 from ifood_actors.ledger.left_out import note_left_out
 from ifood_actors.ledger.queries.runs import planned_days
 from ifood_actors.logs import get_logger
@@ -34,9 +35,6 @@ from ifood_actors.spans import Period
 
 log = get_logger(__name__)
 
-# How the history names schedulers. Days are caught up from the first one that a scheduler planned;
-# a past day that a person plans does not bring all days since.
-SCHEDULER = "scheduler"
 # Why an account was left out of a run.
 IDLE: Final = "idle: nothing but 404 for 14 days"
 
@@ -68,11 +66,13 @@ class PlanRequest:
 
 
 @dataclass(frozen=True)
-class Planned:
+class RunPlan:
     """
-    A run and the jobs that it lacked, in the order in which they start; `new` were written.
+    A run and the jobs that it lacks, in the order in which they start.
 
-    `left_out` are the idle accounts, with the day of the run that asks each again.
+    `left_out` are the idle accounts, with the day of the run that asks each again. `new` is how
+    many of the jobs were written: 0 before that, and fewer than all where somebody else planned
+    the same run meanwhile.
     """
 
     run: NewRun
@@ -105,7 +105,7 @@ def latest_openings(settings: Settings, *, at: datetime) -> dict[str, object]:
         "opened_days": [each.job_day for each in latest],
         "opened_at": [each.window_start for each in latest],
         "today": local_day(at, zone=zone),
-        "planner": SCHEDULER,
+        "planner": Role.SCHEDULER,
     }
 
 
@@ -149,7 +149,7 @@ def plan_request(
     )
 
 
-def plan(engine: Engine, wanted: PlanRequest, *, actor: str) -> Planned:
+def plan(engine: Engine, wanted: PlanRequest, *, actor: str) -> RunPlan:
     """
     Write a run's jobs: one transaction, set-based, and nothing for accounts that have their job.
 
@@ -157,42 +157,46 @@ def plan(engine: Engine, wanted: PlanRequest, *, actor: str) -> Planned:
     the lock. Raises DoesNotFit when the batch size cannot start everybody within the window.
     """
     with transaction(engine) as tx:
-        planned = _write(tx, wanted, actor=actor)
+        planned = _write(tx, _draft(tx, wanted), horizon=wanted.horizon, actor=actor)
     _log(planned)
     return planned
 
 
-def plan_by_hand(engine: Engine, wanted: PlanRequest, *, actor: str) -> Planned:
-    """Do what `plan` does, and note it as an act of the operator."""
+def plan_by_hand(engine: Engine, wanted: PlanRequest, *, actor: str) -> RunPlan:
+    """Do what `plan` does if there is a job to write, and note it as an act of the operator."""
     with transaction(engine) as tx:
-        planned = _write(tx, wanted, actor=actor)
-        if planned.changes:
-            only = operator_acts.few(wanted.only) if wanted.only else None
-            told = {**planned.counts, "only": only}
-            operator_acts.note(tx, "plan", actor=actor, subject=planned.run.kind, **told)
+        draft = _draft(tx, wanted)
+        if not draft.jobs:
+            return draft
+        planned = _write(tx, draft, horizon=wanted.horizon, actor=actor)
+        only = operator_acts.few(wanted.only) if wanted.only else None
+        told = {**planned.counts, "only": only}
+        operator_acts.note(tx, "plan", actor=actor, subject=planned.run.kind, **told)
     _log(planned)
     return planned
 
 
-def preview(engine: Engine, wanted: PlanRequest) -> Planned:
-    """Tell what `plan` would write, and write nothing."""
+def preview(engine: Engine, wanted: PlanRequest) -> RunPlan:
+    """Tell what `plan` would write, and write nothing. Raises what `plan` raises."""
     with transaction(engine) as tx:
-        return _spread(tx, wanted)
+        return _draft(tx, wanted)
 
 
 def plan_due(
     engine: Engine, settings: Settings, *, kind: str, at: datetime, actor: str
-) -> list[Planned]:
+) -> list[RunPlan]:
     """
     Plan every run of a kind whose window has opened, also those missed, oldest first.
 
     An account takes part from the first window on that opens after it was added: nobody who adds
-    a thousand accounts at noon expects them to run at once. `plan` by hand is there for that.
+    a thousand accounts at noon expects them to run at once. `plan` by hand is there for that. Days
+    are caught up from the first one that a scheduler planned: a past day that a person plans does
+    not bring all days since.
     """
     cadence, zone = cadences(settings)[kind], settings.timezone
     with transaction(engine) as tx:
         known = planned_days(tx, kind, since=local_day(at, zone=zone) - CATCH_UP_LIMIT)
-    ours = [day for day, planner in known.items() if planner.startswith(SCHEDULER)]
+    ours = [day for day, role in known.items() if role == Role.SCHEDULER]
     openings = due_openings(cadence, since=min(ours, default=None), at=at, zone=zone)
     planned = []
     for opening in openings:
@@ -203,24 +207,23 @@ def plan_due(
     return [run for run in planned if run.jobs]
 
 
-def _write(tx: Connection, wanted: PlanRequest, *, actor: str) -> Planned:
-    planned = _spread(tx, wanted)
-    if not planned.changes:
-        return planned
+def _write(tx: Connection, draft: RunPlan, *, horizon: timedelta, actor: str) -> RunPlan:
+    if not draft.changes:
+        return draft
     ledger = Ledger(tx, actor=actor)
-    run_id = ledger.start_run(planned.run)
-    new = ledger.plan(run_id, planned.run, planned.jobs, horizon=wanted.horizon)
-    asked = [job.account_id for job in planned.jobs]
-    note_left_out(tx, planned.run, planned.left_out, asked=asked, reason=IDLE)
-    return replace(planned, new=new)
+    run_id = ledger.start_run(draft.run)
+    new = ledger.plan(run_id, draft.run, draft.jobs, horizon=horizon)
+    asked = [job.account_id for job in draft.jobs]
+    note_left_out(tx, draft.run, draft.left_out, asked=asked, reason=IDLE)
+    return replace(draft, new=new)
 
 
-def _log(planned: Planned) -> None:
+def _log(planned: RunPlan) -> None:
     if planned.changes:
         log.info("run.planned", kind=planned.run.kind, **planned.counts)
 
 
-def _spread(tx: Connection, wanted: PlanRequest) -> Planned:
+def _draft(tx: Connection, wanted: PlanRequest) -> RunPlan:
     opening, period = wanted.opening, wanted.period
     values = {
         "kind": opening.kind,
@@ -252,7 +255,7 @@ def _spread(tx: Connection, wanted: PlanRequest) -> Planned:
         NewJob(account_id, accounts[account_id].merchant_id, accounts[account_id].priority, slot)
         for account_id, slot in pacing
     ]
-    return Planned(run, jobs, left_out)
+    return RunPlan(run, jobs, left_out)
 
 
 def _left_out(tx: Connection, wanted: PlanRequest, accounts: Collection[UUID]) -> dict[UUID, date]:

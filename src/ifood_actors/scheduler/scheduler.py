@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,6 +19,7 @@ from ifood_actors.db import missing_right, reason_of
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.kinds import KINDS
+from ifood_actors.ledger.actor import Role, process_actor
 from ifood_actors.logs import get_logger
 from ifood_actors.planning import planner
 from ifood_actors.scheduler import heartbeat, losses, retention
@@ -63,7 +63,7 @@ class Scheduler:
         """
         self._settings = settings
         self._engine = engine
-        self._actor = f"{planner.SCHEDULER} {socket.gethostname()}:{os.getpid()}"
+        self._actor = process_actor(Role.SCHEDULER)
         self._relay = Relay(
             engine,
             publisher,

@@ -1,7 +1,5 @@
 """Builds a worker from the settings: the one place that knows every collaborator."""
 
-import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -23,6 +21,7 @@ from ifood_actors.ifood import (
     fleet_tokens,
     http_client,
 )
+from ifood_actors.ledger.actor import Role, process_actor
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -37,7 +36,7 @@ def assemble(
     settings: Settings, *, engine: Engine, make_broker: Callable[[list[Middleware]], BrokerT]
 ) -> BrokerT:
     """Make a broker whose middleware and actors are this project's; nothing is connected yet."""
-    actor = f"worker {socket.gethostname()}:{os.getpid()}"
+    actor = process_actor(Role.WORKER)
     limiter = fleet_limiter(engine, settings)
     leases = Leases(engine, length=settings.lease, actor=actor)
     broker = make_broker(

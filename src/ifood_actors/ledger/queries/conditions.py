@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ifood_actors.ledger.actor import role_of
 from ifood_actors.ledger.bounds import IN_BOUNDS
 from ifood_actors.ledger.missed import MISSED
 
@@ -67,7 +68,7 @@ REJECTED: Final = """
 
 # The latest openings that should have been planned and were not. What no scheduler has planned yet
 # starts with today's; who has joined since, or has the job already, takes no part.
-WITHOUT_RUN: Final = """
+WITHOUT_RUN: Final = f"""
     (SELECT * FROM unnest(CAST(:opened_kinds AS text[]), CAST(:opened_days AS date[]),
       CAST(:opened_at AS timestamptz[])) AS opening(kind, day, at)
     WHERE NOT EXISTS (
@@ -76,7 +77,7 @@ WITHOUT_RUN: Final = """
     AND (opening.day = CAST(:today AS date) OR EXISTS (
       SELECT FROM ifood_runs AS run
       WHERE run.job_type = opening.kind AND run.job_day < opening.day AND run.complete
-        AND starts_with(run.created_by, :planner)))
+        AND {role_of("run.created_by")} = :planner))
     AND EXISTS (
       SELECT FROM accounts AS account
       WHERE account.active AND account.created_at <= opening.at AND NOT EXISTS (

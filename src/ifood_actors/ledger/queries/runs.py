@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from ifood_actors.ledger.actor import role_of
 from ifood_actors.ledger.queries.conditions import FIRST_DUE, LATENESS
 from ifood_actors.ledger.queries.progress import progress_line
 from ifood_actors.ledger.queries.rows import rows_of
@@ -122,17 +123,17 @@ def throughput(connection: Connection) -> Throughput:
 
 
 def planned_days(connection: Connection, kind: str, *, since: date) -> dict[date, str]:
-    """Give the days, from `since` on, for which all accounts were planned, and by whom."""
+    """Give the days, from `since` on, for which all accounts were planned, and by which `Role`."""
     rows = rows_of(
         connection,
-        """
-        SELECT job_day, created_by FROM ifood_runs
+        f"""
+        SELECT job_day, {role_of("created_by")} AS role FROM ifood_runs
         WHERE job_type = :kind AND job_day >= :since AND complete
         """,
         kind=kind,
         since=since,
     )
-    return {row["job_day"]: row["created_by"] for row in rows}
+    return {row["job_day"]: row["role"] for row in rows}
 
 
 def _count_by_status() -> str:
