@@ -11,7 +11,7 @@ from typing import Literal
 from chaos.proxy import Proxy
 from sqlalchemy import make_url
 from support.eventually import eventually
-from support.processes import Installation, Running, installation
+from support.program import Program, Running, installation
 
 from ifood_simulator import Simulator
 
@@ -43,7 +43,7 @@ class Host:
 
     name: str
     role: Role
-    installed: Installation
+    installed: Program
     proxies: dict[Leg, Proxy]
     actors: set[str] = field(default_factory=set)  # its names in the history, one for each process
     _running: Running | None = None
@@ -101,7 +101,7 @@ def patched(hosts: Iterable[Host], patch: str, **environment: str) -> Iterator[N
     hosts = list(hosts)
     for host in hosts:
         host.kill()
-        host.installed.environment.update(changes)
+        host.installed.settings.update(changes)
         host.start()
     for host in hosts:
         host.wait_until_ready()
@@ -111,7 +111,7 @@ def patched(hosts: Iterable[Host], patch: str, **environment: str) -> Iterator[N
         for host in hosts:
             host.kill()
             for name in changes:
-                host.installed.environment.pop(name)
+                host.installed.settings.pop(name)
 
 
 def make_host(

@@ -131,15 +131,15 @@ def test_what_the_relay_sends_is_swallowed_by_the_network(chaos, recovery):
 
 def test_a_queue_has_other_arguments(chaos, recovery):
     host = chaos.of("worker")[0]
-    url = host.installed.environment["IFOOD_BROKER_URL"]
+    url = host.installed.settings["IFOOD_BROKER_URL"]
     with chaos.rabbit.vhost(f"other-{token_hex(4)}") as other:
         with _channel(chaos, other) as channel:
             channel.queue_declare(QUEUE, durable=True)
-        host.installed.environment["IFOOD_BROKER_URL"] = other
+        host.installed.settings["IFOOD_BROKER_URL"] = other
         recovery.begin()
         refused = host.installed.run("worker", code=2)
         recovery.until(lambda: refused, figure=BACK)
-        host.installed.environment["IFOOD_BROKER_URL"] = url
+        host.installed.settings["IFOOD_BROKER_URL"] = url
 
     assert QUEUE in refused.stderr
     assert len(refused.stderr.splitlines()) == 1

@@ -52,7 +52,7 @@ def test_schedulers_were_away_for_days_and_over_todays_window(chaos, recovery):
     )
     for host in chaos.of("scheduler"):
         host.stop()
-        host.installed.environment.update(changes)
+        host.installed.settings.update(changes)
         host.start()
     missed = [today - timedelta(days=days) for days in range(AWAY, -1, -1)]
     eventually(lambda: len(_planned(chaos, since=missed[0])) == len(missed))
@@ -68,7 +68,7 @@ def test_schedulers_were_away_for_days_and_over_todays_window(chaos, recovery):
     for host in chaos.of("scheduler"):
         host.stop()
         for name in changes:
-            host.installed.environment.pop(name)
+            host.installed.settings.pop(name)
 
     check(chaos)
     planned = _planned(chaos, since=missed[0])

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from cryptography.fernet import Fernet
 from deployment.terminal import Answer, typed_at
-from support.commands import Outcome
+from support.program import Outcome
 
 from ifood_actors.embedded import docker
 from ifood_actors.embedded.processes import free_port

@@ -6,7 +6,7 @@ import simplejson
 from sqlalchemy import make_url, text
 from support.eventually import eventually
 from support.fleet import MONDAY
-from support.processes import installation
+from support.program import installation
 
 from ifood_actors.broker.topology import LEVELS, level_name
 from ifood_actors.db import transaction
@@ -79,7 +79,7 @@ def test_a_killed_worker_costs_no_job_and_no_cent(installed, simulator, engine):
 
 
 def test_a_second_plan_plans_nothing_and_a_job_tells_its_story(installed, engine):
-    installed.environment["IFOOD_LEASE"] = "60s"  # or a stall of the machine is told, too
+    installed.settings["IFOOD_LEASE"] = "60s"  # or a stall of the machine is told, too
     plan(installed)
     again = plan(installed)
     with installed.process("scheduler"), installed.process("worker"):
@@ -105,14 +105,14 @@ def test_no_secret_is_found_in_logs_tables_or_queues(installed, simulator, engin
     plan(installed)
     with installed.process("scheduler"), installed.process("worker"):
         eventually(lambda: counts(engine).get("success", 0) >= 25)
-        bodies = _bodies(installed.environment["IFOOD_BROKER_URL"])
+        bodies = _bodies(installed.settings["IFOOD_BROKER_URL"])
 
     tokens = set(simulator._simulation.grants._access)
     passwords = {
-        make_url(installed.environment[f"IFOOD_{service}_URL"]).password
+        make_url(installed.settings[f"IFOOD_{service}_URL"]).password
         for service in ("DATABASE", "BROKER")
     }
-    secrets = {SECRET, installed.environment["IFOOD_ENCRYPTION_KEYS"], *tokens, *passwords}
+    secrets = {SECRET, installed.settings["IFOOD_ENCRYPTION_KEYS"], *tokens, *passwords}
     places = {"logs": installed.logs(), "tables": _tables(engine), "queues": bodies}
     assert len(secrets) >= 5
     for place, content in places.items():

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.commands import PROGRAM, CommandLine
 from support.eventually import eventually
 from support.fleet import MONDAY, Fleet, fleet
+from support.program import PROGRAM, Program
 
 from ifood_actors.capacity.estimate import (
     Capacity,
@@ -37,7 +37,7 @@ REQUESTS_PER_JOB = {"settlements_weekly": 2, "anticipations_daily": 1, "sales": 
 def test_the_command_foretells_how_long_the_demo_takes(tmp_path):
     seconds, accounts = 60, 1000
     minute = "08:00-08:01"
-    told = CommandLine(tmp_path)(
+    told = Program(tmp_path)(
         *("capacity", "--accounts", str(accounts), "--latency", str(QUICK.total_seconds())),
         "--json",
         IFOOD_SETTLEMENTS_WINDOW=f"mon {minute}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.command_table import POSTGRES, ROWS
-from support.commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine
+from support.program import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, Program
 from support.sheets import M
 
 KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
@@ -26,9 +26,9 @@ WRONG = ((), ("nonsense",), *((group,) for group in GROUPS), *((group, "x") for 
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> CommandLine:
+def command(tmp_path: Path) -> Program:
     (tmp_path / "accounts.csv").write_text(f"name,ifood_merchant_id\nA,{M}\n")
-    return CommandLine(tmp_path, {"IFOOD_ENCRYPTION_KEYS": KEY})
+    return Program(tmp_path, {"IFOOD_ENCRYPTION_KEYS": KEY})
 
 
 @pytest.mark.parametrize("asked", ["--help", "--version", "jobs requeue --help", "jobs --nonsense"])
@@ -40,6 +40,21 @@ def test_what_needs_no_work_imports_nothing_heavy(asked):
     assert "ifood_actors.cli.main" in modules
     # Typer itself reads the words of a command by pydantic; the help of all needs none.
     assert not (set(HEAVY) - ({"pydantic"} if "jobs" in asked else set())) & modules
+
+
+def test_a_command_in_a_fork_is_the_program_in_a_process_of_its_own(command):
+    calls = [
+        *((), ("--version",), ("nonsense",), ("config", "--json"), ("status",), ("errors", "x")),
+        *(("accounts", "import", name) for name in ("accounts.csv", "not-there.csv")),
+    ]
+
+    forked, *by_themselves = [
+        [call(*words, IFOOD_DATABASE_URL=NOWHERE_DATABASE, IFOOD_TIMEZONE="UTC") for words in calls]
+        for call in (command, command.by_itself, command)
+    ]
+
+    assert [forked, forked] == by_themselves
+    assert {outcome.code for outcome in forked} == {0, 2, 3}
 
 
 def test_every_command_has_help(command):
@@ -137,7 +152,7 @@ def test_what_nobody_foresaw_is_1_on_one_line_with_its_traceback_for_debug_only(
         with full.open("w") as stdout:
             return subprocess.run(
                 [PROGRAM, "config"],
-                env=command.environment({"IFOOD_LOG_LEVEL": level}),
+                env=command.environment(IFOOD_LOG_LEVEL=level),
                 cwd=command.folder,
                 stdout=stdout,
                 stderr=subprocess.PIPE,

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from openpyxl import Workbook
 from sqlalchemy import text
 from support.builders import claim, dispatch, make_jobs
-from support.commands import CommandLine
+from support.program import Program
 from support.sheets import M, N, P
 
 import ifood_simulator
@@ -25,10 +25,10 @@ ADD = ("apps", "add", "north", "--client-id", "client-1", "--kind", "centralized
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
+def command(tmp_path: Path, database_url: str) -> Program:
     keys = Fernet.generate_key().decode()
     settings = {"IFOOD_DATABASE_URL": database_url, "IFOOD_ENCRYPTION_KEYS": keys}
-    return CommandLine(tmp_path, settings)
+    return Program(tmp_path, settings)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def ifood() -> Iterator[Simulator]:
 
 def test_config_shows_every_setting_with_its_origin_and_no_secret(tmp_path):
     (tmp_path / ".env").write_text("IFOOD_SALES_DAYS=3\n")
-    command = CommandLine(tmp_path, {"IFOOD_BROKER_URL": "amqp://somebody:hunter2@rabbit/"})
+    command = Program(tmp_path, {"IFOOD_BROKER_URL": "amqp://somebody:hunter2@rabbit/"})
 
     shown, listed = command.each([["config"], ["config", "--json"]])
 
@@ -51,7 +51,7 @@ def test_config_shows_every_setting_with_its_origin_and_no_secret(tmp_path):
 
 
 def test_the_page_about_configuration_is_not_stale(tmp_path):
-    page = CommandLine(tmp_path)("config", "--markdown").out
+    page = Program(tmp_path)("config", "--markdown").out
 
     written = (DOCS / "configuration.md").read_text(encoding="utf-8")
     assert written == page, "ifood-actors config --markdown > docs/configuration.md"

@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet
 from e2e.test_cli_authorize import CODE, authorize
 from sqlalchemy import Engine, make_url, text
 from support.command_table import ROWS
-from support.commands import CommandLine
 from support.distributed import BOOKSHOP, KEY
+from support.program import Program
 
 import ifood_simulator
 from ifood_actors.db import connect, transaction
@@ -38,7 +38,7 @@ def ifood() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str, ifood: Simulator) -> CommandLine:
+def command(tmp_path: Path, database_url: str, ifood: Simulator) -> Program:
     """Give the program as maria calls it where nobody is logged in, and a sheet of two stores."""
     (tmp_path / "two.csv").write_text("".join(ifood.accounts_csv().splitlines(keepends=True)[:3]))
     settings = {
@@ -49,7 +49,7 @@ def command(tmp_path: Path, database_url: str, ifood: Simulator) -> CommandLine:
         "IFOOD_CLIENT_SECRET": CENTRAL.client_secret,
         "SUDO_USER": "maria",
     }
-    return CommandLine(tmp_path, settings)
+    return Program(tmp_path, settings)
 
 
 def add(app: App) -> list[str]:
@@ -78,7 +78,7 @@ def changing(ifood: Simulator) -> dict[str, list[list[str]]]:
     }
 
 
-def each(command: CommandLine, calls: list[list[str]], **settings: str) -> list[int]:
+def each(command: Program, calls: list[list[str]], **settings: str) -> list[int]:
     """Call all; the codes with which they end."""
     return [outcome.code for outcome in command.each(calls, **settings)]
 
@@ -111,7 +111,7 @@ def everything(engine: Engine) -> dict[str, str]:
 
 @pytest.fixture
 def done(
-    command: CommandLine, ifood: Simulator, engine: Engine, empty_database_url: str
+    command: Program, ifood: Simulator, engine: Engine, empty_database_url: str
 ) -> list[ActRow]:
     """Call every command that changes something, so that it does; give what it left."""
     calls = changing(ifood)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pika
 import pytest
 from sqlalchemy import Engine, text
-from support.commands import NOWHERE_BROKER, CommandLine
 from support.eventually import eventually
+from support.program import NOWHERE_BROKER, Program
 from support.webhook import webhook
 
 from ifood_actors.broker.ladder_broker import ladder_broker
@@ -17,10 +17,8 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str, broker_url: str) -> CommandLine:
-    return CommandLine(
-        tmp_path, {"IFOOD_DATABASE_URL": database_url, "IFOOD_BROKER_URL": broker_url}
-    )
+def command(tmp_path: Path, database_url: str, broker_url: str) -> Program:
+    return Program(tmp_path, {"IFOOD_DATABASE_URL": database_url, "IFOOD_BROKER_URL": broker_url})
 
 
 def beat(engine: Engine) -> None:
@@ -95,7 +93,7 @@ def test_an_address_that_nothing_can_be_sent_to_ends_the_start_with_2_and_is_not
 def test_the_scheduler_tells_through_the_addresses_of_its_settings(command, engine):
     with webhook() as hook:
         addresses = f"{hook.url} json://127.0.0.1:1/nobody"
-        scheduler = command.start(
+        scheduler = command.piped(
             "scheduler", IFOOD_ALERT_URLS=addresses, IFOOD_WORKER_POLL_INTERVAL_MS="100"
         )
         with transaction(engine) as tx:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
-from support.commands import PROGRAM, CommandLine, Outcome
 from support.distributed import BOOKSHOP, KEY
 from support.logins import with_logins
+from support.program import PROGRAM, Outcome, Program
 
 import ifood_simulator
 from ifood_actors.db import transaction
@@ -32,8 +32,8 @@ def ifood() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str, ifood: Simulator) -> CommandLine:
-    command = CommandLine(
+def command(tmp_path: Path, database_url: str, ifood: Simulator) -> Program:
+    command = Program(
         tmp_path,
         {
             "IFOOD_DATABASE_URL": database_url,
@@ -66,13 +66,13 @@ def confirm(ifood: Simulator, user_code: str, merchants: list[str]) -> str:
 
 
 def authorize(
-    command: CommandLine, ifood: Simulator, merchants: list[str], *options: str, code: str = ""
+    command: Program, ifood: Simulator, merchants: list[str], *options: str, code: str = ""
 ) -> Outcome:
     """Run the command, and answer it once it has shown its code."""
     process = subprocess.Popen(
         [PROGRAM, "apps", "authorize", BOOKSHOP.name, *options],
         cwd=command.folder,
-        env=with_logins(command.environment({}), "apps", "authorize"),
+        env=with_logins(command.environment(), "apps", "authorize"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

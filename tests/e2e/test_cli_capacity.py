@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 from support.builders import dispatch, make_accounts, make_app, make_jobs, must_claim
-from support.commands import NOWHERE_DATABASE, CommandLine
+from support.program import NOWHERE_DATABASE, Program
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
@@ -14,8 +14,8 @@ SIZES = [1_000, 5_000, 20_000, 100_000]
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> CommandLine:
-    return CommandLine(tmp_path)
+def command(tmp_path: Path) -> Program:
+    return Program(tmp_path)
 
 
 def succeed(engine: Engine, *, kind: str, requests: list[int]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.builders import acts_of, backdate, dispatch, make_jobs, must_claim, row_of
-from support.commands import CommandLine
+from support.program import Program
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
@@ -39,8 +39,8 @@ PAIRS = (
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
-    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+def command(tmp_path: Path, database_url: str) -> Program:
+    return Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
 def fail(engine, reason, *, code="server_fault", kind="sales", ago=timedelta()):

@@ -17,8 +17,8 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import text
 from support.builders import make_accounts
-from support.commands import PROGRAM, CommandLine
 from support.eventually import PATIENCE_SECONDS, eventually
+from support.program import PROGRAM, Program
 from support.records import store, store_many_sales
 
 from ifood_actors.db import transaction
@@ -30,8 +30,8 @@ _MIB = 1024  # ru_maxrss counts in KiB
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
-    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+def command(tmp_path: Path, database_url: str) -> Program:
+    return Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
 def test_records_go_to_stdout_or_to_a_file_of_the_format_that_its_ending_says(command, engine):
@@ -146,7 +146,7 @@ def test_a_format_whose_package_is_missing_names_the_extra(command):
 
     ran = subprocess.run(
         [sys.executable, "-c", f"{without} main()", "export", "sales", *MARCH, "-o", "a.xlsx"],
-        env=command.environment({}),
+        env=command.environment(),
         cwd=command.folder,
         capture_output=True,
         text=True,
@@ -162,7 +162,7 @@ def stuck_export(command, database_url) -> Iterator[subprocess.Popen[str]]:
     """Give an export that has begun its file and waits for the table."""
     with psycopg.connect(database_url) as blocker:
         blocker.execute("LOCK TABLE ifood_sales")
-        process = command.start("export", "sales", *MARCH, "-o", "a.csv")
+        process = command.piped("export", "sales", *MARCH, "-o", "a.csv")
         waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'ifood_sales'::regclass"
         eventually(lambda: blocker.execute(waiting).fetchone() is not None)
         assert len(list(command.folder.iterdir())) == 2
@@ -219,7 +219,7 @@ def measured(command, *last_day) -> tuple[float, int]:
     """Export to a.csv; give the seconds of the whole command, and its peak memory in KiB."""
     started = monotonic()
     arguments = [PROGRAM, "export", "sales", "--from", "2026-03-01", *last_day, "-o", "a.csv"]
-    process = subprocess.Popen(arguments, cwd=command.folder, env=command.environment({}))
+    process = subprocess.Popen(arguments, cwd=command.folder, env=command.environment())
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0

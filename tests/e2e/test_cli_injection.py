@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
 from support.builders import make_app, make_jobs
-from support.commands import CommandLine
+from support.program import Program
 from support.sheets import merchant
 
 from ifood_actors.db import transaction
@@ -31,12 +31,12 @@ FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(0)", "\uff1d1+1")
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
+def command(tmp_path: Path, database_url: str) -> Program:
     settings = {
         "IFOOD_DATABASE_URL": database_url,
         "IFOOD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     }
-    return CommandLine(tmp_path, settings)
+    return Program(tmp_path, settings)
 
 
 def counts(engine: Engine) -> tuple[int, int, int]:

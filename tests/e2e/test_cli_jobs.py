@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 from support.builders import acts_of, claim, dispatch, make_jobs
-from support.commands import PROGRAM, CommandLine
 from support.eventually import PATIENCE_SECONDS
+from support.program import PROGRAM, Program
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
-    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+def command(tmp_path: Path, database_url: str) -> Program:
+    return Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
 def fail(engine: Engine, job_id, reason: str = "GET /sales: 503") -> None:
@@ -180,7 +180,7 @@ def test_a_person_is_asked_and_may_say_no(command, engine, answer, code, out, st
 
     process = subprocess.Popen(
         [PROGRAM, "jobs", "cancel", str(job.id)],
-        env=command.environment({}),
+        env=command.environment(),
         cwd=command.folder,
         stdin=terminal,
         stdout=subprocess.PIPE,
@@ -204,7 +204,7 @@ def test_ctrl_c_ends_a_command_quietly_with_130(command, engine):
 
     process = subprocess.Popen(
         [PROGRAM, "jobs", "cancel", str(job.id)],
-        env=command.environment({}),
+        env=command.environment(),
         cwd=command.folder,
         stdin=terminal,
         stderr=subprocess.PIPE,

@@ -1,5 +1,5 @@
 """
-Every command through the real program: success, `--json`, wrong usage, and a service that is away.
+Every command: success, `--json`, wrong usage, and a service that is away.
 
 The rows are in tests/support/command_table.py; a command without one fails here.
 """
@@ -8,17 +8,16 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 from support.builders import dispatch, make_jobs, make_rejected_item, must_claim
 from support.command_table import IFOOD, POSTGRES, RABBITMQ, ROWS, UNTIL_STOPPED, commands, options
-from support.commands import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, CommandLine, Outcome
 from support.distributed import BOOKSHOP
 from support.distributed import register as register_distributed
 from support.fleet import KEY, register
+from support.program import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, Outcome, Program
 
 import ifood_simulator
 from ifood_actors import operator_acts
@@ -57,22 +56,22 @@ def ifood() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path) -> CommandLine:
+def nowhere(tmp_path: Path) -> Program:
     settings = {"IFOOD_DATABASE_URL": NOWHERE_DATABASE, "IFOOD_BROKER_URL": NOWHERE_BROKER}
-    return CommandLine(tmp_path, {"IFOOD_ENCRYPTION_KEYS": KEY, **settings, **IMPATIENT})
+    return Program(tmp_path, {"IFOOD_ENCRYPTION_KEYS": KEY, **settings, **IMPATIENT})
 
 
 @pytest.fixture
 def command(
     tmp_path: Path, engine: Engine, database_url: str, broker_url: str, ifood: Simulator
-) -> CommandLine:
+) -> Program:
     """Give the program on a small fleet: two applications and three accounts."""
     register(engine, ifood)
     register_distributed(engine, cipher=Cipher([KEY]))
     (tmp_path / "accounts.csv").write_text(
         "name,ifood_merchant_id,app\nA,00000000-0000-4000-8000-000000000001,simulated\n"
     )
-    return CommandLine(
+    return Program(
         tmp_path,
         {
             "IFOOD_DATABASE_URL": database_url,
@@ -108,12 +107,6 @@ def names(engine: Engine, ifood: Simulator) -> dict[str, str]:
         "other_merchant": merchants[1],
         "client_id": ifood.settings.apps[0].client_id,
     }
-
-
-def side_by_side(command: CommandLine, calls: Sequence[Sequence[str]]) -> list[Outcome]:
-    """Call the real program, twice at a time: most of a call is imports."""
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda arguments: command(*arguments), calls))
 
 
 def filled(words: Sequence[str], names: dict[str, str]) -> list[str]:
@@ -166,11 +159,10 @@ def test_every_command_does_its_work_and_says_so(command, names, engine):
         for rows in (READING, CHANGING)
     )
 
-    # In one process those that the next test has the real program do.
     before = everything(engine)
     answers = command.each(reading)
     assert everything(engine) == before
-    answers += side_by_side(command, changing)
+    answers += command.each(changing)
 
     for (name, row), answer in zip((READING | CHANGING).items(), answers, strict=True):
         assert answer.code == row.code, (name, answer)
@@ -192,7 +184,7 @@ def test_every_command_tells_a_program_in_one_document_and_a_preview_changes_not
         for name, row in WORKING.items()
     ]
 
-    answers = side_by_side(command, calls)
+    answers = command.each(calls)
 
     for (name, row), answer in zip(WORKING.items(), answers, strict=True):
         assert answer.code == row.code, (name, answer)
@@ -211,7 +203,7 @@ def test_wrong_usage_is_2_and_one_clear_line(nowhere):
         for words in (*row.wrong, (*(row.works or ()), "--no-such-option"))
     ]
 
-    answers = side_by_side(nowhere, unknown) + nowhere.each(others)
+    answers = nowhere.each(unknown + others)
 
     for call, answer in zip(unknown + others, answers, strict=True):
         assert (answer.code, answer.out) == (2, ""), (call, answer)
@@ -254,7 +246,7 @@ def test_a_service_that_does_not_listen_is_3_and_named_without_its_password(
     calls = calls_that_need(service, names)
     command.settings |= NOWHERE[service]
 
-    answers = side_by_side(command, list(calls.values()))
+    answers = command.each(list(calls.values()))
 
     for name, answer in zip(calls, answers, strict=True):
         assert_away(name, answer, service, address=ADDRESS[service])
@@ -273,7 +265,7 @@ def test_a_host_that_nobody_knows_is_3_and_named_without_its_password(command, n
 
 @pytest.mark.services
 def test_the_demo_gives_its_report_to_a_program(tmp_path):
-    answer = CommandLine(tmp_path)("demo", "--accounts", "4", "--seconds", "1", "--json")
+    answer = Program(tmp_path)("demo", "--accounts", "4", "--seconds", "1", "--json")
 
     assert answer.code == 0, answer
     assert answer.document["problems"] == []
@@ -291,7 +283,7 @@ def test_a_reader_that_has_had_enough_ends_every_printing_quietly(command):
 
         ended = subprocess.run(
             [PROGRAM, *words],
-            env=command.environment({}),
+            env=command.environment(),
             cwd=command.folder,
             stdout=writer,
             stderr=subprocess.PIPE,
@@ -309,7 +301,7 @@ def test_streams_that_are_closed_are_no_fault(command, names):
     for words in (("jobs", "list"), ("jobs", "cancel", names["pending"])):
         ended = subprocess.run(
             [*closed, *words],
-            env=command.environment({}),
+            env=command.environment(),
             cwd=command.folder,
             stderr=subprocess.PIPE,
             text=True,
@@ -325,7 +317,7 @@ def test_who_said_yes_is_not_asked(command, names):
     for name in ("apps add", "jobs requeue", "jobs cancel"):
         ended = subprocess.run(
             [PROGRAM, *name.split(), *filled(ROWS[name].works or (), names), "--yes"],
-            env=command.environment({}),
+            env=command.environment(),
             cwd=command.folder,
             stdin=terminal,
             capture_output=True,
@@ -345,7 +337,7 @@ def test_a_terminal_is_coloured_unless_no_color_is_set(command, settings, colour
     person, terminal = os.openpty()
     process = subprocess.Popen(
         [PROGRAM, "doctor"],
-        env=command.environment({"TERM": "xterm-256color", **settings}),
+        env=command.environment(TERM="xterm-256color", **settings),
         cwd=command.folder,
         stdout=terminal,
         stderr=terminal,

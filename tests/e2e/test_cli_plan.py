@@ -12,8 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 from support.builders import DAY, claim, dispatch, make_accounts, make_app, make_jobs, must_claim
-from support.commands import CommandLine
 from support.eventually import PATIENCE_SECONDS
+from support.program import Program
 
 from ifood_actors.cli.plan import opening_for
 from ifood_actors.db import transaction
@@ -32,8 +32,8 @@ MONDAY = date(2026, 3, 2)
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
-    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+def command(tmp_path: Path, database_url: str) -> Program:
+    return Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
 def at(clock: str, day: date = MONDAY) -> datetime:
@@ -258,7 +258,7 @@ def test_status_shows_why_an_application_waits(command, engine):
 def test_a_watch_prints_lines_on_a_pipe_until_it_is_told_to_stop(command, engine, number):
     make_jobs(engine, 4)
 
-    process = command.start("status", "--watch", "--interval", "0.2")
+    process = command.piped("status", "--watch", "--interval", "0.2")
     assert process.stdout
     lines = [process.stdout.readline() for _ in range(2)]
     process.send_signal(number)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
-from support.commands import NOWHERE_BROKER, CommandLine
 from support.eventually import eventually
+from support.program import NOWHERE_BROKER, Program
 
 import ifood_simulator as fake
 from ifood_actors.broker.ladder_broker import ladder_broker
@@ -28,8 +28,8 @@ def ifood_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str, broker_url: str, ifood_url: str) -> CommandLine:
-    return CommandLine(
+def command(tmp_path: Path, database_url: str, broker_url: str, ifood_url: str) -> Program:
+    return Program(
         tmp_path,
         {
             "IFOOD_DATABASE_URL": database_url,
@@ -45,8 +45,8 @@ def command(tmp_path: Path, database_url: str, broker_url: str, ifood_url: str) 
 
 
 @contextmanager
-def running(command: CommandLine, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = command.start(*arguments)
+def running(command: Program, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = command.piped(*arguments)
     try:
         yield process
     finally:

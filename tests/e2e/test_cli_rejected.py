@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from support.builders import make_accounts, make_rejected_item
-from support.commands import CommandLine
+from support.program import Program
 
 from ifood_actors.db import transaction
 
@@ -13,8 +13,8 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
-    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+def command(tmp_path: Path, database_url: str) -> Program:
+    return Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
 def test_rejected_items_are_listed_with_reasons_and_shown_whole_only_when_asked(command, engine):

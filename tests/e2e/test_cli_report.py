@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.builders import DAY, backdate, dispatch, make_jobs, must_claim
-from support.commands import CommandLine
+from support.program import Program
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
@@ -18,8 +18,8 @@ WEEK = timedelta(days=7)
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
-    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+def command(tmp_path: Path, database_url: str) -> Program:
+    return Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
 def succeed(engine, job, *, amount, rows, tries=1, vanished=0, **facts):

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import CommandLine
+from support.program import Program
 from support.tls import make_certificates
 
 from ifood_simulator.merchants import merchant_id
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> CommandLine:
-    return CommandLine(tmp_path)
+def command(tmp_path: Path) -> Program:
+    return Program(tmp_path)
 
 
 def test_the_switches_reach_the_simulated_world(command):
@@ -27,7 +27,7 @@ def test_the_switches_reach_the_simulated_world(command):
         " --token-life 6h --refresh-life 7d --spread 10m --revoked 0.1"
         f" --quirk status,status=503,merchant={merchant},times=2 --quirk slow,resource=sales"
     )
-    process = command.start("simulator", *switches.split())
+    process = command.piped("simulator", *switches.split())
     try:
         assert process.stdout
         assert process.stderr
@@ -54,7 +54,7 @@ def test_the_switches_reach_the_simulated_world(command):
 def test_with_a_certificate_it_speaks_https_and_says_whom_to_trust(command, tmp_path):
     certificates = make_certificates(tmp_path)
     certificates.right.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
-    process = command.start("simulator", "--port", "0", "--certificate", "both.pem")
+    process = command.piped("simulator", "--port", "0", "--certificate", "both.pem")
     try:
         assert process.stdout
         assert process.stderr

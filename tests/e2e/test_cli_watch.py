@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from support.builders import DAY, dispatch, make_jobs, must_claim
-from support.commands import PROGRAM, CommandLine
 from support.eventually import PATIENCE_SECONDS
+from support.program import PROGRAM, Program
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
@@ -22,8 +22,8 @@ HALF, WHOLE = "progress: 50% (1/2)", "progress: 100% (2/2)"
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str) -> CommandLine:
-    return CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+def command(tmp_path: Path, database_url: str) -> Program:
+    return Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
 
 def succeed(engine, job):
@@ -35,7 +35,7 @@ def succeed(engine, job):
 def test_on_a_pipe_each_look_is_a_plain_line_until_it_is_stopped(command, engine):
     first, second = make_jobs(engine, 2)
     succeed(engine, first)
-    process = command.start(*WATCH)
+    process = command.piped(*WATCH)
     assert process.stdout
 
     before = process.stdout.readline()
@@ -101,7 +101,7 @@ def on_a_terminal(command, *words, columns):
     person, terminal = os.openpty()
     process = subprocess.Popen(
         [PROGRAM, *words],
-        env=command.environment({"TERM": "xterm", "COLUMNS": str(columns), "LINES": "40"}),
+        env=command.environment(TERM="xterm", COLUMNS=str(columns), LINES="40"),
         cwd=command.folder,
         stdout=terminal,
         stderr=subprocess.DEVNULL,

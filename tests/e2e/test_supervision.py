@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from support.eventually import PATIENCE_SECONDS, eventually
 from support.fleet import MONDAY, register
-from support.processes import installation
+from support.program import installation
 
 from ifood_actors.db import transaction
 from ifood_simulator import Fault, Settings, running
@@ -166,7 +166,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(installed):
 @pytest.mark.services
 def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, engine, simulator):
     simulator.add_fault(Fault("slow", resource="sales", seconds=3))
-    installed.environment["IFOOD_LEASE"] = "60s"  # or a stall of the machine is charged
+    installed.settings["IFOOD_LEASE"] = "60s"  # or a stall of the machine is charged
     with installed.process("scheduler"), installed.process("worker") as worker:
         eventually(lambda: count(engine, "status = 'running'") == 8)
         pids = {worker.process.pid, *workers(worker.process.pid)}

@@ -12,9 +12,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.builders import claimed_job, make_accounts, make_app, make_jobs
-from support.commands import NOWHERE_BROKER, NOWHERE_DATABASE, CommandLine
 from support.eventually import PATIENCE_SECONDS, eventually
-from support.processes import Installation
+from support.program import NOWHERE_BROKER, NOWHERE_DATABASE, Program
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger
@@ -34,7 +33,7 @@ def settings(database_url, broker_url):
 def web(folder, settings, *arguments):
     """Serve until the block ends; gives the process and a client that knows its address."""
     (folder / "web.log").unlink(missing_ok=True)
-    installed = Installation({"PATH": "/usr/bin:/bin", **settings}, folder)
+    installed = Program(folder, settings)
     with installed.process("web", "--port", "0", *arguments) as running:
         started = eventually(lambda: re.search(r'"url": "(http://[^"]+)"', installed.logs()))
         assert started
@@ -174,7 +173,7 @@ def test_what_it_measures_is_what_the_ledger_holds(tmp_path, settings, engine):
 
 
 def test_wrong_usage_is_one_line_and_starts_nothing(tmp_path, settings):
-    command = CommandLine(tmp_path, settings)
+    command = Program(tmp_path, settings)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         outcomes = [
@@ -195,8 +194,8 @@ def test_wrong_usage_is_one_line_and_starts_nothing(tmp_path, settings):
 @pytest.mark.parametrize("name", ["IFOOD_WEB_USERS", "IFOOD_WEB_USERS_FILE"])
 @pytest.mark.parametrize("arguments", [("web",), ("web", "--host", EVERYWHERE), ("doctor",)])
 def test_users_are_refused_since_there_is_no_sign_in(tmp_path, settings, name, arguments):
-    refused = CommandLine(tmp_path, settings)(*arguments, **{name: "maria:operator:hunter2"})
-    without = CommandLine(tmp_path, settings)("config", **{name: ""})
+    refused = Program(tmp_path, settings)(*arguments, **{name: "maria:operator:hunter2"})
+    without = Program(tmp_path, settings)("config", **{name: ""})
 
     said = refused.out + refused.err  # `doctor` tells what it finds, the others what stops them
     assert (refused.code, said.count("\n")) == (2, 1)

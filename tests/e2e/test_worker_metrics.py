@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 from support.eventually import eventually
 from support.fleet import MONDAY, register
-from support.processes import installation
+from support.program import installation
 
 from ifood_actors.db import transaction
 from ifood_actors.embedded.processes import free_port
@@ -46,7 +46,7 @@ def host(tmp_path, simulator, database_url, broker_url, engine):
 
 def scrape(host):
     """Give the samples by name and labels, once somebody serves them."""
-    url = f"http://127.0.0.1:{host.environment['IFOOD_METRICS_PORT']}/metrics"
+    url = f"http://127.0.0.1:{host.settings['IFOOD_METRICS_PORT']}/metrics"
     page = eventually(lambda: read(url))
     return Counter(
         {

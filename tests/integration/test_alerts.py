@@ -21,7 +21,7 @@ from support.builders import (
 )
 from support.eventually import eventually
 from support.logins import logged_in
-from support.processes import windows_far_away
+from support.program import windows_far_away
 from support.webhook import Webhook, webhook
 
 from ifood_actors.alerts import RULES, Evaluator, Notifier, evaluate, memory

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import make_url, text
-from support.commands import SCRIPTS
 from support.eventually import PATIENCE_SECONDS, eventually
 from support.fleet import KEY, MONDAY, fleet
+from support.program import SCRIPTS
 
 from ifood_actors.db import transaction
 from ifood_actors.operator_acts import note

@@ -4,11 +4,10 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 from support.builders import make_jobs
-from support.commands import CommandLine
 from support.eventually import PATIENCE_SECONDS
 from support.fleet import MONDAY, fleet
 from support.logins import as_login
-from support.processes import installation
+from support.program import Program, installation
 
 from ifood_actors.alerts import RULES, evaluate
 from ifood_actors.config import Settings
@@ -37,7 +36,7 @@ def deny(engine, right: str, role: str) -> None:
 def test_a_command_ends_with_2_and_says_what_to_run(tmp_path, engine, database_url):
     deny(engine, "SELECT ON ifood_runs", "operators")
 
-    told = CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})("status")
+    told = Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})("status")
 
     assert told.code == 2
     assert told.told.endswith(f": permission denied for table ifood_runs: {REMEDY}")

@@ -9,7 +9,7 @@ import pytest
 import simplejson
 from sqlalchemy import Engine, text
 from support.builders import make_accounts, unwatched
-from support.commands import CommandLine
+from support.program import Program
 from support.pulled import read
 
 from ifood_actors.alerts import RULES, evaluate
@@ -106,7 +106,7 @@ def test_whoever_asks_finds_why_a_store_was_left_out(engine, accounts, database_
     planned = plan(engine, TODAY - 7 * DAY)
     noted = read_left_out(engine)
     windows = {"IFOOD_DATABASE_URL": database_url, "IFOOD_ANTICIPATIONS_IDLE_DAYS": str(EVERY)}
-    command = CommandLine(Path(tmp_path), windows)
+    command = Program(Path(tmp_path), windows)
     day = str(TODAY - 7 * DAY)
     told, shown, listed = command.each(
         [
@@ -136,7 +136,7 @@ def test_idle_stores_are_listed_with_the_day_that_asks_them_again(
         play(engine, START + number * DAY, silent)
     plan(engine, TODAY)
     settings = {"IFOOD_DATABASE_URL": database_url, "IFOOD_ANTICIPATIONS_IDLE_DAYS": str(EVERY)}
-    command = CommandLine(Path(tmp_path), settings)
+    command = Program(Path(tmp_path), settings)
 
     listed, shown = command.each([["accounts", "idle", "--json"], ["accounts", "idle"]])
 

@@ -12,10 +12,10 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
-from support.commands import CommandLine
 from support.distributed import process, register
 from support.eventually import eventually
 from support.fleet import KEY, fleet
+from support.program import Program
 
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
@@ -158,7 +158,7 @@ def test_a_process_whose_keys_read_no_client_secret_ends_with_2_and_one_line(
     engine, database_url, broker_url, tmp_path
 ):
     register(engine, cipher=BEFORE)
-    command = CommandLine(
+    command = Program(
         tmp_path,
         {
             "IFOOD_DATABASE_URL": database_url,
@@ -169,7 +169,7 @@ def test_a_process_whose_keys_read_no_client_secret_ends_with_2_and_one_line(
     within_dramatiq = subprocess.run(
         [sys.executable, "-c", "import dramatiq.cli, ifood_actors.worker"],
         cwd=tmp_path,
-        env=command.environment({}),
+        env=command.environment(),
         capture_output=True,
         check=False,
         text=True,

@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from sqlalchemy import text
-from support.commands import CommandLine
 from support.eventually import PATIENCE_SECONDS, eventually
 from support.fleet import KEY, fleet
+from support.program import Program
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
@@ -369,10 +369,10 @@ def test_one_day_in_each_week_reads_twelve_weeks_of_sales(
     former.account("Cantina", former.merchants[0])
     for heading in (LOAD, ACCOUNTS):
         operator.follow(heading)
-    program = CommandLine(tmp_path, {"IFOOD_DATABASE_URL": database_url})
+    program = Program(tmp_path, {"IFOOD_DATABASE_URL": database_url})
 
     [loop] = blocks("Records of the former system", "sh")
-    subprocess.run(["/bin/bash", "-ec", loop], env=program.environment({}), check=True, timeout=180)
+    subprocess.run(["/bin/bash", "-ec", loop], env=program.environment(), check=True, timeout=180)
 
     read = {
         former.days_ago(job["period_start"] + timedelta(days=n))
@@ -409,7 +409,7 @@ def test_a_fleet_runs_the_imported_jobs_to_success(
             assert ours.rows(f"SELECT FROM {table} LIMIT 1")
         assert "Cantina'" in operator.follow("Compare a day before the switch")
 
-        command = CommandLine(
+        command = Program(
             tmp_path, {"IFOOD_DATABASE_URL": database_url, "IFOOD_ENCRYPTION_KEYS": KEY}
         )
         shown = command("jobs", "show", str(filled.jobs["sales", 10]))

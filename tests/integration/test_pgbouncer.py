@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
-from support.commands import CommandLine, starting
 from support.fleet import fleet
 from support.pgbouncer import pgbouncer
+from support.program import Program, starting
 
 from ifood_actors import session
 from ifood_actors.db import connect, transaction
@@ -104,7 +104,7 @@ def test_options_in_the_url_are_named_as_what_the_pooler_refuses(
 ):
     with pgbouncer(pgbouncer_program, database_url) as pooled:
         url = f"{pooled}?options=-c%20lock_timeout%3D7s"
-        told = CommandLine(tmp_path, {"IFOOD_DATABASE_URL": url})("status")
+        told = Program(tmp_path, {"IFOOD_DATABASE_URL": url})("status")
 
     assert told.code == 2
     assert "unsupported startup parameter: options: leave it out of IFOOD_DATABASE_URL" in told.err

@@ -26,12 +26,11 @@ from support.builders import (
     must_claim,
     row_of,
 )
-from support.commands import CommandLine
 from support.distributed import BOOKSHOP, authorize, expire, link, stored
 from support.eventually import eventually
 from support.fleet import KEY, MONDAY
 from support.logins import Login, apply_roles, execute
-from support.processes import Installation, installation
+from support.program import Program, installation
 
 from ifood_actors import config, migrations
 from ifood_actors.db import connect, transaction
@@ -90,7 +89,7 @@ def simulator() -> Iterator[Simulator]:
 def test_a_fleet_works_with_a_login_for_each_process(
     tmp_path, simulator, database_url, broker_url, login, engine
 ):
-    def program(role: str) -> Installation:
+    def program(role: str) -> Program:
         folder = tmp_path / role
         folder.mkdir(exist_ok=True)
         urls = {"database_url": login(role), "broker_url": broker_url}
@@ -126,12 +125,12 @@ def test_a_fleet_works_with_a_login_for_each_process(
             eventually(lambda: succeeded(engine) == 18)
 
     assert "denied" not in scheduler.logs() + worker.logs()
-    assert "failed" not in worker.run("doctor").stdout
+    assert "failed" not in worker.run("doctor").out
     march = ["--from", "2026-03-01", "--to", "2026-03-31"]
     reading = (["status"], ["jobs", "list"], ["errors"], ["report"], ["export", "sales", *march])
     for command in (*reading, ["accounts", "list"]):
         operator.run(*command)
-    assert "NoWorker" in operator.run("alerts", "check", code=1).stdout
+    assert "NoWorker" in operator.run("alerts", "check", code=1).out
     admin.run("jobs", "requeue", "--failed")
     admin.run("apps", "tokens")
 
@@ -234,7 +233,7 @@ def test_a_scheduler_may_dispatch_hold_probe_and_rescue(as_role, engine):
 
 
 def test_commands_change_what_they_are_for(tmp_path, login, engine):
-    command = CommandLine(
+    command = Program(
         tmp_path,
         {
             "IFOOD_DATABASE_URL": login("admin"),

@@ -6,11 +6,10 @@ import psycopg
 import pytest
 from integration.test_ledger_by_hand import MONITORING, REPAIR
 from sqlalchemy import make_url
-from support.commands import CommandLine
 from support.eventually import eventually
 from support.fleet import MONDAY, fleet
 from support.logins import execute, logins
-from support.processes import installation
+from support.program import Program, installation
 
 from ifood_actors import migrations
 from ifood_actors.db import connect, transaction
@@ -93,7 +92,7 @@ def test_whoever_does_not_find_the_tables_makes_no_second_system(
     execute(empty_database_url, f"CREATE SCHEMA AUTHORIZATION {name}")
 
     for command in (["db", "upgrade"], ["status"], ["doctor"]):
-        told = CommandLine(tmp_path, {"IFOOD_DATABASE_URL": url})(*command)
+        told = Program(tmp_path, {"IFOOD_DATABASE_URL": url})(*command)
         assert told.code != 0
         assert "set IFOOD_DATABASE_SCHEMA=app" in told.out + told.err
     engine = connect(url, application_name="tests", schema="app")
@@ -105,7 +104,7 @@ def test_whoever_does_not_find_the_tables_makes_no_second_system(
 def test_a_role_that_may_make_no_tables_is_told_so(tmp_path, role, empty_database_url):
     name, url = role
     execute(empty_database_url, "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE SCHEMA theirs")
-    alone = CommandLine(tmp_path, {"IFOOD_DATABASE_URL": url})
+    alone = Program(tmp_path, {"IFOOD_DATABASE_URL": url})
 
     for schema in ("public", "theirs"):
         told = alone("db", "upgrade", IFOOD_DATABASE_SCHEMA=schema)
@@ -117,7 +116,7 @@ def test_a_search_path_that_leads_nowhere_is_named(tmp_path, role, empty_databas
     name, url = role
     execute(empty_database_url, f"ALTER ROLE {name} SET search_path = nowhere")
 
-    told = CommandLine(tmp_path, {"IFOOD_DATABASE_URL": url})("db", "upgrade")
+    told = Program(tmp_path, {"IFOOD_DATABASE_URL": url})("db", "upgrade")
 
     assert told.code == 2
     assert "no schema of the search path" in told.err

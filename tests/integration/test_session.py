@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from sqlalchemy import make_url, text
-from support.commands import CommandLine, starting
 from support.fleet import fleet
+from support.program import Program, starting
 
 from ifood_actors.db import connect, transaction
 from ifood_actors.session import PATIENCE, STYLE, Sessions
@@ -34,7 +34,7 @@ def alter(url, change):
 
 
 def command(folder, url):
-    return CommandLine(folder, {"IFOOD_DATABASE_URL": url})
+    return Program(folder, {"IFOOD_DATABASE_URL": url})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from support.builders import make_relay
 from support.eventually import eventually
 from support.fleet import MONDAY, Fleet, fleet
-from support.processes import installation
+from support.program import installation
 
 from ifood_actors.alerts import RULES, evaluate, query_queues
 from ifood_actors.broker.ladder_broker import ladder_broker
@@ -144,7 +144,7 @@ def test_a_limit_of_connections_is_named_by_the_alert_and_by_doctor(
         installed = installation(
             tmp_path, simulator, database_url=database_url, broker_url=broker_url
         )
-        told = installed.run("doctor", code=3).stdout
+        told = installed.run("doctor", code=3).out
     [line] = [line for line in told.splitlines() if line.startswith("rabbitmq")]
     assert 'connection limit (0) is reached"; raise it: docs' in line
 

@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Engine, text
-from support.commands import CommandLine, Outcome
 from support.eventually import eventually
 from support.fleet import KEY, MONDAY, register
 from support.logins import execute
-from support.processes import installation
+from support.program import Outcome, Program, installation
 from support.tls import HOST, Certificates, encrypted, make_certificates
 
 from ifood_actors import migrations
@@ -75,9 +74,9 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def command(tmp_path: Path, database_url: str, broker_url: str) -> CommandLine:
+def command(tmp_path: Path, database_url: str, broker_url: str) -> Program:
     """Run with everything in clear, but for what a test says."""
-    return CommandLine(
+    return Program(
         tmp_path,
         {
             "IFOOD_DATABASE_URL": database_url,

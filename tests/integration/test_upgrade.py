@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from support.builders import make_jobs
 from support.eventually import eventually
 from support.fleet import MONDAY, fleet
-from support.processes import installation
+from support.program import installation
 
 from ifood_actors import migrations
 from ifood_actors.db import connect, transaction
@@ -44,7 +44,7 @@ def test_processes_work_on_and_start_again_while_a_newer_schema_is_there(
     ):
         urls = {"database_url": database_url, "broker_url": broker_url}
         old = installation(tmp_path, simulator, **urls, IFOOD_LEASE="60s")
-        old.environment["IFOOD_ENCRYPTION_KEYS"] = installed.settings.require_encryption_keys()[0]
+        old.settings["IFOOD_ENCRYPTION_KEYS"] = installed.settings.require_encryption_keys()[0]
         installed.plan("sales")
         with old.process("scheduler"):
             with old.process("worker"):

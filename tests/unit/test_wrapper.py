@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from support.commands import Outcome
+from support.program import Outcome
 
 from ifood_actors.cli.main import app
 from ifood_actors.config.loading import SECRETS, variable

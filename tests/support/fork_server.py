@@ -1,0 +1,188 @@
+"""
+Runs commands of `ifood-actors` in forks of one process that has imported everything.
+
+What a command imports takes longer than what it does. A fork has arguments, environment, folder,
+stdin, stdout, stderr and exit code of its own, so that nothing that one command
+does reaches another. Python itself has read its own variables (PYTHON..., LANG)
+before: for those, start the program.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+_LONGEST_REQUEST = 2**18  # bytes: arguments and environment
+# Those that Alembic runs, and the one by which `ifood_actors.worker` knows that it is to work.
+_NOT_IMPORTED = ("migrations.versions", "migrations.env", "delivery.command")
+
+
+class ForkServer:
+    """The end of the one who asks; the server ends with it."""
+
+    def __init__(self) -> None:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_REQUEST)
+        with theirs:
+            self._server = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno())],
+                env={"PATH": os.environ["PATH"]},
+                pass_fds=[theirs.fileno()],
+                # Pipes, as the streams of most commands are: Python looks once, at its start.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+
+    def close(self) -> None:
+        self._requests.close()
+        self._server.communicate()
+
+    def run(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        stdin: str,
+        within: float,
+    ) -> tuple[int, str, str]:
+        """
+        Run a command to its end: its exit code, stdout and stderr.
+
+        Raises TimeoutError, and kills it, after `within` seconds.
+        """
+        command = {
+            "arguments": [program, *arguments],
+            "environment": dict(environment),
+            "folder": str(folder),
+        }
+        with _file(stdin) as given, _file() as out, _file() as err:
+            code = self._ask(json.dumps(command).encode(), [given, out, err], within=within)
+            return code, _text(out), _text(err)
+
+    def _ask(self, request: bytes, streams: Sequence[BinaryIO], *, within: float) -> int:
+        answers, theirs = socket.socketpair()
+        with answers:
+            with theirs:
+                files = [*(stream.fileno() for stream in streams), theirs.fileno()]
+                socket.send_fds(self._requests, [request], files)
+            answers.settimeout(within)
+            with answers.makefile() as lines:
+                pid = int(lines.readline())
+                try:
+                    return int(lines.readline())
+                except TimeoutError:
+                    os.kill(pid, signal.SIGKILL)
+                    raise
+
+
+@cache
+def fork_server() -> ForkServer:
+    """Give that of this process, started when it is first asked for."""
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
+
+
+def _file(content: str = "") -> BinaryIO:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asks for it closes it
+    file.write(content.encode())
+    file.seek(0)
+    return file
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+def _serve(requests: socket.socket) -> None:
+    """Fork for each request, and tell how the fork has ended; returns in the forks."""
+    _import_everything()
+    gc.freeze()  # so that no fork copies it
+    selector = selectors.DefaultSelector()
+    selector.register(requests, selectors.EVENT_READ)
+    while True:
+        for key, _ in selector.select():
+            if key.data:
+                selector.unregister(key.fd)
+                os.close(key.fd)
+                _tell_the_end(*key.data)
+                continue
+            request, files, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 4)
+            if not request:
+                os._exit(0)
+            *streams, answer = files
+            if not (pid := os.fork()):
+                selector.close()
+                requests.close()
+                os.close(answer)
+                _become(json.loads(request), streams)
+                return
+            for file in streams:
+                os.close(file)
+            os.write(answer, f"{pid}\n".encode())
+            selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, answer))
+
+
+def _tell_the_end(pid: int, answer: int) -> None:
+    _, status = os.waitpid(pid, 0)
+    with suppress(BrokenPipeError):  # whoever asked waits no more
+        os.write(answer, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os.close(answer)
+
+
+def _import_everything() -> None:
+    for name in ("ifood_actors", "ifood_simulator"):
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            if not any(part in module.name for part in _NOT_IMPORTED):
+                importlib.import_module(module.name)
+
+
+def _become(command: Mapping[str, Any], streams: Sequence[int]) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(command["environment"])
+    os.chdir(command["folder"])
+    sys.argv = command["arguments"]
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but for what only gives back memory: that takes longer than all else."""
+    threading._shutdown()  # type: ignore[attr-defined] # what Python itself calls
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))
+
+    from ifood_actors.cli.main import main
+
+    try:
+        main()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        _end(end.code)
