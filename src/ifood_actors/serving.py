@@ -1,4 +1,4 @@
-"""uvicorn as our servers want it, `web` and the simulator; needs one of the extras of these two."""
+"""uvicorn as `web` wants it; needs its extra."""
 
 import asyncio
 import signal

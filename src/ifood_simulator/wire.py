@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ifood_simulator.answers import Answer
 from ifood_simulator.faults import Fault
 
-TRANSPORT = "ifood_actors.transport"
+TRANSPORT = "ifood_simulator.transport"
 _FIRST_FINAL, _BODYLESS = 200, frozenset({204, 304})
 
 

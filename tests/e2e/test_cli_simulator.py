@@ -3,6 +3,8 @@
 import json
 import signal
 import ssl
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,23 @@ def test_a_switch_that_cannot_be_is_refused_in_one_line(command):
     for (words, complaint), outcome in zip(WRONG, outcomes, strict=True):
         assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1), words
         assert complaint in outcome.err, words
+
+
+def test_it_has_a_command_of_its_own():
+    program = Path(sys.executable).with_name("ifood-simulator")
+    with subprocess.Popen(
+        [program, "--port", "0", "--accounts", "2"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        state = fetch(f"{process.stdout.readline().strip()}/_simulator/state")
+        process.terminate()
+    refused = subprocess.run(
+        [program, "--quirk", "nonsense"], capture_output=True, text=True, check=False
+    )
+
+    assert (process.returncode, state["merchants"]) == (0, 2)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.startswith("ifood-simulator: --quirk nonsense: quirk: Input should be")
 
 
 def fetch(url: str, *, cafile: str | None = None) -> Any:

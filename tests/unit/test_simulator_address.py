@@ -2,8 +2,7 @@
 
 import pytest
 
-from ifood_actors.cli import simulator
-from ifood_simulator import Settings
+from ifood_simulator import Settings, command
 
 
 @pytest.mark.parametrize(
@@ -17,9 +16,9 @@ from ifood_simulator import Settings
     ],
 )
 def test_the_address_that_it_prints_leads_to_it_from_elsewhere(listens, said, monkeypatch, capsys):
-    monkeypatch.setattr(simulator, "gethostname", lambda: "simulator")
+    monkeypatch.setattr(command, "gethostname", lambda: "simulator")
 
-    simulator._introduce(listens, Settings(), None)
+    command._introduce(listens, Settings(), None)
 
     printed = capsys.readouterr()
     assert printed.out == f"{said}\n"
@@ -30,8 +29,8 @@ def test_the_certificate_that_it_names_is_found_from_any_folder(monkeypatch, tmp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "certificate.pem").touch()
 
-    simulator._introduce("https://127.0.0.1:8443", Settings(), tmp_path / "certificate.pem")
-    simulator._introduce(
+    command._introduce("https://127.0.0.1:8443", Settings(), tmp_path / "certificate.pem")
+    command._introduce(
         "https://127.0.0.1:8443", Settings(), (tmp_path / "certificate.pem").relative_to(tmp_path)
     )
 
