@@ -15,9 +15,9 @@ import pytest
 from chaos.recovery import RECOVERY
 from hypothesis import settings
 from sqlalchemy import Engine, make_url
-from support.eventually import PATIENCE_SECONDS
+from support.clock import PATIENCE_SECONDS
 from support.logins import PREFIX, Login, add_users, apply_roles, lend_logins, logins, permit
-from support.pgbouncer import find_program
+from support.servers import find_program
 
 from ifood_actors import migrations
 from ifood_actors.db import connect

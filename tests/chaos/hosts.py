@@ -10,7 +10,7 @@ from typing import Literal
 
 from chaos.proxy import Proxy
 from sqlalchemy import make_url
-from support.eventually import eventually
+from support.clock import eventually
 from support.program import Program, Running, installation
 
 from ifood_simulator import Simulator

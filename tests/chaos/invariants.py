@@ -15,9 +15,9 @@ import pika
 import simplejson
 from chaos.world import Asked, World
 from sqlalchemy import make_url
-from support.eventually import eventually
-from support.fleet import KEY
+from support.clock import eventually
 from support.logins import PASSWORD
+from support.world import KEY
 
 from ifood_actors.broker import topology
 from ifood_actors.kinds import KINDS, queue_name

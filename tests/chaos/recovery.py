@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import monotonic
 
-from support.eventually import eventually
+from support.clock import eventually
 
 RECOVERY = "recovery"  # the property of a test's report
 

@@ -25,7 +25,7 @@ from chaos.hosts import Host
 from chaos.invariants import check
 from chaos.servers import database
 from chaos.world import World, world
-from support.eventually import eventually
+from support.clock import eventually
 from support.logins import PREFIX
 
 from ifood_actors.embedded.postgres import PrivatePostgres

@@ -12,7 +12,7 @@ import pytest
 from chaos.invariants import check
 from chaos.proxy import Mode
 from chaos.world import STORES
-from support.eventually import eventually
+from support.clock import eventually
 
 from ifood_actors.broker import topology
 from ifood_actors.broker.consumer import BODY_MAX

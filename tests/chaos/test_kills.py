@@ -9,7 +9,7 @@ arrived.
 import pytest
 from chaos.hosts import LEASE, Host
 from chaos.invariants import check
-from support.eventually import PATIENCE_SECONDS
+from support.clock import PATIENCE_SECONDS
 
 from ifood_actors.ledger.missed import MISSED
 

@@ -3,7 +3,7 @@
 from time import time
 
 from chaos.invariants import check
-from support.eventually import eventually
+from support.clock import eventually
 
 from ifood_simulator import Fault
 

@@ -6,9 +6,9 @@ from time import time
 
 import pytest
 from sqlalchemy import text
-from support.builders import unwatched
-from support.eventually import eventually
-from support.fleet import MONDAY, fleet
+from support.clock import eventually
+from support.rows import unwatched
+from support.world import MONDAY, stand_up
 
 from ifood_actors.delivery import middleware
 from ifood_actors.ifood import Limiter, slots
@@ -56,7 +56,7 @@ def struck(faster, database_url, broker_url):  # noqa: ARG001 - it shortens what
     )
     with running(world) as simulator:
         simulator.add_fault(Fault("status", resource="sales", status=503, body="html"))
-        with fleet(
+        with stand_up(
             simulator,
             database_url=database_url,
             broker_url=broker_url,

@@ -13,7 +13,7 @@ from chaos.hosts import LEASE
 from chaos.invariants import check
 from chaos.proxy import Mode
 from sqlalchemy import make_url, text
-from support.eventually import eventually
+from support.clock import eventually
 
 from ifood_simulator import Fault
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from chaos.invariants import check
 from chaos.world import STORES
-from support.eventually import eventually
+from support.clock import eventually
 
 from ifood_actors.config import Settings
 from ifood_actors.planning import planner

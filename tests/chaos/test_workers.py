@@ -7,7 +7,7 @@ from time import time
 from chaos.hosts import ATTEMPTS, LEASE, patched
 from chaos.invariants import check
 from chaos.world import STORES
-from support.eventually import eventually
+from support.clock import eventually
 
 from ifood_simulator import Fault
 

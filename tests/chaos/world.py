@@ -18,9 +18,9 @@ from typing import Any, Literal, NamedTuple
 from chaos.hosts import LEASE, Host, Leg, Role, make_host
 from chaos.proxy import Direction, Mode, Proxy, Trigger, network
 from sqlalchemy import Engine, text
-from support.eventually import eventually
-from support.fleet import register
+from support.clock import eventually
 from support.logins import add_users, permit
+from support.world import register
 
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction

@@ -12,7 +12,7 @@ import sys
 import pytest
 from deployment.site import ROOT, typed
 from deployment.terminal import UNSEEN
-from support.eventually import eventually
+from support.clock import eventually
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -4,9 +4,9 @@ import pika
 import pytest
 import simplejson
 from sqlalchemy import make_url, text
-from support.eventually import eventually
-from support.fleet import MONDAY
+from support.clock import eventually
 from support.program import installation
+from support.world import MONDAY
 
 from ifood_actors.broker.topology import LEVELS, level_name
 from ifood_actors.db import transaction

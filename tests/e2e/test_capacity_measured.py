@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.eventually import eventually
-from support.fleet import MONDAY, Fleet, fleet
+from support.clock import eventually
 from support.program import PROGRAM, Program
+from support.world import MONDAY, World, stand_up
 
 from ifood_actors.capacity.estimate import (
     Capacity,
@@ -74,7 +74,7 @@ def test_two_kinds_that_share_the_limit_end_when_the_formulas_say(database_url, 
     with running(ifood) as simulator:
 
         def taken() -> timedelta:
-            with fleet(simulator, **services, rate_limit_per_minute=limit) as here:
+            with stand_up(simulator, **services, rate_limit_per_minute=limit) as here:
                 return measure(here, kinds, threads=threads)
 
         assert_agree(taken, ends_after)
@@ -90,7 +90,7 @@ def test_a_run_with_too_few_threads_ends_when_the_formulas_say(database_url, bro
     with running(ifood) as simulator:
 
         def taken() -> timedelta:
-            with fleet(simulator, database_url=database_url, broker_url=broker_url) as here:
+            with stand_up(simulator, database_url=database_url, broker_url=broker_url) as here:
                 return measure(here, kinds, threads=threads)
 
         assert_agree(taken, told.ends_after)
@@ -104,7 +104,7 @@ def assert_agree(measured: Callable[[], timedelta], told: timedelta) -> None:
     assert taken / told == pytest.approx(1, rel=TOLERANCE)
 
 
-def measure(here: Fleet, kinds: Sequence[str], *, threads: int) -> timedelta:
+def measure(here: World, kinds: Sequence[str], *, threads: int) -> timedelta:
     """Run these kinds side by side, and give the time until the last job has ended."""
     [before] = here.rows("SELECT count(DISTINCT job_day) AS runs FROM ifood_jobs")
     day = MONDAY - timedelta(weeks=before["runs"])

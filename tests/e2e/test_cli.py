@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.command_table import POSTGRES, ROWS
+from e2e.command_table import POSTGRES, ROWS
 from support.program import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, Program
-from support.sheets import M
+from support.rows import M
 
 KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
 HEAVY = (

@@ -11,9 +11,8 @@ import pytest
 from cryptography.fernet import Fernet
 from openpyxl import Workbook
 from sqlalchemy import text
-from support.builders import claim, dispatch, make_jobs
 from support.program import Program
-from support.sheets import M, N, P
+from support.rows import M, N, P, claim, dispatch, make_jobs
 
 import ifood_simulator
 from ifood_actors.db import transaction

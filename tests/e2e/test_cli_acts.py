@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from e2e.command_table import ROWS
 from e2e.test_cli_authorize import CODE, authorize
 from sqlalchemy import Engine, make_url, text
-from support.command_table import ROWS
 from support.distributed import BOOKSHOP, KEY
 from support.program import Program
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pika
 import pytest
 from sqlalchemy import Engine, text
-from support.eventually import eventually
+from support.clock import eventually
 from support.program import NOWHERE_BROKER, Program
-from support.webhook import webhook
+from support.servers import webhook
 
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from support.builders import dispatch, make_accounts, make_app, make_jobs, must_claim
 from support.program import NOWHERE_DATABASE, Program
+from support.rows import dispatch, make_accounts, make_app, make_jobs, must_claim
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -5,8 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from support.builders import acts_of, backdate, dispatch, make_jobs, must_claim, row_of
 from support.program import Program
+from support.rows import acts_of, backdate, dispatch, make_jobs, must_claim, row_of
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

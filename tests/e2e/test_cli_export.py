@@ -16,10 +16,10 @@ import psycopg
 import pytest
 from pyarrow import parquet
 from sqlalchemy import text
-from support.builders import make_accounts
-from support.eventually import PATIENCE_SECONDS, eventually
+from support.clock import PATIENCE_SECONDS, eventually
 from support.program import PROGRAM, Program
 from support.records import store, store_many_sales
+from support.rows import make_accounts
 
 from ifood_actors.db import transaction
 

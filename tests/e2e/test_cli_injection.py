@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
-from support.builders import make_app, make_jobs
 from support.program import Program
-from support.sheets import merchant
+from support.rows import make_app, make_jobs, merchant
 
 from ifood_actors.db import transaction
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
-from support.builders import acts_of, claim, dispatch, make_jobs
-from support.eventually import PATIENCE_SECONDS
+from support.clock import PATIENCE_SECONDS
 from support.program import PROGRAM, Program
+from support.rows import acts_of, claim, dispatch, make_jobs
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -1,7 +1,7 @@
 """
 Every command: success, `--json`, wrong usage, and a service that is away.
 
-The rows are in tests/support/command_table.py; a command without one fails here.
+The rows are in tests/e2e/command_table.py; a command without one fails here.
 """
 
 import os
@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from e2e.command_table import IFOOD, POSTGRES, RABBITMQ, ROWS, UNTIL_STOPPED, commands, options
 from sqlalchemy import Engine, text
-from support.builders import dispatch, make_jobs, make_rejected_item, must_claim
-from support.command_table import IFOOD, POSTGRES, RABBITMQ, ROWS, UNTIL_STOPPED, commands, options
 from support.distributed import BOOKSHOP
 from support.distributed import register as register_distributed
-from support.fleet import KEY, register
 from support.program import NOWHERE_BROKER, NOWHERE_DATABASE, PROGRAM, Outcome, Program
+from support.rows import dispatch, make_jobs, make_rejected_item, must_claim
+from support.world import KEY, register
 
 import ifood_simulator
 from ifood_actors import operator_acts

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from sqlalchemy import text
-from support.builders import DAY, claim, dispatch, make_accounts, make_app, make_jobs, must_claim
-from support.eventually import PATIENCE_SECONDS
+from support.clock import PATIENCE_SECONDS
 from support.program import Program
+from support.rows import DAY, claim, dispatch, make_accounts, make_app, make_jobs, must_claim
 
 from ifood_actors.cli.plan import opening_for
 from ifood_actors.db import transaction

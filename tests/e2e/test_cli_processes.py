@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
-from support.eventually import eventually
+from support.clock import eventually
 from support.program import NOWHERE_BROKER, Program
 
 import ifood_simulator as fake

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from support.builders import make_accounts, make_rejected_item
 from support.program import Program
+from support.rows import make_accounts, make_rejected_item
 
 from ifood_actors.db import transaction
 

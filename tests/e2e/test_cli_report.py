@@ -5,8 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.builders import DAY, backdate, dispatch, make_jobs, must_claim
 from support.program import Program
+from support.rows import DAY, backdate, dispatch, make_jobs, must_claim
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.program import Program
-from support.tls import make_certificates
+from support.servers import make_certificates
 
 from ifood_simulator.merchants import merchant_id
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from support.builders import DAY, dispatch, make_jobs, must_claim
-from support.eventually import PATIENCE_SECONDS
+from support.clock import PATIENCE_SECONDS
 from support.program import PROGRAM, Program
+from support.rows import DAY, dispatch, make_jobs, must_claim
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -12,9 +12,9 @@ from time import monotonic
 
 import pytest
 from sqlalchemy import text
-from support.eventually import PATIENCE_SECONDS, eventually
-from support.fleet import MONDAY, register
+from support.clock import PATIENCE_SECONDS, eventually
 from support.program import installation
+from support.world import MONDAY, register
 
 from ifood_actors.db import transaction
 from ifood_simulator import Fault, Settings, running

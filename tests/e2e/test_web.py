@@ -11,9 +11,9 @@ from time import monotonic
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.builders import claimed_job, make_accounts, make_app, make_jobs
-from support.eventually import PATIENCE_SECONDS, eventually
+from support.clock import PATIENCE_SECONDS, eventually
 from support.program import NOWHERE_BROKER, NOWHERE_DATABASE, Program
+from support.rows import claimed_job, make_accounts, make_app, make_jobs
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -9,9 +9,9 @@ import pytest
 from e2e.test_supervision import workers
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
-from support.eventually import eventually
-from support.fleet import MONDAY, register
+from support.clock import eventually
 from support.program import installation
+from support.world import MONDAY, register
 
 from ifood_actors.db import transaction
 from ifood_actors.embedded.processes import free_port

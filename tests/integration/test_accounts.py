@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
-from support.builders import make_accounts, make_app
 from support.records import store
-from support.sheets import M, N, P, merchant
+from support.rows import M, N, P, make_accounts, make_app, merchant
 
 from ifood_actors.accounts import (
     AccountRow,

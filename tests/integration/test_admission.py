@@ -8,9 +8,9 @@ import pytest
 from dramatiq import MessageProxy
 from dramatiq.brokers.stub import StubBroker
 from sqlalchemy import text
-from support.builders import PLENTY, acts_of, dispatch, make_app, make_jobs, row_of
-from support.queueing import Fleet, Monotonic
-from support.stopped_clock import NOON, StoppedClock
+from support.clock import NOON, StoppedClock
+from support.queueing import Hosts, Monotonic
+from support.rows import PLENTY, acts_of, dispatch, make_app, make_jobs, row_of
 
 from ifood_actors.db import transaction
 from ifood_actors.delivery.admission import Admission, Turn
@@ -38,20 +38,20 @@ def clock(engine, monkeypatch):
     return clock
 
 
-def judge(fleet: Fleet, *, minutes: float) -> None:
+def judge(hosts: Hosts, *, minutes: float) -> None:
     """Ask for the goals: snoozes, rows of history, and use of the limit."""
-    done = len(fleet.finished)
-    usable = minutes * MINUTE / interval(fleet.per_minute)
-    worst = max(sum(at <= other < at + MINUTE for other in fleet.sent) for at in fleet.sent)
+    done = len(hosts.finished)
+    usable = minutes * MINUTE / interval(hosts.per_minute)
+    worst = max(sum(at <= other < at + MINUTE for other in hosts.sent) for at in hosts.sent)
     print(  # noqa: T201 - for whoever runs it by itself
-        f"{fleet.per_minute} a minute: {done} done, {fleet.acts()}, {fleet.snoozes()} snoozes,"
-        f" {len(fleet.sent)} of {usable:.0f} requests, {worst} in the worst minute"
+        f"{hosts.per_minute} a minute: {done} done, {hosts.acts()}, {hosts.snoozes()} snoozes,"
+        f" {len(hosts.sent)} of {usable:.0f} requests, {worst} in the worst minute"
     )
     assert done > 0
-    assert 20 * fleet.snoozes() <= done
-    assert sum(fleet.acts().values()) <= 6 * done
-    assert len(fleet.sent) >= 0.97 * usable - 1
-    assert worst <= fleet.per_minute
+    assert 20 * hosts.snoozes() <= done
+    assert sum(hosts.acts().values()) <= 6 * done
+    assert len(hosts.sent) >= 0.97 * usable - 1
+    assert worst <= hosts.per_minute
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_ten_times_more_jobs_than_slots_are_neither_snoozed_nor_written_about(
     app_id = make_app(engine)
     due = 10 * minutes * per_minute // requests
     make_jobs(engine, due, app_id=app_id, slot=NOON - MINUTE)
-    fleet = Fleet(engine, clock, per_minute, requests=requests)
+    hosts = Hosts(engine, clock, per_minute, requests=requests)
 
-    fleet.run(minutes * MINUTE)
+    hosts.run(minutes * MINUTE)
 
-    judge(fleet, minutes=minutes)
+    judge(hosts, minutes=minutes)
 
 
 def test_jobs_that_rabbitmq_brings_faster_than_the_limit_go_back_into_the_ledger_once(
@@ -76,11 +76,11 @@ def test_jobs_that_rabbitmq_brings_faster_than_the_limit_go_back_into_the_ledger
     app_id = make_app(engine)
     for minute in range(PLAYED):
         make_jobs(engine, 100, app_id=app_id, slot=NOON + (minute + 0.5) * MINUTE)
-    fleet = Fleet(engine, clock, 10)
+    hosts = Hosts(engine, clock, 10)
 
-    fleet.run((PLAYED + 1) * MINUTE)
+    hosts.run((PLAYED + 1) * MINUTE)
 
-    judge(fleet, minutes=PLAYED + 0.5)
+    judge(hosts, minutes=PLAYED + 0.5)
     with transaction(engine) as tx:
         most = "SELECT max(dispatch_no) FROM ifood_jobs"
         assert tx.execute(text(most)).scalar_one() <= 2
@@ -89,14 +89,14 @@ def test_jobs_that_rabbitmq_brings_faster_than_the_limit_go_back_into_the_ledger
 def test_a_high_priority_goes_first_although_others_are_due_for_longer(engine, clock):
     app_id = make_app(engine)
     make_jobs(engine, 200, app_id=app_id, slot=NOON - 10 * MINUTE)
-    fleet = Fleet(engine, clock, 10)
-    fleet.run(MINUTE)
+    hosts = Hosts(engine, clock, 10)
+    hosts.run(MINUTE)
     high = {job.id for job in make_jobs(engine, 20, app_id=app_id, slot=clock.now, priority=9)}
-    before = len(fleet.finished)
+    before = len(hosts.finished)
 
-    fleet.run(4 * MINUTE)
+    hosts.run(4 * MINUTE)
 
-    after = [job_id in high for job_id in fleet.finished[before:]]
+    after = [job_id in high for job_id in hosts.finished[before:]]
     assert sum(after) == len(high)
     # Those that were let go before it was known stay ahead of it: what 30 s of the limit serve.
     overtaken = after[: len(after) - after[::-1].index(True)].count(False)
@@ -106,13 +106,13 @@ def test_a_high_priority_goes_first_although_others_are_due_for_longer(engine, c
 def test_a_slow_application_leaves_threads_to_others(engine, clock):
     slow, quick = make_app(engine, "slow"), make_app(engine, "quick")
     make_jobs(engine, 100, app_id=slow, slot=NOON - MINUTE)
-    fleet = Fleet(engine, clock, 20)
-    fleet.run(MINUTE)
+    hosts = Hosts(engine, clock, 20)
+    hosts.run(MINUTE)
 
-    assert len(fleet.free) >= fleet.threads / 2
+    assert len(hosts.free) >= hosts.threads / 2
     mine = {job.id for job in make_jobs(engine, 5, app_id=quick, slot=clock.now)}
-    fleet.run(MINUTE)
-    assert mine <= set(fleet.finished)
+    hosts.run(MINUTE)
+    assert mine <= set(hosts.finished)
 
 
 def order_of(engine, job_id):

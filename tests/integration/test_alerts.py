@@ -10,7 +10,10 @@ from typing import Any
 import pika
 import pytest
 from sqlalchemy import Engine, text
-from support.builders import (
+from support.clock import eventually
+from support.logins import logged_in
+from support.program import windows_far_away
+from support.rows import (
     make_accounts,
     make_app,
     make_jobs,
@@ -19,10 +22,7 @@ from support.builders import (
     unwatched,
     waits_for_a_lock,
 )
-from support.eventually import eventually
-from support.logins import logged_in
-from support.program import windows_far_away
-from support.webhook import Webhook, webhook
+from support.servers import Webhook, webhook
 
 from ifood_actors.alerts import RULES, Evaluator, Notifier, evaluate, memory
 from ifood_actors.broker import topology

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 from structlog.testing import capture_logs
-from support.builders import (
+from support.logins import execute
+from support.rows import (
     DAY,
     HORIZON,
     LEASE,
@@ -23,7 +24,6 @@ from support.builders import (
     row_of,
     unwatched,
 )
-from support.logins import execute
 
 from ifood_actors.alerts import RULES, evaluate
 from ifood_actors.config import Settings

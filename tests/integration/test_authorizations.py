@@ -11,6 +11,7 @@ import pytest
 from dramatiq.middleware import Shutdown, raise_thread_exception
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
+from support.clock import PATIENCE_SECONDS, eventually
 from support.distributed import (
     BOOKSHOP,
     CIPHER,
@@ -26,9 +27,8 @@ from support.distributed import (
     register,
     stored,
 )
-from support.eventually import PATIENCE_SECONDS, eventually
-from support.fleet import KEY as FLEET_KEY
-from support.fleet import fleet
+from support.world import KEY as FLEET_KEY
+from support.world import stand_up
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import (
@@ -484,7 +484,7 @@ def test_jobs_fail_without_asking_until_the_owner_has_confirmed(
     simulator, http, stores, database_url, broker_url
 ):
     with (
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as ifood,
         ifood.working(),
     ):
         seen = len(simulator.journal_since())

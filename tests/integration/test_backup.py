@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import make_url, text
-from support.eventually import PATIENCE_SECONDS, eventually
-from support.fleet import KEY, MONDAY, fleet
+from support.clock import PATIENCE_SECONDS, eventually
 from support.program import SCRIPTS
+from support.world import KEY, MONDAY, stand_up
 
 from ifood_actors.db import transaction
 from ifood_actors.operator_acts import note
@@ -57,7 +57,7 @@ def backup(tmp_path, postgres_programs, simulator, database_url, broker_url, mon
     monkeypatch.setattr(relay, "GRACE", timedelta(seconds=5))
     path = tmp_path / "ifood.dump"
     with (
-        fleet(simulator, **services(database_url, broker_url)) as former,
+        stand_up(simulator, **services(database_url, broker_url)) as former,
         former.engine.connect() as holding,
     ):
         former.plan("sales")
@@ -80,15 +80,15 @@ def services(database_url, broker_url):
     return {"database_url": database_url, "broker_url": broker_url, "lease": "3s"}
 
 
-def ended(fleet):
-    return len(fleet.rows("SELECT FROM ifood_jobs WHERE status = 'success'"))
+def ended(world):
+    return len(world.rows("SELECT FROM ifood_jobs WHERE status = 'success'"))
 
 
-def stored(fleet):
+def stored(world):
     """Give the records, and who did what when: nobody may choose that, and a restore keeps it."""
     return (
-        fleet.rows("SELECT merchant_id, sale_id, raw FROM ifood_sales ORDER BY 1, 2"),
-        fleet.rows("SELECT at, login, actor, act FROM ifood_operator_acts"),
+        world.rows("SELECT merchant_id, sale_id, raw FROM ifood_sales ORDER BY 1, 2"),
+        world.rows("SELECT at, login, actor, act FROM ifood_operator_acts"),
     )
 
 
@@ -102,7 +102,7 @@ def test_a_fleet_goes_on_from_a_restored_backup(
     assert done.returncode == 0, done.stderr
     assert "the schema is what the code expects" in done.stdout
     assert f"accounts      | {STORES}" in done.stdout
-    with fleet(simulator, **services(empty_database_url, broker_url)) as restored:
+    with stand_up(simulator, **services(empty_database_url, broker_url)) as restored:
         assert 2 <= ended(restored) < STORES
         with restored.working():
             eventually(restored.idle)

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 from structlog.testing import capture_logs
-from support.builders import (
+from support.logins import Login
+from support.rows import (
     claim,
     claimed_job,
     deliver,
@@ -20,7 +21,6 @@ from support.builders import (
     unbound,
     unwatched,
 )
-from support.logins import Login
 
 from ifood_actors.alerts import RULES, evaluate, memory
 from ifood_actors.config import Settings

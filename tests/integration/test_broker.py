@@ -15,7 +15,7 @@ from dramatiq import Message, Middleware, Worker
 from dramatiq.broker import MessageProxy
 from dramatiq.common import current_millis
 from dramatiq.middleware import Retries
-from support.eventually import PATIENCE_SECONDS, eventually
+from support.clock import PATIENCE_SECONDS, eventually
 
 from ifood_actors.broker import topology
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker

@@ -11,7 +11,7 @@ import pika
 import pytest
 from dramatiq import Message
 from dramatiq.errors import ConnectionClosed
-from support.eventually import PATIENCE_SECONDS, eventually
+from support.clock import PATIENCE_SECONDS, eventually
 
 from ifood_actors.broker import topology
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker

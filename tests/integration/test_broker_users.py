@@ -10,9 +10,9 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError
 from pika.exceptions import ProbableAuthenticationError as WrongPassword
-from support.eventually import eventually
-from support.fleet import MONDAY, fleet
+from support.clock import eventually
 from support.logins import DEFINITIONS, PASSWORD, add_users
+from support.world import MONDAY, stand_up
 
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.broker.topology import dead_letter_name
@@ -89,7 +89,7 @@ def test_scheduler_and_worker_do_all_their_work_as_their_users(url, database_url
     with (
         running(Settings(merchants=4, today=MONDAY)) as simulator,
         closing(started(url("scheduler"))) as publisher,
-        fleet(simulator, database_url=database_url, broker_url=url("worker")) as ifood,
+        stand_up(simulator, database_url=database_url, broker_url=url("worker")) as ifood,
     ):
         for kind in FEEDS:
             ifood.plan(kind)

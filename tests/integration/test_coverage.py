@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 import simplejson
 from sqlalchemy import Engine, text
-from support.builders import make_accounts, unwatched
-from support.pulled import read
+from support.records import read
+from support.rows import make_accounts, unwatched
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS

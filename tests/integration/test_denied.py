@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
-from support.builders import make_jobs
-from support.eventually import PATIENCE_SECONDS
-from support.fleet import MONDAY, fleet
+from support.clock import PATIENCE_SECONDS
 from support.logins import as_login
 from support.program import Program, installation
+from support.rows import make_jobs
+from support.world import MONDAY, stand_up
 
 from ifood_actors.alerts import RULES, evaluate
 from ifood_actors.config import Settings
@@ -60,7 +60,7 @@ def test_a_scheduler_that_may_not_watch_ends_with_2_since_nobody_would_be_told(
 def test_a_workers_job_fails_at_once_and_the_alert_tells_which_right_is_missing(
     simulator: Simulator, database_url, broker_url
 ):
-    with fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood:
+    with stand_up(simulator, database_url=database_url, broker_url=broker_url) as ifood:
         deny(ifood.engine, "INSERT ON ifood_sales", "worker")
         with capture_logs() as logged, ifood.working():
             jobs = ifood.run("sales")

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from dramatiq.common import current_millis
 from pika.exceptions import ChannelClosedByBroker
-from support.eventually import PATIENCE_SECONDS, eventually
+from support.clock import PATIENCE_SECONDS, eventually
 
 from ifood_actors.embedded import docker, postgres, rabbitmq
 from ifood_actors.embedded.inprocess import in_process_broker

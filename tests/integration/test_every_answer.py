@@ -9,10 +9,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support.answering import Bench, Outcome, Reply, script
-from support.bodies import CUT, OF_A_GATEWAY, PAGE
-from support.eventually import eventually
-from support.scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
+from support.api import (
+    CUT,
+    OF_A_GATEWAY,
+    PAGE,
+    Reply,
+    a_sale,
+    a_title,
+    a_week,
+    an_anticipation,
+    closing,
+    sales_page,
+    script,
+)
+from support.clock import eventually
+from support.deliveries import Bench, Outcome
 
 from ifood_actors.delivery import leases
 from ifood_actors.ifood.http import transport

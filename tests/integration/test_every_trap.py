@@ -12,10 +12,10 @@ from typing import TypeVar
 import pytest
 import simplejson
 from sqlalchemy import text
-from support.answering import MONDAY, Bench, Reply, script
-from support.builders import row_of
-from support.eventually import eventually
-from support.scripted_api import a_sale, a_title, a_week, an_anticipation, closing, sales_page
+from support.api import Reply, a_sale, a_title, a_week, an_anticipation, closing, sales_page, script
+from support.clock import eventually
+from support.deliveries import MONDAY, Bench
+from support.rows import row_of
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS

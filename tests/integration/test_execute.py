@@ -8,9 +8,9 @@ import pytest
 import simplejson
 from dramatiq.middleware import Shutdown
 from sqlalchemy import text
-from support.eventually import eventually
-from support.fleet import MONDAY, fleet
+from support.clock import eventually
 from support.logins import as_login
+from support.world import MONDAY, stand_up
 
 from ifood_actors.db import repeated, transaction
 from ifood_actors.delivery import execute
@@ -40,7 +40,7 @@ def start(database_url, broker_url):
         with running(settings) as simulator:
             for fault in faults:
                 simulator.add_fault(fault)
-            with fleet(
+            with stand_up(
                 simulator, database_url=database_url, broker_url=broker_url, **changes
             ) as started:
                 yield started
@@ -51,16 +51,16 @@ def start(database_url, broker_url):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_stored_equals_what_was_served(start, kind):
     name, table, _ = KINDS[kind]
-    with start(20) as fleet, fleet.working():
-        jobs = fleet.run(kind)
+    with start(20) as world, world.working():
+        jobs = world.run(kind)
 
         assert {job["status"] for job in jobs} == {"success"}
         period = jobs[0]["period_start"], jobs[0]["period_end"]
-        for merchant in fleet.simulator.merchants():
+        for merchant in world.simulator.merchants():
             served = simplejson.loads(
-                fleet.simulator.truth(name, merchant.id, *period), use_decimal=True
+                world.simulator.truth(name, merchant.id, *period), use_decimal=True
             )
-            stored = fleet.rows(
+            stored = world.rows(
                 f"SELECT raw::text FROM {table} WHERE merchant_id = :id", id=merchant.id
             )
             items = [simplejson.loads(row["raw"], use_decimal=True) for row in stored]
@@ -68,37 +68,37 @@ def test_what_is_stored_equals_what_was_served(start, kind):
 
 
 def test_a_second_pull_stores_nothing_anew(start):
-    with start(5) as fleet, fleet.working():
-        fleet.run("sales")
-        again = fleet.run("sales", day=date(2026, 9, 20))
-        changed = fleet.rows("SELECT count(*) AS versions FROM ifood_record_versions")
+    with start(5) as world, world.working():
+        world.run("sales")
+        again = world.run("sales", day=date(2026, 9, 20))
+        changed = world.rows("SELECT count(*) AS versions FROM ifood_record_versions")
 
     assert all(job["result"]["unchanged"] > 0 for job in again if job["result"]["rows"])
     assert changed == [{"versions": 0}]
 
 
 def test_a_store_that_took_its_permission_back_fails_at_once(start):
-    with start(faults=[Fault("revoked", resource="sales")]) as fleet, fleet.working():
-        [job] = fleet.run("sales")
+    with start(faults=[Fault("revoked", resource="sales")]) as world, world.working():
+        [job] = world.run("sales")
 
         assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "forbidden", 1)
-        assert fleet.acts(job["id"]) == ["plan", "claim", "fail"]
+        assert world.acts(job["id"]) == ["plan", "claim", "fail"]
 
 
 def test_a_fault_that_passes_costs_attempts_and_ends_in_success(start):
     fault = Fault("cut", resource="sales", times=2)
-    with start(faults=[fault]) as fleet, fleet.working():
-        [job] = fleet.run("sales")
+    with start(faults=[fault]) as world, world.working():
+        [job] = world.run("sales")
 
         assert (job["status"], job["attempts"], job["last_error"]) == ("success", 3, None)
         retried = ["plan", "claim", "retry", "claim", "retry", "claim", "succeed"]
-        assert fleet.acts(job["id"]) == retried
+        assert world.acts(job["id"]) == retried
 
 
 def test_a_fault_that_stays_ends_failed_after_all_attempts(start):
     fault = Fault("status", resource="sales", status=503)
-    with start(faults=[fault]) as fleet, fleet.working():
-        [job] = fleet.run("sales")
+    with start(faults=[fault]) as world, world.working():
+        [job] = world.run("sales")
 
     assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "server_fault", 3)
     assert "503" in job["last_error"]
@@ -106,18 +106,18 @@ def test_a_fault_that_stays_ends_failed_after_all_attempts(start):
 
 def test_a_429_sends_everybody_away_and_charges_nobody(start):
     fault = Fault("status", resource="sales", status=429, headers={"Retry-After": "2"}, times=1)
-    with start(4, faults=[fault]) as fleet, fleet.working():
-        jobs = fleet.run("sales")
-        answers = fleet.simulator.stats()["groups"][0]["by_status"]
+    with start(4, faults=[fault]) as world, world.working():
+        jobs = world.run("sales")
+        answers = world.simulator.stats()["groups"][0]["by_status"]
 
     assert {(job["status"], job["attempts"]) for job in jobs} == {("success", 1)}
     assert answers["429"] == 1
 
 
 def test_an_answer_that_money_cannot_be_read_from_is_asked_for_once_more_and_never_stored(start):
-    with start(faults=[Fault("nan", resource="sales")]) as fleet, fleet.working():
-        [job] = fleet.run("sales")
-        stored = fleet.rows("SELECT count(*) AS sales FROM ifood_sales")
+    with start(faults=[Fault("nan", resource="sales")]) as world, world.working():
+        [job] = world.run("sales")
+        stored = world.rows("SELECT count(*) AS sales FROM ifood_sales")
 
     assert (job["status"], job["error_code"], job["attempts"]) == ("failed", "schema", 2)
     assert stored == [{"sales": 0}]
@@ -126,12 +126,12 @@ def test_an_answer_that_money_cannot_be_read_from_is_asked_for_once_more_and_nev
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_about_other_days_stores_nothing_and_marks_nothing(start, kind):
     name, table, _ = KINDS[kind]
-    with start(4) as fleet, fleet.working():
-        fleet.run(kind)
-        before = fleet.rows(f"SELECT * FROM {table} ORDER BY id")
-        fleet.simulator.add_fault(Fault("foreign", resource=name, whose="days"))
-        jobs = fleet.run(kind, day=MONDAY + timedelta(days=7))
-        after = fleet.rows(f"SELECT * FROM {table} ORDER BY id")
+    with start(4) as world, world.working():
+        world.run(kind)
+        before = world.rows(f"SELECT * FROM {table} ORDER BY id")
+        world.simulator.add_fault(Fault("foreign", resource=name, whose="days"))
+        jobs = world.run(kind, day=MONDAY + timedelta(days=7))
+        after = world.rows(f"SELECT * FROM {table} ORDER BY id")
 
     assert before
     assert after == before
@@ -144,10 +144,10 @@ def test_an_answer_about_other_days_stores_nothing_and_marks_nothing(start, kind
 @pytest.mark.parametrize("whose", ["both", "merchant", "days"])
 def test_sales_of_another_merchant_or_year_are_asked_for_once_more(start, whose):
     fault = Fault("foreign", resource="sales", whose=whose, times=1)
-    with start(2, faults=[fault]) as fleet, fleet.working():
-        jobs = fleet.run("sales")
-        acts = sorted((fleet.acts(job["id"]) for job in jobs), key=len)
-        foreign = fleet.rows("SELECT FROM ifood_sales WHERE raw #>> '{merchant,id}' <> merchant_id")
+    with start(2, faults=[fault]) as world, world.working():
+        jobs = world.run("sales")
+        acts = sorted((world.acts(job["id"]) for job in jobs), key=len)
+        foreign = world.rows("SELECT FROM ifood_sales WHERE raw #>> '{merchant,id}' <> merchant_id")
 
     assert acts[-1] == ["plan", "claim", "retry", "claim", "succeed"]
     assert {job["status"] for job in jobs} == {"success"}
@@ -156,8 +156,8 @@ def test_sales_of_another_merchant_or_year_are_asked_for_once_more(start, whose)
 
 def test_titles_that_come_with_another_merchants_id_are_kept_and_noted(start):
     fault = Fault("foreign", resource="settlements", whose="merchant")
-    with start(2, faults=[fault]) as fleet, fleet.working():
-        jobs = fleet.run("settlements_weekly")
+    with start(2, faults=[fault]) as world, world.working():
+        jobs = world.run("settlements_weekly")
 
     noted = {job["merchant_id"]: job["result"]["other_merchant_ids"] for job in jobs}
     first, second = noted
@@ -166,10 +166,10 @@ def test_titles_that_come_with_another_merchants_id_are_kept_and_noted(start):
 
 
 def test_an_account_without_an_application_fails_with_what_to_do(start):
-    with start() as fleet, fleet.working():
-        with transaction(fleet.engine) as tx:
+    with start() as world, world.working():
+        with transaction(world.engine) as tx:
             tx.execute(text("UPDATE accounts SET app_id = NULL"))
-        [job] = fleet.run("sales")
+        [job] = world.run("sales")
 
     assert (job["status"], job["error_code"]) == ("failed", "credentials")
     assert "accounts import" in job["last_error"]
@@ -205,14 +205,14 @@ def test_a_worker_whose_job_was_taken_over_stores_nothing(start, monkeypatch):
 
 def test_a_stopping_worker_gives_its_jobs_back_uncharged(start):
     endless = Fault("drip", resource="sales", bytes_per_second=10, times=1)
-    with start(faults=[endless]) as fleet:
-        with fleet.working():
-            fleet.plan("sales")
-            eventually(lambda: _asked_for_sales(fleet))
-        [job] = fleet.rows("SELECT * FROM ifood_jobs")
+    with start(faults=[endless]) as world:
+        with world.working():
+            world.plan("sales")
+            eventually(lambda: _asked_for_sales(world))
+        [job] = world.rows("SELECT * FROM ifood_jobs")
 
         assert (job["status"], job["attempts"]) == ("pending", 0)
-        assert fleet.acts(job["id"]) == ["plan", "claim", "snooze"]
+        assert world.acts(job["id"]) == ["plan", "claim", "snooze"]
 
 
 def committed_late(engine, work):
@@ -238,8 +238,8 @@ def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, monke
         return repeated(engine, work)
 
     monkeypatch.setattr(execute, "repeated", unheard)
-    with start() as fleet, fleet.working():
-        [job] = fleet.run("sales")
+    with start() as world, world.working():
+        [job] = world.run("sales")
 
         assert (job["status"], job["attempts"]) == ("success", 1)
 
@@ -261,15 +261,15 @@ def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, monkeyp
         raise Shutdown
 
     monkeypatch.setattr(execute, "repeated", interrupted)
-    with start() as fleet, fleet.working():
-        [job] = fleet.run("sales")
+    with start() as world, world.working():
+        [job] = world.run("sales")
 
         assert (job["status"], job["attempts"]) == ("success", 1)
-        assert fleet.acts(job["id"]) == ["plan", "claim", "snooze", "claim", "succeed"]
+        assert world.acts(job["id"]) == ["plan", "claim", "snooze", "claim", "succeed"]
 
 
-def _asked_for_sales(fleet):
-    groups = fleet.simulator.stats()["groups"]
+def _asked_for_sales(world):
+    groups = world.simulator.stats()["groups"]
     return any(group["group"] == "financial" and group["total"] for group in groups)
 
 

@@ -14,8 +14,8 @@ import openpyxl
 import pytest
 from pyarrow import parquet
 from sqlalchemy import Column, Date, DateTime, Integer, Numeric, Text, Uuid, text
-from support.builders import make_accounts
 from support.records import DAY, store
+from support.rows import make_accounts
 
 from ifood_actors.accounts.guard import FORMULA, guarded
 from ifood_actors.db import long_reading, transaction

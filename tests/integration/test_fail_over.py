@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from chaos.servers import database
 from sqlalchemy import make_url, text
-from support.eventually import eventually
-from support.fleet import MONDAY, fleet
+from support.clock import eventually
+from support.world import MONDAY, stand_up
 
 from ifood_actors.db import connect, repeated, require_reachable, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
@@ -74,7 +74,7 @@ def test_a_fleet_goes_on_with_the_promoted_standby(pair, broker_url, monkeypatch
     primary, standby, url = pair
     with (
         running(Settings(merchants=30, today=MONDAY, latency_seconds=0.2)) as simulator,
-        fleet(simulator, database_url=url, broker_url=broker_url, lease="3s") as here,
+        stand_up(simulator, database_url=url, broker_url=broker_url, lease="3s") as here,
         here.working(),
     ):
         here.plan("sales")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from chaos.servers import database
 from sqlalchemy import text
-from support.builders import LEASE, dispatch, make_jobs, must_claim, row_of
+from support.rows import LEASE, dispatch, make_jobs, must_claim, row_of
 
 from ifood_actors.db import connect, repeated, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres

@@ -7,9 +7,9 @@ from io import BytesIO
 from itertools import cycle
 
 import pytest
-from support.bodies import NOTES
-from support.eventually import eventually
-from support.fleet import MONDAY, Fleet, fleet
+from support.api import NOTES
+from support.clock import eventually
+from support.world import MONDAY, World, stand_up
 
 from ifood_actors.alerts import evaluate
 from ifood_actors.db import long_reading, transaction
@@ -32,14 +32,14 @@ ALERTS = {"BreakerOpen", "ApplicationBlocked"}
 
 
 @pytest.fixture
-def played(database_url, broker_url, monkeypatch) -> Iterator[Fleet]:
+def played(database_url, broker_url, monkeypatch) -> Iterator[World]:
     """Lend a fleet whose breaker tries once a second, after it has pulled every store once."""
     monkeypatch.setattr(limiter, "PROBE_EVERY", timedelta(seconds=1))
     monkeypatch.setattr(middleware, "SHORT_COOLDOWN", timedelta(seconds=0.1))
     world = Settings(merchants=STORES, today=MONDAY, sales_per_day=1, financial_per_minute=None)
     with (
         running(world) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as played,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as played,
         played.working(),
     ):
         for kind in FEEDS:
@@ -74,17 +74,17 @@ def test_no_word_of_a_gateway_ends_a_job_or_takes_a_row_away(played, status, ale
     assert lines(exports(played)) == lines(before)
 
 
-def answer_by_gateways(played: Fleet, status: int) -> None:
+def answer_by_gateways(played: World, status: int) -> None:
     """Let every store meet one of the forms."""
     for merchant, form in zip(played.simulator.merchants(), cycle(FORMS), strict=False):
         played.simulator.add_fault(replace(form, merchant=merchant.id, status=status))
 
 
-def jobs(played: Fleet) -> list[dict[str, object]]:
+def jobs(played: World) -> list[dict[str, object]]:
     return played.rows("SELECT * FROM ifood_jobs WHERE job_day = :day", day=NEXT_WEEK)
 
 
-def firing(played: Fleet) -> set[str]:
+def firing(played: World) -> set[str]:
     with transaction(played.engine) as tx:
         found = evaluate(tx, None, played.settings).firing
     return {alert.name for alert in found} & ALERTS
@@ -94,7 +94,7 @@ def lines(files: dict[str, bytes]) -> dict[str, int]:
     return {kind: file.count(b"\n") for kind, file in files.items()}
 
 
-def exports(played: Fleet) -> dict[str, bytes]:
+def exports(played: World) -> dict[str, bytes]:
     """Give what an accountant gets, by kind."""
     files = {}
     for kind in FEEDS:

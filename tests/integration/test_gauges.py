@@ -6,8 +6,8 @@ from time import monotonic
 
 import pytest
 from sqlalchemy import text
-from support.builders import make_accounts, make_app, make_jobs
-from support.eventually import PATIENCE_SECONDS
+from support.clock import PATIENCE_SECONDS
+from support.rows import make_accounts, make_app, make_jobs
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection, text
-from support.builders import LEASE, make_jobs
+from support.rows import LEASE, make_jobs
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import statements

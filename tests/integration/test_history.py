@@ -10,8 +10,8 @@ from uuid import UUID
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
-from support.builders import acts_of, backdate, claimed_job, dispatch, make_jobs, row_of, unwatched
 from support.logins import ROLES, Login, execute
+from support.rows import acts_of, backdate, claimed_job, dispatch, make_jobs, row_of, unwatched
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Act, JobStatus, Ledger

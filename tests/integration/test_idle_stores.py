@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 import simplejson
 from sqlalchemy import Engine, text
-from support.builders import make_accounts, unwatched
 from support.program import Program
-from support.pulled import read
+from support.records import read
+from support.rows import make_accounts, unwatched
 
 from ifood_actors.alerts import RULES, evaluate
 from ifood_actors.config import Settings

@@ -5,8 +5,9 @@ import json
 
 import pytest
 from sqlalchemy import text
-from support.answering import Bench, Reply, script
-from support.builders import row_of
+from support.api import Reply, script
+from support.deliveries import Bench
+from support.rows import row_of
 
 from ifood_actors import logs
 from ifood_actors.db import transaction

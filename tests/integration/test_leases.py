@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from support.builders import claimed_job, dispatch, must_claim
-from support.eventually import eventually
+from support.clock import eventually
+from support.rows import claimed_job, dispatch, must_claim
 
 from ifood_actors.db import transaction
 from ifood_actors.delivery.leases import Leases

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from support.builders import (
+from support.rows import (
     GRACE,
     HORIZON,
     LEASE,

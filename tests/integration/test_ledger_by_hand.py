@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from support.builders import DAY, acts_of, backdate, claim, claimed_job, dispatch, make_jobs, row_of
+from support.rows import DAY, acts_of, backdate, claim, claimed_job, dispatch, make_jobs, row_of
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost

@@ -4,7 +4,8 @@ The ledger beside a model of it: any acts, in any order, and both must agree.
 The real relay and the real statements on a real Postgres; only its clock is moved by hand.
 """
 
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -23,9 +24,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sqlalchemy import Engine, text
-from support.builders import AT_ONCE, GRACE, HORIZON, LEASE, PLENTY, claim, make_app, make_jobs
-from support.ledger_model import Expected
-from support.stopped_clock import NOON, StoppedClock
+from support.clock import NOON, StoppedClock
+from support.rows import AT_ONCE, GRACE, HORIZON, LEASE, PLENTY, claim, make_app, make_jobs
 
 from ifood_actors.db import transaction
 from ifood_actors.delivery.messages import JobMessage
@@ -33,6 +33,56 @@ from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
 from ifood_actors.scheduler.relay import MovedJobs, Relay
+
+PENDING, RUNNING = JobStatus.PENDING, JobStatus.RUNNING
+
+
+@dataclass
+class Expected:
+    """What a job's row must say, and which acts its history must tell."""
+
+    slot: datetime
+    wake_at: datetime | None
+    status: JobStatus = PENDING
+    attempts: int = 0
+    lease_no: int = 0
+    dispatch_no: int = 0
+    dispatched: bool = False
+    held: bool = False  # by a worker: a person who changes a job takes it from its own
+    next_retry_at: datetime | None = None
+    acts: list[Act] = field(default_factory=lambda: [Act.PLAN])
+
+    @property
+    def due(self) -> datetime:
+        return self.next_retry_at or self.slot
+
+    def awaits(self, dispatch_no: int) -> bool:
+        return self.status is PENDING and self.dispatched and self.dispatch_no == dispatch_no
+
+    def wait(self, act: Act, *, wake_at: datetime, until: datetime | None = None) -> None:
+        self.acts.append(act)
+        self.status, self.dispatched, self.held = PENDING, False, False
+        self.next_retry_at, self.wake_at = until, wake_at
+
+    def end(self, act: Act, status: JobStatus) -> None:
+        self.acts.append(act)
+        self.status, self.next_retry_at, self.wake_at = status, None, None
+        self.held = False
+
+    def dispatch(self, now: datetime) -> None:
+        self.acts.append(Act.DISPATCH)
+        longer = min(now - self.due, 12 * GRACE) if self.dispatched else GRACE
+        self.wake_at = max(self.due, now) + max(GRACE, longer)
+        self.dispatch_no += not self.dispatched
+        self.dispatched = True
+
+    def claim(self, now: datetime) -> None:
+        self.acts.append(Act.CLAIM)
+        self.status, self.next_retry_at, self.wake_at = RUNNING, None, now + LEASE
+        self.attempts += 1
+        self.lease_no += 1
+        self.held = True
+
 
 pytestmark = pytest.mark.services
 

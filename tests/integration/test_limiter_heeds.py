@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from sqlalchemy import Engine, event, text
-from support.bodies import CUT, OF_A_GATEWAY, PAGE
+from support.api import CUT, OF_A_GATEWAY, PAGE
 
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import EndpointGroup, Limiter, Reservation

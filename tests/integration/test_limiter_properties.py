@@ -16,8 +16,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine, text
+from support.clock import NOON, StoppedClock
 from support.queueing import Monotonic
-from support.stopped_clock import NOON, StoppedClock
 
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, read_limiters

@@ -7,10 +7,9 @@ from datetime import timedelta
 import pika
 import pytest
 from sqlalchemy import text
-from support.builders import acts_of, claim, make_jobs, make_relay
-from support.eventually import eventually
-from support.fleet import fleet
-from support.stopped_clock import StoppedClock
+from support.clock import StoppedClock, eventually
+from support.rows import acts_of, claim, make_jobs, make_relay
+from support.world import stand_up
 
 from ifood_actors.broker.queues import QueueState
 from ifood_actors.broker.topology import LEVEL_NAMES
@@ -199,7 +198,7 @@ def test_jobs_that_were_not_sent_or_are_not_due_are_not_missed(world):
 def ifood(database_url, broker_url):
     with (
         running(Settings(merchants=30)) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as ifood,
     ):
         yield ifood
 

@@ -12,10 +12,10 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
+from support.clock import eventually
 from support.distributed import process, register
-from support.eventually import eventually
-from support.fleet import KEY, fleet
 from support.program import Program
+from support.world import KEY, stand_up
 
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
@@ -188,7 +188,7 @@ def test_a_worker_without_the_key_costs_no_job_an_attempt_and_no_store_its_token
 ):
     with (
         running(Settings(merchants=6, oauth_per_minute=None)) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as ifood,
     ):
         keys = SecretStr(Fernet.generate_key().decode())
         lacking = assemble(

@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from sqlalchemy import text
-from support.eventually import PATIENCE_SECONDS, eventually
-from support.fleet import KEY, fleet
+from support.clock import PATIENCE_SECONDS, eventually
 from support.program import Program
+from support.world import KEY, stand_up
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
@@ -389,7 +389,7 @@ def test_a_fleet_runs_the_imported_jobs_to_success(
     world = World(merchants=8, today=former.today, revoked_share=0, apps=(App(name="main"),))
     with (
         running(world) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as ours,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as ours,
     ):
         ours.rows("DELETE FROM accounts RETURNING id")  # they come from the former system instead
         former.merchants = [merchant.id for merchant in simulator.merchants()]

@@ -8,9 +8,9 @@ from threading import Event
 from uuid import UUID
 
 import pytest
-from support.eventually import eventually
-from support.fleet import KEY
+from support.clock import eventually
 from support.pullers import Errand, pulling, start
+from support.world import KEY
 
 from ifood_actors.db import transaction
 from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app

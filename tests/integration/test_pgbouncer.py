@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
-from support.fleet import fleet
-from support.pgbouncer import pgbouncer
 from support.program import Program, starting
+from support.servers import pgbouncer
+from support.world import stand_up
 
 from ifood_actors import session
 from ifood_actors.db import connect, transaction
@@ -35,7 +35,7 @@ def test_a_fleet_works_through_sessions_of_its_own(pgbouncer_program, database_u
     with (
         running(Settings(merchants=20)) as simulator,
         pgbouncer(pgbouncer_program, database_url, default_pool_size=30) as pooled,
-        fleet(simulator, database_url=pooled, broker_url=broker_url) as here,
+        stand_up(simulator, database_url=pooled, broker_url=broker_url) as here,
         here.working(),
     ):
         jobs = here.run("sales")

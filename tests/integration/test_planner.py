@@ -4,7 +4,7 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import event, text
-from support.builders import HORIZON, make_accounts
+from support.rows import HORIZON, make_accounts
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction

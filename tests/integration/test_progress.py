@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.builders import claimed_job, dispatch, make_jobs, must_claim
+from support.rows import claimed_job, dispatch, make_jobs, must_claim
 
 from ifood_actors.db import transaction
 from ifood_actors.ledger import Ledger

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine, text
-from support.scripted_api import (
+from support.api import (
     ScriptedApi,
     a_sale,
     a_title,

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Engine, text
+from support.clock import eventually
 from support.distributed import (
     BOOKSHOP,
     Asked,
@@ -19,9 +20,8 @@ from support.distributed import (
     register,
     stored,
 )
-from support.eventually import eventually
-from support.fleet import KEY as FLEET_KEY
-from support.fleet import fleet
+from support.world import KEY as FLEET_KEY
+from support.world import stand_up
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
@@ -251,7 +251,7 @@ def test_an_authorization_is_tried_again_on_demand(engine, simulator, one, asked
 
 def test_jobs_wait_uncharged_until_the_second_refusal(simulator, http, database_url, broker_url):
     with (
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as ifood,
         ifood.working(),
     ):
         cipher = Cipher([FLEET_KEY])

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 from integration.test_records import MONDAY as MORNING
 from integration.test_records import TUESDAY, WEDNESDAY, Store
-from support.fleet import MONDAY, fleet
-from support.scripted_api import a_sale, a_title, an_anticipation, closing, sales_page
+from support.api import a_sale, a_title, an_anticipation, closing, sales_page
+from support.world import MONDAY, stand_up
 
 from ifood_actors.db import long_reading
 from ifood_actors.exports import Selection, write_csv
@@ -128,15 +128,15 @@ def start(database_url, broker_url):
         with running(settings) as simulator:
             simulator.add_fault(fault)
             urls = {"database_url": database_url, "broker_url": broker_url}
-            with fleet(simulator, **urls) as started, started.working():
+            with stand_up(simulator, **urls) as started, started.working():
                 yield started
 
     return start
 
 
-def exported(fleet, kind):
+def exported(world, kind):
     """Count the records of an export."""
-    with long_reading(fleet.engine) as connection:
+    with long_reading(world.engine) as connection:
         selection = Selection(kind, date(2026, 1, 1), date(2099, 1, 1), zone="UTC")
         return write_csv(connection, selection, BytesIO())
 
@@ -145,15 +145,15 @@ def exported(fleet, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_odd_item_costs_no_store_its_day_and_comes_in_once_it_is_read(start, kind, odd):
     resource, table = KINDS[kind]
-    with start(Fault("odd", resource=resource, odd=odd)) as fleet:
-        first = fleet.run(kind)
-        set_aside = fleet.rows("SELECT * FROM ifood_rejected_items")
-        stored = exported(fleet, kind)
-        fleet.simulator.clear_faults()
-        second = fleet.run(kind, day=AGAIN[kind])
-        left = fleet.rows("SELECT * FROM ifood_rejected_items")
-        whole = exported(fleet, kind)
-        marked = fleet.rows(f"SELECT FROM {table} WHERE missing_since IS NOT NULL")
+    with start(Fault("odd", resource=resource, odd=odd)) as world:
+        first = world.run(kind)
+        set_aside = world.rows("SELECT * FROM ifood_rejected_items")
+        stored = exported(world, kind)
+        world.simulator.clear_faults()
+        second = world.run(kind, day=AGAIN[kind])
+        left = world.rows("SELECT * FROM ifood_rejected_items")
+        whole = exported(world, kind)
+        marked = world.rows(f"SELECT FROM {table} WHERE missing_since IS NOT NULL")
 
     assert {job["status"] for job in first + second} == {"success"}
     assert {job["result"]["complete"] for job in first} == {False}
@@ -174,8 +174,8 @@ TOLERATED = [
 @pytest.mark.parametrize(("kind", "odd"), TOLERATED)
 def test_what_is_odd_and_sure_is_read(start, kind, odd):
     resource, _ = KINDS[kind]
-    with start(Fault("odd", resource=resource, odd=odd)) as fleet:
-        jobs = fleet.run(kind)
+    with start(Fault("odd", resource=resource, odd=odd)) as world:
+        jobs = world.run(kind)
 
     assert {job["status"] for job in jobs} == {"success"}
     assert {(job["result"]["rejected"], job["result"]["complete"]) for job in jobs} == {(0, True)}
@@ -192,9 +192,9 @@ def test_every_oddity_of_the_simulator_is_played_here():
     ("times", "status", "code"), [(2, "success", None), (99, "failed", "schema")]
 )
 def test_a_list_that_announces_and_shows_nothing_is_asked_for_once_more(start, times, status, code):
-    with start(Fault("hollow", resource="sales", times=times)) as fleet:
-        jobs = fleet.run("sales")
-        odd = fleet.rows("SELECT * FROM ifood_rejected_items")
+    with start(Fault("hollow", resource="sales", times=times)) as world:
+        jobs = world.run("sales")
+        odd = world.rows("SELECT * FROM ifood_rejected_items")
 
     assert status in {job["status"] for job in jobs}
     assert {(job["status"], job["error_code"]) for job in jobs} == {

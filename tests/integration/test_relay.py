@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dramatiq.errors import ConnectionClosed
 from sqlalchemy import text
-from support.builders import (
+from support.clock import eventually
+from support.rows import (
     GRACE,
     HORIZON,
     LEASE,
@@ -21,7 +22,6 @@ from support.builders import (
     row_of,
     unwatched,
 )
-from support.eventually import eventually
 
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction

@@ -12,6 +12,7 @@ from itertools import count
 import httpx
 import pytest
 from sqlalchemy import Engine, text
+from support.clock import eventually
 from support.distributed import (
     BOOKSHOP,
     Asked,
@@ -24,8 +25,7 @@ from support.distributed import (
     register,
     stored,
 )
-from support.eventually import eventually
-from support.fleet import KEY, MONDAY, Fleet, fleet
+from support.world import KEY, MONDAY, World, stand_up
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
@@ -37,7 +37,7 @@ from ifood_actors.renewal import token_states
 from ifood_actors.renewal.policy import RefreshPolicy
 from ifood_actors.scheduler.refresher import Refresher
 from ifood_actors.spans import WEEKDAYS
-from ifood_simulator import Settings as World
+from ifood_simulator import Settings as IfoodSettings
 from ifood_simulator import Simulator, running
 
 pytestmark = pytest.mark.services
@@ -47,7 +47,7 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with running(World(merchants=6, apps=(BOOKSHOP,), oauth_per_minute=None)) as simulator:
+    with running(IfoodSettings(merchants=6, apps=(BOOKSHOP,), oauth_per_minute=None)) as simulator:
         yield simulator
 
 
@@ -249,7 +249,7 @@ TOKEN_SECONDS = 60 + 0.95 * 3 * HOUR.total_seconds() / COMPRESSED
 
 @pytest.fixture(scope="module")
 def crowd() -> Iterator[Simulator]:
-    world = World(
+    world = IfoodSettings(
         merchants=ACCOUNTS,
         apps=(BOOKSHOP,),
         financial_per_minute=None,
@@ -273,7 +273,7 @@ def test_all_tokens_have_expired_and_are_there_before_their_jobs(
     Everything is 200 times as fast: 15 token calls a minute are 3,000, iFood's minute is 0.3 s,
     in which it allows 20.
     """
-    with fleet(crowd, database_url=database_url, broker_url=broker_url) as ifood:
+    with stand_up(crowd, database_url=database_url, broker_url=broker_url) as ifood:
         authorize_all(ifood, http)
         expire(ifood.engine)
         crowd.set_limits({"oauth": 20})
@@ -301,7 +301,7 @@ def test_all_tokens_have_expired_and_are_there_before_their_jobs(
         assert ifood.rows("SELECT FROM ifood_job_events WHERE act IN ('snooze', 'retry')") == []
 
 
-def authorize_all(ifood: Fleet, http: httpx.Client) -> None:
+def authorize_all(ifood: World, http: httpx.Client) -> None:
     cipher = Cipher([KEY])
     stores = [merchant.id for merchant in ifood.simulator.merchants()]
 
@@ -317,7 +317,7 @@ def authorize_all(ifood: Fleet, http: httpx.Client) -> None:
 
 
 @contextmanager
-def renewing(ifood: Fleet, tokens: Tokens) -> Iterator[None]:
+def renewing(ifood: World, tokens: Tokens) -> Iterator[None]:
     """
     Let the tick of a scheduler run.
 
@@ -339,7 +339,7 @@ def renewing(ifood: Fleet, tokens: Tokens) -> Iterator[None]:
         thread.join()
 
 
-def measure(ifood: Fleet, calls, opens: datetime):
+def measure(ifood: World, calls, opens: datetime):
     """Give figures in simulated time."""
     instants = sorted(entry["at"] for entry in calls)
     minute = SIMULATED_MINUTE.total_seconds()

@@ -6,7 +6,8 @@ from threading import Thread
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
-from support.builders import (
+from support.clock import eventually
+from support.rows import (
     LEASE,
     acts_of,
     claimed_job,
@@ -16,7 +17,6 @@ from support.builders import (
     row_of,
     waits_for_a_lock,
 )
-from support.eventually import eventually
 
 from ifood_actors import db
 from ifood_actors.db import connect, repeated, transaction

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine
-from support.pulled import TUESDAY, WEEK, money, pull_anticipations, pull_sales, pull_titles, read
-from support.scripted_api import a_sale, a_title, a_week, an_anticipation
+from support.api import a_sale, a_title, a_week, an_anticipation
+from support.records import TUESDAY, WEEK, money, pull_anticipations, pull_sales, pull_titles, read
 
 from ifood_actors.spans import Period
 

@@ -1,4 +1,4 @@
-"""The views of `reporting` over a whole fleet, against sums made of the simulator's truth."""
+"""The views of `reporting` over a whole world, against sums made of the simulator's truth."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import simplejson
-from support.fleet import MONDAY, Fleet, fleet
+from support.world import MONDAY, World, stand_up
 
 from ifood_actors.feeds import FEEDS
 from ifood_simulator import Settings, running
@@ -30,12 +30,12 @@ SHOWN_ONLY = {"SALDO POSITIVO", "SALDO NEGATIVO", "RENEGOCIADA", "REGISTRO_RECEB
 
 
 @pytest.fixture
-def pulled(database_url, broker_url) -> Iterator[Fleet]:
+def pulled(database_url, broker_url) -> Iterator[World]:
     # The seed has stores that are settled together, and stores of every trait.
     settings = Settings(seed=3, merchants=STORES, today=MONDAY, no_plan_share=0.5)
     with (
         running(settings) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as started,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as started,
         started.working(),
     ):
         for kind in FEEDS:
@@ -44,12 +44,12 @@ def pulled(database_url, broker_url) -> Iterator[Fleet]:
         yield started
 
 
-def truth(fleet: Fleet, kind: Any, merchant_id: str, job_type: str) -> list[Any]:
-    [period] = fleet.rows(
+def truth(world: World, kind: Any, merchant_id: str, job_type: str) -> list[Any]:
+    [period] = world.rows(
         "SELECT DISTINCT period_start, period_end FROM ifood_jobs WHERE job_type = :kind",
         kind=job_type,
     )
-    body = fleet.simulator.truth(kind, merchant_id, period["period_start"], period["period_end"])
+    body = world.simulator.truth(kind, merchant_id, period["period_start"], period["period_end"])
     found: list[Any] = simplejson.loads(body, use_decimal=True)
     return found
 
@@ -104,32 +104,32 @@ COLUMNS = (
 DAY_COLUMNS = ("orders", "gross", "benefits", "balance", "cancelled_orders", "cancelled_bag")
 
 
-def found(fleet: Fleet, view: str, key: tuple[str, ...], columns: list[str]) -> dict[Any, Sums]:
+def found(world: World, view: str, key: tuple[str, ...], columns: list[str]) -> dict[Any, Sums]:
     names = ", ".join([*key, *(f'{column} AS "{column}"' for column in columns)])
-    rows = fleet.rows(f"SELECT {names} FROM reporting.{view}")
+    rows = world.rows(f"SELECT {names} FROM reporting.{view}")
     return {
         tuple(row[name] for name in key): {column: row[column] or Decimal(0) for column in columns}
         for row in rows
     }
 
 
-def the_weeks(fleet: Fleet, chains: dict[str, str]) -> dict[Key, Sums]:
+def the_weeks(world: World, chains: dict[str, str]) -> dict[Key, Sums]:
     weeks: dict[Key, Sums] = defaultdict(lambda: dict.fromkeys(COLUMNS, Decimal(0)))
-    for merchant in fleet.simulator.merchants():
+    for merchant in world.simulator.merchants():
         unit = chains[merchant.id]
         if unit == merchant.id:
             add_titles(
                 weeks,
                 unit,
-                truth(fleet, "settlements", unit, "settlements_weekly"),
-                RECEIVERS[trait_of(fleet, merchant)],
+                truth(world, "settlements", unit, "settlements_weekly"),
+                RECEIVERS[trait_of(world, merchant)],
             )
-        for row in truth(fleet, "anticipations", merchant.id, "anticipations_daily"):
+        for row in truth(world, "anticipations", merchant.id, "anticipations_daily"):
             if row["item"]["status"] == "SUCCEED":
                 sums = weeks[unit, monday_of(row["calculationStart"])]
                 sums["anticipated"] += row["item"]["originalPaymentAmount"]
                 sums["anticipation_fee"] += row["item"]["feeAmount"]
-        for row in truth(fleet, "sales", merchant.id, "sales"):
+        for row in truth(world, "sales", merchant.id, "sales"):
             sums = weeks[unit, monday_of(row["localDay"])]
             sums["sales_balance"] += balance(row["item"])
     for sums in weeks.values():
@@ -138,9 +138,9 @@ def the_weeks(fleet: Fleet, chains: dict[str, str]) -> dict[Key, Sums]:
     return dict(weeks)
 
 
-def trait_of(fleet: Fleet, merchant: Any) -> str:
+def trait_of(world: World, merchant: Any) -> str:
     """The trait of the store whose titles these are."""
-    return str(fleet.simulator.merchants()[merchant.books].receivables)
+    return str(world.simulator.merchants()[merchant.books].receivables)
 
 
 def add_titles(weeks: dict[Key, Sums], unit: str, rows: list[Any], receivers: Any) -> None:
@@ -156,10 +156,10 @@ def add_titles(weeks: dict[Key, Sums], unit: str, rows: list[Any], receivers: An
             sums["paid_by_titles"] += item["amount"]
 
 
-def the_days(fleet: Fleet) -> dict[Key, Sums]:
+def the_days(world: World) -> dict[Key, Sums]:
     days: dict[Key, Sums] = defaultdict(lambda: dict.fromkeys(DAY_COLUMNS, Decimal(0)))
-    for merchant in fleet.simulator.merchants():
-        for row in truth(fleet, "sales", merchant.id, "sales"):
+    for merchant in world.simulator.merchants():
+        for row in truth(world, "sales", merchant.id, "sales"):
             item = row["item"]
             sums = days[merchant.id, date.fromisoformat(row["localDay"])]
             sums["balance"] += balance(item)

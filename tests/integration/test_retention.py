@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
-from support.builders import acts_of, claimed_job, make_jobs, make_rejected_item, row_of, unwatched
 from support.records import store, store_many_sales
+from support.rows import acts_of, claimed_job, make_jobs, make_rejected_item, row_of, unwatched
 
 from ifood_actors import forgetting
 from ifood_actors.config import Settings

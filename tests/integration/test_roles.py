@@ -12,7 +12,11 @@ import pytest
 from integration.test_ledger_by_hand import MONITORING, REPAIR
 from psycopg.errors import InsufficientPrivilege, UndefinedFunction, UndefinedTable
 from sqlalchemy import Engine, make_url, text
-from support.builders import (
+from support.clock import eventually
+from support.distributed import BOOKSHOP, authorize, expire, link, stored
+from support.logins import Login, apply_roles, execute
+from support.program import Program, installation
+from support.rows import (
     GRACE,
     HORIZON,
     acts_of,
@@ -26,11 +30,7 @@ from support.builders import (
     must_claim,
     row_of,
 )
-from support.distributed import BOOKSHOP, authorize, expire, link, stored
-from support.eventually import eventually
-from support.fleet import KEY, MONDAY
-from support.logins import Login, apply_roles, execute
-from support.program import Program, installation
+from support.world import KEY, MONDAY
 
 from ifood_actors import config, migrations
 from ifood_actors.db import connect, transaction

@@ -9,8 +9,8 @@ import pytest
 from integration.test_ledger_by_hand import REPAIR
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import make_url, text
-from support.builders import make_jobs
 from support.logins import GROUPS, ROLES, ROLES_SQL, apply_roles, execute, logged_in
+from support.rows import make_jobs
 
 from ifood_actors.db import transaction
 

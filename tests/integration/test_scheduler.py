@@ -9,8 +9,8 @@ import pytest
 from dramatiq import BrokerConnectionError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from support.builders import make_jobs
-from support.eventually import PATIENCE_SECONDS, eventually
+from support.clock import PATIENCE_SECONDS, eventually
+from support.rows import make_jobs
 
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction

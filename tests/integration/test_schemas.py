@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from integration.test_ledger_by_hand import MONITORING, REPAIR
 from sqlalchemy import make_url
-from support.eventually import eventually
-from support.fleet import MONDAY, fleet
+from support.clock import eventually
 from support.logins import execute, logins
 from support.program import Program, installation
+from support.world import MONDAY, stand_up
 
 from ifood_actors import migrations
 from ifood_actors.db import connect, transaction
@@ -55,7 +55,9 @@ def test_a_fleet_works_in_any_schema(empty_database_url, broker_url, role, arran
     assert migrations.upgrade(url, schema=setting) == migrations.REVISIONS
     with (
         running(Settings(merchants=5, today=MONDAY)) as simulator,
-        fleet(simulator, database_url=url, broker_url=broker_url, database_schema=setting) as here,
+        stand_up(
+            simulator, database_url=url, broker_url=broker_url, database_schema=setting
+        ) as here,
         here.working(),
     ):
         jobs = [job for kind in ("sales", "settlements_weekly") for job in here.run(kind)]

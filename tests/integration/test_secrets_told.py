@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import make_url
-from support.webhook import webhook
+from support.servers import webhook
 
 from ifood_actors import logs
 from ifood_actors.alerts.notifications import Notifier

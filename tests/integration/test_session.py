@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from sqlalchemy import make_url, text
-from support.fleet import fleet
 from support.program import Program, starting
+from support.world import stand_up
 
 from ifood_actors.db import connect, transaction
 from ifood_actors.session import PATIENCE, STYLE, Sessions
@@ -50,7 +50,7 @@ def test_styles_of_a_database_stop_no_fleet(database_url, broker_url, tmp_path, 
     alter(database_url, change)
     with (
         running(Settings(merchants=5)) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as here,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as here,
         here.working(),
     ):
         jobs = here.run("sales")

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 from dramatiq import Message
 from sqlalchemy import Engine
-from support.builders import make_relay
-from support.eventually import eventually
-from support.fleet import MONDAY, Fleet, fleet
+from support.clock import eventually
 from support.program import installation
+from support.rows import make_relay
+from support.world import MONDAY, World, stand_up
 
 from ifood_actors.alerts import RULES, evaluate, query_queues
 from ifood_actors.broker.ladder_broker import ladder_broker
@@ -110,7 +110,7 @@ def test_a_fleet_works_with_ten_connections_and_needs_seven(
     limit(max_connections=10)
     with (
         running(Settings(merchants=STORES)) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as ifood,
     ):
         ifood.broker.close()
         installed = installation(
@@ -173,10 +173,10 @@ POLICIES = {
 
 
 @pytest.fixture
-def ifood(database_url: str, broker_url: str) -> Iterator[Fleet]:
+def ifood(database_url: str, broker_url: str) -> Iterator[World]:
     with (
         running(Settings(merchants=STORES)) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as ifood,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as ifood,
     ):
         yield ifood
 
@@ -238,7 +238,7 @@ def test_what_the_ladder_brings_to_a_full_queue_is_missed_and_sent_again(ifood, 
     assert "policy" in firing(ifood.engine, ifood.settings, [])["MessagesLost"]
 
 
-def in_ladder(ifood: Fleet) -> int:
+def in_ladder(ifood: World) -> int:
     return sum(level.ready for level in ifood.broker.queue_states(LEVEL_NAMES))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import simplejson
-from support.eventually import eventually
-from support.fleet import fleet
+from support.clock import eventually
+from support.world import stand_up
 
 from ifood_simulator import Fault, Settings, running
 from ifood_simulator.faults import ResponseShape
@@ -75,7 +75,7 @@ def test_ten_days_of_trouble_end_with_tables_equal_to_the_truth(seed, database_u
     )
     with (
         running(world) as simulator,
-        fleet(
+        stand_up(
             simulator,
             database_url=database_url,
             broker_url=broker_url,

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Engine, text
-from support.eventually import eventually
-from support.fleet import KEY, MONDAY, register
+from support.clock import eventually
 from support.logins import execute
 from support.program import Outcome, Program, installation
-from support.tls import HOST, Certificates, encrypted, make_certificates
+from support.servers import HOST, Certificates, encrypted, make_certificates
+from support.world import KEY, MONDAY, register
 
 from ifood_actors import migrations
 from ifood_actors.broker.ladder_broker import ladder_broker

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
-from support.builders import make_jobs
-from support.eventually import eventually
-from support.fleet import MONDAY, fleet
+from support.clock import eventually
 from support.program import installation
+from support.rows import make_jobs
+from support.world import MONDAY, stand_up
 
 from ifood_actors import migrations
 from ifood_actors.db import connect, transaction
@@ -40,7 +40,7 @@ def test_processes_work_on_and_start_again_while_a_newer_schema_is_there(
     world = Settings(merchants=12, today=MONDAY, latency_seconds=0.05)
     with (
         running(world) as simulator,
-        fleet(simulator, database_url=database_url, broker_url=broker_url) as installed,
+        stand_up(simulator, database_url=database_url, broker_url=broker_url) as installed,
     ):
         urls = {"database_url": database_url, "broker_url": broker_url}
         old = installation(tmp_path, simulator, **urls, IFOOD_LEASE="60s")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from support.fleet import MONDAY, fleet
+from support.world import MONDAY, stand_up
 
 from ifood_actors.alerts import evaluate
 from ifood_actors.db import transaction
@@ -24,7 +24,7 @@ def played(database_url, broker_url):
     urls = {"database_url": database_url, "broker_url": broker_url}
     with (
         running(world) as simulator,
-        fleet(simulator, **urls, sales_days=DAYS_READ, sales_deep_weekday="sun") as played,
+        stand_up(simulator, **urls, sales_days=DAYS_READ, sales_deep_weekday="sun") as played,
         played.working(threads=10),
     ):
         yield played

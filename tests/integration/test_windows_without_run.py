@@ -4,8 +4,8 @@ from datetime import date, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import text
-from support.builders import HORIZON, make_accounts
 from support.logins import as_login
+from support.rows import HORIZON, make_accounts
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction

@@ -19,7 +19,7 @@ from sqlalchemy.pool import QueuePool
 
 from ifood_actors.db import connect
 from ifood_actors.embedded.management import Management
-from support.eventually import eventually
+from support.clock import eventually
 
 INFRA = Path(__file__).parents[2] / "infra"
 ROLES_SQL = INFRA / "postgres" / "roles.sql"

@@ -14,10 +14,10 @@ from typing import Any
 
 from ifood_actors.spans import WEEKDAYS
 from ifood_simulator import Simulator
-from support.eventually import PATIENCE_SECONDS
-from support.fleet import KEY
+from support.clock import PATIENCE_SECONDS
 from support.fork_server import fork_server
 from support.logins import with_logins
+from support.world import KEY
 
 PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
 SCRIPTS = Path(__file__).parents[2] / "scripts"

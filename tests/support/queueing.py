@@ -26,8 +26,8 @@ from ifood_actors.errors import Throttled
 from ifood_actors.ifood import Limiter, Reservation
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.scheduler.slot_budget import RelayRate
-from support.builders import LEASE, make_relay
-from support.stopped_clock import NOON, StoppedClock
+from support.clock import NOON, StoppedClock
+from support.rows import LEASE, make_relay
 
 LATENCY = timedelta(seconds=0.3)
 TICK = timedelta(seconds=10)
@@ -53,7 +53,7 @@ class Work:
 
 
 @dataclass
-class Fleet:
+class Hosts:
     """Hosts of `threads` in all, in two processes; each job makes `requests`."""
 
     engine: Engine

@@ -1,16 +1,19 @@
-"""Stored records that are valid by default, as if pulls had brought them."""
+"""Stored records: as if pulls had brought them, or brought by pulls of scripted answers."""
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, insert, text
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS
+from ifood_actors.spans import Period
+from support.api import ScriptedApi, a_title, a_week, closing, sales_page
 
 DAY = date(2026, 3, 31)
 PULLED = datetime(2026, 4, 1, 6, 30, 15, 123456, tzinfo=UTC)
@@ -56,3 +59,55 @@ def store_many_sales(engine: Engine, count: int, *, merchants: int = 100) -> Non
     """Store sales like iFood's own, a month of them."""
     with transaction(engine) as tx:
         tx.execute(text(_SALES_SQL.read_text()), {"count": count, "merchants": merchants})
+
+
+WEEK = Period(date(2026, 9, 14), date(2026, 9, 20))
+MONDAY = datetime(2026, 9, 21, 4, tzinfo=UTC)
+TUESDAY = MONDAY + timedelta(days=1)
+_ZONE = ZoneInfo("America/Sao_Paulo")
+
+
+def pull(
+    engine: Engine,
+    kind: str,
+    answer: Any,
+    *,
+    merchant: str = "a",
+    now: datetime = MONDAY,
+    period: Period = WEEK,
+) -> None:
+    feed = FEEDS[kind]
+    fetched = feed.fetch(ScriptedApi(answer), period, timezone=_ZONE)
+    with transaction(engine) as tx:
+        feed.store(
+            tx,
+            fetched,
+            account_id=uuid4(),
+            merchant_id=merchant,
+            job_id=uuid4(),
+            job_day=now.date(),
+            period=period,
+            now=now,
+        )
+
+
+def pull_titles(engine: Engine, *items: Any, loose: Sequence[Any] = (), **pulled: Any) -> None:
+    pull(engine, "settlements_weekly", closing(a_week(*items), *loose), **pulled)
+
+
+def pull_anticipations(engine: Engine, *items: Any, **pulled: Any) -> None:
+    pull(engine, "anticipations_daily", closing(a_week(*items)), **pulled)
+
+
+def pull_sales(engine: Engine, *items: Any, **pulled: Any) -> None:
+    pull(engine, "sales", sales_page(*items), **pulled)
+
+
+def money(number: int, type_: str, amount: str, **fields: Any) -> dict[str, Any]:
+    return a_title(str(number), type=type_, amount=Decimal(amount), **fields)
+
+
+def read(engine: Engine, view: str, columns: str, order: str = "1") -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        query = f"SELECT {columns} FROM reporting.{view} ORDER BY {order}"
+        return [tuple(row) for row in connection.execute(text(query))]

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.sheets import M, N
+from support.rows import M, N
 
 from ifood_actors.accounts import BadSheet, Entry, read_sheet, write_sheet
 from ifood_actors.accounts.sheet import fitting_name

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from support.bodies import CUT, OF_A_GATEWAY, OF_IFOOD, PAGE
+from support.api import CUT, OF_A_GATEWAY, OF_IFOOD, PAGE
 
 from ifood_actors import errors
 from ifood_actors.ifood.http.answers import (

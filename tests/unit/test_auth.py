@@ -9,7 +9,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.bodies import CUT, OF_A_GATEWAY
+from support.api import CUT, OF_A_GATEWAY
 
 from ifood_actors.errors import (
     CredentialsRefused,

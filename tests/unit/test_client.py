@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from support.bodies import OF_A_GATEWAY
+from support.api import OF_A_GATEWAY
 
 from ifood_actors.errors import (
     Forbidden,

@@ -6,7 +6,7 @@ from itertools import permutations
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.scripted_api import ScriptedApi, a_week, an_anticipation, closing
+from support.api import ScriptedApi, a_week, an_anticipation, closing
 
 from ifood_actors.feeds import FEEDS, Fetched
 from ifood_actors.spans import Period

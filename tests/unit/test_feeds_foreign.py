@@ -4,7 +4,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.scripted_api import (
+from support.api import (
     MERCHANT,
     ScriptedApi,
     a_sale,

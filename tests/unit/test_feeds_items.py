@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scripted_api import a_sale, a_title, a_week, an_anticipation, closing
+from support.api import a_sale, a_title, a_week, an_anticipation, closing
 
 from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.anticipations import Anticipation

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.scripted_api import (
+from support.api import (
     ScriptedApi,
     a_sale,
     a_title,

@@ -12,7 +12,7 @@ import pytest
 import simplejson
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scripted_api import (
+from support.api import (
     MERCHANT,
     a_sale,
     a_title,

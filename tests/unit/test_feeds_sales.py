@@ -5,7 +5,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.scripted_api import ScriptedApi, a_sale, sales_page
+from support.api import ScriptedApi, a_sale, sales_page
 
 from ifood_actors.errors import Forbidden, Rejected, SchemaBroken, ServerFault
 from ifood_actors.feeds import FEEDS, Fetched

@@ -5,7 +5,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.scripted_api import ScriptedApi, a_title, a_week, closing
+from support.api import ScriptedApi, a_title, a_week, closing
 
 from ifood_actors.errors import Rejected, SchemaBroken, ServerFault
 from ifood_actors.feeds import FEEDS, Fetched

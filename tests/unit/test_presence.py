@@ -1,7 +1,7 @@
 from uuid import uuid4
 
 import pytest
-from support.sheets import M, N
+from support.rows import M, N
 
 from ifood_actors.accounts import AccountRow
 from ifood_actors.accounts.presence import MEANINGS, Presence, presence

@@ -4,7 +4,7 @@ import asyncio
 from threading import Event
 
 import pytest
-from support.eventually import PATIENCE_SECONDS
+from support.clock import PATIENCE_SECONDS
 
 from ifood_actors.web.health import Check
 from ifood_actors.web.shared_query import SharedQuery

@@ -4,7 +4,7 @@ from io import BytesIO
 import pytest
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
-from support.sheets import M, N, P
+from support.rows import M, N, P
 from xlsxwriter import Workbook as Writer
 
 from ifood_actors.accounts import BadSheet, Entry, read_sheet

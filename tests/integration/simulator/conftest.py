@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from support.simulated import CENTRAL, SETTINGS, authorize, client_of, credentials
+from integration.simulator.asking import CENTRAL, SETTINGS, authorize, client_of, credentials
 
 from ifood_simulator import Simulator, running
 

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from support.simulated import CALCULATION, CENTRAL, TODAY, envelope, get, store, truth
+from integration.simulator.asking import CALCULATION, CENTRAL, TODAY, envelope, get, store, truth
 
 
 @pytest.mark.parametrize(

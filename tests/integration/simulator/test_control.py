@@ -4,8 +4,8 @@ import sys
 
 import httpx
 import pytest
-from support.eventually import PATIENCE_SECONDS
-from support.simulated import CENTRAL, SETTINGS, TODAY, WEEK, get, store
+from integration.simulator.asking import CENTRAL, SETTINGS, TODAY, WEEK, get, store
+from support.clock import PATIENCE_SECONDS
 
 from ifood_actors.errors import UsageError
 from ifood_simulator import Settings, serve

@@ -10,10 +10,7 @@ from uuid import UUID
 import pytest
 import schemathesis
 from hypothesis import settings
-from schemathesis import Case, GenerationMode, HookContext
-from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
-from support.eventually import PATIENCE_SECONDS
-from support.simulated import (
+from integration.simulator.asking import (
     CALCULATION,
     CENTRAL,
     TODAY,
@@ -23,6 +20,9 @@ from support.simulated import (
     credentials,
     get,
 )
+from schemathesis import Case, GenerationMode, HookContext
+from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
+from support.clock import PATIENCE_SECONDS
 
 from ifood_simulator import App, Settings, Simulator, running
 from ifood_simulator.merchants import merchant_id

@@ -3,7 +3,7 @@ from typing import Any, get_args
 
 import httpx
 import pytest
-from support.simulated import (
+from integration.simulator.asking import (
     CALCULATION,
     CENTRAL,
     TODAY,

@@ -2,8 +2,7 @@ import re
 from time import monotonic
 
 import pytest
-from support.eventually import eventually
-from support.simulated import (
+from integration.simulator.asking import (
     CENTRAL,
     TODAY,
     WEEK,
@@ -13,6 +12,7 @@ from support.simulated import (
     credentials,
     get,
 )
+from support.clock import eventually
 
 from ifood_simulator import Settings, running
 

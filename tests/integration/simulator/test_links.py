@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from support.eventually import eventually
-from support.simulated import (
+from integration.simulator.asking import (
     BOOKSHOP,
     CENTRAL,
     TODAY,
@@ -19,6 +18,7 @@ from support.simulated import (
     store,
     truth,
 )
+from support.clock import eventually
 
 from ifood_simulator import App, Settings, Simulator, running
 

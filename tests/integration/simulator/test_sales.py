@@ -1,5 +1,5 @@
 import pytest
-from support.simulated import (
+from integration.simulator.asking import (
     CALCULATION,
     SETTINGS,
     WEEK,

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from support.simulated import TODAY, envelope, get, truth
+from integration.simulator.asking import TODAY, envelope, get, truth
 
 from ifood_simulator import Settings, Simulator, running
 from ifood_simulator.merchants import Merchant

@@ -1,17 +1,9 @@
-"""iFood's answers, written down beforehand, and single deliveries against them."""
+"""Single deliveries of a worker, against answers that are written down beforehand."""
 
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
-import simplejson
 from cryptography.fernet import Fernet
 from dramatiq import MessageProxy
 from dramatiq.brokers.stub import StubBroker
@@ -26,102 +18,11 @@ from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.worker.composition import assemble
-from support.builders import backdate, dispatch, make_accounts, row_of
+from support.api import Reply, Script
+from support.rows import backdate, dispatch, make_accounts, row_of
 
 MONDAY = date(2026, 9, 21)
 KEY = Fernet.generate_key().decode()
-BODYLESS = {*range(100, 200), 204, 304}
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer on the wire; `cut` closes the connection after half of the body."""
-
-    status: int = 200
-    body: Any = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cut: bool = False
-
-    def head(self, length: int) -> bytes:
-        headers = dict(self.headers)
-        if self.status not in BODYLESS:
-            headers["Content-Length"] = str(length)
-        lines = [f"HTTP/1.1 {self.status} Any", *(f"{k}: {v}" for k, v in headers.items())]
-        return "\r\n".join([*lines, "", ""]).encode()
-
-    def content(self) -> bytes:
-        if self.status in BODYLESS:
-            return b""
-        if isinstance(self.body, bytes):
-            return self.body
-        return simplejson.dumps(self.body, use_decimal=True).encode()
-
-
-class Script(ThreadingHTTPServer):
-    """Answers the financial endpoints in order, the last reply for ever; gives tokens away."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.replies: deque[Reply] = deque()
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        self.tokens_given = 0
-        self.token_seconds = 10_800
-        self.token: Reply | None = None  # instead of tokens
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def read(self, *replies: Reply) -> None:
-        """Give these from now on, and forget what was asked."""
-        self.replies = deque(replies)
-        self.asked = []
-
-    def next(self, path: str) -> Reply:
-        parts = urlsplit(path)
-        self.asked.append((parts.path.rsplit("/", 1)[1], dict(parse_qsl(parts.query))))
-        return self.replies.popleft() if len(self.replies) > 1 else self.replies[0]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Script
-
-    def do_GET(self) -> None:
-        self._send(self.server.next(self.path))
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.token is not None:
-            self._send(self.server.token)
-            return
-        self.server.tokens_given += 1
-        token = f"token-{self.server.tokens_given}"
-        self._send(Reply(200, {"accessToken": token, "expiresIn": self.server.token_seconds}))
-
-    def _send(self, reply: Reply) -> None:
-        body = reply.content()
-        sent = body[: len(body) // 2] if reply.cut else body
-        self.wfile.write(reply.head(len(body)) + sent)
-        # After a lone 1xx a client would wait for the final answer.
-        self.close_connection = reply.cut or reply.status < 200
-
-    def log_message(self, *_args: object) -> None:
-        """Keep the test's output clean."""
-
-
-@contextmanager
-def script() -> Iterator[Script]:
-    with Script() as server:
-        thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join(5)
 
 
 class Outcome(NamedTuple):

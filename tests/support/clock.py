@@ -1,9 +1,31 @@
-"""A database whose clock stands still until a test moves it: exact instants, and no waiting."""
+"""Waiting, in the only place where a test waits, and a clock of Postgres that a test moves."""
 
+import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 120  # longer than anything takes on a busy machine: no figure to judge by
+_LONGEST_STEP = 1.0  # seconds; a machine that stands still for longer stops the clock
+
+
+def eventually(condition: Callable[[], T], *, within: float = PATIENCE_SECONDS) -> T:
+    """Return the first true answer of `condition`; AssertionError after `within` seconds."""
+    pause = threading.Event()
+    waited, looked = 0.0, time.monotonic()
+    while not (answer := condition()):
+        if waited > within:
+            raise AssertionError(f"not within {within} s; the last answer was {answer!r}")
+        pause.wait(0.02)
+        now = time.monotonic()
+        waited, looked = waited + min(now - looked, _LONGEST_STEP), now
+    return answer
+
 
 NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
 

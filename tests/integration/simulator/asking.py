@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 import simplejson
+from support.clock import PATIENCE_SECONDS
 
 from ifood_simulator import App, Settings, Simulator
 from ifood_simulator.merchants import Merchant
-from support.eventually import PATIENCE_SECONDS
 
 TODAY = date(2026, 9, 22)
 WEEK = {"beginSalesDate": "2026-09-14", "endSalesDate": "2026-09-20"}

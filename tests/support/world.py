@@ -20,7 +20,7 @@ from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.scheduler import Scheduler
 from ifood_actors.worker.composition import assemble, working
 from ifood_simulator import Simulator
-from support.eventually import eventually
+from support.clock import eventually
 from support.logins import as_login, lend_logins, logged_in
 
 MONDAY = date(2026, 9, 21)
@@ -28,7 +28,7 @@ KEY = Fernet.generate_key().decode()
 
 
 @dataclass(frozen=True)
-class Fleet:
+class World:
     settings: Settings
     engine: Engine  # the owner's: it is the test itself that looks
     broker: LadderBroker
@@ -82,9 +82,9 @@ class Fleet:
 
 
 @contextmanager
-def fleet(
+def stand_up(
     simulator: Simulator, *, database_url: str, broker_url: str, **changes: object
-) -> Iterator[Fleet]:
+) -> Iterator[World]:
     settings = Settings.model_validate(
         {
             "database_url": database_url,
@@ -111,7 +111,7 @@ def fleet(
     )
     broker.declare_all()
     try:
-        yield Fleet(settings, engine, broker, simulator)
+        yield World(settings, engine, broker, simulator)
     finally:
         broker.close()
         engine.dispose()
