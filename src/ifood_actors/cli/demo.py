@@ -26,9 +26,6 @@ def demo(
     """Show the whole pipeline at work; needs no server."""
     from rich.console import Console
 
-    from ifood_actors.cli.extras import require_demo
-
-    require_demo()
     from ifood_actors.demo import Options, run_demo
 
     options = Options(accounts=accounts, seconds=seconds, broker=broker)

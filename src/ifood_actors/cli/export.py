@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import date
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -146,19 +147,26 @@ def _require_sense(
 def _writer(format_: Format, locale: Locale | None) -> "Write":
     from functools import partial
 
-    from ifood_actors.cli.extras import require_export
     from ifood_actors.exports import write_csv
 
     match format_:
         case Format.CSV:
             return partial(write_csv, brazilian=locale is Locale.PT_BR)
         case Format.PARQUET:
-            require_export("pyarrow")
+            _require("pyarrow")
             from ifood_actors.exports.as_parquet import write_parquet
 
             return write_parquet
         case Format.XLSX:
-            require_export("xlsxwriter")
+            _require("xlsxwriter")
             from ifood_actors.exports.as_xlsx import write_xlsx
 
             return write_xlsx
+
+
+def _require(package: str) -> None:
+    """Raise UsageError unless the package of a format is installed."""
+    if find_spec(package) is None:
+        raise UsageError(
+            f"{package} not installed: the extra `export` brings it, as in `uv sync --extra export`"
+        )

@@ -21,9 +21,6 @@ def web(
     It listens on loopback only, since nobody signs in. Starts also while Postgres or RabbitMQ is
     away: /readyz says which.
     """
-    from ifood_actors.cli.extras import require_web
-
-    require_web()
     from ifood_actors import logs
     from ifood_actors import web as process
     from ifood_actors.cli.ladder import ladder

