@@ -212,13 +212,14 @@ START_RUN = text("""
     RETURNING id
 """)
 COUNT_PLANNED = text("UPDATE ifood_runs SET planned = planned + :planned WHERE id = :id")
+# A scheduler may not set a status: the target is the default of the column.
 _PLANNED = TRANSITIONS["plan"]
 PLAN = text(f"""
     WITH job AS (
       INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for, priority,
-        run_id, period_start, period_end, status, wake_at, event_no)
+        run_id, period_start, period_end, wake_at, event_no)
       SELECT :kind, account_id, merchant_id, :job_day, slot, priority, :run_id, :period_start,
-        :period_end, '{_PLANNED.target}', greatest(slot - :horizon, statement_timestamp()), 1
+        :period_end, greatest(slot - :horizon, statement_timestamp()), 1
       FROM unnest(CAST(:account_ids AS uuid[]), CAST(:merchant_ids AS text[]),
         CAST(:priorities AS int[]), CAST(:slots AS timestamptz[]))
         AS account(account_id, merchant_id, priority, slot)
