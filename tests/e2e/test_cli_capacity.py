@@ -8,7 +8,7 @@ from support.program import NOWHERE_DATABASE, Program
 from support.rows import dispatch, make_accounts, make_app, make_jobs, must_claim
 
 from ifood_actors.db import transaction
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 
 SIZES = [1_000, 5_000, 20_000, 100_000]
 
@@ -24,7 +24,7 @@ def succeed(engine: Engine, *, kind: str, requests: list[int]) -> None:
         dispatch(engine, planned.id)
         job = must_claim(engine, planned.id)
         with transaction(engine) as tx:
-            Ledger(tx, actor="worker").succeed(job, result={"requests": sent})
+            Ledger(tx, actor="worker").succeed(job, result=JobResult(requests=sent))
 
 
 def test_without_a_database_it_tells_what_it_assumes(command):

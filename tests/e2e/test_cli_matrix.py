@@ -23,7 +23,7 @@ import ifood_simulator
 from ifood_actors import operator_acts
 from ifood_actors.db import transaction
 from ifood_actors.ifood import Cipher
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 from ifood_simulator import Simulator
 
 HERE = Path(__file__).parent
@@ -92,7 +92,7 @@ def names(engine: Engine, ifood: Simulator) -> dict[str, str]:
     dispatch(engine, done.id, failed.id)
     with transaction(engine) as tx:
         ledger = Ledger(tx, actor="worker")
-        ledger.succeed(must_claim(engine, done.id), result={})
+        ledger.succeed(must_claim(engine, done.id), result=JobResult())
         ledger.fail(must_claim(engine, failed.id), error_code="server_fault", reason="503")
     merchants = [merchant.id for merchant in ifood.merchants()]
     make_rejected_item(engine, merchant_id=merchants[0])

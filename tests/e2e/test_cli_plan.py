@@ -21,7 +21,7 @@ from ifood_actors.errors import UsageError
 from ifood_actors.ifood import Limiter
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 from ifood_actors.planning.cadence import Cadence
 from ifood_actors.spans import Window
 
@@ -141,7 +141,7 @@ def test_status_shows_progress_lateness_and_the_oldest_pending_job(command, engi
     job = claim(engine, jobs[0].id)
     assert job
     with transaction(engine) as tx:
-        Ledger(tx, actor="worker").succeed(job, result={"requests": 3})
+        Ledger(tx, actor="worker").succeed(job, result=JobResult(requests=3))
 
     shown, told = command.each([["status"], ["status", "--json"]])
 
@@ -164,7 +164,7 @@ def test_lateness_counts_from_the_slot_that_a_job_had_when_it_was_claimed(comman
     dispatch(engine, job.id)
     claimed = must_claim(engine, job.id)
     with transaction(engine) as tx:
-        Ledger(tx, actor="worker").succeed(claimed, result={"requests": 3})
+        Ledger(tx, actor="worker").succeed(claimed, result=JobResult(requests=3))
         tx.execute(text("UPDATE ifood_jobs SET scheduled_for = now() + INTERVAL '7 min'"))
 
     status, report = command.each([["status", "--json"], ["report", "--day", str(DAY), "--json"]])

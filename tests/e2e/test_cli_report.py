@@ -9,7 +9,7 @@ from support.program import Program
 from support.rows import DAY, backdate, dispatch, make_jobs, must_claim
 
 from ifood_actors.db import transaction
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 
 pytestmark = pytest.mark.services
 
@@ -24,8 +24,8 @@ def command(tmp_path: Path, database_url: str) -> Program:
 
 def succeed(engine, job, *, amount, rows, tries=1, vanished=0, **facts):
     """End a job well, its slot an hour ago; each try before the last is a retry."""
-    result = {"rows": rows, "new": rows - 1, "changed": 1, "missing": 0, "requests": 2}
-    result |= {"wasted": 1, "vanished": vanished, **facts}
+    counts = {"rows": rows, "new": rows - 1, "changed": 1, "requests": 2, "wasted": 1}
+    result = JobResult(**counts, vanished=vanished, amount=Decimal(amount), **facts)
     for number in range(1, tries + 1):
         dispatch(engine, job.id)
         with transaction(engine) as tx:
@@ -34,7 +34,7 @@ def succeed(engine, job, *, amount, rows, tries=1, vanished=0, **facts):
                 soon = timedelta()
                 ledger.retry(claimed, after=soon, error_code="server_fault", reason="503")
             else:
-                ledger.succeed(claimed, result={**result, "amount": amount})
+                ledger.succeed(claimed, result=result)
 
 
 def an_hour_ago():

@@ -13,7 +13,7 @@ from support.program import PROGRAM, Program
 from support.rows import DAY, dispatch, make_jobs, must_claim
 
 from ifood_actors.db import transaction
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 
 pytestmark = pytest.mark.services
 
@@ -29,7 +29,7 @@ def command(tmp_path: Path, database_url: str) -> Program:
 def succeed(engine, job):
     dispatch(engine, job.id)
     with transaction(engine) as tx:
-        Ledger(tx, actor="worker").succeed(must_claim(engine, job.id), result={})
+        Ledger(tx, actor="worker").succeed(must_claim(engine, job.id), result=JobResult())
 
 
 def test_on_a_pipe_each_look_is_a_plain_line_until_it_is_stopped(command, engine):

@@ -14,10 +14,11 @@ from sqlalchemy import Engine, text
 
 import ifood_simulator
 from ifood_actors.db import transaction
-from ifood_actors.feeds import FEEDS, Stored
+from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.ifood import Access, ApiIdentity, IfoodClient, http_client
 from ifood_actors.kinds import closed_weeks, days_before
+from ifood_actors.ledger import JobResult
 from ifood_simulator import Fault
 from ifood_simulator.merchants import EmptyFace, Merchant
 
@@ -68,7 +69,7 @@ def client(ifood):
     ifood.clear_faults()
 
 
-def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> Stored:
+def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> JobResult:
     feed, period = FEEDS[kind], PERIODS[kind]
     api = client.merchant(ApiIdentity(uuid4()), merchant.id, on_progress=lambda: None)
     fetched = feed.fetch(api, period, timezone=ZoneInfo("America/Sao_Paulo"))

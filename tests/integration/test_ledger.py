@@ -24,7 +24,7 @@ from support.rows import (
 from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 from ifood_actors.ledger.states import Act, JobStatus, allowed
 
 SECOND = timedelta(seconds=1)
@@ -262,7 +262,7 @@ def test_a_history_is_a_legal_chain_without_gaps(engine):
     act(engine, "retry", job, after=timedelta(0), error_code="x", reason="x")
     dispatch(engine, job.id)
     job = must_claim(engine, job.id, dispatch_no=2)
-    act(engine, "succeed", job, result={"rows": 3})
+    act(engine, "succeed", job, result=JobResult(rows=3))
 
     with transaction(engine) as tx:
         events = tx.execute(

@@ -10,7 +10,7 @@ from support.rows import DAY, acts_of, backdate, claim, claimed_job, dispatch, m
 from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 
 MONITORING = [
     "SELECT job_type, COUNT(*) FROM ifood_jobs WHERE status = 'pending' GROUP BY job_type;",
@@ -88,7 +88,7 @@ def test_a_running_job_that_is_reset_by_hand_is_taken_from_its_worker(engine):
     by_hand(engine, "UPDATE ifood_jobs SET status = 'pending'")
 
     with pytest.raises(LeaseLost), transaction(engine) as tx:
-        Ledger(tx, actor="worker").succeed(job, result={})
+        Ledger(tx, actor="worker").succeed(job, result=JobResult())
 
 
 @pytest.mark.parametrize("status", ["success", "failed", "cancelled"])

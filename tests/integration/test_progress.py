@@ -7,7 +7,7 @@ import pytest
 from support.rows import claimed_job, dispatch, make_jobs, must_claim
 
 from ifood_actors.db import transaction
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 from ifood_actors.scheduler.progress_log import ProgressLog
 
 pytestmark = pytest.mark.services
@@ -30,7 +30,7 @@ def end(engine, *jobs):
     dispatch(engine, *[job.id for job in jobs])
     for job in jobs:
         with transaction(engine) as tx:
-            Ledger(tx, actor="worker").succeed(must_claim(engine, job.id), result={"rows": 1})
+            Ledger(tx, actor="worker").succeed(must_claim(engine, job.id), result=JobResult(rows=1))
 
 
 def test_each_quarter_is_told_once_and_the_end(engine, told):

@@ -22,7 +22,8 @@ from support.api import (
 )
 
 from ifood_actors.db import transaction
-from ifood_actors.feeds import FEEDS, Stored
+from ifood_actors.feeds import FEEDS
+from ifood_actors.ledger import JobResult
 from ifood_actors.spans import Period
 
 pytestmark = pytest.mark.services
@@ -48,7 +49,7 @@ class Store:
         now: datetime = MONDAY,
         job_id: UUID | None = None,
         job_day: date | None = None,
-    ) -> Stored:
+    ) -> JobResult:
         feed = FEEDS[kind]
         fetched = feed.fetch(ScriptedApi(*answers), period, timezone=ZoneInfo("UTC"))
         with transaction(self.engine) as tx:
@@ -63,7 +64,7 @@ class Store:
                 now=now,
             )
 
-    def sales(self, *sales: Any, **pull: Any) -> Stored:
+    def sales(self, *sales: Any, **pull: Any) -> JobResult:
         return self.pull("sales", sales_page(*sales), **pull)
 
     def rows(self, table: str, order: str = "id") -> list[Any]:
@@ -88,7 +89,7 @@ def test_a_sale_is_stored_with_its_columns_and_its_whole_item(store):
     stored = store.sales(sale, job_id=job_id)
 
     [row] = store.rows("ifood_sales")
-    assert stored == Stored(
+    assert stored == JobResult(
         rows=1,
         new=1,
         changed=0,

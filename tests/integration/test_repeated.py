@@ -21,7 +21,7 @@ from support.rows import (
 from ifood_actors import db
 from ifood_actors.db import connect, repeated, transaction
 from ifood_actors.errors import LeaseLost
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 
 pytestmark = pytest.mark.services
 
@@ -205,7 +205,7 @@ class TestCommitsWhoseAnswerIsLost:
 
         def store(tx):
             increase(tx, "a")
-            Ledger(tx, actor="test").succeed(job, result={})
+            Ledger(tx, actor="test").succeed(job, result=JobResult())
 
         with pytest.raises(LeaseLost):
             repeated(engine, store)

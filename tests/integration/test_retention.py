@@ -16,7 +16,7 @@ from ifood_actors import forgetting
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.feeds.record_retention import forget_versions
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 from ifood_actors.ledger.history_retention import forget_history
 from ifood_actors.scheduler import retention
 from ifood_actors.scheduler.retention import Retention
@@ -124,7 +124,7 @@ def test_the_fleet_works_on_while_a_batch_is_forgotten(engine):
         job = claimed_job(engine)
         with transaction(engine) as tx:
             tx.execute(text("SET LOCAL lock_timeout = '1s'"))
-            Ledger(tx, actor="worker").succeed(job, result={})
+            Ledger(tx, actor="worker").succeed(job, result=JobResult())
 
     assert acts_of(engine, job.id) == ["plan", "dispatch", "claim", "succeed"]
 

@@ -38,7 +38,7 @@ from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import Cipher, Limiter, http_client
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 from ifood_actors.operator_acts import latest, note
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
@@ -161,7 +161,7 @@ def test_a_worker_may_end_a_job_in_every_way(as_role, engine):
             getattr(Ledger(tx, actor="worker"), act)(job, **arguments)
         return acts_of(engine, job.id)[-1]
 
-    assert settled("succeed", result={"rows": 1}) == "succeed"
+    assert settled("succeed", result=JobResult(rows=1)) == "succeed"
     assert settled("retry", after=after, error_code="server_fault", reason="503") == "retry"
     assert settled("snooze", after=after, reason="429") == "snooze"
     assert settled("fail", error_code="rejected", reason="400") == "fail"

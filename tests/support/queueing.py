@@ -24,7 +24,7 @@ from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import Limiter, Reservation
-from ifood_actors.ledger import ClaimedJob, Ledger
+from ifood_actors.ledger import ClaimedJob, JobResult, Ledger
 from ifood_actors.scheduler.slot_budget import RelayRate
 from support.clock import NOON, StoppedClock
 from support.rows import LEASE, make_relay
@@ -146,7 +146,7 @@ class Hosts:
 
     def finish(self, work: Work) -> None:
         with transaction(self.engine) as tx:
-            Ledger(tx, actor="worker").succeed(work.job, result={})
+            Ledger(tx, actor="worker").succeed(work.job, result=JobResult())
         self.finished.append(work.job.id)
         self.leave(work)
 

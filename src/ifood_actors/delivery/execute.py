@@ -1,9 +1,8 @@
 """The story of one delivery, from the claim to the stored records."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from time import monotonic
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
@@ -18,7 +17,7 @@ from ifood_actors.delivery.middleware import note_claim
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import ApiIdentity, IfoodClient
-from ifood_actors.ledger import Act, ClaimedJob, Ledger
+from ifood_actors.ledger import Act, ClaimedJob, JobResult, Ledger
 from ifood_actors.ledger.bad_rows import park
 from ifood_actors.logs import get_logger
 from ifood_actors.spans import Period
@@ -78,7 +77,7 @@ def execute(
         finally:
             metrics.WASTED_REQUESTS.labels(kind=job.kind).inc(api.wasted)
 
-        def store(tx: Connection) -> dict[str, Any]:
+        def store(tx: Connection) -> JobResult:
             stored = feed.store(
                 tx,
                 fetched,
@@ -89,15 +88,14 @@ def execute(
                 period=period,
                 now=database_now(tx),
             )
-            asked = {"requests": api.requests, "wasted": api.wasted}
-            result = {**asdict(stored), "amount": str(stored.amount), **asked}
+            result = replace(stored, requests=api.requests, wasted=api.wasted)
             Ledger(tx, actor=leases.actor).succeed(job, result=result)
             return result
 
         lease.progress()
         result = repeated(engine, store)
         note_claim(None)
-    log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result)
+    log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result.to_json())
 
 
 def _claimed(

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from ifood_actors.feeds.feed import Feed
-from ifood_actors.feeds.records import Fetched, Record, RecordVersion, Stored
+from ifood_actors.feeds.records import Fetched, Record, RecordVersion
 from ifood_actors.kinds import KINDS, Kind
 
 
@@ -17,4 +17,4 @@ def _feed_of(kind: Kind) -> Feed:
 
 FEEDS: Mapping[str, Feed] = MappingProxyType({name: _feed_of(kind) for name, kind in KINDS.items()})
 
-__all__ = ["FEEDS", "Feed", "Fetched", "Record", "RecordVersion", "Stored"]
+__all__ = ["FEEDS", "Feed", "Fetched", "Record", "RecordVersion"]

@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from ifood_actors.feeds.records import Fetched, Record, Stored
+from ifood_actors.feeds.records import Fetched, Record
 from ifood_actors.feeds.rejected import set_aside
 from ifood_actors.feeds.storing import Origin, store
 from ifood_actors.ifood.http.client import MerchantApi
 from ifood_actors.kinds import Kind
+from ifood_actors.ledger import JobResult
 from ifood_actors.spans import Period
 
 
@@ -51,7 +52,7 @@ class Feed:
         job_day: date,
         period: Period,
         now: datetime,
-    ) -> Stored:
+    ) -> JobResult:
         """
         Write what was fetched for `period` in the caller's transaction; twice is the same as once.
 

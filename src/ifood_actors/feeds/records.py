@@ -100,28 +100,6 @@ class Fetched:
     other_merchant_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """
-    What storing did: `rows` are `new`, `changed` or `unchanged`; `missing` counts new marks.
-
-    `vanished` are the rows that were not brought and are not marked: too many of them at once.
-    `amount` and `other_merchant_ids` are those of Fetched; `complete` is False as well when items
-    were `rejected`, since one of them may be a row that seems to be missing.
-    """
-
-    rows: int
-    new: int
-    changed: int
-    unchanged: int
-    missing: int
-    vanished: int
-    amount: Decimal
-    complete: bool
-    rejected: int = 0
-    other_merchant_ids: tuple[str, ...] = ()
-
-
 def columns_of(item: IfoodModel) -> Row:
     """Name an item's fields as columns: nested ones are joined, as `delivery_prices_net_value`."""
     return dict(_flat(item.model_dump(exclude_none=True)))

@@ -18,8 +18,9 @@ from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from ifood_actors.feeds.exact_json import refusals, storable_json
-from ifood_actors.feeds.records import Fetched, Record, Row, Stored
+from ifood_actors.feeds.records import Fetched, Record, Row
 from ifood_actors.feeds.vanishing import Known, Sight, judge
+from ifood_actors.ledger import JobResult
 from ifood_actors.spans import Period
 
 # About 1 MB of JSON: one round trip for most stores, flat memory for the largest.
@@ -45,7 +46,7 @@ def store(
     period: Period,
     block_days: int,
     origin: Origin,
-) -> Stored:
+) -> JobResult:
     """
     Write what was fetched for `period` in the caller's transaction; twice is the same as once.
 
@@ -78,7 +79,7 @@ def store(
         _mark(connection, _MISSING, verdict.missing, table=table, sight=sight)
         _mark(connection, _SUSPECTED, verdict.vanished, table=table, sight=sight)
         missing, vanished = len(verdict.missing), len(verdict.vanished)
-    return Stored(
+    return JobResult(
         rows=len(ids),
         new=new,
         changed=changed,

@@ -1,5 +1,6 @@
 """What is planned, running, done, and why: the jobs, their statuses, their history."""
 
+from ifood_actors.ledger.job_result import JobResult
 from ifood_actors.ledger.job_values import AwaitedJob, ClaimedJob, DueJob, NewJob, NewRun
 from ifood_actors.ledger.ledger import Ledger
 from ifood_actors.ledger.states import Act, JobStatus
@@ -9,6 +10,7 @@ __all__ = [
     "AwaitedJob",
     "ClaimedJob",
     "DueJob",
+    "JobResult",
     "JobStatus",
     "Ledger",
     "NewJob",

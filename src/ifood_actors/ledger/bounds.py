@@ -8,6 +8,8 @@ still; whoever works on many jobs at once leaves such a one out, by `IN_BOUNDS`.
 from collections.abc import Iterable
 from typing import Final
 
+from ifood_actors.ledger import job_result
+
 _MOST: Final = 1_000_000
 _YEARS: Final = "'2000-01-01 00:00+00' AND '2200-01-01 00:00+00'"
 _COUNTS: Final = ("attempts", "dispatch_no", "lease_no", "event_no")
@@ -16,10 +18,6 @@ _INSTANTS: Final = (
     *("locked_at", "finished_at", "created_at", "updated_at"),
 )
 _DAYS: Final = ("job_day", "period_start", "period_end")
-_NUMBERS: Final = (
-    *("rows", "new", "changed", "unchanged", "missing", "vanished", "rejected"),
-    *("requests", "wasted"),
-)
 
 
 def _all(conditions: Iterable[str]) -> str:
@@ -40,7 +38,7 @@ INSTANTS: Final = _all(
 RESULT: Final = _all(
     [
         "jsonb_typeof(result) = 'object'",
-        *(_whole("result", name) for name in _NUMBERS),
+        *(_whole("result", name) for name in job_result.COUNTS),
         "result ->> 'complete' IN ('true', 'false')",
         r"result ->> 'amount' ~ '^-?[0-9]{1,40}(\.[0-9]{1,40})?(E[+-]?[0-9]{1,2})?$'",
     ]

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import statements
 from ifood_actors.ledger.bad_rows import not_planned, park, skipping_bad_rows
+from ifood_actors.ledger.job_result import JobResult
 from ifood_actors.ledger.job_values import (
     AwaitedJob,
     ClaimedJob,
@@ -116,9 +117,9 @@ class Ledger:
         )
         return set(rows.scalars())
 
-    def succeed(self, job: ClaimedJob, *, result: dict[str, Any]) -> None:
+    def succeed(self, job: ClaimedJob, *, result: JobResult) -> None:
         """End a job in `success`; raises LeaseLost, and nothing may then be stored."""
-        self._settle(statements.SUCCEED, job, detail=result)
+        self._settle(statements.SUCCEED, job, detail=result.to_json())
 
     def retry(self, job: ClaimedJob, *, after: timedelta, error_code: str, reason: str) -> None:
         """Try again `after` a while; the attempt stays charged. Raises LeaseLost."""

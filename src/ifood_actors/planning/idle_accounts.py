@@ -5,9 +5,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from ifood_actors.ledger.job_result import result_value
 from ifood_actors.planning.idling import NotFoundStreak
 
-_SILENT = text("""
+_WASTED, _REQUESTS = result_value("wasted"), result_value("requests")
+_SILENT = text(f"""
     SELECT job.account_id,
       min(job_day) FILTER (WHERE status = 'success') AS first,
       max(job_day) FILTER (WHERE status = 'success') AS last,
@@ -17,8 +19,7 @@ _SILENT = text("""
     WHERE job_type = :kind AND job_day >= :since AND account.active
     GROUP BY job.account_id
     -- Jobs of a release that did not count them prove nothing.
-    HAVING bool_and(coalesce(CAST(result ->> 'wasted' AS int) > 0 AND
-      CAST(result ->> 'wasted' AS int) = CAST(result ->> 'requests' AS int), false))
+    HAVING bool_and(coalesce({_WASTED} > 0 AND {_WASTED} = {_REQUESTS}, false))
       FILTER (WHERE status = 'success')
 """)
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from ifood_actors.ledger.actor import role_of
 from ifood_actors.ledger.bounds import IN_BOUNDS
+from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.missed import MISSED
 
 # Of an `account` and a `feed(kind, patience)`: no success for longer than the patience, which for
@@ -43,16 +44,16 @@ IS_OF_A_DAY: Final = """
 # Of the rows `job` of a day: the run of each kind in which most stores had rows vanish.
 VANISHED: Final = f"""
     (SELECT DISTINCT ON (job_type) job_type AS kind, job_day, count(*) AS stores,
-      sum(CAST(result ->> 'vanished' AS bigint)) AS rows
+      sum({result_value("vanished")}) AS rows
     FROM ifood_jobs AS job
-    WHERE job_type = ANY(:kinds) AND {IS_OF_A_DAY} AND CAST(result ->> 'vanished' AS bigint) > 0
+    WHERE job_type = ANY(:kinds) AND {IS_OF_A_DAY} AND {result_value("vanished")} > 0
     GROUP BY job_type, job_day ORDER BY job_type, stores DESC)
 """
 
 # Of an `account` and a `feed(kind, patience)`: neither of the latest two successes was complete.
-IS_INCOMPLETE: Final = """
+IS_INCOMPLETE: Final = f"""
     account.active AND 2 = (
-      SELECT count(*) FILTER (WHERE CAST(result ->> 'complete' AS boolean) IS FALSE) FROM (
+      SELECT count(*) FILTER (WHERE {result_value("complete")} IS FALSE) FROM (
         SELECT result FROM ifood_jobs AS job
         WHERE job.job_type = feed.kind AND job.account_id = account.id
           AND job.merchant_id = account.ifood_merchant_id AND job.status = 'success'

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.rows import rows_of
 
 # So that each weekday is among them, with as few rows as that takes.
@@ -38,9 +39,9 @@ def workloads(connection: Connection, block_days: Mapping[str, int]) -> dict[str
 def _workload(connection: Connection, kind: str, block_days: int) -> Workload | None:
     [row] = rows_of(
         connection,
-        """
+        f"""
         SELECT count(*) AS jobs, avg(attempts)::float8 AS attempts,
-          (sum((result ->> 'requests')::int)
+          (sum({result_value("requests")})
             / nullif(sum(ceil((period_end - period_start + 1) / CAST(:block AS numeric))), 0)
           )::float8 AS requests_per_block
         FROM ifood_jobs

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import LATENESS
 from ifood_actors.ledger.queries.rows import rows_of
 
@@ -75,9 +76,9 @@ def delivered(connection: Connection, day: date, *, kinds: Iterable[str]) -> dic
           count(*) FILTER (WHERE status IN ('pending', 'running')) AS open,
           {_sums("rows", "new", "changed", "missing", "vanished", "rejected")},
           {_sums("requests", "wasted")},
-          count(*) FILTER (WHERE CAST(result ->> 'complete' AS boolean) IS FALSE) AS incomplete,
-          count(*) FILTER (WHERE CAST(result ->> 'vanished' AS bigint) > 0) AS vanished_stores,
-          coalesce(sum(CAST(result ->> 'amount' AS numeric)), 0.00) AS amount,
+          count(*) FILTER (WHERE {result_value("complete")} IS FALSE) AS incomplete,
+          count(*) FILTER (WHERE {result_value("vanished")} > 0) AS vanished_stores,
+          coalesce(sum({result_value("amount")}), 0.00) AS amount,
           coalesce(sum(story.retries), 0)::bigint AS retries,
           min(story.first_claim) AS started_at, max(finished_at) AS finished_at,
           greatest(max(finished_at), min(story.first_claim)) - min(story.first_claim) AS duration,
@@ -92,9 +93,7 @@ def delivered(connection: Connection, day: date, *, kinds: Iterable[str]) -> dic
 
 
 def _sums(*names: str) -> str:
-    return ", ".join(
-        f"coalesce(sum(CAST(result ->> '{name}' AS bigint)), 0)::bigint AS {name}" for name in names
-    )
+    return ", ".join(f"coalesce(sum({result_value(name)}), 0)::bigint AS {name}" for name in names)
 
 
 def _percentiles(name: str, length: str, which: str) -> str:

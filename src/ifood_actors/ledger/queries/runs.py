@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 from ifood_actors.ledger.actor import role_of
+from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import FIRST_DUE, LATENESS
 from ifood_actors.ledger.queries.progress import progress_line
 from ifood_actors.ledger.queries.rows import rows_of
@@ -67,14 +68,15 @@ class Throughput:
 
 def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -> list[RunProgress]:
     """Give the runs that still have open jobs or whose window began within `since`."""
+    vanished = result_value("vanished", column="job.result")
     rows = rows_of(
         connection,
         f"""
         SELECT run.job_type AS kind, run.job_day, run.window_start, run.window_end, run.planned,
           {_count_by_status()},
           count(*) FILTER (WHERE job.scheduled_for <= now()) AS due,
-          coalesce(sum(CAST(job.result ->> 'vanished' AS bigint)), 0)::bigint AS vanished,
-          count(*) FILTER (WHERE CAST(job.result ->> 'vanished' AS bigint) > 0) AS vanished_stores,
+          coalesce(sum({vanished}), 0)::bigint AS vanished,
+          count(*) FILTER (WHERE {vanished} > 0) AS vanished_stores,
           percentile_disc(0.5) WITHIN GROUP (ORDER BY late.by) AS lateness_p50,
           percentile_disc(0.95) WITHIN GROUP (ORDER BY late.by) AS lateness_p95
         FROM ifood_runs AS run
