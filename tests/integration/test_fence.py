@@ -11,13 +11,13 @@ from support.rows import LEASE, dispatch, make_jobs, must_claim, row_of
 from ifood_actors.db import connect, repeated, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.errors import LeaseLost
-from ifood_actors.ledger import Ledger
+from ifood_actors.ledger import JobResult, Ledger
 
 pytestmark = pytest.mark.services
 
 SECOND = timedelta(seconds=1)
 SETTLING: dict[str, dict[str, Any]] = {
-    "succeed": {"result": {"rows": 1}},
+    "succeed": {"result": JobResult(rows=1)},
     "retry": {"after": SECOND, "error_code": "x", "reason": "x"},
     "snooze": {"after": SECOND, "reason": "x"},
     "fail": {"error_code": "x", "reason": "x"},

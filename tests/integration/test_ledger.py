@@ -164,7 +164,7 @@ def test_a_job_of_a_disabled_account_is_cancelled_instead_of_claimed(engine):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("succeed", {"result": {"rows": 1}}),
+        ("succeed", {"result": JobResult(rows=1)}),
         ("retry", {"after": SECOND, "error_code": "x", "reason": "x"}),
         ("snooze", {"after": SECOND, "reason": "x"}),
         ("fail", {"error_code": "x", "reason": "x"}),

@@ -30,7 +30,7 @@ from support.rows import AT_ONCE, GRACE, HORIZON, LEASE, PLENTY, claim, make_app
 from ifood_actors.db import transaction
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import LeaseLost
-from ifood_actors.ledger import ClaimedJob, Ledger
+from ifood_actors.ledger import ClaimedJob, JobResult, Ledger
 from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
 from ifood_actors.scheduler.relay import MovedJobs, Relay
 
@@ -93,7 +93,7 @@ ROWS = text("SELECT * FROM ifood_jobs WHERE id = ANY(:ids)")
 EVENTS = text("SELECT * FROM ifood_job_events WHERE job_id = ANY(:ids) ORDER BY event_no")
 WHY: dict[str, Any] = {"error_code": "x", "reason": "x"}
 SETTLING = {
-    Act.SUCCEED: {"result": {"rows": 1}},
+    Act.SUCCEED: {"result": JobResult(rows=1)},
     Act.RETRY: WHY,
     Act.SNOOZE: {"reason": "x"},
     Act.FAIL: WHY,

@@ -31,8 +31,8 @@ SENT_BY = {
     "accounts.registry._SWITCH": "admin",
     "accounts.registry._COUNT_ACTIVE": f"scheduler {READERS}",
     "accounts.spelling": "admin",
-    "acts": READERS,
-    "acts._NOTE": "admin",
+    "operator_acts": READERS,
+    "operator_acts._NOTE": "admin",
     "alerts.memory": "scheduler",
     "alerts.questions": f"scheduler {READERS}",
     "cli.lookup": READERS,
@@ -40,7 +40,7 @@ SENT_BY = {
     "db": f"{ASKING} operator",
     "feeds.rejected": "worker",
     "feeds.rejected._LIST": READERS,
-    "feeds.retention": "scheduler",
+    "feeds.record_retention": "scheduler",
     "feeds.storing": "worker",
     "forgetting": "scheduler",
     "ifood.tokens.token_statements": ASKING,
@@ -51,8 +51,8 @@ SENT_BY = {
     "ifood.limiter.named_limits._NAMED": READERS,
     "ifood.limiter.usage": READERS,
     "ledger.left_out": "scheduler admin",
-    "ledger.losses": "scheduler",
-    "ledger.retention": "scheduler",
+    "ledger.missed": "scheduler",
+    "ledger.history_retention": "scheduler",
     "ledger.statements": "worker",
     **{
         f"ledger.statements.{name}": "scheduler"
@@ -65,8 +65,8 @@ SENT_BY = {
     "ledger.statements.CANCEL": "worker admin",
     "ledger.statements.PARK": "scheduler worker admin",
     "ledger.statements.REQUEUE": "admin",
-    "planning.demand": f"scheduler {READERS}",
-    "planning.demand._HELD": "scheduler admin",  # `apps tokens` looks whether there are any
+    "renewal.token_states": f"scheduler {READERS}",
+    "renewal.token_states._HELD": "scheduler admin",  # `apps tokens` looks whether there are any
     "planning.planner": f"scheduler {READERS}",
     "planning.idle_accounts": f"scheduler {READERS}",
     "scheduler.heartbeat": "scheduler",

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from ifood_actors.config.loading import sudo_user
-from ifood_actors.ledger.actor import Role
+from ifood_actors.ledger import Role
 
 _LOGIN = Path("/proc/self/loginuid")
 _NO_LOGIN = 2**32 - 1  # of a container, a service, a timer

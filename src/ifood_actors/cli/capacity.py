@@ -68,7 +68,7 @@ def _deployment(
     from ifood_actors.accounts import busiest_share, count_active
     from ifood_actors.cli.database import open_database
     from ifood_actors.db import transaction
-    from ifood_actors.ledger.queries.cost import workloads
+    from ifood_actors.ledger.queries import workloads
     from ifood_actors.planning.planner import idle_shares
 
     with open_database(settings) as engine, transaction(engine) as tx:

@@ -13,7 +13,7 @@ from ifood_actors.errors import UsageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from ifood_actors.ledger.queries.jobs import JobFilter
+    from ifood_actors.ledger.queries import JobFilter
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Wanted:
     def filter(self, tx: "Connection", *, default: Status | None = None) -> "JobFilter":
         from ifood_actors.accounts import require_known
         from ifood_actors.db import database_now
-        from ifood_actors.ledger.queries.jobs import JobFilter
+        from ifood_actors.ledger.queries import JobFilter
 
         if self.account:
             require_known(tx, [self.account])
@@ -77,12 +77,12 @@ def choose(
     """Find the jobs that are meant."""
     from ifood_actors.cli.lookup import job_ids
     from ifood_actors.db import transaction
-    from ifood_actors.ledger.queries import jobs
+    from ifood_actors.ledger import queries
 
     with transaction(engine) as tx:
         if named:
             return job_ids(tx, named)
-        found = jobs.find_job_ids(tx, wanted.filter(tx, default=default), limit=limit)
+        found = queries.find_job_ids(tx, wanted.filter(tx, default=default), limit=limit)
     if wanted.error_group and not found:
         raise UsageError(f"there is no job{wanted.scope}: see `ifood-actors errors`")
     return found

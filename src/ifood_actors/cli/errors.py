@@ -24,7 +24,7 @@ def errors(
     from ifood_actors.cli.database import open_database
     from ifood_actors.config import loading
     from ifood_actors.db import transaction
-    from ifood_actors.ledger.queries.error_groups import error_groups
+    from ifood_actors.ledger.queries import error_groups
 
     settings = loading.load()
     back = since or ERRORS_SINCE

@@ -67,12 +67,12 @@ def list_(
     from ifood_actors.cli.database import open_database
     from ifood_actors.config import loading
     from ifood_actors.db import transaction
-    from ifood_actors.ledger.queries import jobs
+    from ifood_actors.ledger import queries
 
     settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         wanted = Wanted(kind, status, account, day, since, error_code)
-        rows = jobs.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
+        rows = queries.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
     if json:
         document(rows[:limit])
     else:
@@ -102,13 +102,13 @@ def show(
     from ifood_actors.cli.lookup import job_ids
     from ifood_actors.config import loading
     from ifood_actors.db import transaction
-    from ifood_actors.ledger.queries import jobs
+    from ifood_actors.ledger import queries
 
     settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:
         [job_id] = job_ids(tx, [job])
-        columns = dict(jobs.job_facts(tx, job_id) or {})
-        events = jobs.history(tx, job_id)
+        columns = dict(queries.job_facts(tx, job_id) or {})
+        events = queries.history(tx, job_id)
     if json:
         document({"job": columns, "history": events})
         return

@@ -31,7 +31,7 @@ def first_runs(settings: "Settings", *, now: "datetime") -> Iterator[str]:
 def cancelled_meanwhile(tx: "Connection", names: Sequence[str], *, now: "datetime") -> str | None:
     """Say how many jobs of the last 24 hours were cancelled while these accounts were disabled."""
     from ifood_actors.cli.options import ERRORS_SINCE, MOST, Status
-    from ifood_actors.ledger.queries.jobs import JobFilter, find_jobs
+    from ifood_actors.ledger.queries import JobFilter, find_jobs
 
     which = JobFilter(statuses=[Status.CANCELLED], since=now - ERRORS_SINCE)
     cancelled = find_jobs(tx, which, limit=MOST)

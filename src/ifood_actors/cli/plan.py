@@ -144,7 +144,7 @@ def _cancelled(
 ) -> dict[str | None, int]:
     """Count the jobs that stay cancelled, by account if some were named."""
     from ifood_actors.db import transaction
-    from ifood_actors.ledger.queries.jobs import JobFilter, find_job_ids
+    from ifood_actors.ledger.queries import JobFilter, find_job_ids
 
     named: Sequence[str | None] = accounts or [None]
     with transaction(engine) as tx:

@@ -11,7 +11,7 @@ from ifood_actors.cli.output import document, note, say, table, vanished_rows
 from ifood_actors.kinds import KINDS
 
 if TYPE_CHECKING:
-    from ifood_actors.ledger.queries.daily import Delivered
+    from ifood_actors.ledger.queries import Delivered
 
 N = TypeVar("N", int, Decimal)
 
@@ -33,7 +33,7 @@ def report(*, day: Day = None, json: Json = False) -> None:
     from ifood_actors.cli.database import open_database
     from ifood_actors.config import loading
     from ifood_actors.db import database_now, transaction
-    from ifood_actors.ledger.queries.daily import delivered
+    from ifood_actors.ledger.queries import delivered
     from ifood_actors.planning.cadence import local_day
 
     settings = loading.load()

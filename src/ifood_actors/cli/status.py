@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ifood_actors.config import Settings
     from ifood_actors.ifood.limiter.usage import LimitInUse, LimitUse
-    from ifood_actors.ledger.queries.runs import OutsideRuns, RunProgress, Throughput
+    from ifood_actors.ledger.queries import OutsideRuns, RunProgress, Throughput
 
 _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
@@ -94,14 +94,14 @@ def status(
 def _read(engine: "Engine", settings: "Settings") -> Overview:
     from ifood_actors.db import database_now, transaction
     from ifood_actors.ifood.limiter.usage import limit_uses, limits_in_use
-    from ifood_actors.ledger.queries import runs
+    from ifood_actors.ledger import queries
 
     with transaction(engine) as tx:
         return Overview(
             at=database_now(tx),
-            runs=runs.open_runs(tx),
-            outside=runs.open_outside_runs(tx),
-            pace=runs.throughput(tx),
+            runs=queries.open_runs(tx),
+            outside=queries.open_outside_runs(tx),
+            pace=queries.throughput(tx),
             limits=limit_uses(tx),
             in_use=limits_in_use(tx, settings),
             rate_limit=settings.rate_limit_per_minute,

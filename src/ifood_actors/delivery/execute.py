@@ -17,8 +17,7 @@ from ifood_actors.delivery.middleware import note_claim
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import ApiIdentity, IfoodClient
-from ifood_actors.ledger import Act, ClaimedJob, JobResult, Ledger
-from ifood_actors.ledger.bad_rows import park
+from ifood_actors.ledger import Act, ClaimedJob, JobResult, Ledger, park
 from ifood_actors.logs import get_logger
 from ifood_actors.spans import Period
 

@@ -1,8 +1,17 @@
-"""What is planned, running, done, and why: the jobs, their statuses, their history."""
+"""
+What is planned, running and done, and why: jobs, their statuses and their history.
 
-from ifood_actors.ledger.job_result import JobResult
+`Ledger` does the acts of `states`, and `queries` read. `missed` is what RabbitMQ should hold,
+`job_tables` are the tables.
+"""
+
+from ifood_actors.ledger.actor import Role, process_actor
+from ifood_actors.ledger.bad_rows import park
+from ifood_actors.ledger.history_retention import forget_history
+from ifood_actors.ledger.job_result import JobResult, result_value
 from ifood_actors.ledger.job_values import AwaitedJob, ClaimedJob, DueJob, NewJob, NewRun
 from ifood_actors.ledger.ledger import Ledger
+from ifood_actors.ledger.left_out import note_left_out
 from ifood_actors.ledger.states import Act, JobStatus
 
 __all__ = [
@@ -15,4 +24,14 @@ __all__ = [
     "Ledger",
     "NewJob",
     "NewRun",
+    "Role",
+    "forget_history",
+    "job_tables",
+    "missed",
+    "note_left_out",
+    "park",
+    "process_actor",
+    "queries",
+    "result_value",
+    "states",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from ifood_actors.ledger.bounds import IN_BOUNDS
-from ifood_actors.ledger.queries.rows import rows_of
+from ifood_actors.ledger.rows import rows_of
 
 # The reason of a `dispatch` for what a look or a worker has missed; the alert counts it.
 MISSED = "RabbitMQ lost its message, or delivered it early"

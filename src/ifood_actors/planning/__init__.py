@@ -1,1 +1,8 @@
-"""Which run is due, when each of its jobs starts, and whether the day fits."""
+"""
+Which run is due, and when each of its jobs starts.
+
+`cadence`, `idling` and `pacing` decide and do no I/O; `planner` reads and writes, and
+`idle_accounts` reads. They are not imported here, so that whoever decides loads no database.
+"""
+
+__all__ = ["cadence", "idle_accounts", "idling", "pacing", "planner"]

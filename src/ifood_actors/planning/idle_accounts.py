@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from ifood_actors.ledger.job_result import result_value
+from ifood_actors.ledger import result_value
 from ifood_actors.planning.idling import NotFoundStreak
 
 _WASTED, _REQUESTS = result_value("wasted"), result_value("requests")

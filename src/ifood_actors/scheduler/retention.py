@@ -12,7 +12,7 @@ from ifood_actors.db import database_now, transaction
 from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.record_retention import forget_raw, forget_rejected_items, forget_versions
 from ifood_actors.forgetting import Swept
-from ifood_actors.ledger.history_retention import forget_history
+from ifood_actors.ledger import forget_history
 from ifood_actors.logs import get_logger
 from ifood_actors.operator_acts import forget_acts
 

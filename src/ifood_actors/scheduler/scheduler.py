@@ -19,7 +19,7 @@ from ifood_actors.db import missing_right, reason_of
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger.actor import Role, process_actor
+from ifood_actors.ledger import Role, process_actor
 from ifood_actors.logs import get_logger
 from ifood_actors.planning import planner
 from ifood_actors.scheduler import heartbeat, losses, retention

@@ -21,7 +21,7 @@ from ifood_actors.ifood import (
     fleet_tokens,
     http_client,
 )
-from ifood_actors.ledger.actor import Role, process_actor
+from ifood_actors.ledger import Role, process_actor
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)

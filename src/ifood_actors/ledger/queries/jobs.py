@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from ifood_actors.ledger.queries.error_groups import GROUP_ID
-from ifood_actors.ledger.queries.rows import rows_of
+from ifood_actors.ledger.rows import rows_of
 
 
 @dataclass(frozen=True)

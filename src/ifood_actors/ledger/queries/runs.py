@@ -9,7 +9,7 @@ from ifood_actors.ledger.actor import role_of
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import FIRST_DUE, LATENESS
 from ifood_actors.ledger.queries.progress import progress_line
-from ifood_actors.ledger.queries.rows import rows_of
+from ifood_actors.ledger.rows import rows_of
 
 _OPEN = "status IN ('pending', 'running')"
 

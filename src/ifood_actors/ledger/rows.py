@@ -1,4 +1,4 @@
-"""How both kinds of readers, reports and search, ask Postgres."""
+"""How readers ask Postgres."""
 
 from typing import Any
 
