@@ -91,7 +91,7 @@ def statements() -> Iterator[tuple[str, str]]:
     yield from ((f"alerts.questions.{name}", question) for name, question in SQL.items())
     yield from ((f"web.gauges.{next(iter(each.meanings))}", each.statement) for each in ALL)
     for feed in FEEDS.values():
-        yield f"feeds.storing.{feed.kind}", _upsert_statement(feed.table).text
+        yield f"feeds.storing.{feed.kind.name}", _upsert_statement(feed.table).text
 
 
 def senders(place: str) -> list[str]:

@@ -25,7 +25,7 @@ from sqlmodel import Field, SQLModel
 
 from ifood_actors.db import instant
 from ifood_actors.ledger import bounds
-from ifood_actors.ledger.states import Act, JobStatus
+from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus
 
 
 def _count() -> Column[int]:
@@ -84,7 +84,9 @@ class Job(SQLModel, table=True):
     account_id: UUID = Field(sa_column=Column(ForeignKey("accounts.id"), nullable=False))
     merchant_id: str = Field(sa_column=Column(Text, nullable=False))
     job_day: date = Field(sa_column=Column(Date, nullable=False))
-    status: str = Field(sa_column=Column(Text, nullable=False, server_default=JobStatus.PENDING))
+    status: str = Field(
+        sa_column=Column(Text, nullable=False, server_default=TRANSITIONS["plan"].target)
+    )
     scheduled_for: datetime = Field(sa_column=instant(nullable=False))
     locked_at: datetime | None = Field(sa_column=instant())
     locked_by: str | None = Field(sa_column=Column(Text))

@@ -214,6 +214,7 @@ START_RUN = text("""
 COUNT_PLANNED = text("UPDATE ifood_runs SET planned = planned + :planned WHERE id = :id")
 # A scheduler may not set a status: the target is the default of the column.
 _PLANNED = TRANSITIONS["plan"]
+# Its target is the column's default: no login may insert another status.
 PLAN = text(f"""
     WITH job AS (
       INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for, priority,
