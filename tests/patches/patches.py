@@ -29,14 +29,14 @@ def deadly_merchant() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return innocent(self, identity, merchant_id, **options)
 
-    setattr(IfoodClient, "merchant", merchant)
+    _replace(IfoodClient, "merchant", merchant)
 
 
 def no_confirms() -> None:
     """Publish without waiting for RabbitMQ's word that it has the message."""
     from pika.adapters.blocking_connection import BlockingChannel
 
-    setattr(BlockingChannel, "confirm_delivery", lambda _: None)
+    _replace(BlockingChannel, "confirm_delivery", lambda _: None)
 
 
 def no_fence() -> None:
@@ -60,7 +60,7 @@ def no_unique_key() -> None:
     key = "(job_type, account_id, merchant_id, job_day)"
     careless = statements.PLAN.text.replace(f"ON CONFLICT {key} DO NOTHING", "")
     assert careless != statements.PLAN.text
-    setattr(statements, "PLAN", text(careless))
+    _replace(statements, "PLAN", text(careless))
     upgrade = migrations.upgrade
 
     def upgrade_and_drop(url: str) -> None:
@@ -76,7 +76,7 @@ def no_unique_key() -> None:
             connection.execute(text(f'ALTER TABLE ifood_jobs DROP CONSTRAINT "{name}"'))
         engine.dispose()
 
-    setattr(migrations, "upgrade", upgrade_and_drop)
+    _replace(migrations, "upgrade", upgrade_and_drop)
 
 
 def own_limiter() -> None:
@@ -93,7 +93,7 @@ def own_limiter() -> None:
         free[app_id, group] = slot + interval(self.rates[group]).total_seconds()
         return Reservation(app_id, group, not_before=slot, not_after=slot + 1)
 
-    setattr(Limiter, "reserve", reserve)
+    _replace(Limiter, "reserve", reserve)
 
 
 def early_ack() -> None:
@@ -109,23 +109,29 @@ def early_ack() -> None:
             ack(self, message)
         return message
 
-    setattr(_RabbitmqConsumer, "__next__", take)
-    setattr(_RabbitmqConsumer, "ack", lambda *_: None)
-    setattr(_RabbitmqConsumer, "nack", lambda *_: None)
+    _replace(_RabbitmqConsumer, "__next__", take)
+    _replace(_RabbitmqConsumer, "ack", lambda *_: None)
+    _replace(_RabbitmqConsumer, "nack", lambda *_: None)
 
 
 def believed_gateways() -> None:
     """Take the word of whoever answers in iFood's place for iFood's own."""
     from ifood_actors.ifood.http import answers
 
-    setattr(answers, "author_of", lambda _answer: "ifood")
+    _replace(answers, "author_of", lambda _answer: "ifood")
 
 
 def no_redaction() -> None:
     """Write secrets into the log as they come."""
     from ifood_actors import logs
 
-    setattr(logs, "_redact_event", lambda _logger, _method, event: event)
+    _replace(logs, "_redact_event", lambda _logger, _method, event: event)
+
+
+def _replace(owner: object, name: str, value: object) -> None:
+    """Put `value` in the place of what is there; fails where nothing is."""
+    getattr(owner, name)
+    setattr(owner, name, value)
 
 
 def _without(guard: str) -> None:
@@ -139,4 +145,4 @@ def _without(guard: str) -> None:
         guarded = getattr(statements, name)
         open_to_all = guarded.sql.text.replace(guard, "")
         assert open_to_all != guarded.sql.text
-        setattr(statements, name, replace(guarded, sql=text(open_to_all)))
+        _replace(statements, name, replace(guarded, sql=text(open_to_all)))
