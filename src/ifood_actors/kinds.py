@@ -54,6 +54,8 @@ class Kind:
     name: str
     # The last part of its endpoint's path. Its feed is `feeds/`, this name with underscores.
     resource: str
+    # Where its records are stored.
+    table: str
     # The setting that says when its runs open, without prefix, and its default.
     window_setting: str
     window: str
@@ -96,6 +98,7 @@ _ENTRIES = (
     Kind(
         name="settlements_weekly",
         resource="settlements",
+        table="ifood_settlements",
         window_setting="settlements_window",
         window="mon 08:00-12:00",
         period=lambda job_day, settings: closed_weeks(job_day, settings.settlements_weeks),
@@ -110,6 +113,7 @@ _ENTRIES = (
     Kind(
         name="anticipations_daily",
         resource="anticipations",
+        table="ifood_anticipations",
         window_setting="anticipations_window",
         window="daily 06:00-08:00",
         period=lambda job_day, settings: days_before(job_day, settings.anticipations_days),
@@ -123,6 +127,7 @@ _ENTRIES = (
     Kind(
         name="sales",
         resource="sales",
+        table="ifood_sales",
         window_setting="sales_window",
         window="daily 03:00-06:00",
         # A sale changes for days after it was made.

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ifood_actors.kinds import KINDS
 from ifood_actors.spans import WEEKDAYS
 from ifood_simulator import Simulator
 from support.clock import PATIENCE_SECONDS
@@ -211,7 +212,7 @@ def installation(
 def windows_far_away() -> dict[str, str]:
     """Give settings by which every window opens in three days."""
     weekday = WEEKDAYS[(datetime.now(UTC).weekday() + 3) % 7]
-    names = ("settlements_window", "anticipations_window", "sales_window")
+    names = [kind.window_setting for kind in KINDS.values()]
     return dict.fromkeys(names, f"{weekday} 08:00-12:00")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, text
 
 from ifood_actors.accounts.identifiers import canonical_id
+from ifood_actors.kinds import KINDS
 
 _ODD = text("""
     SELECT id, ifood_merchant_id AS merchant_id FROM accounts
@@ -16,12 +17,13 @@ _ODD = text("""
     ORDER BY ifood_merchant_id FOR UPDATE
 """)
 # Records under the former spelling would be pulled a second time, and counted twice.
-_RESPELL = text("""
+_HAS_NONE = " AND ".join(
+    f"NOT EXISTS (SELECT FROM {kind.table} WHERE merchant_id = account.ifood_merchant_id)"
+    for kind in KINDS.values()
+)
+_RESPELL = text(f"""
     UPDATE accounts AS account SET ifood_merchant_id = :merchant_id, updated_at = now()
-    WHERE id = :id
-      AND NOT EXISTS (SELECT FROM ifood_sales WHERE merchant_id = account.ifood_merchant_id)
-      AND NOT EXISTS (SELECT FROM ifood_settlements WHERE merchant_id = account.ifood_merchant_id)
-      AND NOT EXISTS (SELECT FROM ifood_anticipations WHERE merchant_id = account.ifood_merchant_id)
+    WHERE id = :id AND {_HAS_NONE}
 """)
 _IS_THERE = text("SELECT EXISTS (SELECT FROM accounts WHERE ifood_merchant_id = :merchant_id)")
 

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, text
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.demo.environment import Environment
-from ifood_actors.feeds import FEEDS
 from ifood_actors.kinds import KINDS
 
 # Stores that took their permission back must fail, and nothing else may.
@@ -117,7 +116,7 @@ class Report:
 def build_report(environment: Environment, *, monday: date, seconds: float) -> Report:
     """Compare the ledger and the records with the simulator's own account."""
     with transaction(environment.engine) as tx:
-        kinds = [_kind_report(tx, environment, kind, monday=monday) for kind in FEEDS]
+        kinds = [_kind_report(tx, environment, kind, monday=monday) for kind in KINDS]
     stats: Any = environment.simulator.stats()
     groups = {group["group"]: group for group in stats["groups"]}
     financial = groups["financial"]
@@ -194,7 +193,7 @@ def _stored(tx: Connection, kind: str, amount: str) -> Totals:
     rows = tx.execute(
         text(f"""
             SELECT merchant_id, count(*) AS rows, sum({amount}) AS amount
-            FROM {FEEDS[kind].table.__tablename__}
+            FROM {KINDS[kind].table}
             WHERE missing_since IS NULL GROUP BY merchant_id
         """)
     )

@@ -55,7 +55,7 @@ def _day_in_key(column: str) -> str:
 
 
 class AnticipationRecord(Record, table=True):
-    __tablename__ = "ifood_anticipations"
+    __tablename__ = _KIND.table
     natural_key = (
         "merchant_id",
         _day_in_key("calculation_start"),

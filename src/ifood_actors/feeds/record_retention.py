@@ -5,7 +5,6 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from ifood_actors import forgetting
-from ifood_actors.feeds.records import Record
 from ifood_actors.forgetting import Swept, sweep
 
 _RAW = text("SELECT * FROM ifood_forget_raw(CAST(:table AS regclass), :before, :after, :batch)")
@@ -21,15 +20,13 @@ def forget_rejected_items(connection: Connection, /, *, before: datetime, after:
     return sweep(connection, "ifood_rejected_items", by="last_seen_at", before=before, after=after)
 
 
-def forget_raw(
-    table: type[Record], connection: Connection, /, *, before: datetime, after: int
-) -> Swept:
+def forget_raw(table: str, connection: Connection, /, *, before: datetime, after: int) -> Swept:
     """
-    Empty `raw` of records that were last seen before an instant; their columns stay.
+    Empty `raw` of the records in a table that were last seen before an instant; their columns stay.
 
     Looks at the first rows whose id is larger than `after`. Postgres refuses an instant that is
     less than 90 days ago.
     """
     batch = forgetting.BATCH
-    values = {"table": table.__tablename__, "before": before, "after": after, "batch": batch}
+    values = {"table": table, "before": before, "after": after, "batch": batch}
     return Swept(**connection.execute(_RAW, values).mappings().one())

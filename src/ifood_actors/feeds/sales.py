@@ -144,7 +144,7 @@ class SalesPage(IfoodModel):
 
 
 class SaleRecord(Record, table=True):
-    __tablename__ = "ifood_sales"
+    __tablename__ = _KIND.table
     __table_args__ = (
         sa.UniqueConstraint("merchant_id", "sale_id"),
         sa.Index(None, "merchant_id", "covered_from"),

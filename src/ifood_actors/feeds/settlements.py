@@ -42,7 +42,7 @@ class SettlementTitle(IfoodModel):
 
 
 class SettlementRecord(Record, table=True):
-    __tablename__ = "ifood_settlements"
+    __tablename__ = _KIND.table
     __table_args__ = (
         sa.UniqueConstraint("merchant_id", "title_id"),
         sa.Index(None, "merchant_id", "covered_from"),

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Engine
 
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
-from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.record_retention import forget_raw, forget_rejected_items, forget_versions
 from ifood_actors.forgetting import Swept
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import forget_history
 from ifood_actors.logs import get_logger
 from ifood_actors.operator_acts import forget_acts
@@ -36,8 +36,7 @@ class Retention:
         self._stopping = stopping
         self._done = dict[str, int]()  # ids behind which the next look begins
         raw: dict[str, _Forget] = {
-            f"raw of {feed.table.__tablename__}": partial(forget_raw, feed.table)
-            for feed in FEEDS.values()
+            f"raw of {kind.table}": partial(forget_raw, kind.table) for kind in KINDS.values()
         }
         raw["rejected items"] = forget_rejected_items
         self._kept: list[tuple[timedelta | None, dict[str, _Forget]]] = [
