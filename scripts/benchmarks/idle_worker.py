@@ -6,14 +6,13 @@ answer, store nothing, succeed; and its slot, a commit of its own, unless BENCH_
 """
 
 import os
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 
 import httpx
 
 from ifood_actors import ifood
-from ifood_actors.ifood import Access, Limiter, Tokens, fleet_access, http_client
+from ifood_actors.ifood import Limiter, connect_ifood
 from scripts.benchmarks.worker_processes import UNPACED
 
 
@@ -23,13 +22,13 @@ def _answer(request: httpx.Request) -> httpx.Response:
     return httpx.Response(404, json={"code": "404", "message": "nothing"})
 
 
-def _unpaced(tokens: Tokens, limiter: Limiter) -> Access:
-    return replace(fleet_access(tokens, limiter), pace=lambda *_: None)
+def _unpaced(*_: object, **__: object) -> None:
+    """Reserve nothing: whoever asks may send at once."""
 
 
 # Under Dramatiq's command the worker composes itself when it is imported. So these two are put in
 # place before that: all else is then what runs in production.
-ifood.http_client = partial(http_client, transport=httpx.MockTransport(_answer))
+ifood.connect_ifood = partial(connect_ifood, transport=httpx.MockTransport(_answer))
 if UNPACED in os.environ:
-    ifood.fleet_access = _unpaced
+    Limiter.acquire = _unpaced  # type: ignore[method-assign,assignment] # in this process alone
 import_module("ifood_actors.worker")

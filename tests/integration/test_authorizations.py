@@ -44,9 +44,9 @@ from ifood_actors.ifood import (
     Cipher,
     IfoodClient,
     Limiter,
-    fleet_access,
-    http_client,
 )
+from ifood_actors.ifood.connect import shared_access
+from ifood_actors.ifood.http import http_client
 from ifood_actors.ifood.http.token_requests import Grant
 from ifood_actors.ifood.tokens.refresh import TokenRequest
 from ifood_actors.ifood.tokens.store import Authorizations
@@ -123,7 +123,7 @@ def raising(error: Exception) -> Callable[[], object]:
 
 def read(engine, simulator, http, tokens, identity, merchant):
     limiter = Limiter(engine, rates={"financial": QUICKLY, "merchant": QUICKLY})
-    client = IfoodClient(base_url=simulator.url, http=http, access=fleet_access(tokens, limiter))
+    client = IfoodClient(base_url=simulator.url, http=http, access=shared_access(tokens, limiter))
     api = client.merchant(identity, merchant, on_progress=lambda: None)
     return api.get("anticipations", SPAN)
 

@@ -21,11 +21,10 @@ from ifood_actors.ifood import (
     JsonValue,
     Limiter,
     Tokens,
-    fleet_access,
-    http_client,
     register_app,
-    request_token,
 )
+from ifood_actors.ifood.connect import shared_access
+from ifood_actors.ifood.http import http_client, request_token
 from ifood_simulator import Fault, Settings, Simulator, running
 from ifood_simulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
 
@@ -58,7 +57,7 @@ def client(engine: Engine, simulator: Simulator, http: httpx.Client) -> IfoodCli
     limiter = Limiter(engine, rates=RATES)
     request = partial(request_token, http=http, base_url=simulator.url)
     tokens = Tokens(engine, cipher=CIPHER, limiter=limiter, request=request)
-    return IfoodClient(base_url=simulator.url, http=http, access=fleet_access(tokens, limiter))
+    return IfoodClient(base_url=simulator.url, http=http, access=shared_access(tokens, limiter))
 
 
 def register(engine: Engine, *, secret: str = DEFAULT_CLIENT_SECRET) -> ApiIdentity:

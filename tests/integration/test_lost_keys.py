@@ -20,9 +20,8 @@ from support.world import KEY, stand_up
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import transaction
 from ifood_actors.errors import Throttled, UsageError
-from ifood_actors.ifood import ApiIdentity, AppCredentials, Cipher
+from ifood_actors.ifood import ApiIdentity, AppCredentials, Cipher, require_readable, rotate_secrets
 from ifood_actors.ifood.http.token_requests import Grant
-from ifood_actors.ifood.tokens.rotation import require_readable, rotate
 from ifood_actors.worker.composition import assemble, working
 from ifood_simulator import App, Settings, running
 
@@ -130,12 +129,12 @@ def test_a_rotation_holds_with_processes_of_old_and_new_keys_side_by_side(engine
                     assert tokens.token(identity)
 
     every_process_asks()
-    rotate(engine, BETWEEN, actor="cli maria@host")
+    rotate_secrets(engine, BETWEEN, actor="cli maria@host")
     every_process_asks()
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_authorizations SET renew_at = now(), expires_at = now()"))
     every_process_asks()
-    rotate(engine, BETWEEN, actor="cli maria@host")
+    rotate_secrets(engine, BETWEEN, actor="cli maria@host")
 
     assert all(AFTER.decrypt(access) and AFTER.decrypt(fresh) for access, fresh in sealed(engine))
     assert len(set(endpoint.spent)) == len(endpoint.spent)

@@ -35,7 +35,8 @@ from support.world import KEY, MONDAY
 from ifood_actors import config, migrations
 from ifood_actors.db import connect, transaction
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import Cipher, Limiter, http_client
+from ifood_actors.ifood import Cipher, Limiter
+from ifood_actors.ifood.http import http_client
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import JobResult, Ledger

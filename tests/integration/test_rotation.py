@@ -8,9 +8,8 @@ from sqlalchemy import Engine, text
 from support.distributed import register
 
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Cipher
+from ifood_actors.ifood import Cipher, SecretCount, rotate_secrets, survey_secrets
 from ifood_actors.ifood.tokens import rotation
-from ifood_actors.ifood.tokens.rotation import Sealed, rotate, survey
 
 pytestmark = pytest.mark.services
 
@@ -49,10 +48,10 @@ def test_every_secret_is_counted_by_the_key_that_it_needs(engine, app_id):
     store(engine, app_id, "b", BOTH, refresh=False)
     store(engine, app_id, "c", Cipher([LOST]))
 
-    assert survey(engine, BOTH) == [
-        Sealed("client secrets", newest=0, older=1, unreadable=0),
-        Sealed("access tokens", newest=1, older=1, unreadable=1),
-        Sealed("refresh tokens", newest=0, older=1, unreadable=1),
+    assert survey_secrets(engine, BOTH) == [
+        SecretCount("client secrets", newest=0, older=1, unreadable=0),
+        SecretCount("access tokens", newest=1, older=1, unreadable=1),
+        SecretCount("refresh tokens", newest=0, older=1, unreadable=1),
     ]
 
 
@@ -61,21 +60,21 @@ def test_after_a_rotation_the_newest_key_is_enough(engine, app_id, monkeypatch):
     names = [f"owner {number}" for number in range(5)]
     for name in names:
         store(engine, app_id, name, FORMER)
-    assert rotate(engine, BOTH, actor="cli maria@host") == 1 + 2 * len(names)
+    assert rotate_secrets(engine, BOTH, actor="cli maria@host") == 1 + 2 * len(names)
 
     new = Cipher([NEW])
     assert [new.decrypt(sealed) for sealed in column(engine, ACCESS)] == [
         f"access {name}" for name in names
     ]
-    assert {each.older + each.unreadable for each in survey(engine, new)} == {0}
-    assert rotate(engine, BOTH, actor="cli maria@host") == 0
+    assert {each.older + each.unreadable for each in survey_secrets(engine, new)} == {0}
+    assert rotate_secrets(engine, BOTH, actor="cli maria@host") == 0
 
 
 def test_what_no_key_reads_stays_as_it_is(engine, app_id):
     store(engine, app_id, "c", Cipher([LOST]))
     before = column(engine, ACCESS)
 
-    assert rotate(engine, BOTH, actor="cli maria@host") == 1
+    assert rotate_secrets(engine, BOTH, actor="cli maria@host") == 1
 
     assert column(engine, ACCESS) == before
 
@@ -93,6 +92,6 @@ def test_a_token_that_is_renewed_meanwhile_is_not_put_back(engine, app_id, monke
 
     monkeypatch.setattr(rotation, "_stored", read_then_renewed)
 
-    assert rotate(engine, BOTH, actor="cli maria@host") == 1  # the client secret
+    assert rotate_secrets(engine, BOTH, actor="cli maria@host") == 1  # the client secret
 
     assert column(engine, ACCESS) == [renewed]

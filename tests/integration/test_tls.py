@@ -18,7 +18,7 @@ from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.db import connect, require_reachable, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.errors import ServerFault, ServiceUnavailable
-from ifood_actors.ifood import http_client
+from ifood_actors.ifood.http import http_client
 from ifood_actors.ifood.http.transport import exchange
 from ifood_simulator import App, Settings, Simulator, running
 

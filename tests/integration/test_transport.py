@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ifood_actors.errors import ServerFault
-from ifood_actors.ifood import http_client
+from ifood_actors.ifood.http import http_client
 from ifood_actors.ifood.http import transport as limits
 from ifood_actors.ifood.http.transport import Answer, exchange
 

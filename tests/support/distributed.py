@@ -21,8 +21,8 @@ from ifood_actors.ifood import (
     Limiter,
     Tokens,
     register_app,
-    request_token,
 )
+from ifood_actors.ifood.http import request_token
 from ifood_actors.ifood.http.token_requests import Grant
 from ifood_actors.ifood.tokens.refresh import TokenRequest
 from ifood_simulator import App, Simulator

@@ -17,17 +17,9 @@ from uuid import UUID
 
 from ifood_actors.db import connect
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import (
-    ApiIdentity,
-    Cipher,
-    IfoodClient,
-    Limiter,
-    Tokens,
-    fleet_access,
-    http_client,
-    request_token,
-    slots,
-)
+from ifood_actors.ifood import ApiIdentity, Cipher, IfoodClient, Limiter, Tokens, slots
+from ifood_actors.ifood.connect import shared_access
+from ifood_actors.ifood.http import http_client, request_token
 
 THREADS = 4
 _SPAN = {"beginCalculationDate": "2026-01-01", "endCalculationDate": "2026-01-20"}
@@ -72,7 +64,7 @@ def _pull(errand: Errand) -> None:
     http = http_client(threads=THREADS)
     request = partial(request_token, http=http, base_url=errand.api_url)
     tokens = Tokens(engine, cipher=Cipher([errand.key]), limiter=pace, request=request)
-    client = IfoodClient(base_url=errand.api_url, http=http, access=fleet_access(tokens, pace))
+    client = IfoodClient(base_url=errand.api_url, http=http, access=shared_access(tokens, pace))
 
     def ask_for_ever(_thread: int) -> None:
         api = client.merchant(

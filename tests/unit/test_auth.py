@@ -21,7 +21,8 @@ from ifood_actors.errors import (
     ServerFault,
     Throttled,
 )
-from ifood_actors.ifood import AppCredentials, http_client, request_token
+from ifood_actors.ifood import AppCredentials
+from ifood_actors.ifood.http import http_client, request_token
 from ifood_actors.ifood.http.token_requests import (
     Grant,
     concerns_application,

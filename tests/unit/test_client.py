@@ -17,7 +17,8 @@ from ifood_actors.errors import (
     Throttled,
     Unauthorized,
 )
-from ifood_actors.ifood import Access, ApiIdentity, IfoodClient, http_client
+from ifood_actors.ifood import ApiIdentity, IfoodClient
+from ifood_actors.ifood.http import Access, http_client
 from ifood_actors.ifood.http import transport as limits
 
 APP = ApiIdentity(uuid4())

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ifood_actors.accounts import Linked
-    from ifood_actors.cli.calls import Ifood
-    from ifood_actors.ifood import ApiIdentity, MerchantSummary
-    from ifood_actors.ifood.http.token_requests import UserCode
+    from ifood_actors.ifood import ApiIdentity, Ifood, MerchantSummary, UserCode
 
 _LONGEST = 100  # characters of a label, and of the owner's code
 _FEW = 3

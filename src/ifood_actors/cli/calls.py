@@ -1,8 +1,7 @@
 """iFood as a command asks it: as all processes do, with named faults if it is away."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 
 from sqlalchemy import Engine
 
@@ -16,25 +15,7 @@ from ifood_actors.errors import (
     ServiceUnavailable,
     Throttled,
 )
-from ifood_actors.ifood import (
-    Authorizer,
-    Cipher,
-    IfoodClient,
-    Tokens,
-    fleet_access,
-    fleet_limiter,
-    fleet_tokens,
-    http_client,
-)
-
-
-@dataclass(frozen=True)
-class Ifood:
-    """What commands ask iFood with."""
-
-    client: IfoodClient
-    tokens: Tokens
-    authorizer: Authorizer
+from ifood_actors.ifood import Ifood, connect_ifood
 
 
 @contextmanager
@@ -46,20 +27,8 @@ def ifood(engine: Engine, settings: Settings) -> Iterator[Ifood]:
     or cannot be reached, and IfoodActorsError when it refuses the credentials or an
     authorization.
     """
-    url, limiter = settings.api_base_url, fleet_limiter(engine, settings)
-    with http_client(threads=1, ca_file=settings.api_ca_file) as http:
-        tokens = fleet_tokens(engine, settings, http=http, limiter=limiter)
-        asked = Ifood(
-            client=IfoodClient(base_url=url, http=http, access=fleet_access(tokens, limiter)),
-            tokens=tokens,
-            authorizer=Authorizer(
-                engine,
-                cipher=Cipher(settings.require_encryption_keys()),
-                limiter=limiter,
-                http=http,
-                base_url=url,
-            ),
-        )
+    url = settings.api_base_url
+    with closing(connect_ifood(engine, settings, threads=1)) as asked:
         try:
             yield asked
         except ServerFault as error:

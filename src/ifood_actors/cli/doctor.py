@@ -111,11 +111,10 @@ def _private(settings: "Settings") -> Collection[str]:
 
 
 def _secrets(engine: "Engine", settings: "Settings") -> Iterator[Finding]:
-    from ifood_actors.ifood import Cipher
-    from ifood_actors.ifood.tokens.rotation import survey
+    from ifood_actors.ifood import Cipher, survey_secrets
 
     cipher = Cipher(settings.require_encryption_keys() if settings.encryption_keys else ())
-    found = survey(engine, cipher)
+    found = survey_secrets(engine, cipher)
     stored = sum(each.newest + each.older + each.unreadable for each in found)
     if not stored:
         advice = "add one with `ifood-actors apps add`"
@@ -246,18 +245,15 @@ def _rabbitmq_in_clear(
 
 
 def _api(settings: "Settings") -> Iterator[Finding]:
-    """Without credentials: any answer at all shows that name, route and certificate are right."""
     from ifood_actors.errors import ServerFault
-    from ifood_actors.ifood import http_client
-    from ifood_actors.ifood.http.transport import exchange
+    from ifood_actors.ifood import probe_api
 
     url = settings.api_base_url
-    with http_client(threads=1, ca_file=settings.api_ca_file) as http:
-        try:
-            answer = exchange(http, http.build_request("GET", url), total=_API_PATIENCE)
-        except ServerFault as error:
-            raise ServiceUnavailable(f"{url}: {error}") from None
-    yield Finding("ifood api", "ok", f"{url} answers ({answer.status})")
+    try:
+        status = probe_api(settings, within=_API_PATIENCE)
+    except ServerFault as error:
+        raise ServiceUnavailable(f"{url}: {error}") from None
+    yield Finding("ifood api", "ok", f"{url} answers ({status})")
 
 
 def _show(finding: Finding) -> None:

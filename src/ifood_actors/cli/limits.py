@@ -63,12 +63,12 @@ def reset(name: App, *, dry_run: DryRun = False, yes: Yes = False, json: Json = 
     from ifood_actors.cli.lookup import require_application
     from ifood_actors.config import loading
     from ifood_actors.db import transaction
-    from ifood_actors.ifood import forget_named_limits, named_limits
+    from ifood_actors.ifood import forget_named_limits, list_named_limits
 
     with open_database(loading.load()) as engine:
         with transaction(engine) as tx:
             require_application(tx, name)
-            known = [one.endpoint for one in named_limits(tx) if one.app == name]
+            known = [one.endpoint for one in list_named_limits(tx) if one.app == name]
         facts = {"dry_run": dry_run, "application": name, "forgotten": known}
         what = f"{count(len(known), 'named limit')} of application {name}"
         if dry_run:

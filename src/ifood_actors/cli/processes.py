@@ -14,8 +14,7 @@ def scheduler() -> None:
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
     from ifood_actors.config import loading
-    from ifood_actors.ifood import Cipher
-    from ifood_actors.ifood.tokens.rotation import require_readable
+    from ifood_actors.ifood import Cipher, require_readable
     from ifood_actors.masking import secret_texts
     from ifood_actors.scheduler.scheduler import POOL_SIZE
 
@@ -43,8 +42,7 @@ def worker() -> None:
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.ladder import ladder
     from ifood_actors.config import loading
-    from ifood_actors.ifood import Cipher
-    from ifood_actors.ifood.tokens.rotation import require_readable
+    from ifood_actors.ifood import Cipher, require_readable
     from ifood_actors.worker import exposition
 
     settings = loading.load()

@@ -10,7 +10,7 @@ from ifood_actors.cli.output import count, document, note, outcome, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ifood_actors.ifood.tokens.rotation import Sealed
+    from ifood_actors.ifood import SecretCount
 
 app = typer.Typer(help="The keys that stored secrets are encrypted with.", no_args_is_help=True)
 
@@ -26,13 +26,12 @@ def check(*, json: Json = False) -> None:
     """
     from ifood_actors.cli.database import open_database
     from ifood_actors.config import loading
-    from ifood_actors.ifood import Cipher
-    from ifood_actors.ifood.tokens.rotation import survey
+    from ifood_actors.ifood import Cipher, survey_secrets
 
     settings = loading.load()
     cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings) as engine:
-        found = survey(engine, cipher)
+        found = survey_secrets(engine, cipher)
     if json:
         document(found)
     else:
@@ -54,14 +53,13 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
     from ifood_actors.cli.caller import operator
     from ifood_actors.cli.database import open_database
     from ifood_actors.config import loading
-    from ifood_actors.ifood import Cipher
-    from ifood_actors.ifood.tokens import rotation
+    from ifood_actors.ifood import Cipher, rotate_secrets, survey_secrets
 
     settings = loading.load()
     cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings) as engine:
-        before = rotation.survey(engine, cipher)
-        done = 0 if dry_run else rotation.rotate(engine, cipher, actor=operator())
+        before = survey_secrets(engine, cipher)
+        done = 0 if dry_run else rotate_secrets(engine, cipher, actor=operator())
     rotated = sum(each.older for each in before) if dry_run else done
     unreadable = sum(each.unreadable for each in before)
     would = "would encrypt" if dry_run else "encrypted"
@@ -75,7 +73,7 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _advice(found: "Sequence[Sealed]") -> str:
+def _advice(found: "Sequence[SecretCount]") -> str:
     if any(each.unreadable for each in found):
         return (
             "what cannot be read needs a key that IFOOD_ENCRYPTION_KEYS lacks: add it, or store "

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ifood_actors.config import Settings
-    from ifood_actors.ifood.limiter.usage import LimitInUse, LimitUse
+    from ifood_actors.ifood import LimitInUse, LimitUse
     from ifood_actors.ledger.queries import OutsideRuns, RunProgress, Throughput
 
 _COLUMNS = (
@@ -93,7 +93,7 @@ def status(
 
 def _read(engine: "Engine", settings: "Settings") -> Overview:
     from ifood_actors.db import database_now, transaction
-    from ifood_actors.ifood.limiter.usage import limit_uses, limits_in_use
+    from ifood_actors.ifood import limit_uses, limits_in_use
     from ifood_actors.ledger import queries
 
     with transaction(engine) as tx:

@@ -16,8 +16,7 @@ from ifood_actors.db import repeated
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import Limiter, Reservation
-from ifood_actors.ifood.limiter.snapshots import SOON
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.slots import SOON, interval
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import AwaitedJob, Ledger
 from ifood_actors.logs import get_logger

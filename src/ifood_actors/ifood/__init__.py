@@ -1,35 +1,50 @@
-"""iFood's API: requests, tokens, the limiter. It knows HTTP and money, nothing of jobs."""
+"""
+iFood's API: requests, tokens, the limiter. It knows HTTP and money, nothing of jobs.
 
-from ifood_actors.ifood.connect import fleet_limiter, fleet_tokens
-from ifood_actors.ifood.http.answers import JsonValue
-from ifood_actors.ifood.http.client import (
-    Access,
+connect (wires it) · http/ · limiter/ · tokens/ · tables · and without I/O: slots (the arithmetic of
+the pace), thresholds (when iFood counts as away, and an authorization as refused)
+"""
+
+from ifood_actors.ifood.connect import Ifood, connect_ifood, probe_api
+from ifood_actors.ifood.http import (
+    MOST_ITEMS,
+    ApiIdentity,
+    AppCredentials,
     IfoodClient,
+    JsonValue,
     MerchantApi,
     MerchantSummary,
-    fleet_access,
+    UserCode,
+    is_too_deep,
+    refuse_unreadable,
 )
-from ifood_actors.ifood.http.token_requests import AppCredentials, request_token
-from ifood_actors.ifood.http.transport import http_client
-from ifood_actors.ifood.limiter.limiter import Limiter
-from ifood_actors.ifood.limiter.named_limits import (
-    NamedLimit,
+from ifood_actors.ifood.limiter import (
+    Limiter,
+    LimitInUse,
+    LimitUse,
     forget_named_limits,
+    limit_uses,
     limits_by_app,
-    named_limits,
+    limits_in_use,
+    list_named_limits,
+    read_limiters,
 )
-from ifood_actors.ifood.limiter.snapshots import read_limiters
-from ifood_actors.ifood.limiter.usage import limits_in_use
 from ifood_actors.ifood.slots import EndpointGroup, Reservation
-from ifood_actors.ifood.tables import App, AppKind, Authorization, Limit
-from ifood_actors.ifood.tokens.authorize import Authorizer
-from ifood_actors.ifood.tokens.cipher import Cipher
-from ifood_actors.ifood.tokens.refresh import Tokens
-from ifood_actors.ifood.tokens.registration import register_app
-from ifood_actors.ifood.tokens.store import ApiIdentity
+from ifood_actors.ifood.tables import App, AppKind, Authorization
+from ifood_actors.ifood.tokens import (
+    Authorizer,
+    Cipher,
+    SecretCount,
+    Tokens,
+    fresh_for,
+    register_app,
+    require_readable,
+    rotate_secrets,
+    survey_secrets,
+)
 
 __all__ = [
-    "Access",
+    "MOST_ITEMS",
     "ApiIdentity",
     "App",
     "AppCredentials",
@@ -38,24 +53,33 @@ __all__ = [
     "Authorizer",
     "Cipher",
     "EndpointGroup",
+    "Ifood",
     "IfoodClient",
     "JsonValue",
-    "Limit",
+    "LimitInUse",
+    "LimitUse",
     "Limiter",
     "MerchantApi",
     "MerchantSummary",
-    "NamedLimit",
     "Reservation",
+    "SecretCount",
     "Tokens",
-    "fleet_access",
-    "fleet_limiter",
-    "fleet_tokens",
+    "UserCode",
+    "connect_ifood",
     "forget_named_limits",
-    "http_client",
+    "fresh_for",
+    "is_too_deep",
+    "limit_uses",
     "limits_by_app",
     "limits_in_use",
-    "named_limits",
+    "list_named_limits",
+    "probe_api",
     "read_limiters",
+    "refuse_unreadable",
     "register_app",
-    "request_token",
+    "require_readable",
+    "rotate_secrets",
+    "slots",
+    "survey_secrets",
+    "thresholds",
 ]

@@ -1,5 +1,7 @@
-"""Limiter and tokens as the settings want them, for every process and command that asks iFood."""
+"""iFood as the settings want it, wired once for every process and command that asks it."""
 
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from threading import Event
 
@@ -7,39 +9,82 @@ import httpx
 from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
-from ifood_actors.ifood.http.token_requests import request_token
-from ifood_actors.ifood.limiter.limiter import Limiter
-from ifood_actors.ifood.slots import EndpointGroup
-from ifood_actors.ifood.tokens.cipher import Cipher
-from ifood_actors.ifood.tokens.refresh import Tokens
+from ifood_actors.ifood.http import Access, IfoodClient, exchange, http_client, request_token
+from ifood_actors.ifood.limiter import Limiter, configured_rates
+from ifood_actors.ifood.tokens import Authorizer, Cipher, Tokens
 
 
-def rates(settings: Settings) -> dict[EndpointGroup, int]:
-    """Give the configured requests a minute of each endpoint group."""
-    return {
-        "financial": settings.rate_limit_per_minute,
-        "merchant": settings.rate_limit_per_minute,
-        "oauth": settings.rate_limit_oauth_per_minute,
-    }
+@dataclass(frozen=True)
+class Ifood:
+    """What asks iFood, with one limiter and the tokens that all processes share."""
+
+    client: IfoodClient
+    limiter: Limiter
+    tokens: Tokens
+    authorizer: Authorizer
+
+    def close(self) -> None:
+        """Close all connections to iFood; nothing can be asked any more."""
+        self.client.close()
 
 
-def fleet_limiter(engine: Engine, settings: Settings, *, stopping: Event | None = None) -> Limiter:
-    """Make the limiter; all processes that share a database must be given the same rates."""
-    return Limiter(
+def connect_ifood(
+    engine: Engine,
+    settings: Settings,
+    *,
+    threads: int,
+    stopping: Event | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> Ifood:
+    """
+    Wire client, limiter and tokens; nothing is asked yet.
+
+    `threads` is how many may ask at the same time. When `stopping` is set, whoever waits for a slot
+    gets Throttled. `transport` answers in iFood's place. All processes that share a database must
+    have the same rates in their settings.
+
+    Raises UsageError when there is no key to read the secrets with.
+    """
+    base_url = settings.api_base_url
+    cipher = Cipher(settings.require_encryption_keys())
+    http = http_client(threads=threads, ca_file=settings.api_ca_file, transport=transport)
+    limiter = Limiter(
         engine,
-        rates=rates(settings),
+        rates=configured_rates(settings),
         follow=settings.rate_limit_follow,
         stopping=stopping,
     )
-
-
-def fleet_tokens(
-    engine: Engine, settings: Settings, *, http: httpx.Client, limiter: Limiter
-) -> Tokens:
-    """Make the tokens; raises UsageError when there is no key to read the secrets with."""
-    return Tokens(
-        engine,
-        cipher=Cipher(settings.require_encryption_keys()),
+    request = partial(request_token, http=http, base_url=base_url)
+    tokens = Tokens(engine, cipher=cipher, limiter=limiter, request=request)
+    return Ifood(
+        client=IfoodClient(base_url=base_url, http=http, access=shared_access(tokens, limiter)),
         limiter=limiter,
-        request=partial(request_token, http=http, base_url=settings.api_base_url),
+        tokens=tokens,
+        authorizer=Authorizer(engine, cipher=cipher, limiter=limiter, http=http, base_url=base_url),
     )
+
+
+def shared_access(tokens: Tokens, limiter: Limiter) -> Access:
+    """Return the access to the API that all processes of one database share."""
+    return Access(
+        token=tokens.token,
+        invalidate=tokens.invalidate,
+        pace=lambda app_id, group, endpoint, held, on_progress: limiter.acquire(
+            app_id, group, endpoint=endpoint, held=held, on_progress=on_progress
+        ),
+        sent=limiter.sent,
+        heed=lambda app_id, group, endpoint, answer: limiter.heed(
+            app_id, group, answer, endpoint=endpoint
+        ),
+    )
+
+
+def probe_api(settings: Settings, *, within: timedelta) -> int:
+    """
+    Ask the API's address without credentials, and return the status of its answer.
+
+    Any answer shows that name, route and certificate are right. Raises ServerFault without one.
+    """
+    with http_client(threads=1, ca_file=settings.api_ca_file) as http:
+        request = http.build_request("GET", settings.api_base_url)
+        return exchange(http, request, total=within).status

@@ -17,6 +17,8 @@ from uuid import UUID
 # Endpoints that share one limit of ours; iFood counts each endpoint by itself.
 EndpointGroup = Literal["financial", "merchant", "oauth"]
 
+SOON = timedelta(seconds=5)  # a slot that is further ahead than that is worth queueing for
+
 WINDOW = timedelta(seconds=60)  # iFood's limits are per minute
 
 LATENESS = timedelta(seconds=0.3)

@@ -17,7 +17,7 @@ from ifood_actors.alerts import RULES, AlertRule, Evaluator, Notifier
 from ifood_actors.config import Settings
 from ifood_actors.db import missing_right, reason_of
 from ifood_actors.errors import IfoodActorsError, UsageError
-from ifood_actors.ifood import fleet_limiter, fleet_tokens, http_client
+from ifood_actors.ifood import Ifood, connect_ifood
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Role, process_actor
 from ifood_actors.logs import get_logger
@@ -83,7 +83,7 @@ class Scheduler:
         )
         self._beating = False
         self._stopping = Event()
-        self._http = http_client(threads=AT_A_TIME, ca_file=settings.api_ca_file)
+        self._ifood: Ifood | None = None
         # A tick that is late is run once, late; a tick that overruns swallows the next ones.
         self._ticks = BackgroundScheduler(
             timezone=UTC,
@@ -117,7 +117,8 @@ class Scheduler:
         """Stop ticking; a tick that is under way ends first."""
         self._stopping.set()
         self._ticks.shutdown()
-        self._http.close()
+        if self._ifood:
+            self._ifood.close()
         if self._beating:
             self._surviving(partial(heartbeat.end, self._engine), name="heartbeat")()
 
@@ -133,9 +134,10 @@ class Scheduler:
         if self._settings.encryption_keys is None:
             log.warning("tokens.not_renewed_ahead", reason="IFOOD_ENCRYPTION_KEYS is not set")
             return
-        limiter = fleet_limiter(self._engine, self._settings, stopping=self._stopping)
-        tokens = fleet_tokens(self._engine, self._settings, http=self._http, limiter=limiter)
-        refresher = Refresher(self._engine, self._settings, tokens=tokens)
+        self._ifood = connect_ifood(
+            self._engine, self._settings, threads=AT_A_TIME, stopping=self._stopping
+        )
+        refresher = Refresher(self._engine, self._settings, tokens=self._ifood.tokens)
         self._tick("tokens", refresher.run, every=EVERY)
 
     def _keep_watch(self, *, every: timedelta) -> None:

@@ -47,8 +47,7 @@ def _broker(settings: "Settings") -> "Broker":
     """Make the broker, which RabbitMQ knows, with everything behind it."""
     from ifood_actors.broker.ladder_broker import ladder_broker  # noqa: PLC0415 - the same
     from ifood_actors.db import connect, require_reachable  # noqa: PLC0415 - as above
-    from ifood_actors.ifood import Cipher  # noqa: PLC0415 - the same
-    from ifood_actors.ifood.tokens.rotation import require_readable  # noqa: PLC0415 - the same
+    from ifood_actors.ifood import Cipher, require_readable  # noqa: PLC0415 - the same
     from ifood_actors.migrations import require_current  # noqa: PLC0415 - the same
     from ifood_actors.worker.composition import assemble  # noqa: PLC0415 - the same
 

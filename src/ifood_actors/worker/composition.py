@@ -13,14 +13,7 @@ from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.middleware import middleware
 from ifood_actors.delivery.retries import Backoff
-from ifood_actors.ifood import (
-    IfoodClient,
-    Limiter,
-    fleet_access,
-    fleet_limiter,
-    fleet_tokens,
-    http_client,
-)
+from ifood_actors.ifood import IfoodClient, connect_ifood
 from ifood_actors.ledger import Role, process_actor
 from ifood_actors.logs import get_logger
 
@@ -37,21 +30,20 @@ def assemble(
 ) -> BrokerT:
     """Make a broker whose middleware and actors are this project's; nothing is connected yet."""
     actor = process_actor(Role.WORKER)
-    limiter = fleet_limiter(engine, settings)
+    ifood = connect_ifood(engine, settings, threads=settings.worker_threads)
     leases = Leases(engine, length=settings.lease, actor=actor)
     broker = make_broker(
         middleware(
             engine,
-            limiter=limiter,
+            limiter=ifood.limiter,
             backoff=Backoff(settings.backoff_base, settings.backoff_cap),
             max_attempts=settings.worker_max_attempts,
             actor=actor,
         )
     )
-    client = ifood_client(engine, settings, limiter=limiter, threads=settings.worker_threads)
-    admission = Admission(engine, limiter, actor=actor)
-    declare_actors(broker, engine=engine, client=client, leases=leases, admission=admission)
-    broker.add_middleware(_Lifecycle(client, leases))
+    admission = Admission(engine, ifood.limiter, actor=actor)
+    declare_actors(broker, engine=engine, client=ifood.client, leases=leases, admission=admission)
+    broker.add_middleware(_Lifecycle(ifood.client, leases))
     return broker
 
 
@@ -80,14 +72,3 @@ def working(broker: Broker, *, threads: int) -> Iterator[None]:
         yield
     finally:
         worker.stop()
-
-
-def ifood_client(
-    engine: Engine, settings: Settings, *, limiter: Limiter, threads: int
-) -> IfoodClient:
-    """Make the client; raises UsageError when there is no key to read the secrets with."""
-    http = http_client(threads=threads, ca_file=settings.api_ca_file)
-    tokens = fleet_tokens(engine, settings, http=http, limiter=limiter)
-    return IfoodClient(
-        base_url=settings.api_base_url, http=http, access=fleet_access(tokens, limiter)
-    )

@@ -18,10 +18,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from ifood_actors.errors import Rejected, SchemaBroken, Unauthorized
 from ifood_actors.ifood.http.answers import JsonValue, parse, raise_for_ifood
 from ifood_actors.ifood.http.transport import Answer, counted_exchange
-from ifood_actors.ifood.limiter.limiter import Limiter
 from ifood_actors.ifood.slots import EndpointGroup, Reservation
-from ifood_actors.ifood.tokens.refresh import Tokens
-from ifood_actors.ifood.tokens.store import ApiIdentity
 
 _MERCHANTS_PATH = "/merchant/v1.0/merchants"
 
@@ -41,6 +38,18 @@ _MERCHANTS = TypeAdapter(list[MerchantSummary])
 
 
 @dataclass(frozen=True)
+class ApiIdentity:
+    """
+    As whom a request is sent, which decides whose token it carries.
+
+    A distributed application has one for each authorization, a centralised one for all stores.
+    """
+
+    app_id: UUID
+    authorization_id: UUID | None = None
+
+
+@dataclass(frozen=True)
 class Access:
     """What a request needs before it is sent, and whom to tell when it is refused."""
 
@@ -52,21 +61,6 @@ class Access:
     ]
     sent: Callable[[Reservation | None, httpx.Request], None]  # once it is over, how it may be
     heed: Callable[[UUID, EndpointGroup, str, Answer], None]  # what it says of the pace
-
-
-def fleet_access(tokens: Tokens, limiter: Limiter) -> Access:
-    """Give the access that all processes of one database share."""
-    return Access(
-        token=tokens.token,
-        invalidate=tokens.invalidate,
-        pace=lambda app_id, group, endpoint, held, on_progress: limiter.acquire(
-            app_id, group, endpoint=endpoint, held=held, on_progress=on_progress
-        ),
-        sent=limiter.sent,
-        heed=lambda app_id, group, endpoint, answer: limiter.heed(
-            app_id, group, answer, endpoint=endpoint
-        ),
-    )
 
 
 class IfoodClient:

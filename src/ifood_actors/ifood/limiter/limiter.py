@@ -21,14 +21,14 @@ from sqlalchemy import Engine, TextClause
 from ifood_actors import metrics
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import slots
-from ifood_actors.ifood.http.answers import (
+from ifood_actors.ifood.http import (
     DEFAULT_PAUSE,
+    Answer,
     asked_pause,
     error_text,
     is_served,
     rate_headers,
 )
-from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import limit_statements as statements
 from ifood_actors.ifood.limiter.named_limits import MOST, NamedLimits
 from ifood_actors.ifood.limiter.snapshots import LONGEST_COOLDOWN, MEMORY, RecentSnapshots

@@ -155,7 +155,7 @@ def limits_by_app(connection: Connection) -> dict[tuple[UUID, str], int]:
     return {(row.app_id, row.endpoint): row.per_minute for row in rows}
 
 
-def named_limits(connection: Connection) -> list[NamedLimit]:
+def list_named_limits(connection: Connection) -> list[NamedLimit]:
     """Show every named limit that is still believed."""
     rows = connection.execute(_NAMED, {"memory": MEMORY}).mappings()
     return [NamedLimit(**row) for row in rows]

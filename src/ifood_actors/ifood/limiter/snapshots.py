@@ -8,17 +8,16 @@ from uuid import UUID
 
 from sqlalchemy import Engine, text
 
-from ifood_actors.ifood.slots import EndpointGroup
+from ifood_actors.ifood.http import LONGEST_PAUSE
+from ifood_actors.ifood.slots import SOON, EndpointGroup
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 
 # No cooldown is made longer; one that ends later is left from a clock that was set back since.
-LONGEST_COOLDOWN = timedelta(hours=1)
+LONGEST_COOLDOWN = LONGEST_PAUSE
 
 MEMORY = timedelta(days=1)  # for which a limit that iFood named is believed
 
 KEPT_SECONDS = 1.0  # for which a process believes what it read
-
-SOON = timedelta(seconds=5)  # a slot that is further ahead than that is worth queueing for
 
 _READ = text("""
     SELECT app_id, failures > 0 AS failing, failures >= :opens_after AS breaker_open,

@@ -7,8 +7,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, text
 
 from ifood_actors.config import Settings
-from ifood_actors.ifood.connect import rates
-from ifood_actors.ifood.limiter.named_limits import NamedLimit, named_limits
+from ifood_actors.ifood.limiter.named_limits import NamedLimit, list_named_limits
 from ifood_actors.ifood.slots import EndpointGroup
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.kinds import KINDS
@@ -30,6 +29,15 @@ _USES = text("""
     FROM ifood_limits AS l JOIN ifood_apps AS app ON app.id = l.app_id
     ORDER BY app.name, l.endpoint_group
 """)
+
+
+def configured_rates(settings: Settings) -> dict[EndpointGroup, int]:
+    """Return the requests a minute of each endpoint group, as the settings allow them."""
+    return {
+        "financial": settings.rate_limit_per_minute,
+        "merchant": settings.rate_limit_per_minute,
+        "oauth": settings.rate_limit_oauth_per_minute,
+    }
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,8 @@ class LimitInUse:
 
 def limits_in_use(connection: Connection, settings: Settings) -> list[LimitInUse]:
     """Show the limit of every application and endpoint."""
-    named = {(one.app, one.endpoint): one for one in named_limits(connection)}
-    configured = rates(settings)
+    named = {(one.app, one.endpoint): one for one in list_named_limits(connection)}
+    configured = configured_rates(settings)
     apps = connection.execute(text("SELECT name FROM ifood_apps ORDER BY name")).scalars()
     return [
         _in_use(app, endpoint, configured[group], named.get((app, endpoint)), settings)

@@ -1,1 +1,29 @@
-"""Tokens: stored, refreshed, authorized."""
+"""
+Tokens and secrets: stored encrypted, shared by all processes, refreshed by one at a time.
+
+refresh (gives tokens) · refusals (what a refusal is worth) · authorize (the userCode flow) ·
+store, token_statements (the rows) · registration (applications) · cipher, rotation (secrets)
+"""
+
+from ifood_actors.ifood.tokens.authorize import Authorizer
+from ifood_actors.ifood.tokens.cipher import Cipher
+from ifood_actors.ifood.tokens.refresh import Tokens, fresh_for
+from ifood_actors.ifood.tokens.registration import register_app
+from ifood_actors.ifood.tokens.rotation import (
+    SecretCount,
+    require_readable,
+    rotate_secrets,
+    survey_secrets,
+)
+
+__all__ = [
+    "Authorizer",
+    "Cipher",
+    "SecretCount",
+    "Tokens",
+    "fresh_for",
+    "register_app",
+    "require_readable",
+    "rotate_secrets",
+    "survey_secrets",
+]

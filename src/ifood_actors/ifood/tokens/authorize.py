@@ -9,17 +9,18 @@ from sqlalchemy import Engine, text
 from ifood_actors import operator_acts
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood.http.token_requests import (
+from ifood_actors.ifood.http import (
+    ApiIdentity,
     AppCredentials,
     UserCode,
     redeem_code,
     request_user_code,
 )
-from ifood_actors.ifood.limiter.limiter import Limiter
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refresh import MAX_OAUTH_WAIT, fresh_for
-from ifood_actors.ifood.tokens.store import ApiIdentity, Authorizations, Granted
+from ifood_actors.ifood.tokens.store import Authorizations, Granted
 from ifood_actors.ifood.tokens.token_statements import LIVES
 
 _APP = text(

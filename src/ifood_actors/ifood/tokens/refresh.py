@@ -28,11 +28,11 @@ from ifood_actors.errors import (
     Throttled,
     UsageError,
 )
-from ifood_actors.ifood.http.token_requests import AppCredentials, Grant
-from ifood_actors.ifood.limiter.limiter import Limiter
+from ifood_actors.ifood.http import ApiIdentity, AppCredentials, Grant
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refusals import Refusals, log_needed, needed, raise_if_refused
-from ifood_actors.ifood.tokens.store import ApiIdentity, Authorizations, Held, Lock
+from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -62,7 +62,6 @@ class Tokens:
         cipher: Cipher,
         limiter: Limiter,
         request: TokenRequest,
-        stopping: Event | None = None,
     ) -> None:
         """`request` asks iFood for a token: `request_token` with its client given."""
         self._stored = Authorizations(engine, cipher)
@@ -70,7 +69,6 @@ class Tokens:
         self._limiter = limiter
         self._refusals = Refusals(self._stored, limiter)
         self._request = request
-        self._stopping = stopping or Event()
         self._kept: dict[ApiIdentity, _Kept] = {}
         self._refused: dict[ApiIdentity, str] = {}  # the last of each, which is never used again
         # What interrupts a job (a shutdown, its time limit) is raised in the job's thread, and
@@ -111,8 +109,9 @@ class Tokens:
                 return self._refresh_or_keep(identity, held, lock, token=token)
             if token is not None:
                 return token
-            if time.monotonic() > give_up or self._stopping.wait(_LOOK_EVERY):
+            if time.monotonic() > give_up:
                 raise Throttled("another process refreshes the token", after=timedelta(seconds=2))
+            Event().wait(_LOOK_EVERY)
 
     def refresh(self, identity: ApiIdentity, *, renewed_at: datetime | None = None) -> bool:
         """
@@ -232,7 +231,7 @@ class Tokens:
             except DBAPIError:
                 if time.monotonic() > give_up:
                     raise
-            Event().wait(_LOOK_EVERY)  # not `stopping`: a process that ends saves first
+            Event().wait(_LOOK_EVERY)
 
     @contextmanager
     def _settling(self, lock: Lock) -> Iterator[None]:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from ifood_actors.ifood.http.token_requests import AppCredentials
+from ifood_actors.ifood.http import AppCredentials
 from ifood_actors.ifood.tables import App, AppKind, Authorization
 from ifood_actors.ifood.tokens.cipher import Cipher
 

@@ -35,7 +35,7 @@ PLACES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SecretCount:
     """How many secrets of one sort need the newest key, an older one, or one that is missing."""
 
     what: str
@@ -44,7 +44,7 @@ class Sealed:
     unreadable: int
 
 
-def survey(engine: Engine, cipher: Cipher) -> list[Sealed]:
+def survey_secrets(engine: Engine, cipher: Cipher) -> list[SecretCount]:
     """Count the stored secrets by the key that they need."""
     return [_count(engine, cipher, place) for place in PLACES]
 
@@ -63,7 +63,7 @@ def require_readable(engine: Engine, cipher: Cipher) -> None:
         )
 
 
-def rotate(engine: Engine, cipher: Cipher, *, actor: str) -> int:
+def rotate_secrets(engine: Engine, cipher: Cipher, *, actor: str) -> int:
     """
     Encrypt with the newest key whatever an older one reads; returns the number of secrets.
 
@@ -83,10 +83,10 @@ def rotate(engine: Engine, cipher: Cipher, *, actor: str) -> int:
     return rotated
 
 
-def _count(engine: Engine, cipher: Cipher, place: Place) -> Sealed:
+def _count(engine: Engine, cipher: Cipher, place: Place) -> SecretCount:
     keys = Counter(cipher.key_of(sealed) for rows in _stored(engine, place) for _, sealed in rows)
     newest, unreadable = keys.pop(_NEWEST, 0), keys.pop(None, 0)
-    return Sealed(place.what, newest=newest, older=keys.total(), unreadable=unreadable)
+    return SecretCount(place.what, newest=newest, older=keys.total(), unreadable=unreadable)
 
 
 def _stored(engine: Engine, place: Place) -> Iterator[list[tuple[UUID, str]]]:

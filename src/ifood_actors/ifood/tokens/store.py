@@ -14,23 +14,11 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, TextClause
 
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood.http.token_requests import Grant
+from ifood_actors.ifood.http import ApiIdentity, Grant
 from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.thresholds import PAUSE_AFTER_REFUSAL, REFRESH_TOKEN_LIFETIME, SEVERAL
 from ifood_actors.ifood.tokens import token_statements as statements
 from ifood_actors.ifood.tokens.cipher import Cipher
-
-
-@dataclass(frozen=True)
-class ApiIdentity:
-    """
-    As whom a request is sent, which decides whose token it carries.
-
-    A distributed application has one for each authorization, a centralised one for all stores.
-    """
-
-    app_id: UUID
-    authorization_id: UUID | None = None
 
 
 @dataclass(frozen=True)
