@@ -21,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlmodel import SQLModel
 
 from ifood_actors.errors import ServiceUnavailable, UsageError, causes
+from ifood_actors.plain_text import first_line
 from ifood_actors.session import NoAnswer, Sessions, TimedConnection, answering
 
 log = structlog.get_logger(__name__)
@@ -170,14 +171,17 @@ def require_reachable(engine: Engine) -> None:
             return
     except OperationalError as error:
         reason = reason_of(error)
+        # libpq has no code for a certificate, and says no more of one that has expired.
+        certificate = "certificate" in reason
         if "client certificate" in reason:
             reason += f": {_OWN_CERTIFICATE_ADVICE}"
-        elif "certificate" in reason:  # libpq says no more of one that has expired
+        elif certificate:
             reason += f": {_CERTIFICATE_ADVICE}"
         elif "unsupported startup parameter" in reason:
             raise UsageError(f"{reason}: leave it out of IFOOD_DATABASE_URL") from None
         raise ServiceUnavailable(
-            f"Postgres at {address(engine)} cannot be reached: {reason}"
+            f"Postgres at {address(engine)} cannot be reached: {reason}",
+            cause="certificate" if certificate else None,
         ) from None
 
 
@@ -189,7 +193,7 @@ def address(engine: Engine) -> str:
 def reason_of(error: BaseException) -> str:
     """Give the first line of what Postgres said, or else of what the error says."""
     said = error.orig if isinstance(error, DBAPIError) else error
-    return next(iter(str(said).strip().splitlines()), type(error).__name__)
+    return first_line(said or error)
 
 
 def missing_right(error: BaseException) -> str | None:

@@ -9,7 +9,7 @@ logged, stored and shown.
 from collections.abc import Iterator
 from datetime import timedelta
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -32,10 +32,23 @@ class UsageError(IfoodActorsError):
     exit_code = 2
 
 
+# Why a service is unavailable, where that is known and more than "it does not answer".
+UnavailableCause = Literal["certificate", "limit"]
+
+
 class ServiceUnavailable(IfoodActorsError):
-    """A service that the command needs cannot be reached: start it or correct its address."""
+    """
+    A service that the command needs cannot be reached: start it or correct its address.
+
+    `cause` is known where that is not the remedy: a certificate that is refused, of which the text
+    tells what to do, or a limit of connections.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, cause: UnavailableCause | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class JobError(IfoodActorsError):

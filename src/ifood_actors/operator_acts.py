@@ -19,6 +19,7 @@ from sqlmodel import Field, SQLModel
 
 from ifood_actors.db import instant
 from ifood_actors.forgetting import Swept, sweep
+from ifood_actors.plain_text import printable
 
 _LONGEST = 200  # characters of an actor and of a subject, as the table has it
 _FEW = 20  # names that an act repeats; the rest is counted
@@ -106,5 +107,5 @@ def forget_acts(connection: Connection, /, *, before: datetime, after: int) -> S
 
 
 def _bounded(given: str) -> str:
-    shown = "".join(each if each.isprintable() else "\ufffd" for each in given)
+    shown = printable(given)
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"

@@ -22,6 +22,7 @@ from ifood_actors.accounts.identifiers import canonical_id, cnpj, formatted_cnpj
 from ifood_actors.accounts.lines import BadSheet, Line, quote, tidy
 from ifood_actors.accounts.workbook_lines import workbook_lines
 from ifood_actors.notation import zone
+from ifood_actors.plain_text import one_line
 
 T = TypeVar("T")
 
@@ -97,8 +98,7 @@ def read_sheet(content: bytes, *, apps: Collection[str], name: str | None = None
 
 def fitting_name(text: str) -> str:
     """Give a name that a sheet can hold: printable, on one line, not too long; perhaps empty."""
-    printable = "".join(char if char.isprintable() else " " for char in tidy(text))
-    return " ".join(printable.split())[: _LONGEST["name"]].rstrip()
+    return one_line(tidy(text), most=_LONGEST["name"]).rstrip()
 
 
 def write_sheet(entries: Iterable[Entry], out: TextIO) -> None:

@@ -10,7 +10,7 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPChannelError, AMQPConnectionError
 
 from ifood_actors.broker import tls
-from ifood_actors.errors import ServiceUnavailable, UsageError
+from ifood_actors.errors import ServiceUnavailable, UnavailableCause, UsageError
 
 # Nothing waits for ever on a half-open connection. A silent peer is noticed within 30 s, since pika
 # looks every `heartbeat` + 5 seconds whether anything came. A publisher that an alarm blocks, or
@@ -100,18 +100,37 @@ _FAULTS: Final[tuple[tuple[Callable[[SplitResult], bool], str], ...]] = (
 def unreachable(nodes: Sequence[pika.URLParameters], error: BaseException) -> ServiceUnavailable:
     """Name the hosts, never a user or password, and why a connection to them failed."""
     hosts = ", ".join(f"{node.host}:{node.port}" for node in nodes)
-    return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be reached: {reason(error)}")
+    why = reason(error)
+    cause: UnavailableCause | None = None
+    if isinstance(_innermost(error), ssl.SSLCertVerificationError):
+        cause = "certificate"
+    elif " limit " in why:  # RabbitMQ refuses with one code for every reason, 530
+        cause = "limit"
+    return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be reached: {why}", cause=cause)
 
 
 def reason(error: BaseException) -> str:
     """Say why a connection failed: pika and Dramatiq wrap the cause up to four times."""
+    error = _innermost(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused, {error.verify_message.rstrip('.')}: {tls.ADVICE}"
-    inner = getattr(error, "exception", None) or next(iter(error.args), None)
-    while isinstance(inner, tuple | list) and inner:
-        inner = inner[0]
-    if isinstance(inner, BaseException):
-        return reason(inner)
+    inner = _wrapped(error)
     if isinstance(inner, str):  # pika's exceptions print it as a tuple
         return inner
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while not isinstance(error, ssl.SSLCertVerificationError):
+        inner = _wrapped(error)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return error
+
+
+def _wrapped(error: BaseException) -> object:
+    inner = getattr(error, "exception", None) or next(iter(error.args), None)
+    while isinstance(inner, tuple | list) and inner:
+        inner = inner[0]
+    return inner

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ifood_actors.cli.options import Json, Yes
-from ifood_actors.cli.output import confirm, count, document, duration, note, printable, say
+from ifood_actors.cli.output import confirm, count, document, duration, note, say
 from ifood_actors.errors import JobError, UsageError
+from ifood_actors.plain_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,9 @@ import typer
 from ifood_actors.cli import doctor_settings
 from ifood_actors.cli.finding import Finding, Verdict
 from ifood_actors.cli.options import Json
-from ifood_actors.cli.output import count, document, duration, printable, say
+from ifood_actors.cli.output import count, document, duration, say
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
+from ifood_actors.plain_text import printable
 
 if TYPE_CHECKING:
     from pika.connection import Parameters
@@ -71,18 +72,22 @@ def _surviving(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except IfoodActorsError as error:
-        away = isinstance(error, ServiceUnavailable)
         detail = " ".join(str(error).split())
-        advice = _advice(check, detail) if away else None
-        yield Finding(check, "failed", detail, advice, unreachable=away)
+        if isinstance(error, ServiceUnavailable):
+            advice = _advice(check, error)
+            yield Finding(check, "failed", detail, advice, unreachable=True)
+        else:
+            yield Finding(check, "failed", detail)
 
 
-def _advice(check: str, detail: str) -> str | None:
-    if "certificate" in detail:  # which tells its remedy itself
-        return None
-    if check == "rabbitmq" and " limit " in detail:
-        return 'raise it: docs/operations.md, "Your RabbitMQ", says what we need'
-    return _REACHING[check]
+def _advice(check: str, error: ServiceUnavailable) -> str | None:
+    match error.cause:
+        case "certificate":  # its text tells the remedy
+            return None
+        case "limit":
+            return 'raise it: docs/operations.md, "Your RabbitMQ", says what we need'
+        case None:
+            return _REACHING[check]
 
 
 def _postgres(settings: "Settings") -> Iterator[Finding]:
@@ -245,15 +250,10 @@ def _rabbitmq_in_clear(
 
 
 def _api(settings: "Settings") -> Iterator[Finding]:
-    from ifood_actors.errors import ServerFault
     from ifood_actors.ifood import probe_api
 
-    url = settings.api_base_url
-    try:
-        status = probe_api(settings, within=_API_PATIENCE)
-    except ServerFault as error:
-        raise ServiceUnavailable(f"{url}: {error}") from None
-    yield Finding("ifood api", "ok", f"{url} answers ({status})")
+    status = probe_api(settings, within=_API_PATIENCE)
+    yield Finding("ifood api", "ok", f"{settings.api_base_url} answers ({status})")
 
 
 def _show(finding: Finding) -> None:

@@ -146,8 +146,9 @@ def _unexpected(error: Exception) -> int:
 
         traceback.print_exception(error)  # without locals
     from ifood_actors.logs import redact  # nobody foresaw what it says
+    from ifood_actors.plain_text import first_line
 
-    reason = redact(next(iter(str(error).splitlines()), ""))
+    reason = redact(first_line(error))
     return _say(
         f"unexpected {type(error).__name__}: {reason} (IFOOD_LOG_LEVEL=debug shows where)", code=1
     )

@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from ifood_actors.plain_text import printable
+
 if TYPE_CHECKING:  # rich costs half of the start-up
     from rich.table import Table as RichTable
 
@@ -126,11 +128,6 @@ def duration(length: timedelta) -> str:
     if length < timedelta(seconds=10):
         return f"{length.total_seconds():.1f}s"
     return format_duration(length)
-
-
-def printable(text: str) -> str:
-    """Replace what could act on a terminal, or end a line."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def confirm(question: str, *, yes: bool) -> None:

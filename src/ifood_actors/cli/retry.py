@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ifood_actors.cli.options import DryRun, Json
-from ifood_actors.cli.output import outcome, printable
+from ifood_actors.cli.output import outcome
 from ifood_actors.errors import UsageError
+from ifood_actors.plain_text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from ssl import SSLCertVerificationError
 from threading import Event
 
 import httpx
 from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
+from ifood_actors.errors import ServerFault, ServiceUnavailable, causes
 from ifood_actors.ifood.http import Access, IfoodClient, exchange, http_client, request_token
 from ifood_actors.ifood.limiter import Limiter, configured_rates
 from ifood_actors.ifood.tokens import Authorizer, Cipher, Tokens
@@ -83,8 +85,15 @@ def probe_api(settings: Settings, *, within: timedelta) -> int:
     """
     Ask the API's address without credentials, and return the status of its answer.
 
-    Any answer shows that name, route and certificate are right. Raises ServerFault without one.
+    Any answer shows that name, route and certificate are right. Raises ServiceUnavailable when
+    there is none.
     """
+    url = settings.api_base_url
     with http_client(threads=1, ca_file=settings.api_ca_file) as http:
-        request = http.build_request("GET", settings.api_base_url)
-        return exchange(http, request, total=within).status
+        try:
+            return exchange(http, http.build_request("GET", url), total=within).status
+        except ServerFault as error:
+            refused = any(isinstance(each, SSLCertVerificationError) for each in causes(error))
+            raise ServiceUnavailable(
+                f"{url}: {error}", cause="certificate" if refused else None
+            ) from None

@@ -30,6 +30,7 @@ from ifood_actors.ledger.job_values import (
     due_job,
 )
 from ifood_actors.ledger.statements import ActStatement
+from ifood_actors.plain_text import one_line
 
 _PLAN_BATCH = 5_000
 # What a person reads of an error; more would only swell the row.
@@ -275,7 +276,7 @@ class Ledger:
                 **values,
                 "act": statement.act,
                 "actor": self._actor,
-                "reason": reason and _one_line(reason),
+                "reason": reason and one_line(reason.replace("\0", ""), most=_REASON_LENGTH),
                 "detail": None if detail is None else simplejson.dumps(detail, use_decimal=True),
             },
         )
@@ -286,9 +287,3 @@ def _batches(jobs: Iterable[NewJob], size: int) -> Iterator[list[NewJob]]:
     rest = iter(jobs)
     while batch := list(islice(rest, size)):
         yield batch
-
-
-def _one_line(reason: str) -> str:
-    # A line break would let an answer forge a second line; the table takes no control character.
-    line = "".join(each if each.isprintable() else " " for each in reason.replace("\0", ""))
-    return " ".join(line.split())[:_REASON_LENGTH]

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ifood_actors.config import Settings
 from ifood_actors.logs import get_logger
+from ifood_actors.plain_text import first_line
 from ifood_actors.serving import Server, listen, url_of
 from ifood_actors.web.collector import LedgerGauges, unreadable
 from ifood_actors.web.health import OK, Check
@@ -91,8 +92,7 @@ def create_app(*, checks: Sequence[Check], read_ledger: Callable[[], list[Metric
         try:
             figures = await ledger.answer(within=SCRAPE_SECONDS)
         except Exception as error:  # noqa: BLE001 - the process's own figures are served all the same
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            log.warning("gauges.unreadable", reason=reason)
+            log.warning("gauges.unreadable", reason=first_line(error))
             figures = unreadable()
         registry = CollectorRegistry()
         registry.register(_Given(figures))

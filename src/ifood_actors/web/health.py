@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ifood_actors.logs import get_logger
+from ifood_actors.plain_text import first_line
 from ifood_actors.web.shared_query import SharedQuery
 
 log = get_logger(__name__)
@@ -32,7 +33,7 @@ class Check:
 
     def _say(self, verdict: str, error: Exception | None = None) -> str:
         if verdict != self._said:
-            reason = next(iter(str(error or "").strip().splitlines()), "")
+            reason = first_line(error) if error else ""
             log.warning("readiness.changed", service=self.service, verdict=verdict, reason=reason)
         self._said = verdict
         return verdict

@@ -24,6 +24,7 @@ from ifood_actors import metrics
 from ifood_actors.errors import ServerFault, causes
 from ifood_actors.ifood.http.decoding import ASKED_FOR, Undecodable, decoded
 from ifood_actors.masking import mask
+from ifood_actors.plain_text import one_line
 
 TOTAL = timedelta(seconds=60)  # one request, from the connection to the last byte
 CONNECT_SECONDS = 5.0
@@ -32,7 +33,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024  # before and after decoding; 100 sales are ab
 
 _READ_BYTES = 16 * 1024
 _TEXT_LENGTH = 200
-# Of a text that may be megabytes long, what is looked at for those 200.
+# Of a text that may be megabytes long, what is masked for those 200.
 _LOOKED_AT = 20 * _TEXT_LENGTH
 _CERTIFICATE_ADVICE = "correct the address, or name its authority in IFOOD_API_CA_FILE"
 
@@ -48,13 +49,7 @@ class Answer:
 
     def clean(self, text: str) -> str:
         """Make the server's text fit for a log: one line, 200 characters, no secrets."""
-        return one_line(mask(text[:_LOOKED_AT], self.secrets))
-
-
-def one_line(text: str) -> str:
-    """Cut foreign text to 200 printable characters, so that it cannot forge a log line."""
-    printable = "".join(char if char.isprintable() else " " for char in text[:_LOOKED_AT])
-    return " ".join(printable.split())[:_TEXT_LENGTH]
+        return one_line(mask(text[:_LOOKED_AT], self.secrets), most=_TEXT_LENGTH)
 
 
 def http_client(
@@ -107,7 +102,9 @@ def exchange(
         finally:
             response.close()
     except httpx.HTTPError as error:
-        raise ServerFault(f"{where}: no answer ({one_line(_reason(error))})") from None
+        raise ServerFault(
+            f"{where}: no answer ({one_line(_reason(error), most=_TEXT_LENGTH)})"
+        ) from None
     except Undecodable as error:
         if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             raise ServerFault(f"{where}: {error}") from None
