@@ -1,5 +1,7 @@
 """Text from outside, made fit for one line of a log, a column or a terminal."""
 
+_LONGEST_QUOTE = 60
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or the name of its class if it has none."""
@@ -15,6 +17,11 @@ def one_line(text: str, *, most: int) -> str:
     """
     shown = "".join(char if char.isprintable() else " " for char in text[: 20 * most])
     return " ".join(shown.split())[:most]
+
+
+def quoted(text: str) -> str:
+    """Return what was found, in quotes, on one line, and no more of it than a person reads."""
+    return repr(text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}...")
 
 
 def printable(text: str) -> str:

@@ -1,11 +1,15 @@
 """`doctor` warns of connections over a network that anybody could read or answer."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from ifood_actors import postgres_url
 from ifood_actors.broker.addresses import connection_parameters
-from ifood_actors.cli.doctor import _rabbitmq_in_clear
+from ifood_actors.cli.doctor import _REACHING, _rabbitmq_in_clear, _surviving
 from ifood_actors.cli.doctor_postgres import _in_clear
+from ifood_actors.cli.finding import Finding
+from ifood_actors.errors import ServiceUnavailable
 
 SECRET = "hunter2"
 
@@ -48,6 +52,25 @@ def test_hosts_that_only_this_installation_can_reach_need_neither():
     assert list(_rabbitmq_in_clear(nodes[:1], private=private)) == []
     [far] = _rabbitmq_in_clear(nodes, private=private)
     assert far.detail.startswith("rabbit.example is")
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice"),
+    [
+        ("certificate", None),
+        ("limit", 'raise it: docs/operations.md, "Your RabbitMQ", says what we need'),
+        (None, _REACHING["rabbitmq"]),
+    ],
+)
+def test_what_to_do_is_told_by_the_cause_and_not_by_the_words_of_an_error(cause, advice):
+    def check() -> Iterator[Finding]:
+        raise ServiceUnavailable("certificate.example has a limit of names", cause=cause)
+        yield
+
+    [found] = _surviving("rabbitmq", check())
+
+    assert found.advice == advice
+    assert found.unreachable
 
 
 @pytest.mark.parametrize(

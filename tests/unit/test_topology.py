@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ifood_actors.broker import topology
 from ifood_actors.broker.topology import DELIVER, LEVELS, REACH, Exchange, Queue, Route, route
+from ifood_actors.config.settings import LADDER_REACH
 
 QUEUES = ["ifood.sales", "ifood.settlements_weekly", "sales", "ifood.ifood.sales"]
 
@@ -39,6 +40,11 @@ def test_a_delay_enters_the_ladder_at_its_highest_bit(delay, exchange, bits):
 def test_a_delay_beyond_the_reach_is_refused(beyond):
     with pytest.raises(ValueError, match="beyond the ladder's reach of 4:33:03"):
         route("ifood.sales", delay=REACH + beyond)
+
+
+def test_the_longest_horizon_of_the_settings_is_within_the_reach():
+    """Neither may import the other: settings lie below the broker, which knows no settings."""
+    assert timedelta(0) <= REACH - LADDER_REACH < timedelta(minutes=1)
 
 
 @given(delay=st.timedeltas(timedelta(microseconds=1), REACH), queue=st.sampled_from(QUEUES))

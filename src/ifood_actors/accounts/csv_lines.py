@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from io import StringIO
 
 from ifood_actors.accounts.guard import unguarded
-from ifood_actors.accounts.lines import BadSheet, Line, quote, tidy
+from ifood_actors.accounts.lines import BadSheet, Line, tidy
+from ifood_actors.plain_text import quoted
 
 _SEPARATOR = re.compile(r'\s*"?sep=([^\w\s"]|\t)"?[;, \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -54,7 +55,7 @@ def _no_text(content: bytes, error: UnicodeDecodeError) -> str:
     try:
         # Not taken for it: as the code pages of DOS and of the Mac, which Excel writes as well,
         # the same bytes are other letters, and names would be wrong without a word.
-        guess = quote(line.decode("cp1252").strip())
+        guess = quoted(line.decode("cp1252").strip())
     except UnicodeDecodeError:
         guess = ""
     hint = f"; in Windows-1252 the line would read {guess}" if guess else ""

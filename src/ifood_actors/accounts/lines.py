@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from ifood_actors.errors import UsageError
 
 _MOST_PROBLEMS = 100  # are told at once; who has more has one kind of them
-_LONGEST_QUOTE = 60
 # What a page or a word processor puts in place of a space.
 _SPACES = re.compile("[\u00a0\u2007\u202f]")
 
@@ -39,8 +38,3 @@ class BadSheet(UsageError):
 def tidy(cell: str) -> str:
     """Give a text with plain spaces, none around it, and each accent in one piece (NFC)."""
     return unicodedata.normalize("NFC", _SPACES.sub(" ", cell)).strip(" ")
-
-
-def quote(text: str) -> str:
-    """Give what was found, on one line, and no more of it than a person reads."""
-    return repr(text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}...")

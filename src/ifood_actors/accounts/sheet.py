@@ -19,10 +19,10 @@ from typing import TextIO, TypeVar
 from ifood_actors.accounts.csv_lines import csv_lines
 from ifood_actors.accounts.guard import guarded
 from ifood_actors.accounts.identifiers import canonical_id, cnpj, formatted_cnpj, merchant_id
-from ifood_actors.accounts.lines import BadSheet, Line, quote, tidy
+from ifood_actors.accounts.lines import BadSheet, Line, tidy
 from ifood_actors.accounts.workbook_lines import workbook_lines
 from ifood_actors.notation import zone
-from ifood_actors.plain_text import one_line
+from ifood_actors.plain_text import one_line, quoted
 
 T = TypeVar("T")
 
@@ -126,11 +126,11 @@ class _Reader:
     def read(self, line: Line) -> None:
         width = len(self._columns)
         if beyond := [cell for cell in line.cells[width:] if cell]:
-            found = f"found {quote(beyond[0])} beyond the {width} columns of the header"
+            found = f"found {quoted(beyond[0])} beyond the {width} columns of the header"
             self._refuse(line, f"{found}: a cell that holds the separator needs quotes")
             return
         if total := _total(line):
-            self._refuse(line, f"found {quote(total)} and no merchant id: leave out totals")
+            self._refuse(line, f"found {quoted(total)} and no merchant id: leave out totals")
             return
         # Excel leaves out the separators after the last cell that is filled.
         texts = dict(zip_longest(self._columns, line.cells[:width], fillvalue=""))
@@ -158,7 +158,7 @@ class _Reader:
             return None
         text = texts[column]
         if what := line.refused.get(self._columns.index(column)):
-            found = f"expected a text, not {what}, {quote(text)}; format the column as text"
+            found = f"expected a text, not {what}, {quoted(text)}; format the column as text"
             self._refuse(line, found, column)
             return None
         try:
@@ -166,7 +166,7 @@ class _Reader:
         except ValueError as error:
             expected, *looks_like = map(str, error.args)
             found = "".join(f"; {each}" for each in looks_like)
-            not_ = f", not {quote(text)}" if text else ""
+            not_ = f", not {quoted(text)}" if text else ""
             self._refuse(line, f"{expected}{not_}{found}", column)
             return None
 
@@ -185,7 +185,7 @@ def _lines(content: bytes, name: str | None) -> Iterator[Line]:
     if content.startswith(WORKBOOKS):
         return workbook_lines(content, name)
     if name is not None:
-        raise BadSheet([f"a CSV file has no sheets: it cannot be {quote(name)}"])
+        raise BadSheet([f"a CSV file has no sheets: it cannot be {quoted(name)}"])
     return csv_lines(content)
 
 
@@ -212,7 +212,7 @@ def _column(text: str) -> str:
 def _unknown(text: str) -> str:
     near = get_close_matches(_column(text), COLUMNS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(COLUMNS)}"
-    return f"no such column: {quote(text)}; {hint}"
+    return f"no such column: {quoted(text)}; {hint}"
 
 
 def _total(line: Line) -> str | None:

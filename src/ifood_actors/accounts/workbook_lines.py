@@ -18,7 +18,8 @@ from python_calamine import (
 )
 
 from ifood_actors.accounts.guard import unguarded
-from ifood_actors.accounts.lines import BadSheet, Line, quote, tidy
+from ifood_actors.accounts.lines import BadSheet, Line, tidy
+from ifood_actors.plain_text import quoted
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
 
@@ -48,8 +49,8 @@ def _sheet(book: CalamineWorkbook, name: str | None) -> str:
     sheets = [each for each in book.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
     if name is not None:
         if name not in {each.name for each in sheets}:
-            names = ", ".join(quote(each.name) for each in sheets)
-            raise BadSheet([f"no such sheet: {quote(name)}; there are {names}"])
+            names = ", ".join(quoted(each.name) for each in sheets)
+            raise BadSheet([f"no such sheet: {quoted(name)}; there are {names}"])
         return name
     shown = [each.name for each in sheets if each.visible == SheetVisibleEnum.Visible]
     if not shown:

@@ -18,6 +18,7 @@ from ifood_actors.config.settings import PREFIX, Origin, Settings
 from ifood_actors.errors import UsageError
 from ifood_actors.notation import format_duration
 from ifood_actors.ownership import opened
+from ifood_actors.plain_text import quoted
 
 DOT_ENV = Path(".env")
 CLIENT_SECRET = "client_secret"  # noqa: S105 - a name; used by `apps add`, and kept in no Settings
@@ -30,7 +31,6 @@ SECRETS = (
 )
 UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
 NEVER_EMPTY = ("api_ca_file",)  # to want one authority and get hundreds would be a slip
-LONGEST_QUOTE = 60
 LONGEST_SECRET = 1024 * 1024  # characters of a file: /dev/zero has no end
 # What a name promises and the program does not keep yet; refused, since silence would be a lie.
 REFUSED = {
@@ -243,7 +243,7 @@ def _explained(error: ValidationError, given: Mapping[str, Given]) -> Iterator[s
         if fault["type"] == "value_error":  # one of our own checks has found its words
             expected = str(fault["ctx"]["error"])
         unquoted = name in UNQUOTED or name not in given
-        found = "" if unquoted else f", not {_quote(given[name].value)}"
+        found = "" if unquoted else f", not {quoted(given[name].value)}"
         yield f"{variable(name)}: {expected}{found}"
 
 
@@ -269,7 +269,3 @@ def _bounds(marks: Sequence[object]) -> Iterator[Any]:
     inner = [each for mark in marks if isinstance(mark, FieldInfo) for each in mark.metadata]
     for name in ("ge", "le"):
         yield next(getattr(mark, name) for mark in [*marks, *inner] if hasattr(mark, name))
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}...")
