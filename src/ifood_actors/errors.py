@@ -104,13 +104,18 @@ class NeedsAuthorization(JobError):
 
 
 class Throttled(JobError):
-    """Not now, and nobody's fault: come back after `after`, without charging an attempt."""
+    """
+    Not now, and nobody's fault: come back after `after`, without charging an attempt.
+
+    `status` is that of the answer that asked for it, 429; None when no answer did.
+    """
 
     code = "throttled"
 
-    def __init__(self, message: str, *, after: timedelta) -> None:
+    def __init__(self, message: str, *, after: timedelta, status: int | None = None) -> None:
         super().__init__(message)
         self.after = after
+        self.status = status
 
 
 class ServerFault(JobError):

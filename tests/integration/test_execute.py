@@ -109,9 +109,14 @@ def test_a_429_sends_everybody_away_and_charges_nobody(start):
     with start(4, faults=[fault]) as world, world.working():
         jobs = world.run("sales")
         answers = world.simulator.stats()["groups"][0]["by_status"]
+        told = world.rows(
+            "SELECT detail ->> 'http_status' AS status FROM ifood_job_events"
+            " WHERE act = 'snooze' AND detail ->> 'http_status' IS NOT NULL"
+        )
 
     assert {(job["status"], job["attempts"]) for job in jobs} == {("success", 1)}
     assert answers["429"] == 1
+    assert told == [{"status": "429"}]
 
 
 def test_an_answer_that_money_cannot_be_read_from_is_asked_for_once_more_and_never_stored(start):

@@ -204,7 +204,8 @@ class LedgerRetry(Middleware):
                 case Retry(after, code):
                     ledger.retry(job, after=after, error_code=code, reason=reason)
                 case Snooze(after):
-                    ledger.snooze(job, after=after, reason=reason)
+                    status = error.status if isinstance(error, Throttled) else None
+                    ledger.snooze(job, after=after, reason=reason, http_status=status)
                 case Fail(code):
                     ledger.fail(job, error_code=code, reason=reason)
 

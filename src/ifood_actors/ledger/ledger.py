@@ -126,9 +126,12 @@ class Ledger:
         """Try again `after` a while; the attempt stays charged. Raises LeaseLost."""
         self._settle(statements.RETRY, job, after=after, error_code=error_code, reason=reason)
 
-    def snooze(self, job: ClaimedJob, *, after: timedelta, reason: str) -> None:
-        """Wait and come back; the attempt is given back. Raises LeaseLost."""
-        self._settle(statements.SNOOZE, job, after=after, reason=reason)
+    def snooze(
+        self, job: ClaimedJob, *, after: timedelta, reason: str, http_status: int | None = None
+    ) -> None:
+        """Wait and come back, uncharged; `http_status` is what iFood answered. Raises LeaseLost."""
+        detail = {"http_status": http_status}
+        self._settle(statements.SNOOZE, job, after=after, reason=reason, detail=detail)
 
     def snooze_unclaimed(
         self, job_id: UUID, dispatch_no: int, *, cooldowns: Mapping[UUID, timedelta], reason: str

@@ -109,7 +109,7 @@ def raise_for_ifood(answer: Answer) -> None:
 
     message = f"{status} {error_text(answer)}".strip()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Throttled(message, after=pause(answer.headers))
+        raise Throttled(message, after=pause(answer.headers), status=status)
     match author:
         case "gateway":
             raise GatewayFault(message, status=status)
