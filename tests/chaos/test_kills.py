@@ -11,7 +11,7 @@ from chaos.hosts import LEASE, Host
 from chaos.invariants import check
 from support.clock import PATIENCE_SECONDS
 
-from ifood_actors.ledger.missed import MISSED
+from ifood_actors.ledger.queries.conditions import MISSED
 
 # Of AMQP 0-9-1: the method frames basic.publish, and basic.ack, which is a confirm when RabbitMQ
 # sends it.

@@ -24,19 +24,20 @@ from support.rows import (
 )
 from support.servers import Webhook, webhook
 
-from ifood_actors.alerts import RULES, Evaluator, Notifier, evaluate, memory
+from ifood_actors.alerts import Evaluator, Notifier, evaluate, memory
 from ifood_actors.broker import topology
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, database_now, transaction
-from ifood_actors.figures.evaluation import FiringAlert
+from ifood_actors.figures import RULES, FiringAlert
 from ifood_actors.kinds import KINDS, queue_name
-from ifood_actors.ledger.missed import MISSED
+from ifood_actors.ledger.queries.conditions import MISSED
 from ifood_actors.scheduler.scheduler import Scheduler
 
 pytestmark = pytest.mark.services
 
 WORK = [queue_name(kind) for kind in KINDS]
+THROTTLED = '{"http_status": 429}'
 HEADINGS = {rule.name: rule.heading for rule in RULES}
 # As they are, but at once; the length of the waits has tests of its own.
 QUICK = tuple(replace(rule, wait=timedelta(), calm=timedelta()) for rule in RULES)
@@ -224,13 +225,14 @@ def authorization(world: World, **columns: str) -> None:
     )
 
 
-def throttled(world: World, *, reason: str = "429 Too many requests") -> None:
+def throttled(world: World, *, reason: str = "wait", detail: str | None = THROTTLED) -> None:
     world.sql(
         "INSERT INTO ifood_job_events"
-        " (job_id, event_no, at, act, to_status, attempt, actor, reason)"
-        " SELECT gen_random_uuid(), 1, now(), 'snooze', 'pending', 1, 'w', :reason"
-        " FROM generate_series(1, 30)",
+        " (job_id, event_no, at, act, to_status, attempt, actor, reason, detail)"
+        " SELECT gen_random_uuid(), 1, now(), 'snooze', 'pending', 1, 'w', :reason,"
+        " CAST(:detail AS jsonb) FROM generate_series(1, 30)",
         reason=reason,
+        detail=detail,
     )
 
 
@@ -500,12 +502,22 @@ def numbers(world: World, name: str) -> dict[str, str]:
         }
 
 
+def test_a_429_is_known_by_its_status_and_not_by_its_text(app_alone):
+    throttled(app_alone, reason="429 of something else", detail='{"http_status": null}')
+    assert numbers(app_alone, "Throttled") == {}
+
+    throttled(app_alone)
+    assert numbers(app_alone, "Throttled") == {"all": "100%"}
+
+
 @pytest.mark.parametrize(
     ("reason", "found"),
     [("429 Too many requests", {"all": "100%"}), ("429", {"all": "100%"}), ("4290 orders", {})],
 )
-def test_a_429_counts_with_a_body_and_without(app_alone, reason, found):
-    throttled(app_alone, reason=reason)
+def test_a_429_that_the_former_release_wrote_counts_with_a_body_and_without(
+    app_alone, reason, found
+):
+    throttled(app_alone, reason=reason, detail=None)
 
     assert numbers(app_alone, "Throttled") == found
 

@@ -25,9 +25,10 @@ from support.rows import (
     unwatched,
 )
 
-from ifood_actors.alerts import RULES, evaluate
+from ifood_actors.alerts import evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
+from ifood_actors.figures import RULES
 from ifood_actors.ledger import Ledger, NewJob, NewRun
 from ifood_actors.scheduler.relay import BATCH, MovedJobs
 from ifood_actors.scheduler.retention import Retention

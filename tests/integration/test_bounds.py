@@ -22,9 +22,10 @@ from support.rows import (
     unwatched,
 )
 
-from ifood_actors.alerts import RULES, evaluate, memory
+from ifood_actors.alerts import evaluate, memory
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
+from ifood_actors.figures import RULES
 from ifood_actors.ledger import missed
 from ifood_actors.scheduler.relay import MovedJobs
 

@@ -9,11 +9,11 @@ from support.program import Program, installation
 from support.rows import make_jobs
 from support.world import MONDAY, stand_up
 
-from ifood_actors.alerts import RULES, evaluate
+from ifood_actors.alerts import evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.figures import gauges
-from ifood_actors.web.collector import LEDGER_UP, LedgerGauges
+from ifood_actors.figures import FIGURES, LEDGER_UP, RULES
+from ifood_actors.web.collector import LedgerGauges
 from ifood_simulator import Settings as World
 from ifood_simulator import Simulator, running
 
@@ -80,12 +80,12 @@ def test_a_workers_job_fails_at_once_and_the_alert_tells_which_right_is_missing(
 def test_the_web_process_serves_the_other_gauges_and_says_what_it_may_not_read(engine):
     make_jobs(engine)
     deny(engine, "SELECT ON accounts", "web")
-    wanted = (gauges.ACCOUNTS, gauges.JOBS)
+    wanted = [each for each in FIGURES if each.name in {"ifood_accounts", "ifood_jobs"}]
 
     with capture_logs() as logged:
         read = LedgerGauges(as_login(engine, "web"), Settings(), wanted=wanted).read()
 
-    assert {family.name: family.samples[-1].value for family in read}[LEDGER_UP] == 0
+    assert {family.name: family.samples[-1].value for family in read}[LEDGER_UP[0]] == 0
     assert "ifood_jobs" in {family.name for family in read}
     assert [(each["log_level"], each["reason"]) for each in logged] == [
         ("error", f"permission denied for table accounts: {REMEDY}")

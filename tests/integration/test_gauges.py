@@ -11,10 +11,10 @@ from support.rows import make_accounts, make_app, make_jobs
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.figures import gauges
+from ifood_actors.figures import FIGURES
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.web import collector
-from ifood_actors.web.collector import LEDGER_UP, LedgerGauges
+from ifood_actors.web.collector import LedgerGauges
 
 pytestmark = pytest.mark.services
 
@@ -22,6 +22,10 @@ pytestmark = pytest.mark.services
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     monkeypatch.setattr(collector, "_BUDGET", PATIENCE_SECONDS)
+
+
+def figures(*names):
+    return [each for each in FIGURES if each.name in names]
 
 
 def read(engine, *wanted):
@@ -38,20 +42,23 @@ def test_a_statement_that_fails_or_takes_too_long_is_left_out_alone(engine, stat
     make_jobs(engine, 2)
     started = monotonic()
 
-    found = read(engine, replace(gauges.FOUND, statement=statement), gauges.JOBS)
+    [history, jobs] = sorted(figures("ifood_history_bytes", "ifood_jobs"), key=str)
+    broken = replace(history, query=replace(history.query, statement=statement))
+    found = read(engine, broken, jobs)
 
     assert monotonic() - started < 40
-    assert found[LEDGER_UP,] == 0
+    assert found["ifood_ledger_up",] == 0
     assert found["ifood_jobs", "sales", "pending"] == 2
     assert ("ifood_history_bytes",) not in found
 
 
 def test_what_is_read_seldom_is_kept_and_what_is_read_often_is_not(engine):
-    reader = LedgerGauges(engine, Settings(), wanted=(gauges.ACCOUNTS, gauges.JOBS))
+    reader = LedgerGauges(engine, Settings(), wanted=figures("ifood_accounts", "ifood_jobs"))
     reader.read()
     make_jobs(engine, 3)
 
-    accounts, jobs, _ = reader.read()
+    found = {family.name: family for family in reader.read()}
+    accounts, jobs = found["ifood_accounts"], found["ifood_jobs"]
 
     assert sum(sample.value for sample in accounts.samples) == 0
     assert sum(sample.value for sample in jobs.samples) == 3
@@ -65,7 +72,7 @@ def test_accounts_are_stale_without_a_success_for_a_window_and_a_day(engine):
         id=old[0],
     )
 
-    found = read(engine, gauges.STALE)
+    found = read(engine, *figures("ifood_accounts_stale"))
 
     assert found["ifood_accounts_stale", "sales"] == 1
     assert found["ifood_accounts_stale", "settlements_weekly"] == 0
@@ -97,8 +104,7 @@ def test_authorizations_and_breakers_tell_their_state(engine):
         " refused_at = CASE WHEN name = 'fine' THEN now() END WHERE name <> 'gone'",
     )
 
-    shown = (gauges.AUTHORIZATIONS, gauges.BREAKERS, gauges.LIMITERS, gauges.KEYS)
-    found = read(engine, *shown)
+    found = read(engine, *FIGURES)
 
     states = [found["ifood_authorizations", state] for state in ("ok", "expiring", "refused")]
     assert states == [1, 1, 1]

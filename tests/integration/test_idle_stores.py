@@ -12,9 +12,10 @@ from support.program import Program
 from support.records import read
 from support.rows import make_accounts, unwatched
 
-from ifood_actors.alerts import RULES, evaluate
+from ifood_actors.alerts import evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
+from ifood_actors.figures import RULES
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.planner import RunPlan

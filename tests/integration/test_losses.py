@@ -15,7 +15,7 @@ from ifood_actors.broker.queues import QueueState
 from ifood_actors.broker.topology import LEVEL_NAMES
 from ifood_actors.db import transaction
 from ifood_actors.kinds import KINDS, queue_name
-from ifood_actors.ledger.missed import MISSED
+from ifood_actors.ledger.queries.conditions import MISSED
 from ifood_actors.scheduler import losses
 from ifood_actors.scheduler.losses import EVERY, PATIENCE, LossDetector
 from ifood_simulator import Settings, running

@@ -14,7 +14,7 @@ from support.program import installation
 from support.rows import make_relay
 from support.world import MONDAY, World, stand_up
 
-from ifood_actors.alerts import RULES, evaluate, query_queues
+from ifood_actors.alerts import Rabbit, evaluate, query_queues
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.broker.publishing import MOST_CONNECTIONS
 from ifood_actors.broker.topology import LEVEL_NAMES
@@ -23,9 +23,9 @@ from ifood_actors.db import transaction
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
 from ifood_actors.embedded.services import RunningRabbit
 from ifood_actors.errors import ServiceUnavailable, UsageError
-from ifood_actors.figures.samples import Rabbit
+from ifood_actors.figures import RULES
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger.missed import MISSED
+from ifood_actors.ledger.queries.conditions import MISSED
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_simulator import Settings, running

@@ -15,8 +15,7 @@ import ifood_actors
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.storing import _upsert_statement
-from ifood_actors.figures.gauges import ALL
-from ifood_actors.figures.samples import SQL
+from ifood_actors.figures import FIGURES, RULES
 from ifood_actors.ledger.statements import ActStatement
 
 pytestmark = pytest.mark.services
@@ -34,7 +33,6 @@ SENT_BY = {
     "operator_acts": READERS,
     "operator_acts._NOTE": "admin",
     "alerts.memory": "scheduler",
-    "alerts.questions": f"scheduler {READERS}",
     "cli.lookup": READERS,
     "cli.stores": "admin",
     "db": f"{ASKING} operator",
@@ -70,7 +68,8 @@ SENT_BY = {
     "planning.planner": f"scheduler {READERS}",
     "planning.idle_accounts": f"scheduler {READERS}",
     "scheduler.heartbeat": "scheduler",
-    "web.gauges": "web",
+    "figures.alerts": f"scheduler {READERS}",
+    "figures.gauges": "web",
 }
 # They have no login of their own, or are no statements that can be explained.
 APART = ("demo", "embedded", "simulator", "migrations")
@@ -88,8 +87,8 @@ def statements() -> Iterator[tuple[str, str]]:
                 yield f"{place}.{name}", value.sql.text
             elif isinstance(value, TextClause):
                 yield f"{place}.{name}", value.text
-    yield from ((f"alerts.questions.{name}", question) for name, question in SQL.items())
-    yield from ((f"web.gauges.{next(iter(each.meanings))}", each.statement) for each in ALL)
+    yield from ((f"figures.alerts.{rule.name}", rule.samples) for rule in RULES if rule.samples)
+    yield from ((f"figures.gauges.{each.name}", each.query.statement) for each in FIGURES)
     for feed in FEEDS.values():
         yield f"feeds.storing.{feed.kind.name}", _upsert_statement(feed.table).text
 

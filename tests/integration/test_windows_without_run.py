@@ -9,8 +9,8 @@ from support.rows import HORIZON, make_accounts
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
+from ifood_actors.figures.run_figures import WITHOUT_RUN
 from ifood_actors.kinds import days_before
-from ifood_actors.ledger.queries.conditions import WITHOUT_RUN
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.planner import PlanRequest, latest_openings

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ifood_actors.alerts import RULES, Notifier
+from ifood_actors.alerts import Notifier
+from ifood_actors.alerts.evaluator import queue_samples
 from ifood_actors.broker.queues import QueueState
 from ifood_actors.config import Settings
-from ifood_actors.errors import ServiceUnavailable, UsageError
-from ifood_actors.figures.evaluation import AlertRule, Sample, firing_alerts
-from ifood_actors.figures.samples import ON_THE_BROKER, RULE_FAILED, SQL, ask_rabbit, can_be_asked
+from ifood_actors.errors import UsageError
+from ifood_actors.figures import RULES, AlertRule, Sample, firing_alerts
 from ifood_actors.notation import parse_duration
 
 INFRA = Path(__file__).parents[2] / "infra" / "prometheus"
@@ -28,6 +28,8 @@ FACTS |= {
     "requests": 25,
     "stores": 2,
     "what": "it began",
+    "refused_reason": "revoked",
+    "blocked_by": '403 HTML page "Blocked"',
 }
 by_name = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
@@ -82,8 +84,7 @@ def test_an_authorization_that_is_refused_fires_at_once():
 
 
 def test_an_application_that_is_blocked_fires_at_once_and_says_by_what():
-    facts = {"reason": '403 HTML page "Blocked"'}
-    [found] = firing_alerts(named("ApplicationBlocked"), [Sample("app", 60, facts)], Settings())
+    [found] = firing_alerts(named("ApplicationBlocked"), [Sample("app", 60, FACTS)], Settings())
 
     assert found.text == (
         'a gateway has refused all requests of the application for 1m: 403 HTML page "Blocked"'
@@ -119,34 +120,25 @@ def test_a_share_is_read_without_rounding_it_to_its_limit(share, read):
 
 
 @by_name
-def test_every_rule_has_exactly_one_question(rule):
-    assert [rule.name in SQL, rule.name in ON_THE_BROKER, rule.name == RULE_FAILED].count(True) == 1
+def test_every_rule_has_its_samples(rule):
+    assert [bool(rule.samples) or rule.reported, bool(rule.queues)].count(True) == 1
 
 
-def test_each_question_to_the_broker_looks_at_its_own_queues():
+def test_each_rule_about_queues_counts_its_own():
     names = ("ifood.sales", "ifood.sales.XQ", "delay.v1.unroutable")
     queues = [QueueState(name, ready=number, consumers=0) for number, name in enumerate(names, 5)]
 
-    asked = {
-        name: [(r.subject, r.value) for r in ask_rabbit(queues, name)] for name in ON_THE_BROKER
+    counted = {
+        rule.name: [(sample.subject, sample.value) for sample in queue_samples(rule, queues)]
+        for rule in RULES
+        if rule.queues
     }
 
-    assert asked == {
+    assert counted == {
         "NoWorker": [("ifood.sales", 0)],
         "DeadLetters": [("ifood.sales.XQ", 6)],
         "UnroutableOrders": [("delay.v1.unroutable", 7)],
-        "RabbitUnusable": [],
     }
-
-
-def test_a_rabbitmq_that_refuses_answers_one_question_and_tells_why():
-    refusal = ServiceUnavailable("connection limit (10) is reached")
-
-    assert [name for name in ON_THE_BROKER if can_be_asked(name, refusal)] == ["RabbitUnusable"]
-    [found] = firing_alerts(
-        named("RabbitUnusable"), ask_rabbit(refusal, "RabbitUnusable"), Settings()
-    )
-    assert found.text == "connection limit (10) is reached"
 
 
 def test_an_address_that_apprise_does_not_know_is_named_by_its_number_only():

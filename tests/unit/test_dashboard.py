@@ -11,8 +11,7 @@ import yaml
 from prometheus_client import Counter, Histogram
 
 from ifood_actors import metrics
-from ifood_actors.figures import gauges
-from ifood_actors.web import collector
+from ifood_actors.figures import FIGURES, LEDGER_UP
 
 INFRA = Path(__file__).parents[2] / "infra"
 DASHBOARD = json.loads((INFRA / "grafana/dashboards/ifood-actors.json").read_text())
@@ -48,8 +47,8 @@ OTHERS = {
 
 def exported() -> dict[str, set[str]]:
     """Give the labels of every series of ours."""
-    found = {name: set(each.labels) for each in gauges.ALL for name in each.meanings}
-    found[collector.LEDGER_UP] = set()
+    found = {each.name: set(each.query.labels) for each in FIGURES}
+    found[LEDGER_UP[0]] = set()
     for each in vars(metrics).values():
         if isinstance(each, Counter | Histogram):
             labels = {*each._labelnames, *(["le"] if isinstance(each, Histogram) else [])}

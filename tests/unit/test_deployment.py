@@ -13,10 +13,10 @@ import typer.main
 import yaml
 from typer.core import TyperGroup
 
-from ifood_actors.alerts import RULES
 from ifood_actors.cli import config_page
 from ifood_actors.cli.main import app
 from ifood_actors.embedded import docker
+from ifood_actors.figures import RULES
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"

@@ -1,15 +1,16 @@
-"""docs/metrics.md says what is exported: names, types and labels."""
+"""What is generated from the figures is in the repository, and docs/metrics.md has all of it."""
 
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client import Counter, Histogram
 
 from ifood_actors import metrics
-from ifood_actors.figures import gauges
-from ifood_actors.web import collector
+from ifood_actors.figures import FIGURES, LEDGER_UP, rendering
 
-PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "metrics.md").read_text()
 WEB, WORKERS = PAGE.split("## From each worker host")
 
 _ROW = re.compile(r"^\| `(ifood_\w+)` \| ([^|:]*)", re.MULTILINE)
@@ -19,17 +20,24 @@ def documented(text):
     return {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in _ROW.findall(text)}
 
 
-def test_every_gauge_is_told_with_its_labels():
-    exported = {name: each.labels for each in gauges.ALL for name in each.meanings}
+@pytest.mark.parametrize("name", rendering.GENERATED)
+def test_what_is_generated_is_what_the_figures_say(name):
+    text = (ROOT / name).read_text()
 
-    assert documented(WEB) == {**exported, collector.LEDGER_UP: ()}
+    assert rendering.generated(name, text) == text, "stale: run `python -m scripts.generate`"
+
+
+def test_every_gauge_is_told_with_its_labels():
+    exported = {each.name: tuple(each.query.labels) for each in FIGURES}
+
+    assert documented(WEB) == {**exported, LEDGER_UP[0]: ()}
 
 
 def test_what_is_read_every_minute_stands_in_the_table_that_says_so():
     quick, slow = WEB.split("| gauge, read every minute |")
 
-    for each in gauges.ALL:
-        assert each.meanings.keys() <= documented(slow if each.every else quick).keys()
+    for each in FIGURES:
+        assert each.name in documented(slow if each.query.every else quick)
 
 
 def test_everything_that_workers_count_is_told_with_its_labels():

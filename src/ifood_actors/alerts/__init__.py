@@ -1,8 +1,14 @@
-"""What is wrong and who is told: evaluation of the rules, what is remembered, notifications."""
+"""Evaluates the alert rules, remembers what fires (`alert_tables`), and notifies people."""
 
-from ifood_actors.alerts.evaluator import Evaluator, evaluate, query_queues
+from ifood_actors.alerts.evaluator import Evaluation, Evaluator, Rabbit, evaluate, query_queues
 from ifood_actors.alerts.notifications import Notifier
-from ifood_actors.figures.evaluation import AlertRule, FiringAlert
-from ifood_actors.figures.rules import RULES
 
-__all__ = ["RULES", "AlertRule", "Evaluator", "FiringAlert", "Notifier", "evaluate", "query_queues"]
+__all__ = [
+    "Evaluation",
+    "Evaluator",
+    "Notifier",
+    "Rabbit",
+    "alert_tables",
+    "evaluate",
+    "query_queues",
+]

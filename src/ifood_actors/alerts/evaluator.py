@@ -16,22 +16,26 @@ from ifood_actors.broker.queues import QueueState, queue_states
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, reason_of, repeated, transaction
 from ifood_actors.errors import ServiceUnavailable
-from ifood_actors.figures.evaluation import AlertRule, FiringAlert, Sample, firing_alerts
-from ifood_actors.figures.rules import RULES
-from ifood_actors.figures.samples import (
-    ON_THE_BROKER,
+from ifood_actors.figures import (
+    ALL,
+    RABBIT_UNUSABLE,
+    RIGHT_MISSING,
     RULE_FAILED,
-    Rabbit,
-    ask_postgres,
-    ask_rabbit,
-    can_be_asked,
-    queue_names,
+    RULES,
+    AlertRule,
+    FiringAlert,
+    Sample,
+    firing_alerts,
+    read_samples,
 )
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+Rabbit = Sequence[QueueState] | ServiceUnavailable | None
+"""What RabbitMQ said of its queues, or why it said nothing; None where there is none to ask."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,22 @@ def evaluate(
     """
     Evaluate the rules once, except for those that need queues of which nothing is known.
 
-    `denied` says of each tick of this scheduler that was denied a right which one that is. A rule
-    that fails at a value of some row hides no other, and is told of by one of its own.
+    `denied` has, for each tick of this scheduler that was denied a right, which one that is. A rule
+    that fails at a value of some row hides no other: `RuleFailed`, evaluated last, tells of it.
     """
-    firing, evaluated, failed = [], [], []
-    for rule in rules:
-        if rule.name == RULE_FAILED or not can_be_asked(rule.name, rabbit):
+    failed: list[Sample] = []
+    reported = {RULE_FAILED: failed, RIGHT_MISSING: _denials(denied)}
+    if rabbit is not None:
+        reported[RABBIT_UNUSABLE] = _refusal(rabbit)
+    firing, evaluated = [], []
+    for rule in sorted(rules, key=lambda rule: rule.name == RULE_FAILED):
+        if _is_unknown(rule, rabbit):
             continue
         try:
             with tx.begin_nested():
-                samples = _samples(tx, rabbit, rule.name, settings, denied)
+                samples = [*reported.get(rule.name, ()), *queue_samples(rule, rabbit)]
+                if rule.samples:
+                    samples += read_samples(tx, rule.samples, settings)
                 firing += firing_alerts(rule, samples, settings)
         except (DataError, ArithmeticError, ValueError) as error:
             reason = reason_of(error)
@@ -70,31 +80,43 @@ def evaluate(
             failed.append(Sample(rule.name, 1, {"reason": reason}))
         else:
             evaluated.append(rule)
-    for rule in rules:
-        if rule.name == RULE_FAILED:
-            firing += firing_alerts(rule, failed, settings)
-            evaluated.append(rule)
     return Evaluation(firing, evaluated)
 
 
-def _samples(
-    tx: Connection, rabbit: Rabbit, name: str, settings: Settings, denied: Mapping[str, str]
-) -> list[Sample]:
-    if name in ON_THE_BROKER:
-        return ask_rabbit(rabbit, name)
-    samples = ask_postgres(tx, name, settings)
-    if name == "RightMissing":
-        samples += [Sample(f"scheduler, {tick}", 1, {"reason": denied[tick]}) for tick in denied]
-    return samples
+def queue_samples(rule: AlertRule, rabbit: Rabbit) -> list[Sample]:
+    """Give the samples of a rule about queues: none for another rule, or without an answer."""
+    if rabbit is None or isinstance(rabbit, ServiceUnavailable):
+        return []
+    return [
+        Sample(queue.name, getattr(queue, rule.counted), {"ready": f"{queue.ready:,}"})
+        for queue in rabbit
+        if queue.name in rule.queues
+    ]
 
 
 def query_queues(settings: Settings) -> list[QueueState]:
     """Ask RabbitMQ. Raises ServiceUnavailable, and UsageError without a URL."""
-    return queue_states(settings.require_broker_url(), queue_names())
+    names = [name for rule in RULES for name in rule.queues]
+    return queue_states(settings.require_broker_url(), names)
+
+
+def _is_unknown(rule: AlertRule, rabbit: Rabbit) -> bool:
+    if rule.name == RABBIT_UNUSABLE:
+        return rabbit is None
+    return bool(rule.queues) and (rabbit is None or isinstance(rabbit, ServiceUnavailable))
+
+
+def _denials(denied: Mapping[str, str]) -> list[Sample]:
+    return [Sample(f"scheduler, {tick}", 1, {"reason": reason}) for tick, reason in denied.items()]
+
+
+def _refusal(rabbit: Rabbit) -> list[Sample]:
+    refused = isinstance(rabbit, ServiceUnavailable)
+    return [Sample(ALL, 1, {"reason": str(rabbit)})] if refused else []
 
 
 class Evaluator:
-    """The tick that watches; several of them, on any number of hosts, tell everything once."""
+    """The scheduler's tick; several, on any number of hosts, notify of everything once."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from ifood_actors.figures.evaluation import AlertRule, FiringAlert
+from ifood_actors.figures import AlertRule, FiringAlert
 
 # Longer than any delivery takes; whoever dies within it leaves the notification to the others.
 LOCK: Final = timedelta(minutes=2)

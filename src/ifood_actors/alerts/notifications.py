@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ifood_actors.alerts.memory import Notification
 from ifood_actors.errors import UsageError
-from ifood_actors.figures.evaluation import AlertRule
+from ifood_actors.figures import AlertRule
 
 if TYPE_CHECKING:  # half a second and 20 MB, for schedulers that tell somebody
     from apprise import Apprise

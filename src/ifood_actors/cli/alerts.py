@@ -8,8 +8,8 @@ from ifood_actors.cli.options import Json
 from ifood_actors.cli.output import document, note, table
 
 if TYPE_CHECKING:
-    from ifood_actors.alerts import FiringAlert
     from ifood_actors.config import Settings
+    from ifood_actors.figures import FiringAlert
 
 app = typer.Typer(help="Whether anything is wrong.", no_args_is_help=True)
 

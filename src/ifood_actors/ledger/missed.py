@@ -14,9 +14,6 @@ from sqlalchemy import Connection, text
 from ifood_actors.ledger.bounds import IN_BOUNDS
 from ifood_actors.ledger.rows import rows_of
 
-# The reason of a `dispatch` for what a look or a worker has missed; the alert counts it.
-MISSED = "RabbitMQ lost its message, or delivered it early"
-
 _DUE = "coalesce(next_retry_at, scheduled_for)"
 # One whose `wake_at` has passed is the relay's already.
 _SENT = f"""

@@ -26,7 +26,7 @@ from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.ifood import read_limiters
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
-from ifood_actors.ledger.missed import MISSED
+from ifood_actors.ledger.queries.conditions import MISSED
 from ifood_actors.logs import get_logger
 from ifood_actors.scheduler.slot_budget import RelayRate, SlotBudget, measure_budget
 

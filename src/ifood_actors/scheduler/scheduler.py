@@ -13,10 +13,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ifood_actors.alerts import RULES, AlertRule, Evaluator, Notifier
+from ifood_actors.alerts import Evaluator, Notifier
 from ifood_actors.config import Settings
 from ifood_actors.db import missing_right, reason_of
 from ifood_actors.errors import IfoodActorsError, UsageError
+from ifood_actors.figures import RULES, AlertRule
 from ifood_actors.ifood import Ifood, connect_ifood
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Role, process_actor
