@@ -28,7 +28,7 @@ def rejected(
     from ifood_actors.cli.database import open_database
     from ifood_actors.config import loading
     from ifood_actors.db import transaction
-    from ifood_actors.feeds.rejected import rejected_items
+    from ifood_actors.feeds import rejected_items
 
     settings = loading.load()
     with open_database(settings) as engine, transaction(engine) as tx:

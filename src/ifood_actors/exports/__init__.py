@@ -9,4 +9,4 @@ from ifood_actors.exports.as_csv import write_csv
 from ifood_actors.exports.files import whole_file
 from ifood_actors.exports.selection import Selection
 
-__all__ = ["Selection", "whole_file", "write_csv"]
+__all__ = ["Selection", "as_parquet", "as_xlsx", "whole_file", "write_csv"]

@@ -5,7 +5,9 @@ from importlib import import_module
 from types import MappingProxyType
 
 from ifood_actors.feeds.feed import Feed
+from ifood_actors.feeds.record_retention import forget_raw, forget_rejected_items, forget_versions
 from ifood_actors.feeds.records import Fetched, Record, RecordVersion
+from ifood_actors.feeds.rejected import RejectedItem, rejected_items
 from ifood_actors.kinds import KINDS, Kind
 
 
@@ -17,4 +19,15 @@ def _feed_of(kind: Kind) -> Feed:
 
 FEEDS: Mapping[str, Feed] = MappingProxyType({name: _feed_of(kind) for name, kind in KINDS.items()})
 
-__all__ = ["FEEDS", "Feed", "Fetched", "Record", "RecordVersion"]
+__all__ = [
+    "FEEDS",
+    "Feed",
+    "Fetched",
+    "Record",
+    "RecordVersion",
+    "RejectedItem",
+    "forget_raw",
+    "forget_rejected_items",
+    "forget_versions",
+    "rejected_items",
+]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
-from ifood_actors.feeds.record_retention import forget_raw, forget_rejected_items, forget_versions
+from ifood_actors.feeds import forget_raw, forget_rejected_items, forget_versions
 from ifood_actors.forgetting import Swept
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import forget_history
