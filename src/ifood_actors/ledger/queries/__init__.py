@@ -16,14 +16,15 @@ from ifood_actors.ledger.queries.jobs import (
     history,
     job_facts,
 )
-from ifood_actors.ledger.queries.progress import Progress, progress_of_runs
 from ifood_actors.ledger.queries.runs import (
     OutsideRuns,
+    Progress,
     RunProgress,
     Throughput,
     open_outside_runs,
     open_runs,
     planned_days,
+    progress_of_runs,
     throughput,
 )
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from ifood_actors.ledger.rows import rows_of
+from ifood_actors.ledger.rows import read
 
 _SAMPLES = 3
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -54,7 +54,8 @@ def error_groups(
     connection: Connection, *, since: timedelta, kind: str | None = None, limit: int = 50
 ) -> list[ErrorGroup]:
     """Group the jobs that failed within `since` and were not requeued, most common first."""
-    rows = rows_of(
+    return read(
+        ErrorGroup,
         connection,
         f"""
         SELECT {GROUP_ID} AS id, job.job_type AS kind, job.error_code, {_MESSAGE} AS message,
@@ -69,4 +70,3 @@ def error_groups(
         kind=kind,
         limit=limit,
     )
-    return [ErrorGroup(**row) for row in rows]

@@ -1,15 +1,15 @@
 """Jobs: found by filter, told with their whole history. Only reads; every list has a limit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from ifood_actors.ledger.queries.error_groups import GROUP_ID
-from ifood_actors.ledger.rows import rows_of
+from ifood_actors.ledger.rows import read, rows_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,19 @@ class EventRow:
     detail: dict[str, Any] | None
 
 
+# By the field of the filter.
+_CONDITIONS: Final = {
+    "kind": "job.job_type = :kind",
+    "statuses": "job.status = ANY(:statuses)",
+    "account": "(account.name = :account OR account.ifood_merchant_id = :account)",
+    "day": "job.job_day = :day",
+    "error_code": "job.error_code = :error_code",
+    "error_group": f"{GROUP_ID} = :error_group",
+    "since": "job.created_at >= :since",
+    "ended_since": "job.finished_at >= :ended_since",
+}
+
+
 @dataclass(frozen=True)
 class JobFilter:
     """
@@ -64,34 +77,17 @@ class JobFilter:
 
     def sql(self) -> tuple[str, dict[str, object]]:
         """Give the condition, on `job` and `account`, and its values."""
-        conditions = {
-            "job.job_type = :kind": self.kind,
-            "job.status = ANY(:statuses)": list(self.statuses),
-            "(account.name = :account OR account.ifood_merchant_id = :account)": self.account,
-            "job.job_day = :day": self.day,
-            "job.error_code = :error_code": self.error_code,
-            f"{GROUP_ID} = :error_group": self.error_group,
-            "job.created_at >= :since": self.since,
-            "job.finished_at >= :ended_since": self.ended_since,
-        }
-        values = {
-            "kind": self.kind,
-            "statuses": list(self.statuses),
-            "account": self.account,
-            "day": self.day,
-            "error_code": self.error_code,
-            "error_group": self.error_group,
-            "since": self.since,
-            "ended_since": self.ended_since,
-        }
-        chosen = [condition for condition, value in conditions.items() if value]
-        return " AND ".join(chosen) or "true", {k: v for k, v in values.items() if v}
+        given = {name: value for name, value in asdict(self).items() if value}
+        if self.statuses:
+            given["statuses"] = list(self.statuses)
+        return " AND ".join(_CONDITIONS[name] for name in given) or "true", given
 
 
 def find_jobs(connection: Connection, which: JobFilter, *, limit: int) -> list[JobRow]:
     """List jobs, latest planned first."""
     condition, values = which.sql()
-    rows = rows_of(
+    return read(
+        JobRow,
         connection,
         f"""
         SELECT job.id, job.job_type AS kind, account.name AS account, job.merchant_id, job.job_day,
@@ -103,7 +99,6 @@ def find_jobs(connection: Connection, which: JobFilter, *, limit: int) -> list[J
         limit=limit,
         **values,
     )
-    return [JobRow(**row) for row in rows]
 
 
 def find_job_ids(
@@ -139,7 +134,8 @@ def job_facts(connection: Connection, job_id: UUID) -> Mapping[str, Any] | None:
 
 def history(connection: Connection, job_id: UUID) -> list[EventRow]:
     """Tell a job's whole story, from planning on."""
-    rows = rows_of(
+    return read(
+        EventRow,
         connection,
         """
         SELECT at, act, from_status, to_status, attempt, actor, login, reason, detail
@@ -147,4 +143,3 @@ def history(connection: Connection, job_id: UUID) -> list[EventRow]:
         """,
         id=job_id,
     )
-    return [EventRow(**row) for row in rows]

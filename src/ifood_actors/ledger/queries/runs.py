@@ -1,17 +1,33 @@
 """How runs are doing, and how fast jobs are done. Only reads."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Connection
 
 from ifood_actors.ledger.actor import role_of
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import FIRST_DUE, LATENESS
-from ifood_actors.ledger.queries.progress import progress_line
-from ifood_actors.ledger.rows import rows_of
+from ifood_actors.ledger.rows import read, rows_of
 
 _OPEN = "status IN ('pending', 'running')"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many jobs of a run have ended, however they did."""
+
+    run_id: UUID
+    kind: str
+    job_day: date
+    planned: int
+    finished: int
+
+    @property
+    def line(self) -> str:
+        return _progress_line(self.finished, self.planned)
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,7 @@ class RunProgress:
     @property
     def progress(self) -> str:
         """The line that operators know, such as `progress: 25% (250/1000)`."""
-        return progress_line(self.finished, self.planned)
+        return _progress_line(self.finished, self.planned)
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,8 @@ class Throughput:
 def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -> list[RunProgress]:
     """Give the runs that still have open jobs or whose window began within `since`."""
     vanished = result_value("vanished", column="job.result")
-    rows = rows_of(
+    return read(
+        RunProgress,
         connection,
         f"""
         SELECT run.job_type AS kind, run.job_day, run.window_start, run.window_end, run.planned,
@@ -91,12 +108,12 @@ def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -
         """,
         since=since,
     )
-    return [RunProgress(**row) for row in rows]
 
 
 def open_outside_runs(connection: Connection) -> list[OutsideRuns]:
     """Count the open jobs that are in no run."""
-    rows = rows_of(
+    return read(
+        OutsideRuns,
         connection,
         f"""
         SELECT job_type AS kind, count(*) FILTER (WHERE status = 'pending') AS pending,
@@ -104,16 +121,21 @@ def open_outside_runs(connection: Connection) -> list[OutsideRuns]:
         FROM ifood_jobs WHERE run_id IS NULL AND {_OPEN} GROUP BY job_type ORDER BY job_type
         """,
     )
-    return [OutsideRuns(**row) for row in rows]
 
 
 def throughput(connection: Connection) -> Throughput:
-    """Measure the last minute."""
-    row = rows_of(
+    """
+    Count the jobs that ended and the requests that they sent in the last minute, by the history.
+
+    Cancelled jobs do not count, nor what a person ended by SQL.
+    """
+    requests = result_value("requests", column="detail")
+    [measured] = read(
+        Throughput,
         connection,
         f"""
         SELECT count(*) AS finished_last_minute,
-          coalesce(sum((detail ->> 'requests')::int), 0) AS requests_last_minute,
+          coalesce(sum({requests}), 0)::bigint AS requests_last_minute,
           (SELECT {FIRST_DUE} FROM ifood_jobs AS job
            WHERE job.status = 'pending' AND job.scheduled_for <= now()) AS oldest_due
         FROM ifood_job_events
@@ -121,7 +143,34 @@ def throughput(connection: Connection) -> Throughput:
           AND act <> 'manual'
         """,
     )
-    return Throughput(**row[0])
+    return measured
+
+
+def progress_of_runs(
+    connection: Connection, *, also: Collection[UUID], planned_since: datetime | None
+) -> list[Progress]:
+    """
+    Give the runs whose window has opened and that have open jobs, and those in `also`.
+
+    Those that were planned since an instant as well: they may have ended meanwhile.
+    """
+    return read(
+        Progress,
+        connection,
+        """
+        SELECT run.id AS run_id, run.job_type AS kind, run.job_day, run.planned, (
+          SELECT count(*) FROM ifood_jobs AS job
+          WHERE job.run_id = run.id AND job.status IN ('success', 'failed', 'cancelled')
+        ) AS finished
+        FROM ifood_runs AS run
+        WHERE run.id = ANY(CAST(:also AS uuid[])) OR run.window_start <= now() AND (
+          run.created_at > :planned_since
+          OR run.id IN (SELECT run_id FROM ifood_jobs WHERE wake_at IS NOT NULL))
+        ORDER BY run.window_start, run.job_type
+        """,
+        also=list(also),
+        planned_since=planned_since,
+    )
 
 
 def planned_days(connection: Connection, kind: str, *, since: date) -> dict[date, str]:
@@ -143,3 +192,9 @@ def _count_by_status() -> str:
         f"count(*) FILTER (WHERE job.status = '{status}') AS {status}"
         for status in ("pending", "running", "success", "failed", "cancelled")
     )
+
+
+def _progress_line(finished: int, planned: int) -> str:
+    """Say it as in `progress: 25% (250/1000)`."""
+    percent = 100 * finished // planned if planned else 100
+    return f"progress: {percent}% ({finished}/{planned})"
