@@ -208,7 +208,7 @@ def _passes(error: DBAPIError, *, handled: BaseException | None) -> bool:
     """Tell whether another try may succeed; `handled` is what the caller deals with already."""
     for cause in takewhile(lambda cause: cause is not handled, causes(error)):
         if not isinstance(cause, Exception):
-            return False  # an interrupt broke it: whoever sent it wants an end
+            return False  # an interrupt broke it, to end the work
         if isinstance(cause, NoAnswer):
             return False
     # A connection that cannot be made has no code.
@@ -217,14 +217,14 @@ def _passes(error: DBAPIError, *, handled: BaseException | None) -> bool:
 
 
 def _leave_a_server_that_only_reads(context: ExceptionContext) -> None:
-    """Have the pool connect anew: after a fail-over its connections stay with the former server."""
+    """Make the pool reconnect: after a fail-over its connections stay with the former server."""
     if isinstance(context.original_exception, errors.ReadOnlySqlTransaction):
         context.is_disconnect = True
 
 
 def _ping_after_idling(engine: Engine) -> None:
     """
-    Replace a connection that died while it was idle, before anybody uses it.
+    Replace a connection that died while it was idle, before it is used.
 
     As SQLAlchemy's `pool_pre_ping`, but not for connections in steady use: there it would be two
     more round trips for each transaction.

@@ -1,9 +1,9 @@
 """
-Who did what: one row for each change that a person had the program make.
+What operators changed: one row for each change that a command made.
 
 `note` writes it in the transaction that makes the change, so that there is neither without the
-other. `at` and `login` are set by a trigger, which nobody can forge; `actor` is what the program
-says. Another trigger lets nobody change a row, or delete one that is young.
+other. A trigger sets `at` and `login`, so that they cannot be forged; `actor` is what the program
+says. Another trigger refuses to change a row, and to delete one that is less than 90 days old.
 """
 
 import json

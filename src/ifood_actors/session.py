@@ -31,7 +31,7 @@ SOCKET = {
     "keepalives_count": "4",
     "tcp_user_timeout": "30000",
 }
-# How values are written and read; whoever else sets it, for a role, a database or a client, means
+# How values are written and read; a role, database or client that sets it differently means
 # other programs.
 STYLE = {
     "client_encoding": "UTF8",
@@ -70,7 +70,7 @@ _LOOK_SECONDS = 5.0
 
 
 class TimedConnection(psycopg.Connection[Any]):
-    """A connection that is closed when no answer comes; psycopg would wait for ever."""
+    """A connection that is closed when no answer comes; psycopg itself has no limit."""
 
     answer_seconds = ANSWER_SECONDS
 

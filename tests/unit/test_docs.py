@@ -1,6 +1,7 @@
 """The documents say what the code says, as far as a test can read."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,20 @@ def test_the_table_of_acts_tells_who_does_each():
 
     by = {act: [each.by for each in TRANSITIONS.values() if each.act is act] for act in Act}
     assert told == {act: ", or ".join(dict.fromkeys(names)) for act, names in by.items()}
+
+
+def test_the_modules_that_do_no_io_are_those_that_import_linter_watches():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [pure] = [each for each in settings["contracts"] if each["name"] == "What decides does no I/O"]
+    [told] = re.findall(r"^What decides does no I/O, .*$", ARCHITECTURE, re.MULTILINE)
+
+    watched = [
+        name.removeprefix("ifood_actors.").replace(".", "/") for name in pure["source_modules"]
+    ]
+    assert sorted(re.findall(r"`([\w/]+)\.py`", told)) == sorted(
+        name.replace(".", "/") for name in names
+    )
+    assert "allow_indirect_imports" not in pure
 
 
 @pytest.mark.parametrize("word", [*JobStatus, *Act])

@@ -22,7 +22,7 @@ from ifood_actors.planning.cadence import DAY
 from ifood_actors.spans import Period, Window
 
 WEEK: Final = 7 * DAY
-# Of one request; nobody has published a figure, so a cautious guess.
+# Of one request: a cautious guess, since no figure is published.
 ASSUMED_LATENCY: Final = timedelta(seconds=1)
 
 # The last job of a window ends a moment after it, which is no reason to speak of sharing.
@@ -32,13 +32,18 @@ _SOME_MONDAY = date(2026, 1, 5)
 
 @dataclass(frozen=True)
 class Deployment:
-    """Who is pulled and by what, as far as the settings do not say; measured where there is one."""
+    """
+    What a forecast needs beside the settings; measured where there is a database.
+
+    `latency` is the time of one request. `busiest_share` of the accounts belong to the application
+    that has most; `idle_shares` of them answer nothing but 404, by kind. `measured` is what the
+    jobs of a kind have cost.
+    """
 
     accounts: int
     hosts: int = 1
     latency: timedelta = ASSUMED_LATENCY
     busiest_share: float = 1.0
-    # Of the accounts, by kind: those that answer nothing but 404.
     idle_shares: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     measured: Mapping[str, Workload] = field(default_factory=lambda: MappingProxyType({}))
 

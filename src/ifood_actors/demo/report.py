@@ -12,6 +12,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.demo.environment import Environment
 from ifood_actors.kinds import KINDS
+from ifood_actors.ledger import result_value
 
 # Stores that took their permission back must fail, and nothing else may.
 _EXPECTED_FAILURE = "forbidden"
@@ -169,8 +170,8 @@ def _count(tx: Connection, kind: str, status: str | None = None) -> int:
 
 def _requests(tx: Connection, kind: str) -> int:
     counted: int = tx.execute(
-        text("""
-            SELECT coalesce(sum(CAST(result ->> 'requests' AS int)), 0) FROM ifood_jobs
+        text(f"""
+            SELECT coalesce(sum({result_value("requests")}), 0)::bigint FROM ifood_jobs
             WHERE job_type = :kind
         """),
         {"kind": kind},

@@ -1,8 +1,8 @@
 """
 What a row of the ledger may hold, so that no reader's arithmetic or cast can fail at it.
 
-Constraints of the tables refuse anything else since migration 0019. A row of before may hold it
-still; whoever works on many jobs at once leaves such a one out, by `IN_BOUNDS`.
+Constraints of the tables refuse anything else since migration 0019. An older row may still hold
+it: statements on many jobs leave such rows out, by `IN_BOUNDS`.
 """
 
 from collections.abc import Iterable

@@ -62,7 +62,7 @@ class Job(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("job_type", "account_id", "merchant_id", "job_day"),
         CheckConstraint(_one_of("status", JobStatus), name="status"),
-        # Nothing can be stuck: whoever still has to move has an instant at which it is looked at.
+        # Nothing can be stuck: a job that has not ended has an instant at which the relay looks.
         CheckConstraint(
             "(status IN ('pending', 'running')) = (wake_at IS NOT NULL)", name="wake_at"
         ),

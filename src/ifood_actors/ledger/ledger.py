@@ -151,10 +151,10 @@ class Ledger:
         self, job_id: UUID, dispatch_no: int, *, cooldowns: Mapping[UUID, timedelta], reason: str
     ) -> timedelta | None:
         """
-        Snooze a dispatched job, before anybody claims it, if its application is in cooldown.
+        Snooze a dispatched job before it is claimed, if its application is in cooldown.
 
-        `cooldowns` tells for how much longer each application is. Gives the wait, or None when the
-        delivery may go on: the application is in none, or the claim will refuse the job anyway.
+        `cooldowns` has the rest of each application's. Return the wait, or None when the delivery
+        may go on: there is no cooldown, or the claim will refuse the job anyway.
         """
         row = self._lock_awaited(job_id, dispatch_no)
         after = cooldowns.get(row.app_id) if row else None

@@ -1,4 +1,4 @@
-"""Which accounts a run left out, and why: kept for whoever asks where a job is."""
+"""Which accounts a run left out, and why: `jobs` and alerts explain a missing job by it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.ledger.job_values import NewRun
 
-# In one order for everybody, so that two runs wait for each other and never deadlock.
+# In one order, so that two runs wait for each other and never deadlock.
 _LEAVE_OUT = text("""
     INSERT INTO ifood_left_out AS former (account_id, job_type, reason, job_day, asked_again_on)
     SELECT account_id, :kind, :reason, :job_day, asked_again_on
@@ -19,7 +19,7 @@ _LEAVE_OUT = text("""
       job_day = excluded.job_day, asked_again_on = excluded.asked_again_on
     WHERE former.job_day <= excluded.job_day
 """)
-# Kept until then, so that nobody calls the account stale before the job that asks it has ended.
+# Kept until then, so that the account is not stale before the job that asks it has ended.
 _ASKED = text("""
     UPDATE ifood_left_out SET asked_again_on = :job_day
     WHERE job_type = :kind AND account_id = ANY(:account_ids) AND asked_again_on > :job_day
@@ -34,7 +34,11 @@ def note_left_out(
     asked: Sequence[UUID],
     reason: str,
 ) -> None:
-    """Note the accounts that a run leaves out, with the days that ask them again, and who is in."""
+    """
+    Write down the accounts that a run leaves out, each with the day of the run that asks it again.
+
+    Accounts that are `asked` by this run are no longer left out.
+    """
     day = {"kind": run.kind, "job_day": run.job_day}
     values = {
         "reason": reason,

@@ -30,7 +30,7 @@ _AHEAD = f"{_SENT} AND {_DUE} > statement_timestamp()"
 _TWICE_AS_LATE = f"statement_timestamp() - dispatched_at >= dispatched_at - {_DUE}"
 
 # Of the locks of a table, the weakest that excludes itself: it stops neither signs of life nor
-# readers. An advisory one would be anybody's to hold; this one takes the right to write.
+# readers. Any login could hold an advisory lock; this one needs the right to write.
 _IN_TURN = text("LOCK TABLE ifood_schedulers IN SHARE UPDATE EXCLUSIVE MODE")
 
 
@@ -40,7 +40,7 @@ def in_turn(connection: Connection) -> None:
 
 
 def overdue(connection: Connection, kinds: Collection[str], *, patience: timedelta) -> Counter[str]:
-    """Count jobs, by kind, that nobody has claimed although they were due `patience` ago."""
+    """Count jobs, by kind, that were due `patience` ago and are not claimed."""
     rows = rows_of(
         connection,
         f"SELECT job_type, count(*) AS jobs FROM ifood_jobs WHERE {_OVERDUE} GROUP BY job_type",
@@ -78,7 +78,7 @@ def wake_overdue(connection: Connection, kind: str, number: int, *, patience: ti
     """
     Let the relay send again at most so many of what `overdue` counts; return how many.
 
-    Nobody knows which of them were lost: first come those that were sent first. One that was sent
+    Which of them were lost is unknown: first come those that were sent first. One that was sent
     again is so once more only when it is twice as late. So a count that is wrong, for however
     long, costs few copies.
     """

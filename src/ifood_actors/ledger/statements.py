@@ -49,8 +49,8 @@ _WAITING = f"dispatched_at = NULL, {_UNLOCKED}"
 _FINISHED = (
     f"{_UNLOCKED}, wake_at = NULL, next_retry_at = NULL, finished_at = statement_timestamp()"
 )
-# The number tells old holders from new ones. The token does when a number is given out twice: a
-# fail-over, or a crash without synchronous commits, forgets the last claims and their numbers.
+# The number tells old holders from new ones; the token does when a number is given out twice: a
+# fail-over, or a crash without synchronous commits, loses the last claims and their numbers.
 _FENCED = "id = :id AND lease_no = :lease_no AND claim_token = :claim_token"
 _EACH = "id = ANY(:ids)"
 _LATER = "statement_timestamp() + :after"
@@ -71,7 +71,7 @@ LOCK = text(f"""
     WHERE job.id = :id FOR UPDATE OF job
 """)
 WAIT = text("SELECT FROM ifood_jobs WHERE id = :id FOR UPDATE")
-# Its message is under way for longer: to whoever looks for lost ones, it has not been sent yet.
+# Its message is under way for longer: the search for lost messages must not count it yet.
 PUT_OFF = text("""
     UPDATE ifood_jobs SET dispatched_at = statement_timestamp() + :after, wake_at = wake_at + :after
     WHERE id = :id
@@ -79,7 +79,7 @@ PUT_OFF = text("""
 HAND_BACK = text("""
     UPDATE ifood_jobs SET dispatched_at = NULL, wake_at = statement_timestamp() WHERE id = :id
 """)
-# Not through the ladder, which has not held the message back: perhaps none is there that does.
+# Not through the ladder, which has not held the message back: perhaps there is none.
 SEND_WHEN_DUE = text("""
     UPDATE ifood_jobs SET wake_at = coalesce(next_retry_at, scheduled_for) WHERE id = :id
 """)
@@ -133,9 +133,9 @@ REQUEUE = _act(
     " wake_at = statement_timestamp()",
     which=_EACH,
 )
-# A kind that this release does not know is left to the release that planned it. A look long before
-# the grace is over was called for: the message was missed, or came early. At a row out of bounds
-# the arithmetic would fail for all: `HistoryAtOdds` tells of it.
+# A kind that this release does not know is left to the release that planned it. A job that is due
+# for a look long before its grace is over is `missed`: its message was found lost, or came early.
+# A row out of bounds would fail the arithmetic of all: the alert `HistoryAtOdds` reports it.
 _DUE = f"""
     SELECT id, job_type AS kind, status, attempts, dispatch_no, dispatched_at IS NOT NULL AS resend,
       dispatched_at IS NOT NULL AND wake_at < interval '1 minute'
@@ -169,8 +169,8 @@ DISPATCH = _act(
     """,
     which=_EACH,
 )
-# What the relay handed over and a worker has not done yet. Who waits in the ladder is not due; what
-# is overdue counts as lost. No `wake_at` of these lies further ahead than the longest grace.
+# What the relay handed over and a worker has not done yet. A job in the ladder is not due; one
+# that is overdue counts as lost. No `wake_at` of these is further ahead than the longest grace.
 UNDER_WAY = text("""
     SELECT account.app_id, job.job_type AS kind, count(*) AS jobs
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
@@ -212,9 +212,8 @@ START_RUN = text("""
     RETURNING id
 """)
 COUNT_PLANNED = text("UPDATE ifood_runs SET planned = planned + :planned WHERE id = :id")
-# A scheduler may not set a status: the target is the default of the column.
+# No login may insert a status: the target is the default of the column.
 _PLANNED = TRANSITIONS["plan"]
-# Its target is the column's default: no login may insert another status.
 PLAN = text(f"""
     WITH job AS (
       INSERT INTO ifood_jobs (job_type, account_id, merchant_id, job_day, scheduled_for, priority,

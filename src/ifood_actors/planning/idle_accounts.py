@@ -30,7 +30,7 @@ def not_found_streaks(
     """
     Give the active accounts whose every answer since a day was 404, by their id.
 
-    Whether one is idle, its days tell: see `NotFoundStreak`.
+    Whether one is idle follows from its days: see `NotFoundStreak`.
     """
     rows = connection.execute(_SILENT, {"kind": kind, "since": since}).mappings()
     return {row["account_id"]: NotFoundStreak(**row) for row in rows}

@@ -186,8 +186,8 @@ def plan_due(
     """
     Plan every run of a kind whose window has opened, also those missed, oldest first.
 
-    An account takes part from the first window on that opens after it was added: nobody who adds
-    a thousand accounts at noon expects them to run at once. `plan` by hand is there for that. Days
+    An account takes part from the first window on that opens after it was added: a thousand
+    accounts that are added at noon do not run at once; a plan by hand can ask for that. Days
     are caught up from the first one that a scheduler planned: a past day that a person plans does
     not bring all days since.
     """
@@ -257,7 +257,7 @@ def _draft(tx: Connection, wanted: PlanRequest) -> RunPlan:
 
 
 def _left_out(tx: Connection, wanted: PlanRequest, accounts: Collection[UUID]) -> dict[UUID, date]:
-    """Give the accounts that are idle and not asked on this day; who is named, is asked."""
+    """Give the idle accounts that this day does not ask; none where accounts are named."""
     every, day = wanted.idle_days, wanted.opening.job_day
     if not every or wanted.only is not None:
         return {}

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 from uuid import UUID
 
-# A refresh token lives for 168 h (iFood authentication guide) and nobody promises that it can be
+# A refresh token lives for 168 h (iFood authentication guide); no document promises that it can be
 # refreshed on its last day: an unused one is refreshed this long after it was given.
 UNUSED_AFTER = timedelta(days=3)
 # One that ends within so long should have been refreshed days ago: people are told.

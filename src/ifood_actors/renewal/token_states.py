@@ -17,7 +17,7 @@ from ifood_actors.planning.cadence import Opening, next_opening
 from ifood_actors.planning.pacing import DoesNotFit
 from ifood_actors.renewal.policy import Deadline, TokenState
 
-# Of a token that nobody has seen yet; iFood has given 3 h and 6 h.
+# Of a token that was never asked for; iFood has given 3 h and 6 h.
 ASSUMED_LIFETIME = timedelta(hours=3)
 
 _CENTRAL = f"app.kind = '{AppKind.CENTRALIZED}' AND held.name = '{ALL_STORES}'"

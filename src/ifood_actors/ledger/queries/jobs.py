@@ -1,4 +1,4 @@
-"""Jobs: found by filter, told with their whole history. Only reads; every list has a limit."""
+"""Jobs by filter, and one job with its whole history. Every list has a limit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -133,7 +133,7 @@ def job_facts(connection: Connection, job_id: UUID) -> Mapping[str, Any] | None:
 
 
 def history(connection: Connection, job_id: UUID) -> list[EventRow]:
-    """Tell a job's whole story, from planning on."""
+    """Give all rows of a job's history, oldest first."""
     return read(
         EventRow,
         connection,
