@@ -9,8 +9,8 @@ from support.records import store
 from support.rows import M, N, P, make_accounts, make_app, merchant
 
 from ifood_actors.accounts import (
-    AccountRow,
     BadSheet,
+    Entry,
     Imported,
     Switched,
     add_discovered,
@@ -31,7 +31,7 @@ def imported(engine: Engine, sheet: str) -> Imported:
         return import_sheet(tx, sheet.encode())
 
 
-def listed(engine: Engine, **which: Any) -> list[AccountRow]:
+def listed(engine: Engine, **which: Any) -> list[Entry]:
     with transaction(engine) as tx:
         return list_accounts(tx, **which)
 
@@ -52,7 +52,7 @@ def test_a_column_that_the_file_lacks_leaves_accounts_as_they_are(engine):
 
     imported(engine, f"name,ifood_merchant_id\nA2,{M}\n")
 
-    assert listed(engine) == [AccountRow("A2", M, "America/Manaus", 7, active=False, app=None)]
+    assert listed(engine) == [Entry("A2", M, "America/Manaus", 7, active=False, app=None)]
 
 
 def test_one_bad_line_imports_nothing(engine):
@@ -155,8 +155,8 @@ def test_discovered_stores_are_added_and_known_ones_keep_what_an_operator_gave(e
 
     assert (done.inserted, done.updated) == (1, 1)
     assert listed(engine) == [
-        AccountRow("Mine", M, "America/Sao_Paulo", 0, active=False, app="south"),
-        AccountRow("New One", N, "America/Sao_Paulo", 0, active=True, app="south"),
+        Entry("Mine", M, "America/Sao_Paulo", 0, active=False, app="south"),
+        Entry("New One", N, "America/Sao_Paulo", 0, active=True, app="south"),
     ]
 
 
@@ -168,7 +168,7 @@ def test_discovered_stores_are_exported_so_that_they_import_again_unchanged(engi
             tx, [(merchant(n), name) for n, name in enumerate(names)], app="north", active=True
         )
     exported = StringIO()
-    write_sheet((row.entry() for row in listed(engine)), exported)
+    write_sheet(listed(engine), exported)
 
     again = imported(engine, exported.getvalue())
 
@@ -280,7 +280,7 @@ def test_what_is_exported_imports_again_unchanged_from_a_database(engine):
         f'\uff1dBar;{M};;\n"x,=1;-2";{N};14380200000121;\uff20Rede\n',
     )
     exported = StringIO()
-    write_sheet((row.entry() for row in listed(engine)), exported)
+    write_sheet(listed(engine), exported)
 
     again = imported(engine, exported.getvalue())
 

@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from openpyxl import Workbook
 
-from ifood_actors.accounts.apart import LARGEST, read_bounded
 from ifood_actors.accounts.lines import BadSheet
+from ifood_actors.accounts.sandbox import LARGEST, read_bounded
 
 MERCHANT = "0a1b2c3d-0000-4000-8000-000000000001"
 HEADER = ["name", "ifood_merchant_id"]
@@ -49,7 +49,7 @@ def inflated(content: bytes) -> bytes:
 def test_a_usual_workbook_is_read_as_ever():
     sheet = read_bounded(workbook(HEADER, ["Bar", MERCHANT]), apps=(), name=None)
 
-    assert [entry.merchant_id for entry in sheet.entries] == [MERCHANT]
+    assert [entry.ifood_merchant_id for entry in sheet.entries] == [MERCHANT]
 
 
 def test_what_is_wrong_comes_back_line_by_line():

@@ -3,14 +3,13 @@ from uuid import uuid4
 import pytest
 from support.rows import M, N
 
-from ifood_actors.accounts import AccountRow
-from ifood_actors.accounts.presence import MEANINGS, Presence, presence
+from ifood_actors.accounts import PRESENCE_MEANINGS, Entry, Presence, presence_of
 
 MARIA, JOAO = uuid4(), uuid4()
 
 
 def account(merchant_id=M, *, app="north"):
-    return AccountRow("A", merchant_id, "America/Sao_Paulo", 0, active=True, app=app)
+    return Entry("A", merchant_id, "America/Sao_Paulo", 0, active=True, app=app)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +36,8 @@ def account(merchant_id=M, *, app="north"):
 def test_an_account_is_ours_if_what_reads_it_opens_its_store(
     asked, authorization_id, opened, found
 ):
-    assert presence(asked, authorization_id, opened) is found
+    assert presence_of(asked, authorization_id, opened) is found
 
 
 def test_everything_but_ours_has_a_meaning():
-    assert set(MEANINGS) == set(Presence) - {Presence.OURS}
+    assert set(PRESENCE_MEANINGS) == set(Presence) - {Presence.OURS}

@@ -130,7 +130,7 @@ def test_spaces_accents_and_guards_are_those_of_csv():
     )
 
     [entry] = read(content)
-    assert (entry.name, entry.merchant_id, entry.group) == ("=Mais Sabor", M, "P\u00e3o")
+    assert (entry.name, entry.ifood_merchant_id, entry.group) == ("=Mais Sabor", M, "P\u00e3o")
 
 
 def test_a_workbook_without_a_sheet_to_read_is_refused():

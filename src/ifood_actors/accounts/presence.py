@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from ifood_actors.accounts.identifiers import canonical_id
-from ifood_actors.accounts.registry import AccountRow
+from ifood_actors.accounts.sheet import Entry
 
 # The stores that each authorization opens, by its id; None is a centralised application's own.
 Opened = Mapping[UUID | None, Collection[str]]
@@ -28,7 +28,7 @@ class Presence(StrEnum):
     NOT_LISTED = "not_listed"
 
 
-MEANINGS = {
+PRESENCE_MEANINGS = {
     Presence.NO_MERCHANT_ID: "its merchant id is no UUID: iFood can have no such store",
     Presence.OTHER_SPELLING: "its merchant id is spelled otherwise than iFood's: import it again",
     Presence.NO_APPLICATION: "it has no application: import it with the column app",
@@ -39,7 +39,7 @@ MEANINGS = {
 }
 
 
-def presence(account: AccountRow, authorization_id: UUID | None, opened: Opened | None) -> Presence:
+def presence_of(account: Entry, authorization_id: UUID | None, opened: Opened | None) -> Presence:
     """
     Say how an account stands, by the stores that its application may read.
 
@@ -68,7 +68,7 @@ def _listed(merchant_id: str, authorization_id: UUID | None, opened: Opened) -> 
     return Presence.NO_AUTHORIZATION if authorization_id is None else Presence.NOT_ASKED
 
 
-def read_with(connection: Connection) -> dict[str, UUID | None]:
+def authorizations_by_merchant(connection: Connection) -> dict[str, UUID | None]:
     """Give the authorization of each account, by its merchant id."""
     rows = connection.execute(_READ_WITH)
     return {row.ifood_merchant_id: row.authorization_id for row in rows}

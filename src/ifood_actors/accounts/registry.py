@@ -1,15 +1,15 @@
 """The accounts of the database: imported by merchant, listed, switched on and off."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, Row, TextClause, text
 
-from ifood_actors.accounts.apart import read_bounded
 from ifood_actors.accounts.identifiers import canonical_id
+from ifood_actors.accounts.sandbox import read_bounded
 from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, fitting_name
 from ifood_actors.accounts.spelling import stored_ids
 from ifood_actors.errors import UsageError
@@ -45,33 +45,6 @@ _LIST = text("""
       AND (CAST(:group AS text) IS NULL OR account.group_name = :group)
     ORDER BY account.name, account.ifood_merchant_id LIMIT CAST(:limit AS bigint)
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRow:
-    """An account as a list shows it; the fields are the columns of a file."""
-
-    name: str
-    ifood_merchant_id: str
-    timezone: str
-    priority: int
-    active: bool
-    app: str | None
-    cnpj: str | None = None
-    group: str | None = None
-
-    def entry(self) -> Entry:
-        """Give it as a line of a file."""
-        return Entry(
-            name=self.name,
-            merchant_id=self.ifood_merchant_id,
-            timezone=self.timezone,
-            priority=self.priority,
-            active=self.active,
-            app=self.app,
-            cnpj=self.cnpj,
-            group=self.group,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +101,7 @@ def add_discovered(
     A new one's name is changed as far as a sheet could not hold it.
     """
     entries = {
-        id_: Entry(name=fitting_name(name) or id_, merchant_id=id_, active=active, app=app)
+        id_: Entry(name=fitting_name(name) or id_, ifood_merchant_id=id_, active=active, app=app)
         for id_, name in ((canonical_id(given) or given, name) for given, name in stores)
     }.values()
     return _upsert(connection, entries, updates={"app"})
@@ -142,11 +115,11 @@ def list_accounts(
     cnpj: str | None = None,
     group: str | None = None,
     limit: int | None = None,
-) -> list[AccountRow]:
+) -> list[Entry]:
     """List accounts by name; None of a filter is all."""
     values = {"active": active, "app": app, "cnpj": cnpj, "group": group, "limit": limit}
     rows = connection.execute(_LIST, values)
-    return [AccountRow(**row) for row in rows.mappings()]
+    return [Entry(**row) for row in rows.mappings()]
 
 
 def set_active(connection: Connection, names: Sequence[str], *, active: bool) -> Switched:
@@ -155,8 +128,7 @@ def set_active(connection: Connection, names: Sequence[str], *, active: bool) ->
 
     Raises UsageError when one is not there, or a name fits several; then nothing was changed.
     """
-    found = list(connection.execute(_FIND, {"names": list(names)}))
-    _require_all(names, [(row.name, row.merchant_id) for row in found])
+    found = _find(connection, names)
     shared = Counter(row.name for row in found)
     ambiguous = sorted(name for name in set(names) if shared[name] > 1)
     if ambiguous:
@@ -177,8 +149,7 @@ def count_active(connection: Connection, only: Sequence[str] | None = None) -> i
     if not only:
         count: int = connection.execute(_COUNT_ACTIVE).scalar_one()
         return count
-    found = list(connection.execute(_FIND, {"names": list(only)}))
-    _require_all(only, [(row.name, row.merchant_id) for row in found])
+    found = _find(connection, only)
     disabled = sorted(row.name for row in found if not row.active)
     if disabled:
         raise UsageError(f"disabled: {_quoted(disabled)}; see `ifood-actors accounts enable`")
@@ -199,8 +170,7 @@ def names_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[st
 
 def require_known(connection: Connection, names: Sequence[str]) -> None:
     """Raise UsageError, naming those that no account has as its name or merchant id."""
-    found = connection.execute(_FIND, {"names": list(names)})
-    _require_all(names, [(row.name, row.merchant_id) for row in found])
+    _find(connection, names)
 
 
 def application_names(connection: Connection) -> list[str]:
@@ -212,17 +182,20 @@ def _upsert(
     connection: Connection, entries: Iterable[Entry], *, updates: Collection[str]
 ) -> Imported:
     entries = list(entries)
-    stored = stored_ids(connection, [entry.merchant_id for entry in entries])
-    spelled = [replace(entry, merchant_id=stored[entry.merchant_id]) for entry in entries]
+    stored = stored_ids(connection, [entry.ifood_merchant_id for entry in entries])
+    spelled = [
+        replace(entry, ifood_merchant_id=stored[entry.ifood_merchant_id]) for entry in entries
+    ]
     # In one order for everybody, so that two imports wait for each other and never deadlock.
-    ordered = sorted(spelled, key=lambda entry: entry.merchant_id)
+    ordered = sorted(spelled, key=lambda entry: entry.ifood_merchant_id)
     statement = _upsert_statement(updates)
     inserted = updated = 0
-    for batch in _batches(ordered):
+    for start in range(0, len(ordered), _BATCH):
+        batch = ordered[start : start + _BATCH]
         rows = connection.execute(
             statement,
             {
-                "merchant_ids": [entry.merchant_id for entry in batch],
+                "merchant_ids": [entry.ifood_merchant_id for entry in batch],
                 "names": [entry.name for entry in batch],
                 "timezones": [entry.timezone for entry in batch],
                 "priorities": [entry.priority for entry in batch],
@@ -262,17 +235,13 @@ def _upsert_statement(updates: Collection[str]) -> TextClause:
     """)
 
 
-def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    rest = iter(entries)
-    while batch := list(islice(rest, _BATCH)):
-        yield batch
-
-
-def _require_all(names: Sequence[str], found: Iterable[tuple[str, str]]) -> None:
-    known = {word for pair in found for word in pair}
+def _find(connection: Connection, names: Sequence[str]) -> Sequence[Row[Any]]:
+    found = connection.execute(_FIND, {"names": list(names)}).all()
+    known = {word for row in found for word in (row.name, row.merchant_id)}
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown:
         raise UsageError(f"no such account: {_quoted(unknown)}")
+    return found
 
 
 def _quoted(names: Iterable[str]) -> str:

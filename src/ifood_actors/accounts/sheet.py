@@ -43,7 +43,7 @@ _ALSO_CALLED = {
     "grupo": "group",
 }
 _HIGHEST_PRIORITY = 1_000_000
-_LONGEST = {"name": 200, "group": 200}  # characters
+_LONGEST = 200  # characters of a name, and of a group
 # What a spreadsheet says, in English and Portuguese.
 _TRUE = frozenset({"true", "yes", "1", "sim", "s", "verdadeiro", ""})
 _FALSE = frozenset({"false", "no", "0", "não", "nao", "n", "falso"})
@@ -54,10 +54,14 @@ WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One account of a file; None is what the file does not speak about, or that there is none."""
+    """
+    One account of a file, or of a list; the fields are the columns of a file.
+
+    None stands for a column that the file lacks, or for an account that has no such value.
+    """
 
     name: str
-    merchant_id: str
+    ifood_merchant_id: str
     timezone: str | None = None
     priority: int | None = None
     active: bool | None = None
@@ -98,7 +102,7 @@ def read_sheet(content: bytes, *, apps: Collection[str], name: str | None = None
 
 def fitting_name(text: str) -> str:
     """Give a name that a sheet can hold: printable, on one line, not too long; perhaps empty."""
-    return one_line(tidy(text), most=_LONGEST["name"]).rstrip()
+    return one_line(tidy(text), most=_LONGEST).rstrip()
 
 
 def write_sheet(entries: Iterable[Entry], out: TextIO) -> None:
@@ -106,7 +110,7 @@ def write_sheet(entries: Iterable[Entry], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for entry in entries:
-        texts = (entry.name, entry.merchant_id, entry.timezone or "")
+        texts = (entry.name, entry.ifood_merchant_id, entry.timezone or "")
         active = "true" if entry.active else "false"
         cnpj_ = formatted_cnpj(entry.cnpj) if entry.cnpj else ""
         cells = (str(entry.priority or 0), active, _safe(entry.app), cnpj_, _safe(entry.group))
@@ -136,17 +140,17 @@ class _Reader:
         texts = dict(zip_longest(self._columns, line.cells[:width], fillvalue=""))
         before = len(self.problems)
         entry = Entry(
-            name=self._value(line, texts, "name", _name) or "",
-            merchant_id=self._value(line, texts, "ifood_merchant_id", _merchant_id) or "",
+            name=self._value(line, texts, "name", _plain) or "",
+            ifood_merchant_id=self._value(line, texts, "ifood_merchant_id", merchant_id) or "",
             timezone=self._value(line, texts, "timezone", _timezone),
             priority=self._value(line, texts, "priority", _priority),
             active=self._value(line, texts, "active", _active),
             app=self._value(line, texts, "app", self._app),
-            cnpj=self._value(line, texts, "cnpj", _cnpj),
-            group=self._value(line, texts, "group", _group),
+            cnpj=self._value(line, texts, "cnpj", lambda text: cnpj(text) if text else None),
+            group=self._value(line, texts, "group", _plain) or None,
         )
-        first = self._line_of.setdefault(entry.merchant_id, line.where)
-        if entry.merchant_id and first != line.where:
+        first = self._line_of.setdefault(entry.ifood_merchant_id, line.where)
+        if entry.ifood_merchant_id and first != line.where:
             self._refuse(line, f"the same merchant as in {first}", "ifood_merchant_id")
         if len(self.problems) == before:
             self.entries.append(entry)
@@ -162,6 +166,8 @@ class _Reader:
             self._refuse(line, found, column)
             return None
         try:
+            if not text and column in NEEDED:
+                raise ValueError("expected a value, found an empty cell")  # noqa: TRY301 - as `read`
             return read(text)
         except ValueError as error:
             expected, *looks_like = map(str, error.args)
@@ -220,31 +226,11 @@ def _total(line: Line) -> str | None:
     return None if total and any(map(canonical_id, line.cells)) else total
 
 
-def _name(text: str) -> str:
-    if not text:
-        raise ValueError("expected a value, found an empty cell")
-    return _plain(text, column="name")
-
-
-def _merchant_id(text: str) -> str:
-    if not text:
-        raise ValueError("expected a value, found an empty cell")
-    return merchant_id(text)
-
-
-def _cnpj(text: str) -> str | None:
-    return cnpj(text) if text else None
-
-
-def _group(text: str) -> str | None:
-    return _plain(text, column="group") or None
-
-
-def _plain(text: str, *, column: str) -> str:
+def _plain(text: str) -> str:
     if not text.isprintable():
         raise ValueError("expected printable characters on one line")
-    if len(text) > _LONGEST[column]:
-        raise ValueError(f"expected at most {_LONGEST[column]} characters")
+    if len(text) > _LONGEST:
+        raise ValueError(f"expected at most {_LONGEST} characters")
     return text
 
 

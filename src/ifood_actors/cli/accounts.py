@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from ifood_actors.accounts import AccountRow, Imported
+    from ifood_actors.accounts import Entry, Imported
     from ifood_actors.config import Settings
 
 app = typer.Typer(help="The restaurants whose data is pulled.", no_args_is_help=True)
@@ -95,7 +95,7 @@ def export(*, json: Json = False) -> None:
         document(rows)
         return
     text = StringIO()
-    write_sheet((row.entry() for row in rows), text)
+    write_sheet(rows, text)
     sys.stdout.buffer.write(text.getvalue().encode())
     sys.stdout.buffer.flush()
 
@@ -239,7 +239,7 @@ def _listed(
     cnpj: str | None = None,
     group: str | None = None,
     limit: int | None = None,
-) -> "tuple[list[AccountRow], Settings]":
+) -> "tuple[list[Entry], Settings]":
     from ifood_actors.accounts import list_accounts
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application

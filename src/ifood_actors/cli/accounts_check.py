@@ -11,7 +11,7 @@ from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from ifood_actors.accounts.presence import Opened
+    from ifood_actors.accounts import Opened
     from ifood_actors.config import Settings
 
 
@@ -29,8 +29,13 @@ def check(
     It reads the list of stores of each application, a hundred in a request, and changes no
     account. A store may be missing in it for ten minutes after it was linked.
     """
-    from ifood_actors.accounts import list_accounts
-    from ifood_actors.accounts.presence import MEANINGS, Presence, presence, read_with
+    from ifood_actors.accounts import (
+        PRESENCE_MEANINGS,
+        Presence,
+        authorizations_by_merchant,
+        list_accounts,
+        presence_of,
+    )
     from ifood_actors.cli.database import open_database
     from ifood_actors.cli.lookup import require_application
     from ifood_actors.config import loading
@@ -42,12 +47,15 @@ def check(
             if app_name is not None:
                 require_application(tx, app_name)
             rows = list_accounts(tx, active=active, app=app_name, cnpj=cnpj, group=group)
-            authorizations = read_with(tx)
+            linked = authorizations_by_merchant(tx)
         apps = sorted({row.app for row in rows if row.app})
         opened = {app: _opened(engine, settings, app) for app in apps}
 
     judged = [
-        (row, presence(row, authorizations.get(row.ifood_merchant_id), opened.get(row.app or "")))
+        (
+            row,
+            presence_of(row, linked.get(row.ifood_merchant_id), opened.get(row.app or "")),
+        )
         for row in rows
     ]
     others = [(row, found) for row, found in judged if found is not Presence.OURS]
@@ -59,7 +67,7 @@ def check(
                 "ifood_merchant_id": row.ifood_merchant_id,
                 "app": row.app,
                 "presence": found,
-                "meaning": MEANINGS[found],
+                "meaning": PRESENCE_MEANINGS[found],
             }
             for row, found in others
         ]
@@ -68,7 +76,7 @@ def check(
         if others:
             columns = ("name", "ifood_merchant_id", "app", "presence", "meaning")
             shown = [
-                (row.name, row.ifood_merchant_id, row.app, str(found), MEANINGS[found])
+                (row.name, row.ifood_merchant_id, row.app, str(found), PRESENCE_MEANINGS[found])
                 for row, found in others
             ]
             table(columns, shown, zone=settings.timezone)

@@ -72,7 +72,7 @@ def name_or_merchant(text: str) -> str:
 
 def company(text: str) -> str:
     """Parse a CNPJ for a filter, with or without its punctuation."""
-    from ifood_actors.accounts.identifiers import cnpj
+    from ifood_actors.accounts import cnpj
 
     try:
         return cnpj(text)

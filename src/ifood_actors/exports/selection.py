@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, Table
 from sqlmodel import SQLModel
 
-from ifood_actors.accounts.guard import FORMULA
+from ifood_actors.accounts import FORMULA
 from ifood_actors.feeds import FEEDS
 from ifood_actors.kinds import KINDS
 
