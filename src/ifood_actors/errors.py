@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an exception, what it came from, what that came from, and so on."""
+    """Return an exception, what it came from, what that came from, and so on."""
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -98,14 +98,14 @@ class CredentialsRefused(JobError):
 
 
 class NeedsAuthorization(JobError):
-    """The store's authorization has ended: fail, and have the owner confirm it anew."""
+    """The store's authorization has ended: fail, and have the owner confirm it again."""
 
     code = "needs_authorization"
 
 
 class Throttled(JobError):
     """
-    Not now, and nobody's fault: come back after `after`, without charging an attempt.
+    Not now, for no fault of the job: come back after `after`, without charging an attempt.
 
     `status` is that of the answer that asked for it, 429; None when no answer did.
     """

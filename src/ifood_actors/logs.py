@@ -79,7 +79,7 @@ _TRACEBACKS = ("exception", "stack")
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Give a logger; before `configure` it says warnings and errors only, on stderr."""
+    """Return a logger; before `configure` it says warnings and errors only, on stderr."""
     _join_standard_library()
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
@@ -254,7 +254,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         self._prioritized = prioritized
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line, for systemd's journal with a prefix that it takes off: sd-daemon(3)."""
+        """Return the line, for systemd's journal with a prefix that it takes off: sd-daemon(3)."""
         line = super().format(record)
         return f"<{_priority(record.levelno)}>{line}" if self._prioritized else line
 
@@ -263,7 +263,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         Write a record under the lock, which no interrupt can leave taken.
 
         Dramatiq interrupts threads (shutdown, time limit) between any two instructions. The stock
-        method acquires before its `try`, and one interrupt there silenced a process for ever.
+        method acquires before its `try`, and one interrupt there silenced a process for good.
         """
         if not self.filter(record):
             return False
@@ -283,10 +283,10 @@ class _Handler(logging.StreamHandler[TextIO]):
         try:
             self.stream.write(self.format(failure) + self.terminator)
         except (OSError, ValueError):
-            return  # the stream itself is gone, and with it whoever could be told
+            return  # the stream itself is closed, and no other is left
 
 
 def _priority(level: int) -> int:
-    """Give syslog's number for a level; 6, the journal's own choice, is `info`."""
+    """Return syslog's number for a level; 6, the journal's own choice, is `info`."""
     known = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
     return next((priority for least, priority in known if level >= least), 7)

@@ -20,7 +20,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def csv_lines(content: bytes) -> Iterator[Line]:
-    """Give the lines that are not empty, without guards; raises BadSheet for what is no CSV."""
+    """Return the lines that are not empty, without guards; raises BadSheet for what is no CSV."""
     text = _decoded(content)
     named = _SEPARATOR.match(text)
     number = text.count("\n", 0, named.end()) + 1 if named else 1

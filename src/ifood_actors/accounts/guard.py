@@ -22,10 +22,10 @@ _GUARDED = re.compile(f"{_START}'(?={_DANGER})")
 
 
 def guarded(text: str) -> str:
-    """Give a text that no spreadsheet takes for a formula."""
+    """Return a text that no spreadsheet takes for a formula."""
     return _TO_GUARD.sub("'", text)
 
 
 def unguarded(text: str) -> str:
-    """Give the text that was guarded; one that was not stays as it is."""
+    """Return the text that was guarded; one that was not stays as it is."""
     return _GUARDED.sub("", text)

@@ -28,7 +28,7 @@ _IS_ROUNDED = "a spreadsheet has rounded this number: format the column as text,
 
 def merchant_id(text: str) -> str:
     """
-    Give a merchant id as iFood writes it: a UUID in small letters, with hyphens.
+    Return a merchant id as iFood writes it: a UUID in small letters, with hyphens.
 
     Raises ValueError for what is none in any spelling.
     """
@@ -39,7 +39,7 @@ def merchant_id(text: str) -> str:
 
 
 def canonical_id(text: str) -> str | None:
-    """Give a UUID in small letters with hyphens, however it is spelled; None for anything else."""
+    """Return a UUID in any spelling in small letters with hyphens; None for anything else."""
     bare = _bare(text).lower().removeprefix("urn:uuid:")
     bare = bare[1:-1] if bare.startswith("{") and bare.endswith("}") else bare
     return str(UUID(bare)) if _UUID.fullmatch(bare) else None
@@ -47,7 +47,7 @@ def canonical_id(text: str) -> str | None:
 
 def cnpj(text: str) -> str:
     """
-    Give a CNPJ as its 14 characters, without punctuation, if the two check digits are right.
+    Return a CNPJ as its 14 characters, without punctuation, if the two check digits are right.
 
     The first twelve may be letters from July 2026 on (Receita Federal, Instrução Normativa RFB
     2.229/2024). A spreadsheet takes zeros from the front; one or two are put back, more would
@@ -67,13 +67,13 @@ def cnpj(text: str) -> str:
 
 
 def formatted_cnpj(found: str) -> str:
-    """Give `12.345.678/0001-95`, which no spreadsheet takes for a number."""
+    """Return `12.345.678/0001-95`, which no spreadsheet takes for a number."""
     return f"{found[:2]}.{found[2:5]}.{found[5:8]}/{found[8:12]}-{found[12:]}"
 
 
 def check_digits(first: str) -> str:
     """
-    Give the two check digits of the first twelve characters of a CNPJ.
+    Return the two check digits of the first twelve characters of a CNPJ.
 
     Each character counts its code less 48, so that digits count what they are.
     """

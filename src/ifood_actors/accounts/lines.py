@@ -36,5 +36,5 @@ class BadSheet(UsageError):
 
 
 def tidy(cell: str) -> str:
-    """Give a text with plain spaces, none around it, and each accent in one piece (NFC)."""
+    """Return a text with plain spaces, none around it, and each accent in one piece (NFC)."""
     return unicodedata.normalize("NFC", _SPACES.sub(" ", cell)).strip(" ")

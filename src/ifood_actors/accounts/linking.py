@@ -20,7 +20,7 @@ _LINK = text("""
       (was.app_id, was.authorization_id) IS DISTINCT FROM
         (account.app_id, account.authorization_id) AS changed
 """)
-# Nobody reads with them any more, and keeping them alive would spend token calls for ever.
+# No account is read with them any more, and refreshing them would go on spending token calls.
 _DROP_SUPERSEDED = text("""
     DELETE FROM ifood_authorizations AS former
     WHERE id = ANY(:former_ids) AND id <> :authorization_id

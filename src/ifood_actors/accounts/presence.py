@@ -69,6 +69,6 @@ def _listed(merchant_id: str, authorization_id: UUID | None, opened: Opened) -> 
 
 
 def authorizations_by_merchant(connection: Connection) -> dict[str, UUID | None]:
-    """Give the authorization of each account, by its merchant id."""
+    """Return the authorization of each account, by its merchant id."""
     rows = connection.execute(_READ_WITH)
     return {row.ifood_merchant_id: row.authorization_id for row in rows}

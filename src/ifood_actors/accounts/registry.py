@@ -157,13 +157,13 @@ def count_active(connection: Connection, only: Sequence[str] | None = None) -> i
 
 
 def busiest_share(connection: Connection) -> float:
-    """Give the share of the active accounts that the application with most of them has."""
+    """Return the share of the active accounts that the application with most of them has."""
     share: float = connection.execute(_BUSIEST_SHARE).scalar_one()
     return share
 
 
 def names_of(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str]]:
-    """Give name and merchant of accounts, by name."""
+    """Return name and merchant of accounts, by name."""
     rows = connection.execute(_NAMES_OF, {"ids": list(ids)})
     return {row.id: (row.name, row.merchant_id) for row in rows}
 

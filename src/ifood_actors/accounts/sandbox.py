@@ -51,4 +51,4 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # its last words are no sentence for a person
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what the library prints then is not for people

@@ -101,7 +101,7 @@ def read_sheet(content: bytes, *, apps: Collection[str], name: str | None = None
 
 
 def fitting_name(text: str) -> str:
-    """Give a name that a sheet can hold: printable, on one line, not too long; perhaps empty."""
+    """Return a name that a sheet can hold: printable, on one line, not too long; perhaps empty."""
     return one_line(tidy(text), most=_LONGEST).rstrip()
 
 

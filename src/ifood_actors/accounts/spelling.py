@@ -30,7 +30,7 @@ _IS_THERE = text("SELECT EXISTS (SELECT FROM accounts WHERE ifood_merchant_id = 
 
 def stored_ids(connection: Connection, merchant_ids: Iterable[str]) -> dict[str, str]:
     """
-    Give each merchant id as its account has it, or is to have it, stored.
+    Return each merchant id as its account has it, or is to have it, stored.
 
     An account whose id is spelled otherwise gets the right spelling, unless records are stored
     under the one that it has: that one stays, and is given.

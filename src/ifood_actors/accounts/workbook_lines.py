@@ -27,7 +27,7 @@ _EXACT = 2**53  # a spreadsheet's numbers are floats: integers beyond this are n
 
 
 def workbook_lines(content: bytes, name: str | None) -> Iterator[Line]:
-    """Give the lines that are not empty of one sheet; raises BadSheet for what is no workbook."""
+    """Return the lines that are not empty of one sheet; raises BadSheet for what is no workbook."""
     try:
         with CalamineWorkbook.from_filelike(BytesIO(content)) as book:
             rows = book.get_sheet_by_name(_sheet(book, name)).to_python(skip_empty_area=False)

@@ -41,9 +41,9 @@ def connect_ifood(
     """
     Wire client, limiter and tokens; nothing is asked yet.
 
-    `threads` is how many may ask at the same time. When `stopping` is set, whoever waits for a slot
-    gets Throttled. `transport` answers in iFood's place. All processes that share a database must
-    have the same rates in their settings.
+    `threads` is how many may ask at the same time. When `stopping` is set, threads that wait for a
+    slot get Throttled. `transport` answers in iFood's place. All processes that share a database
+    must have the same rates in their settings.
 
     Raises UsageError when there is no key to read the secrets with.
     """

@@ -1,8 +1,8 @@
 """
 The arithmetic of the pace: how far apart slots are, how late a request may come. Without I/O.
 
-Two bounds make that slack, for each process. LATENESS is kept by whoever sends: a thread that wakes
-up later gives its slot up. DELIVERY is by how much the ways of two requests to iFood may differ.
+Two bounds make that slack, for each process. LATENESS is kept by the sender: a thread that wakes up
+later gives its slot up. DELIVERY is by how much the ways of two requests to iFood may differ.
 Both start small and grow with what is measured: a machine that stalls would lose every slot, a
 network that wavers would bring requests together.
 """
@@ -34,7 +34,7 @@ _MARGIN = 2  # times the measured lateness: the next one may be worse
 
 def interval(limit: int) -> timedelta:
     """
-    Give the distance between two slots for `limit` requests per minute.
+    Return the distance between two slots for `limit` requests per minute.
 
     A request reaches iFood at most S after its slot, its slack. So those that iFood counts in one
     window have slots in a closed span W = 60 s + S. Slots T apart put at most floor(W / T) + 1 into
@@ -45,7 +45,7 @@ def interval(limit: int) -> timedelta:
     falls when nobody has needed it for two minutes: so all steps of the minute after a slot are as
     long as that slot needs.
 
-    A request that left too late all the same has paid with a second slot P, after it left, no later
+    A request that nevertheless left too late has paid with a second slot P, after it left, no later
     than W after its own. A window that counts it has one of the two in its span W: to hold neither,
     the span would have to lie between them. So there is a slot of its own for each that is counted.
     """
@@ -100,5 +100,5 @@ class Slack:
 
 
 def _usual_worst(samples: deque[float]) -> float:
-    """Give the worst but one in a hundred: a single outlier costs one slot, and changes nothing."""
+    """Return the worst but one in a hundred: one outlier costs one slot and changes nothing."""
     return sorted(samples)[-1 - len(samples) // _SAMPLES]

@@ -44,8 +44,11 @@ class App(SQLModel, table=True):
         default_factory=uuid4,
         sa_column=Column(Uuid, primary_key=True, server_default=sql.gen_random_uuid()),
     )
+    # By which operators and accounts refer to it.
     name: str = Field(sa_column=Column(Text, nullable=False))
+    # Given by iFood, as is the secret.
     client_id: str = Field(sa_column=Column(Text, nullable=False))
+    # An `AppKind`.
     kind: str = Field(sa_column=Column(Text, nullable=False))
     client_secret_encrypted: str = Field(repr=False, sa_column=Column(Text, nullable=False))
     created_at: datetime | None = Field(default=None, sa_column=instant(nullable=False, now=True))
@@ -54,7 +57,7 @@ class App(SQLModel, table=True):
 
 class Authorization(SQLModel, table=True):
     """
-    What an owner has allowed an application, with its tokens, shared by all processes.
+    What an owner has allowed an application, with its tokens, which all processes share.
 
     A centralised application has one, made when it is first used; a distributed one has one for
     each userCode flow, which may cover several stores.
@@ -70,10 +73,12 @@ class Authorization(SQLModel, table=True):
     app_id: UUID = Field(
         sa_column=Column(ForeignKey("ifood_apps.id", ondelete="CASCADE"), nullable=False)
     )
+    # `*` for that of a centralised application, else a label that operators gave.
     name: str = Field(sa_column=Column(Text, nullable=False))
     access_token_encrypted: str | None = Field(
         default=None, repr=False, sa_column=Column(Text, nullable=True)
     )
+    # The end of the access token, when it is refreshed before that, and when it was given.
     expires_at: datetime | None = Field(default=None, sa_column=instant())
     renew_at: datetime | None = Field(default=None, sa_column=instant())
     renewed_at: datetime | None = Field(default=None, sa_column=instant())
@@ -81,16 +86,18 @@ class Authorization(SQLModel, table=True):
     refresh_token_encrypted: str | None = Field(
         default=None, repr=False, sa_column=Column(Text, nullable=True)
     )
+    # The end of the refresh token: no answer tells it, the guide does.
     refresh_expires_at: datetime | None = Field(default=None, sa_column=instant())
-    # Until then nobody else asks iFood: a renewal is running, or one has just failed.
+    # Until then no other process asks iFood: a refresh is running, or one has just failed.
     locked_until: datetime | None = Field(default=None, sa_column=instant())
+    # The latest refusal, and what iFood said.
     refused_at: datetime | None = Field(default=None, sa_column=instant())
     # The first of the refusals that count; one that comes minutes later decides.
     refused_since: datetime | None = Field(default=None, sa_column=instant())
     refused_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
-    # iFood refused the refresh token twice: only the owner can help, and nobody asks until then.
+    # iFood refused the refresh token twice: only the owner can help, no process asks until then.
     needs_authorization_since: datetime | None = Field(default=None, sa_column=instant())
-    # A process of this host could not decrypt one of its secrets.
+    # When a process could not decrypt one of its secrets, and on which host.
     unreadable_at: datetime | None = Field(default=None, sa_column=instant())
     unreadable_by: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
 
@@ -102,7 +109,9 @@ class Limit(SQLModel, table=True):
 
     app_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     endpoint_group: str = Field(sa_column=Column(Text, primary_key=True))
+    # When the next slot is free.
     next_free_at: datetime = Field(sa_column=instant(nullable=False))
+    # The cooldown: its start, its end, and what iFood said.
     closed_at: datetime | None = Field(default=None, sa_column=instant())
     closed_until: datetime | None = Field(default=None, sa_column=instant())
     closed_reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
@@ -119,7 +128,7 @@ class Limit(SQLModel, table=True):
 
 
 class NamedLimitRow(SQLModel, table=True):
-    """The requests a minute that iFood's answers named last, for one endpoint."""
+    """The requests a minute that iFood's answers named last, for one endpoint of an application."""
 
     __tablename__ = "ifood_named_limits"
 
@@ -127,5 +136,6 @@ class NamedLimitRow(SQLModel, table=True):
     endpoint: str = Field(sa_column=Column(Text, primary_key=True))
     endpoint_group: str = Field(sa_column=Column(Text, nullable=False))
     per_minute: int = Field(sa_column=Column(Integer, nullable=False))
+    # Since when it is this one, and when an answer named it last.
     since: datetime = Field(sa_column=instant(nullable=False))
     heard_at: datetime = Field(sa_column=instant(nullable=False))

@@ -1,7 +1,7 @@
 """
-What an answer means: first whose word it is, then an error by its status, a value by its JSON.
+What an answer means: first who wrote it, then an error by its status, a value by its JSON.
 
-Nothing but iFood's own word may end a job, empty a table or cost a token.
+Only what iFood itself writes may end a job, empty a table or cost a token.
 """
 
 import re
@@ -64,7 +64,7 @@ _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 def author_of(answer: Answer) -> Author:
     """
-    Tell whose word an answer is, whatever its status: iFood's, or a gateway's in its place.
+    Return who wrote an answer of any status: iFood, or a gateway in its place.
 
     iFood writes JSON, or nothing at all. A gateway writes pages and other text, and a few notes in
     JSON that are known. JSON that was cut may be the one or the other's. (docs/ifood-api.md,
@@ -95,8 +95,8 @@ def raise_for_ifood(answer: Answer) -> None:
     """
     Return for 200 and 204; raise what the caller must do next for everything else.
 
-    A 429 is heeded whoever says it. Any other word of a gateway is a fault that may pass, also
-    with 200; so is what nobody can be sure of. Of iFood's own answers the status decides, since
+    A 429 counts, whoever wrote it. Anything else that a gateway writes is a fault that may pass,
+    also with 200; so is an answer of unknown author. Of iFood's own the status decides, since
     their bodies come in at least four shapes (docs/ifood-api.md, section 8). A redirect is never
     followed: the API has none, so it comes from something in between (a proxy, a maintenance page)
     and is a fault that may pass. So is any other 2xx, such as a 206 that holds a part of the
@@ -165,10 +165,10 @@ def _message_in(text: str) -> str | None:
 
 def is_served(answer: Answer) -> bool:
     """
-    Tell whether iFood itself answered, be it by a refusal.
+    Return whether iFood itself answered, also if it refused.
 
-    A fault, a 429 and a gateway's word are no sign that it works: what is a fault of iFood's for
-    the job is none for the breaker either.
+    A fault, a 429 and an answer of a gateway are no sign that iFood works: what fails a job counts
+    for the breaker as well.
     """
     try:
         raise_for_ifood(answer)

@@ -84,7 +84,7 @@ class IfoodClient:
         on_progress: Callable[[], None],
     ) -> "MerchantApi":
         """
-        Give one merchant's financial data, read with one authorization.
+        Return one merchant's financial data, read with one authorization.
 
         `on_progress` is called while waiting for a slot and after each answer; what it raises
         ends the call (a lease that was lost, for example). The first request takes the slot that
@@ -96,7 +96,7 @@ class IfoodClient:
 
     def merchants(self, identity: ApiIdentity) -> Iterator[MerchantSummary]:
         """
-        Give all stores of a centralised application or of one authorization, each once.
+        Return all stores of a centralised application or of one authorization, each once.
 
         Pages count from 1; the last has fewer than 100 stores. A store may be missing for ten
         minutes after it was linked (docs/ifood-api.md, section 1).

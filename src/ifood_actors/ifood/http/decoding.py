@@ -21,7 +21,7 @@ class Undecodable(Exception):
 
 def decoded(chunks: Iterable[bytes], encoding: str, *, most: int) -> bytes:
     """
-    Give the body that `chunks` carry, by their Content-Encoding, of at most `most` bytes.
+    Return the body that `chunks` carry, by their Content-Encoding, of at most `most` bytes.
 
     Several members of gzip are one body. Raises Undecodable for any other coding, for more than
     one, and for a body that is too large, before or after it was decoded.
@@ -52,7 +52,7 @@ def _bounded(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 
 def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    member = None  # an answer without a body, such as a 204, may name the coding all the same
+    member = None  # an answer without a body, such as a 204, may still name the coding
     for chunk in chunks:
         rest = chunk
         while rest:

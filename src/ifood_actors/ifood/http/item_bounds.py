@@ -59,7 +59,7 @@ def is_too_deep(item: object) -> bool:
 
 
 def _levels(item: object) -> Iterator[Collection[object]]:
-    """Give the values of each level, the item itself first; never by recursion."""
+    """Return the values of each level, the item itself first; never by recursion."""
     values: Collection[object] = [item]
     while values:
         yield values

@@ -84,7 +84,7 @@ class _TokenAnswer(BaseModel, hide_input_in_errors=True):
     @field_validator("lifetime", mode="plain")
     @classmethod
     def _lifetime(cls, expires_in: object, info: ValidationInfo) -> timedelta:
-        """Take `expiresIn`; what lacks it is used all the same if it spent a refresh token."""
+        """Take `expiresIn`; an answer without it is still used if it spent a refresh token."""
         try:
             seconds = _SECONDS.validate_python(expires_in)
         except ValidationError:
@@ -119,7 +119,7 @@ def request_token(
 
     Raises NeedsAuthorization when iFood refuses the refresh token (400, 401, 403),
     CredentialsRefused for every other such refusal, Throttled (429), Rejected (other 4xx),
-    ServerFault (also for every word of a gateway), SchemaBroken.
+    ServerFault (also for any answer of a gateway), SchemaBroken.
     """
     fields = (
         {"grantType": "client_credentials"}
@@ -164,7 +164,7 @@ def request_user_code(client_id: str, *, http: httpx.Client, base_url: str) -> U
 
 
 def concerns_application(refused: CredentialsRefused) -> bool:
-    """Say whether a refusal is about the client id or secret, and so about all authorizations."""
+    """Return whether a refusal is about client id or secret, and so about all authorizations."""
     return bool(re.search("credential|client", str(refused), re.IGNORECASE))
 
 

@@ -2,7 +2,7 @@
 HTTP with a limit on everything: one request, one answer, or one of our errors.
 
 httpx limits each wait, not their sum, and no size. A server that sends a byte every 19 s would
-hold a thread for ever, so the total is enforced below httpx, at every read of the socket.
+hold a thread without end, so the total is enforced below httpx, at every read of the socket.
 """
 
 import re
@@ -108,7 +108,7 @@ def exchange(
     except Undecodable as error:
         if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             raise ServerFault(f"{where}: {error}") from None
-        body = b""  # a 429 is heeded whatever comes with it
+        body = b""  # a 429 counts without its body
     return Answer(response.status_code, response.headers, body, tuple(secrets))
 
 

@@ -52,7 +52,7 @@ class Limiter:
     Paces the requests of all processes that share one database.
 
     `rates` are requests per minute for each endpoint group; iFood may name lower ones, and with
-    `follow` higher ones. When `stopping` is set, whoever waits is thrown out with Throttled.
+    `follow` higher ones. When `stopping` is set, all who wait get Throttled.
     """
 
     def __init__(
@@ -207,15 +207,15 @@ class Limiter:
         self._snapshots.forget(group)
 
     def cooldowns(self, group: EndpointGroup) -> dict[UUID, timedelta]:
-        """Give who is in cooldown, and for how much longer, as known for a second at most."""
+        """Return who is in cooldown, and for how much longer, as known for a second at most."""
         return self._snapshots.of(group).cooldowns()
 
     def crowded(self, group: EndpointGroup) -> frozenset[UUID]:
-        """Give the applications at which jobs have to queue for slots, as known for a second."""
+        """Return the applications at which jobs have to queue for slots, as known for a second."""
         return self._snapshots.of(group).crowded
 
     def limit_in_use(self, app_id: UUID, group: EndpointGroup, endpoint: str) -> int:
-        """Give the limit a minute under which this process's latest slot there was given."""
+        """Return the limit a minute under which this process's latest slot there was given."""
         return self._named.in_use(app_id, group, endpoint)
 
     def heed(

@@ -29,7 +29,7 @@ _Key = tuple[UUID, str]
 
 
 def is_doubtful(limit: int, *, configured: int) -> bool:
-    """Tell whether a limit is so low that one answer is no proof: under half of ours."""
+    """Return whether a limit is so low that one answer is no proof: under half of ours."""
     return 2 * limit < configured
 
 
@@ -64,7 +64,7 @@ class NamedLimits:
         self._used[app_id, endpoint] = per_minute
 
     def in_use(self, app_id: UUID, group: EndpointGroup, endpoint: str) -> int:
-        """Give the limit under which this process's latest slot was given."""
+        """Return the limit under which this process's latest slot was given."""
         return self._used.get((app_id, endpoint), self._rates[group])
 
     def hear(
@@ -150,7 +150,7 @@ _NAMED = text(f"""
 
 
 def limits_by_app(connection: Connection) -> dict[tuple[UUID, str], int]:
-    """Give every named limit that is still believed, by application and endpoint."""
+    """Return every named limit that is still believed, by application and endpoint."""
     rows = connection.execute(_BY_APP, {"memory": MEMORY})
     return {(row.app_id, row.endpoint): row.per_minute for row in rows}
 

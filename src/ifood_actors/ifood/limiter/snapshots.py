@@ -50,13 +50,13 @@ class LimiterSnapshot:
     crowded: frozenset[UUID] = frozenset()
 
     def cooldowns(self) -> dict[UUID, timedelta]:
-        """Give who may not send now, and for how much longer; durations, as no two clocks agree."""
+        """Return who may not send now, and for how much longer, since no two clocks agree."""
         age = time.monotonic() - self.read_at
         left = {app_id: seconds - age for app_id, seconds in self.cooldown_seconds.items()}
         return {app_id: timedelta(seconds=s) for app_id, s in left.items() if s > 0}
 
     def half_open(self) -> frozenset[UUID]:
-        """Give those whose breaker is half-open: one job may try whether iFood answers again."""
+        """Return those whose breaker is half-open: one job may try whether iFood answers again."""
         return self.breaker_open - self.cooldowns().keys()
 
 

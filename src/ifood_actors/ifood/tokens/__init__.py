@@ -1,7 +1,7 @@
 """
 Tokens and secrets: stored encrypted, shared by all processes, refreshed by one at a time.
 
-refresh (gives tokens) · refusals (what a refusal is worth) · authorize (the userCode flow) ·
+refresh (gives tokens) · refusals (what a refusal means) · authorize (the userCode flow) ·
 store, token_statements (the rows) · registration (applications) · cipher, rotation (secrets)
 """
 

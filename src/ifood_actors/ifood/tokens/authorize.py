@@ -102,7 +102,7 @@ class Authorizer:
             while stored is None:
                 granted = Granted(found.id, next(names), replaces)
                 stored = self._stored.add(tx, granted, grant, fresh=fresh_for(grant.lifetime))
-            # The code is nobody else's business, not even when it is spent.
+            # Without the code, which is a secret, also when it is spent.
             told = {"label": label, "authorization_id": stored, "replaced": stored == replaces}
             operator_acts.note(tx, "apps authorize", actor=actor, subject=app, **told)
         return NewAuthorization(ApiIdentity(found.id, stored), granted.name)

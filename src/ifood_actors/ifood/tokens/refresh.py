@@ -79,7 +79,7 @@ class Tokens:
 
     def token(self, identity: ApiIdentity) -> str:
         """
-        Give a token that lives, from this process, from Postgres, or from iFood.
+        Return a token that lives, from this process, from Postgres, or from iFood.
 
         Raises NeedsAuthorization and CredentialsRefused (once iFood has refused twice, minutes
         apart), Throttled when no call is free, another process is slow, iFood has refused once, or
@@ -188,7 +188,7 @@ class Tokens:
         return self._keep(identity, grant.access_token, fresh_for(grant.lifetime).total_seconds())
 
     def _secrets(self, held: Held, lock: Lock) -> tuple[str, str | None]:
-        """Give the client secret, and the refresh token of a distributed application."""
+        """Return the client secret, and the refresh token of a distributed application."""
         if held.distributed and lock.spent is None:
             if self._stored.need(lock, reason="it has no refresh token"):
                 log_needed(held, reason="it has no refresh token")

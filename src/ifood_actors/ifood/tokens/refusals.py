@@ -1,5 +1,5 @@
 """
-What a refusal of the token endpoint is worth.
+What a refusal of the token endpoint means.
 
 An outage may answer 401 as well, and an authorization that is given up costs its owner a call. So
 the second refusal of one authorization decides, minutes after the first, and none does while iFood

@@ -1,4 +1,4 @@
-"""Stored secrets under a new key: how many still need an older one, and encrypting them anew."""
+"""Key rotation: which keys the stored secrets need, and encrypting them all with the newest."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def require_readable(engine: Engine, cipher: Cipher) -> None:
 
 def rotate_secrets(engine: Engine, cipher: Cipher, *, actor: str) -> int:
     """
-    Encrypt with the newest key whatever an older one reads; returns the number of secrets.
+    Encrypt every secret that an older key reads with the newest; return their number.
 
     A secret that is replaced meanwhile stays as it is. Processes that have all keys may run. Each
     batch is a transaction, and an act of the operator.
@@ -90,7 +90,7 @@ def _count(engine: Engine, cipher: Cipher, place: Place) -> SecretCount:
 
 
 def _stored(engine: Engine, place: Place) -> Iterator[list[tuple[UUID, str]]]:
-    """Give ids and encrypted secrets, a batch at a time."""
+    """Return ids and encrypted secrets, a batch at a time."""
     wanted = text(
         f"SELECT id, {place.column} AS sealed FROM {place.table} WHERE {place.column} IS NOT NULL"
     )
@@ -104,8 +104,8 @@ def _rotate(tx: Connection, cipher: Cipher, place: Place, id_: UUID, sealed: str
     if cipher.key_of(sealed) in (_NEWEST, None):
         return 0
     statement = text(
-        f"UPDATE {place.table} SET {place.column} = :anew"
+        f"UPDATE {place.table} SET {place.column} = :rotated"
         f" WHERE id = :id AND {place.column} = :sealed"
     )
-    anew = cipher.encrypt(cipher.decrypt(sealed))
-    return tx.execute(statement, {"id": id_, "sealed": sealed, "anew": anew}).rowcount
+    rotated = cipher.encrypt(cipher.decrypt(sealed))
+    return tx.execute(statement, {"id": id_, "sealed": sealed, "rotated": rotated}).rowcount

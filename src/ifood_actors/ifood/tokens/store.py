@@ -3,8 +3,8 @@ The authorizations as the database has them: their tokens, who renews them, what
 
 No transaction is open during HTTP, so the lock of a renewal is a column that ends by itself. What
 ends a renewal is fenced by the lock's own instant: a process that was frozen for longer must not
-end the lock of its successor. One thing is worth more than the fence: whoever spent the refresh
-token that is still stored has its successor, and may store that however late it is.
+end the lock of its successor. With one exception: a process that spent the
+refresh token that is still stored has its successor, and may store that at any time.
 """
 
 from dataclasses import dataclass, field
@@ -112,7 +112,7 @@ class Authorizations:
         return self._lock(held, statements.LOCK, renewed_at=renewed_at, pause=PAUSE_AFTER_REFUSAL)
 
     def lock_anyway(self, held: Held) -> Lock | None:
-        """Take the right to renew a token that need not be due, whatever was refused."""
+        """Take the right to refresh a token that is not due, or was refused."""
         return self._lock(held, statements.LOCK_ANYWAY)
 
     def _lock(self, held: Held, statement: TextClause, **values: object) -> Lock | None:
@@ -128,7 +128,7 @@ class Authorizations:
         self, tx: Connection, granted: Granted, grant: Grant, *, fresh: timedelta
     ) -> UUID | None:
         """
-        Store an authorization that an owner has just given, or gave anew; give its id.
+        Store an authorization that an owner has given, for the first time or again; return its id.
 
         None when another one lives under that name, and is not the one to replace.
         """

@@ -65,7 +65,7 @@ SAVE = text("""
 """)
 # Of `held`: a token call may succeed, and its refresh token is the only one that there is.
 LIVES = "held.refresh_token_encrypted IS NOT NULL AND held.needs_authorization_since IS NULL"
-# A person has decided: whatever was refused, or is being renewed just now, belongs to the past.
+# A person has decided: former refusals, and a refresh that is under way, no longer count.
 ADD = text(f"""
     INSERT INTO ifood_authorizations AS held (app_id, name, access_token_encrypted, renewed_at,
       expires_at, renew_at, refresh_token_encrypted, refresh_expires_at)
@@ -84,7 +84,7 @@ UNLOCK = text(f"""
     UPDATE ifood_authorizations SET locked_until = clock_timestamp() + :pause WHERE {_MINE}
 """)
 # While iFood refuses the whole application, nothing is learned about one authorization: its count
-# begins anew with each refusal. One whose time is over by iFood's own rule needs no second one.
+# starts again with each refusal. One whose time is over by iFood's own rule needs no second one.
 # Nobody else's renewal may have replaced the token meanwhile.
 _COUNTED = """
     CASE WHEN held.refused_at IS NULL OR row.refused >= :several THEN clock_timestamp()
