@@ -11,6 +11,7 @@ from support.rows import make_accounts, unwatched
 
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS
+from ifood_actors.kinds import KINDS
 
 pytestmark = pytest.mark.services
 
@@ -127,3 +128,10 @@ def test_freshness_names_the_latest_job_and_the_latest_success(engine):
         ("sales", failure, SUNDAY, "failed", "server_error", success, SATURDAY, FRIDAY),
         ("settlements_weekly", *[None] * 7),
     ]
+
+
+def test_coverage_goes_by_every_kind_that_is_declared(engine):
+    with transaction(engine) as tx:
+        told = {row.kind: row.day_of for row in tx.execute(text("SELECT * FROM reporting.kinds"))}
+
+    assert told == {name: kind.day_of for name, kind in KINDS.items()}

@@ -1,15 +1,19 @@
 """What holds for every feed."""
 
+from decimal import Decimal
 from typing import get_args
 
 import pytest
+from sqlalchemy import Date, Numeric
 from sqlmodel import SQLModel
 
+from ifood_actors.config import Settings
 from ifood_actors.feeds import FEEDS, Record
 from ifood_actors.feeds.anticipations import Anticipation
 from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.sales import Sale
 from ifood_actors.feeds.settlements import SettlementTitle
+from ifood_actors.kinds import KINDS, Amount
 
 MODELS: dict[str, type[IfoodModel]] = {
     "settlements_weekly": SettlementTitle,
@@ -47,4 +51,29 @@ def test_every_field_that_is_read_has_its_column(kind):
 
 
 def test_a_feed_is_found_by_its_kind():
-    assert [feed.kind.name for feed in FEEDS.values()] == list(FEEDS)
+    assert {name: feed.kind for name, feed in FEEDS.items()} == KINDS
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_what_a_kind_says_of_its_table_is_there(kind):
+    columns = SQLModel.metadata.tables[kind.table].columns
+
+    assert isinstance(columns[kind.day_column].type, Date)
+    assert isinstance(columns[kind.amount.column].type, Numeric)
+    assert kind.amount.only_type is None or "type" in columns
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_has_its_window_among_the_settings(kind):
+    settings = Settings.model_validate({KINDS[kind].window_setting: "tue 01:00-02:00"})
+
+    assert str(Settings().window_of(kind)) == KINDS[kind].window
+    assert str(settings.window_of(kind)) == "tue 01:00-02:00"
+
+
+def test_an_amount_is_the_sum_of_the_rows_that_count():
+    rows = [{"type": "A", "amount": Decimal("1.10")}, {"type": "B", "amount": Decimal(7)}, {}]
+
+    assert Amount("amount").of(rows) == Decimal("8.10")
+    assert Amount("amount", only_type="A").of(rows) == Decimal("1.10")
+    assert Amount("amount").of([]) == 0

@@ -89,7 +89,7 @@ class _Sheets:
 
 def _format(book: Workbook, column: Column[Any]) -> Format | None:
     match column.type:
-        case Numeric(scale=2):  # with the decimal marks of whoever opens it
+        case Numeric(scale=2):  # with the decimal marks of the reader's Excel
             return book.add_format({"num_format": "#,##0.00"})
         case DateTime():
             return book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})

@@ -22,7 +22,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path} is no file")  # such as a folder, or /dev/null
-        # By a name that nobody can foresee: in a folder of everybody's it could be there already.
+        # By a random name: in a shared folder, another user could have made a known one already.
         handle, unfinished = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None

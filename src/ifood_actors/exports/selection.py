@@ -3,8 +3,8 @@ Which records are exported, and which of their columns.
 
 A record belongs to one day that stays, so exports of one month after the other bring each once:
 the first of its days, or that on which a loose item was first seen, since later pulls may find it
-by other days. One that iFood took back is left out unless asked for: whoever adds up a column of a
-sheet would count it.
+by other days (`day_column` in `kinds.py`). One that iFood took back is left out unless asked for:
+a person who adds up a column would count it.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -100,7 +100,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
         timezone=timezone,
     )
     for block in blocks:
-        # Counted anew in each block: an item that two blocks bring is one, not a twin.
+        # Counted from zero in each block: an item that two blocks bring is one, not a twin.
         twins: Counter[tuple[Any, ...]] = Counter()
         for row in block.rows:
             identity = tuple(row.get(column) for column in _IDENTITY)

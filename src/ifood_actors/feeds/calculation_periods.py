@@ -146,7 +146,7 @@ def _read_element(
         try:
             columns = columns_of(parse_item(model, item, zone=zone))
         except SchemaBroken as fault:
-            # Of a period that reaches out of the block, nobody asks for the other days again.
+            # A period may reach out of the block; no pull asks for its other days again.
             first = max(days["covered_from"], block.start)
             last = min(days["covered_to"], block.end)
             found.rejected.append(odd_item(item, fault, first=first, last=last))

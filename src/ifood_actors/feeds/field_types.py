@@ -74,7 +74,7 @@ def _day(value: object, info: ValidationInfo) -> date:
     """
     Take ISO text; a day with a time is the local day of that instant.
 
-    But midnight, which nobody chose, is how some programs write the bare day.
+    Midnight is the exception: some programs write a bare day so.
     """
     if not isinstance(value, str) or not (_ISO_DAY.fullmatch(value) or _ISO_INSTANT.match(value)):
         raise ValueError("no ISO date")

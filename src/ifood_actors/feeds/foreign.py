@@ -1,7 +1,7 @@
 """
 Refusing an answer about another merchant or other days than those that were asked for.
 
-It was seen in production (docs/ifood-api.md, section 2). Stored, it would put somebody else's money
+It was seen in production (docs/ifood-api.md, section 2). Stored, it would put another's money
 under this merchant and mark the merchant's own rows missing. No text holds an id of another.
 """
 
@@ -12,7 +12,7 @@ from ifood_actors.spans import Period
 
 
 def is_other_merchant(named: str | None, *, asked: str) -> bool:
-    """Compare ids, as spelt by either side; who names nobody names no other."""
+    """Say whether an item names another merchant; ids are compared without case and spaces."""
     return (named or "").strip().lower() not in {"", asked.strip().lower()}
 
 
