@@ -8,6 +8,7 @@ import pytest
 
 from ifood_actors.cli import config_page
 from ifood_actors.figures import RULES
+from ifood_actors.ledger import JobResult
 from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus, diagram
 from ifood_actors.notation import format_duration
 
@@ -85,6 +86,13 @@ def test_the_modules_that_do_no_io_are_those_that_import_linter_watches():
     watched = {name.removeprefix("ifood_actors.") for name in pure["source_modules"]}
     assert {each.replace("/", ".") for each in re.findall(r"`([\w/]+)\.py`", told)} == watched
     assert "allow_indirect_imports" not in pure
+
+
+def test_the_data_model_names_every_value_of_a_result():
+    page = (ROOT / "docs" / "data-model.md").read_text()
+    [told] = re.findall(r"^\| `result` \| (.*)$", page, re.MULTILINE)
+
+    assert re.findall(r"`(\w+)`", told) == [*JobResult().to_json()]
 
 
 @pytest.mark.parametrize("word", [*JobStatus, *Act])

@@ -7,7 +7,7 @@ import typer
 
 from ifood_actors.cli.capacity_screen import (
     SIZES,
-    Answer,
+    CapacityReport,
     advice,
     longest_waits,
     show,
@@ -85,16 +85,16 @@ def _deployment(
         )
 
 
-def _answer(settings: "Settings", deployment: "Deployment", *, kind: str | None) -> Answer:
+def _answer(settings: "Settings", deployment: "Deployment", *, kind: str | None) -> CapacityReport:
     from dataclasses import replace
 
     from ifood_actors.capacity.forecast import forecast
 
     growth = {size: forecast(settings, replace(deployment, accounts=size)) for size in SIZES}
-    return Answer(settings, deployment, forecast(settings, deployment), growth, kind)
+    return CapacityReport(settings, deployment, forecast(settings, deployment), growth, kind)
 
 
-def _facts(answer: Answer) -> dict[str, object]:
+def _facts(answer: CapacityReport) -> dict[str, object]:
     settings, deployment = answer.settings, answer.deployment
     return {
         "accounts": deployment.accounts,
@@ -112,7 +112,7 @@ def _facts(answer: Answer) -> dict[str, object]:
     }
 
 
-def _week_facts(answer: Answer, week: "Week") -> dict[str, object]:
+def _week_facts(answer: CapacityReport, week: "Week") -> dict[str, object]:
     return {
         "use_of_the_week": round(week.use, 4),
         "fits": all(one.verdict.fits for one in answer.of(week)),
@@ -120,7 +120,7 @@ def _week_facts(answer: Answer, week: "Week") -> dict[str, object]:
     }
 
 
-def _run_facts(answer: Answer, one: "Forecast", week: "Week") -> dict[str, object]:
+def _run_facts(answer: CapacityReport, one: "Forecast", week: "Week") -> dict[str, object]:
     from ifood_actors.spans import WEEKDAYS
 
     verdict, measured = one.verdict, answer.deployment.measured.get(one.kind)

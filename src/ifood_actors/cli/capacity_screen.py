@@ -25,7 +25,7 @@ _SIZE_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class CapacityReport:
     """The week of this deployment, and its growth by accounts; `kind` is the only one to show."""
 
     settings: "Settings"
@@ -38,7 +38,7 @@ class Answer:
         return [one for one in week.forecasts if self.kind in (None, one.kind)]
 
 
-def show(answer: Answer) -> None:
+def show(answer: CapacityReport) -> None:
     """Print it for a person."""
     zone = answer.settings.timezone
     for line in _conditions(answer):
@@ -57,7 +57,7 @@ def show(answer: Answer) -> None:
     table(_SIZE_COLUMNS, rows, zone=zone)
 
 
-def _conditions(answer: Answer) -> Iterator[str]:
+def _conditions(answer: CapacityReport) -> Iterator[str]:
     settings, deployment = answer.settings, answer.deployment
     at_once = settings.worker_processes * settings.worker_threads
     yield (
@@ -89,7 +89,7 @@ def longest_waits(settings: "Settings") -> timedelta:
     return sum(waits, timedelta())
 
 
-def _row(answer: Answer, one: "Forecast") -> tuple[object, ...]:
+def _row(answer: CapacityReport, one: "Forecast") -> tuple[object, ...]:
     verdict = one.verdict
     return (
         *(one.kind, days_of(one), str(one.window).split()[1]),
@@ -101,7 +101,7 @@ def _row(answer: Answer, one: "Forecast") -> tuple[object, ...]:
     )
 
 
-def _origin(answer: Answer, one: "Forecast") -> str:
+def _origin(answer: CapacityReport, one: "Forecast") -> str:
     measured = answer.deployment.measured.get(one.kind)
     return f"{measured.jobs:,} jobs" if measured else "assumed"
 
@@ -126,7 +126,7 @@ def worst_of_each_kind(forecasts: "Iterable[Forecast]") -> "list[Forecast]":
     return list(worst.values())
 
 
-def _sentences(answer: Answer) -> Iterator[str]:
+def _sentences(answer: CapacityReport) -> Iterator[str]:
     shown = answer.of(answer.week)
     yield f"the runs of a week take {answer.week.use:.1%} of the limit, day and night" + (
         ": each week leaves more behind than the one before" if answer.week.use > 1 else ""
@@ -149,7 +149,7 @@ def _sentences(answer: Answer) -> Iterator[str]:
     )
 
 
-def advice(answer: Answer, one: "Forecast") -> Iterator[str]:
+def advice(answer: CapacityReport, one: "Forecast") -> Iterator[str]:
     """Say what would have to change, a line each; nothing if the run fits."""
     from ifood_actors.capacity.estimate import Resource
 

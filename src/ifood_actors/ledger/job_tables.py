@@ -43,15 +43,20 @@ class Run(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("job_type", "job_day"),)
 
     id: UUID = Field(default_factory=uuid4, sa_column=Column(Uuid, primary_key=True))
+    # The kind, and the local day on which its window opens.
     job_type: str = Field(sa_column=Column(Text, nullable=False))
     job_day: date = Field(sa_column=Column(Date, nullable=False))
+    # Its slots lie from here up to, and not including, `window_end`.
     window_start: datetime = Field(sa_column=instant(nullable=False))
     window_end: datetime = Field(sa_column=instant(nullable=False))
+    # Jobs that start in a minute, at most.
     batch_size: int = Field(sa_column=Column(Integer, nullable=False))
+    # Jobs that were written.
     planned: int = Field(sa_column=_count())
     # False when a person planned only some accounts: the day is then still to be planned.
     complete: bool = Field(sa_column=Column(Boolean, nullable=False))
     created_at: datetime = Field(sa_column=instant(nullable=False, now=True))
+    # The actor that planned it; for a complete run, the one that made it so.
     created_by: str = Field(sa_column=Column(Text, nullable=False))
 
 
@@ -80,34 +85,55 @@ class Job(SQLModel, table=True):
         default_factory=uuid4,
         sa_column=Column(Uuid, primary_key=True, server_default=func.gen_random_uuid()),
     )
+    # The kind.
     job_type: str = Field(sa_column=Column(Text, nullable=False))
     account_id: UUID = Field(sa_column=Column(ForeignKey("accounts.id"), nullable=False))
+    # As it was when the job was planned.
     merchant_id: str = Field(sa_column=Column(Text, nullable=False))
+    # Its run's day: the local date on which the window opens.
     job_day: date = Field(sa_column=Column(Date, nullable=False))
+    # A `JobStatus`.
     status: str = Field(
         sa_column=Column(Text, nullable=False, server_default=TRANSITIONS["plan"].target)
     )
+    # The slot: not before this instant.
     scheduled_for: datetime = Field(sa_column=instant(nullable=False))
+    # Since when, and by which actor, it runs; NULL unless it does.
     locked_at: datetime | None = Field(sa_column=instant())
     locked_by: str | None = Field(sa_column=Column(Text))
+    # Claims that were charged.
     attempts: int = Field(sa_column=_count())
+    # Not before this instant, in place of the slot; NULL when no wait was decided.
     next_retry_at: datetime | None = Field(sa_column=instant())
+    # What the last error said, on one line, at most 500 characters.
     last_error: str | None = Field(sa_column=Column(Text))
     created_at: datetime = Field(sa_column=instant(nullable=False, now=True))
     updated_at: datetime = Field(sa_column=instant(nullable=False, now=True))
 
+    # The run that planned it; NULL for a job that somebody inserted.
     run_id: UUID | None = Field(sa_column=Column(ForeignKey("ifood_runs.id")))
+    # The account's, when the job was planned: higher ones go first.
     priority: int = Field(sa_column=_count())
+    # The days that are asked for, both included.
     period_start: date = Field(sa_column=Column(Date, nullable=False))
     period_end: date = Field(sa_column=Column(Date, nullable=False))
+    # When its message was handed to RabbitMQ; NULL when none is on its way.
     dispatched_at: datetime | None = Field(sa_column=instant())
+    # The number that a message must have to be taken; a message that is sent again keeps it.
     dispatch_no: int = Field(sa_column=_count())
+    # Counts claims, and never falls: half of the fence.
     lease_no: int = Field(sa_column=_count())
+    # A random id of the claim that runs: the other half.
     claim_token: UUID | None = Field(sa_column=Column(Uuid))
+    # Until when the claim holds unless it is renewed.
     lease_expires_at: datetime | None = Field(sa_column=instant())
+    # When the relay must look at it; NULL once it has ended.
     wake_at: datetime | None = Field(sa_column=instant(now=True))
+    # When it ended; NULL until then.
     finished_at: datetime | None = Field(sa_column=instant())
+    # The class of the last error: see docs/operations.md.
     error_code: str | None = Field(sa_column=Column(Text))
+    # Of a success: a `JobResult` as JSON.
     result: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     # The number of the job's last history row. An UPDATE that changes the status and leaves this
     # alone was made by hand: so the trigger knows.
@@ -154,12 +180,16 @@ class JobEvent(SQLModel, table=True):
 
     id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))
     job_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    # Counts the acts of a job, from 1 without a gap.
     event_no: int = Field(sa_column=Column(Integer, nullable=False))
     at: datetime = Field(sa_column=instant(nullable=False))
+    # An `Act`; the status before it, NULL of a new job, and after it.
     act: str = Field(sa_column=Column(Text, nullable=False))
     from_status: str | None = Field(sa_column=Column(Text))
     to_status: str = Field(sa_column=Column(Text, nullable=False))
+    # The job's attempts after the act.
     attempt: int = Field(sa_column=Column(Integer, nullable=False))
+    # Who, as the process says of itself; why; and facts of the act, such as a result.
     actor: str = Field(sa_column=Column(Text, nullable=False))
     reason: str | None = Field(sa_column=Column(Text))
     detail: dict[str, Any] | None = Field(sa_column=Column(JSONB))

@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 EVERY = timedelta(minutes=1)
 # More than one, so that slow answers do not slow the pace down; few, since each may be a little
-# late, and what is late together comes together.
+# late, and those that are late arrive together.
 AT_A_TIME = 3
 _FAULTS_IN_A_ROW = 3
 
@@ -107,7 +107,7 @@ class _Round:
                 ApiIdentity(held.app_id, held.id), renewed_at=held.renewed_at
             )
         except (NeedsAuthorization, CredentialsRefused, SchemaBroken) as error:
-            # This one's own trouble: it is remembered, and the others go on.
+            # Only this authorization is refused: that is stored, and the others go on.
             log.warning("tokens.not_renewed", app=held.app, label=held.label, reason=str(error))
             return False
         except JobError as error:
