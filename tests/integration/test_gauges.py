@@ -9,6 +9,7 @@ from sqlalchemy import text
 from support.clock import PATIENCE_SECONDS
 from support.rows import make_accounts, make_app, make_jobs
 
+from ifood_actors.alerts import evaluate
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.figures import FIGURES
@@ -113,6 +114,29 @@ def test_authorizations_and_breakers_tell_their_state(engine):
     assert found["ifood_authorizations_refused_in_a_row", "central"] == 1
     assert found["ifood_secrets_unreadable", "host-7"] == 2
     assert 3000 < found["ifood_limiter_ahead_seconds", "central", "financial"] <= 3600
+
+
+def test_an_authorization_that_is_refused_is_not_about_to_end_as_well(engine):
+    app_id = make_app(engine, "central")
+    execute(
+        engine,
+        "INSERT INTO ifood_authorizations (app_id, name, refresh_expires_at, refused_at,"
+        " refused_since, refused_reason) VALUES (:app, 'Maria', now() + INTERVAL '10 h', now(),"
+        " now() - INTERVAL '1 h', '401 Invalid client'),"
+        " (:app, 'Rosa', now() + INTERVAL '10 h', NULL, NULL, NULL)",
+        app=app_id,
+    )
+
+    found = read(engine, *figures("ifood_authorizations"))
+    with transaction(engine) as tx:
+        firing = evaluate(tx, None, Settings()).firing
+
+    assert found["ifood_authorizations", "refused"] == 1
+    assert found["ifood_authorizations", "expiring"] == 1
+    assert {(alert.name, alert.subject) for alert in firing if "central" in alert.subject} == {
+        ("AuthorizationRefused", "central, Maria"),
+        ("AuthorizationExpiring", "central, Rosa"),
+    }
 
 
 def execute(engine, statement, **values):

@@ -11,7 +11,8 @@ from ifood_actors.alerts.evaluator import queue_samples
 from ifood_actors.broker.queues import QueueState
 from ifood_actors.config import Settings
 from ifood_actors.errors import UsageError
-from ifood_actors.figures import RULES, AlertRule, Sample, firing_alerts
+from ifood_actors.figures import FIGURES, RULES, AlertRule, Sample, firing_alerts
+from ifood_actors.figures.ifood_figures import _HELD
 from ifood_actors.notation import parse_duration
 
 INFRA = Path(__file__).parents[2] / "infra" / "prometheus"
@@ -122,6 +123,14 @@ def test_a_share_is_read_without_rounding_it_to_its_limit(share, read):
 @by_name
 def test_every_rule_has_its_samples(rule):
     assert [bool(rule.samples) or rule.reported, bool(rule.queues)].count(True) == 1
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
+def test_an_alert_reads_the_statement_that_is_exported(figure):
+    shared = _HELD if figure.name == "ifood_authorizations" else figure.query.statement
+
+    assert shared in figure.query.statement
+    assert all(shared in rule.samples for rule in figure.rules if not rule.reported)
 
 
 def test_each_rule_about_queues_counts_its_own():

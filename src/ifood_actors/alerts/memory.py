@@ -1,8 +1,8 @@
 """
-What fires, since when, and who was told: the table `ifood_alerts`, the same for all schedulers.
+What fires, since when, and who was told: the table `ifood_alerts`, shared by all schedulers.
 
-Several schedulers write it without harm, one after the other: each looks for itself, and all that
-a rule owes belongs to the one that takes it first, so that it becomes one message.
+They write it one after the other. Each evaluates by itself, and the notifications of a rule belong
+to the scheduler that takes them first, so that they become one message.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -14,15 +14,15 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.figures import AlertRule, FiringAlert
 
-# Longer than any delivery takes; whoever dies within it leaves the notification to the others.
+# Longer than any delivery takes. What a scheduler that dies has taken, others take after it.
 LOCK: Final = timedelta(minutes=2)
-# An address that takes nothing for so long is wrong, and what it would be told is old.
+# An address that accepts nothing for so long is wrong, and what it would be told is old.
 GIVE_UP_AFTER: Final = timedelta(days=1)
 
-# It excludes itself and writers, and no readers. An advisory lock would be anybody's to hold; this
-# one takes the right to write.
+# It excludes itself and writers, not readers. Any login could hold an advisory lock; this one
+# takes the right to write.
 _IN_TURN = text("LOCK TABLE ifood_alerts IN SHARE ROW EXCLUSIVE MODE")
-# A row that had ended begins anew. What is written late by a slow scheduler is no later sight.
+# A row that had ended starts again. What a slow scheduler writes late was not seen later.
 _REMEMBER = text("""
     INSERT INTO ifood_alerts AS alert (name, subject, firing_since, last_seen, details)
     VALUES (:name, :subject, :at, :at,
@@ -38,8 +38,8 @@ _REMEMBER = text("""
 """)
 _TOLD = "coalesce(notified_at >= firing_since, false)"
 _FREE = "coalesce(locked_until < clock_timestamp(), true)"
-# One that nobody was told of has nothing to wait for, unless somebody is just being told. It ends
-# now: another evaluation that found it before, and is remembered after this one, is no new start.
+# An alert of which nobody was told need not wait, unless a delivery is under way. It ends now: an
+# earlier evaluation that is remembered after this one does not start it again.
 _END = text(f"""
     UPDATE ifood_alerts AS alert SET resolved_at = clock_timestamp()
     FROM unnest(CAST(:names AS text[]), CAST(:calms AS interval[])) AS rule(name, calm)
@@ -76,9 +76,9 @@ _TELL = text("""
 @dataclass(frozen=True, slots=True)
 class Notification:
     """
-    One start, or with `resolved_at` one end, that this scheduler has to deliver.
+    The start of an alert, or with `resolved_at` its end, that this scheduler has to deliver.
 
-    `owed_to` names the addresses that did not take it before; None is all of them.
+    `owed_to` has the fingerprints of the addresses that did not accept it before; None is all.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class EndedAlert:
-    """An alert that is over; `told` says whether its start was."""
+    """An alert that is over; `told` says whether anybody was told of its start."""
 
     name: str
     subject: str
@@ -102,9 +102,9 @@ def remember(
     tx: Connection, firing: Iterable[FiringAlert], *, evaluated: Sequence[AlertRule], at: datetime
 ) -> list[EndedAlert]:
     """
-    Remember what fires in an evaluation that began at `at`, and give what has ended.
+    Remember what fires in an evaluation that began at `at`, and give the alerts that have ended.
 
-    Rules that are not among `evaluated` could not be asked: theirs stay as they are.
+    Alerts of rules that are not in `evaluated` stay as they are: nothing is known of them.
     """
     tx.execute(_IN_TURN)
     for alert in firing:
@@ -121,7 +121,7 @@ def remember(
 
 
 def take_notifications(tx: Connection, rule: AlertRule) -> list[Notification]:
-    """Take, for two minutes, the notifications that are owed and that nobody delivers."""
+    """Take, for `LOCK`, the notifications of a rule that are due and that nobody delivers."""
     tx.execute(_IN_TURN)
     values = {"name": rule.name, "wait": rule.wait, "lock": LOCK, "give_up": GIVE_UP_AFTER}
     rows = tx.execute(_TAKE, values).mappings()
@@ -131,7 +131,7 @@ def take_notifications(tx: Connection, rule: AlertRule) -> list[Notification]:
 def note_delivery(
     tx: Connection, notifications: Iterable[Notification], *, owed_to: Collection[str], told: bool
 ) -> None:
-    """Note that the notifications were delivered, but for `owed_to`; if not `told`, to nobody."""
+    """Note a delivery to all addresses but `owed_to`; without `told`, none accepted it."""
     tx.execute(_IN_TURN)
     for notification in notifications:
         values = {

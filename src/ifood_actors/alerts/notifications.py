@@ -1,4 +1,4 @@
-"""Notifications: their text, and their way to people through Apprise."""
+"""The text of notifications, and their delivery by Apprise."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -14,10 +14,10 @@ if TYPE_CHECKING:  # half a second and 20 MB, for schedulers that tell somebody
 
 
 class Notifier:
-    """Delivers texts to each of the addresses of `IFOOD_ALERT_URLS`."""
+    """Delivers to each of the addresses of `IFOOD_ALERT_URLS`."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        """Raise UsageError for an address that Apprise does not know; its text shows none."""
+        """Raises UsageError for an address that Apprise does not know, without showing it."""
         self._addresses: Mapping[str, Apprise] = {
             _fingerprint(url): _address(url, number=number)
             for number, url in enumerate(urls, start=1)
@@ -25,13 +25,13 @@ class Notifier:
 
     @property
     def addresses(self) -> Collection[str]:
-        """Name all addresses by their fingerprints."""
+        """Give the fingerprints of all addresses."""
         return self._addresses.keys()
 
     def deliver(
         self, title: str, body: str, *, resolved: bool, to: Collection[str]
     ) -> frozenset[str]:
-        """Deliver to the addresses `to`, and give those that did not take it."""
+        """Deliver to `to`, given by fingerprints; returns those that did not accept it."""
         from apprise import NotifyFormat, NotifyType  # noqa: PLC0415 - see above
 
         kind = NotifyType.SUCCESS if resolved else NotifyType.FAILURE
@@ -51,7 +51,7 @@ def title_of(rule: AlertRule, notifications: Sequence[Notification]) -> str:
 
 
 def body_of(rule: AlertRule, notifications: Sequence[Notification], *, zone: ZoneInfo) -> str:
-    """Say what, since when, the number and the limit, one line each, and where to read on."""
+    """Give a line for each: what, the number and the limit, since when; and the runbook."""
     lines = [_line(notification, zone) for notification in notifications]
     return "\n".join([*lines, f"What to do: {rule.manual}"])
 

@@ -1,8 +1,7 @@
 """
-The web process: health and metrics now, the page that the dashboard is built on later.
+The web process: whether each service answers, and the figures for Prometheus.
 
-app (the routes) · health (does each service answer?) · gauges (what the ledger's figures are) ·
-collector (when they are read) · shared_query (asking a service that may hang)
+app (the routes) · server (uvicorn) · health · collector (reads the figures) · shared_query
 """
 
 from ifood_actors.web.app import serve

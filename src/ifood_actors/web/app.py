@@ -18,15 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ifood_actors.config import Settings
 from ifood_actors.logs import get_logger
 from ifood_actors.plain_text import first_line
-from ifood_actors.serving import Server, listen, url_of
 from ifood_actors.web.collector import LedgerGauges, unreadable
 from ifood_actors.web.health import OK, Check
+from ifood_actors.web.server import Server, listen, url_of
 from ifood_actors.web.shared_query import SharedQuery
 
 log = get_logger(__name__)
 
 SCRAPE_SECONDS = 8.0  # Prometheus gives up after 10
-_KEEP_ALIVE_SECONDS = 65  # longer than a scraper's interval
 # A page that needs more asks for it, by itself and in one place.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -51,31 +50,21 @@ def serve(
     """
     Serve until TERM or INT; a second signal stops at once.
 
-    Starts also while Postgres or RabbitMQ is away: to say so is what this process is for. Raises
-    UsageError when the address cannot be had.
+    Starts also while Postgres or RabbitMQ is away, since `/readyz` has to say so. Raises UsageError
+    when it cannot listen on the address.
     """
     gauges = LedgerGauges(engine, settings)
-    app = create_app(
-        checks=[
-            Check("postgres", lambda: _ask(engine)),
-            Check("rabbitmq", probe_broker),
-        ],
-        read_ledger=gauges.read,
-    )
+    checks = [Check("postgres", lambda: _probe(engine)), Check("rabbitmq", probe_broker)]
+    app = create_app(checks=checks, read_ledger=gauges.read)
     listener = listen(host, port)
     url = url_of(listener)
-    server = Server(
-        app,
-        keep_alive=_KEEP_ALIVE_SECONDS,
-        log_level="warning",
-        ready=lambda: log.info("web.started", url=url),
-    )
+    server = Server(app, ready=lambda: log.info("web.started", url=url))
     server.run_until_told(listener)
     log.info("web.stopped")
 
 
 def create_app(*, checks: Sequence[Check], read_ledger: Callable[[], list[Metric]]) -> ASGIApp:
-    """`read_ledger` may block and fail: it is called by a thread of its own, now and then."""
+    """Give the routes. `read_ledger` may block and fail: it is called by a thread of its own."""
     ledger = SharedQuery(read_ledger, holds_for=5.0)
     process = ProcessCollector(registry=None)
 
@@ -134,6 +123,6 @@ def _with_headers(app: ASGIApp) -> ASGIApp:
     return answer
 
 
-def _ask(engine: Engine) -> None:
+def _probe(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))

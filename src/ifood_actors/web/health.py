@@ -1,4 +1,4 @@
-"""Whether the services answer that everything needs. Names only: why is for the log."""
+"""Whether Postgres and RabbitMQ answer; the reason why not goes to the log only."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ OK = "ok"
 
 
 class Check:
-    """One service, asked whether it answers."""
+    """Whether one service answers; `ask` raises if it does not."""
 
     def __init__(self, service: str, ask: Callable[[], object]) -> None:
         self.service = service

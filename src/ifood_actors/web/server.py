@@ -1,11 +1,9 @@
-"""uvicorn as `web` wants it; needs its extra."""
+"""uvicorn as the web process wants it."""
 
-import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -13,30 +11,15 @@ from starlette.types import ASGIApp
 
 from ifood_actors.errors import UsageError
 
-GRACE_SECONDS = 2
-"""How long slow answers may hold up the end."""
+_GRACE_SECONDS = 2  # for which slow answers may delay the end
+_KEEP_ALIVE_SECONDS = 65  # longer than a scraper's interval
 
 
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers, which end the process by the signal, not with 0."""
 
-    loop: asyncio.AbstractEventLoop
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        keep_alive: int,
-        log_level: str,
-        ready: Callable[[], object],
-        certificate: Path | None = None,
-        key: Path | None = None,
-    ) -> None:
-        """
-        `ready` is called once connections are accepted; idle ones are kept `keep_alive` s.
-
-        With a `certificate` they are encrypted; without a `key`, that is in the same file.
-        """
+    def __init__(self, app: ASGIApp, *, ready: Callable[[], object]) -> None:
+        """`ready` is called once connections are accepted."""
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -47,18 +30,15 @@ class Server(uvicorn.Server):
             server_header=False,
             access_log=False,
             log_config=None,
-            log_level=log_level,
-            timeout_keep_alive=keep_alive,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
+            log_level="warning",
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
         await super().startup(None if sockets is None else list(sockets))
-        self.loop = asyncio.get_running_loop()
         self._ready()
 
     @contextmanager
@@ -82,7 +62,7 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address, port 0 a free one; raises UsageError when it cannot be had."""
+    """Give a socket bound to an address, port 0 is a free one. Raises UsageError if it fails."""
     try:
         # By its protocol, since asyncio sets TCP_NODELAY only on sockets that name theirs.
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -100,9 +80,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket, *, scheme: str = "http") -> str:
+def url_of(listener: socket.socket) -> str:
+    """Give the URL at which a bound socket is reached, such as `http://127.0.0.1:8000`."""
     host, port = listener.getsockname()[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _unusable(host: str, port: int, error: OSError) -> UsageError:
