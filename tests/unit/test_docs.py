@@ -152,7 +152,7 @@ def test_every_script_has_its_line():
     scripts = {path.name for path in (ROOT / "scripts").iterdir() if path.is_file()}
     listed = set(re.findall(r"^\| `(\w+)", _SCRIPTS.read_text(), re.MULTILINE))
 
-    assert scripts - {"README.md"} == listed
+    assert scripts - {"README.md", "doors.py"} == listed  # a module that `check` reads
 
 
 def test_every_test_that_shows_a_promise_exists():
