@@ -12,7 +12,7 @@ LOGIN = Path("/proc/self/loginuid")
 # What `setpriv` does in infra/systemd/ifood-actors; nobody may look where Python is.
 AS_NOBODY = """
 import os
-from ifood_actors.cli.caller import operator
+from ifood_actors.cli.work.caller import operator
 
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)

@@ -15,7 +15,7 @@ from support.clock import PATIENCE_SECONDS
 from support.program import Program
 from support.rows import DAY, claim, dispatch, make_accounts, make_app, make_jobs, must_claim
 
-from ifood_actors.cli.plan import opening_for
+from ifood_actors.cli.work.plan import opening_for
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood import Limiter

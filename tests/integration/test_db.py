@@ -8,7 +8,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
 from ifood_actors import db, session
-from ifood_actors.cli.database import open_database
+from ifood_actors.cli.work.database import open_database
 from ifood_actors.config import Settings
 from ifood_actors.db import address, connect, require_reachable, transaction
 from ifood_actors.errors import ServiceUnavailable

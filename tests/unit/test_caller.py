@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from ifood_actors.cli import caller
+from ifood_actors.cli.work import caller
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 HOST = socket.gethostname()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from ifood_actors.cli.config_page import describe, markdown
+from ifood_actors.cli.work.config_page import describe, markdown
 from ifood_actors.config import Settings
 from ifood_actors.config.loading import load, read_client_secret
 from ifood_actors.errors import UsageError
@@ -289,7 +289,7 @@ def test_reading_settings_loads_no_service_library():
 def test_of_a_url_all_is_shown_that_is_no_secret(url, shown):
     name = "IFOOD_BROKER_URL" if url.startswith("amqp") else "IFOOD_DATABASE_URL"
 
-    rows = {row.name: row.value_masked for row in describe(load({name: url}, None))}
+    rows = {row.name: row.value for row in describe(load({name: url}, None))}
 
     assert rows[name] == shown
 

@@ -5,7 +5,7 @@ from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.cli.config_page import describe
+from ifood_actors.cli.work.config_page import describe
 from ifood_actors.config.loading import load
 from ifood_actors.errors import UsageError
 from ifood_actors.notation import format_duration, parse_duration
@@ -160,6 +160,6 @@ def test_alert_urls_are_told_apart_also_by_what_may_stand_in_one(between):
     settings = load({"IFOOD_ALERT_URLS": between.join(urls)}, None)
 
     assert settings.reveal_alert_urls() == urls
-    assert [row.value_masked for row in describe(settings) if row.name == "IFOOD_ALERT_URLS"] == [
+    assert [row.value for row in describe(settings) if row.name == "IFOOD_ALERT_URLS"] == [
         "2 address(es), hidden"
     ]

@@ -13,8 +13,8 @@ import typer.main
 import yaml
 from typer.core import TyperGroup
 
-from ifood_actors.cli import config_page
 from ifood_actors.cli.main import app
+from ifood_actors.cli.work import config_page
 from ifood_actors.embedded import docker
 from ifood_actors.figures import RULES
 

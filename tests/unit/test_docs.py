@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ifood_actors.cli import config_page
+from ifood_actors.cli.work import config_page
 from ifood_actors.figures import RULES
 from ifood_actors.ledger import JobResult
 from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus, diagram

@@ -6,9 +6,9 @@ import pytest
 
 from ifood_actors import postgres_url
 from ifood_actors.broker.addresses import connection_parameters
-from ifood_actors.cli.doctor import _REACHING, _rabbitmq_in_clear, _surviving
-from ifood_actors.cli.doctor_postgres import _in_clear
-from ifood_actors.cli.finding import Finding
+from ifood_actors.cli.work.doctor import _REACHING, _rabbitmq_in_clear, _surviving
+from ifood_actors.cli.work.doctor_postgres import _in_clear
+from ifood_actors.cli.work.doctor_settings import Finding
 from ifood_actors.errors import ServiceUnavailable
 
 SECRET = "hunter2"

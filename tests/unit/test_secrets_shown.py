@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from unit.test_logs import _restore_logging  # noqa: F401 - used as a fixture
 
-from ifood_actors.cli.config_page import describe
 from ifood_actors.cli.main import _run
+from ifood_actors.cli.work.config_page import describe
 from ifood_actors.config import Settings
 from ifood_actors.config.loading import CLIENT_SECRET, SECRETS, load, variable
 from ifood_actors.errors import UsageError

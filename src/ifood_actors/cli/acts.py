@@ -1,12 +1,14 @@
 """`ifood-actors acts`: who had the program change what."""
 
-from dataclasses import asdict
+from operator import attrgetter
 from typing import Annotated
 
 import typer
 
 from ifood_actors.cli.options import MOST, Json, Since
-from ifood_actors.cli.output import document, note, table
+from ifood_actors.cli.output import listing
+
+_COLUMNS = ("at", "login", "actor", "act", "subject", "detail")
 
 
 def acts(
@@ -21,20 +23,8 @@ def acts(
     `login` is the user of Postgres, `actor` the person as far as the host knows. What a job went
     through is told by `jobs show`, also when a person changed it by SQL.
     """
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.db import transaction
-    from ifood_actors.operator_acts import latest
+    from ifood_actors.cli.work import reading
 
-    settings = loading.load()
-    with open_database(settings) as engine, transaction(engine) as tx:
-        found = latest(tx, since=since, limit=limit + 1)
-    if json:
-        document(found[:limit])
-    elif found:
-        rows = [tuple(asdict(each).values()) for each in found[:limit]]
-        table(list(asdict(found[0])), rows, zone=settings.timezone)
-    else:
-        note("no act of an operator is known")
-    if len(found) > limit:
-        note(f"only the first {limit} are shown: see --limit")
+    found, zone = reading.acts(since=since, limit=limit + 1)
+    empty = "no act of an operator is known"
+    listing(found, _COLUMNS, attrgetter(*_COLUMNS), limit=limit, json=json, zone=zone, empty=empty)

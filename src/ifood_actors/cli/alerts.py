@@ -1,17 +1,16 @@
 """`ifood-actors alerts`: what is wrong now, by the rules that the scheduler watches."""
 
-from typing import TYPE_CHECKING
+from operator import attrgetter
 
 import typer
 
 from ifood_actors.cli.options import Json
-from ifood_actors.cli.output import document, note, table
-
-if TYPE_CHECKING:
-    from ifood_actors.config import Settings
-    from ifood_actors.figures import FiringAlert
+from ifood_actors.cli.output import listing
 
 app = typer.Typer(help="Whether anything is wrong.", no_args_is_help=True)
+
+_COLUMNS = ("alert", "about", "what", "limit", "what to do")
+_CELLS = attrgetter("name", "subject", "text", "limit", "manual")
 
 
 @app.command()
@@ -22,30 +21,9 @@ def check(*, json: Json = False) -> None:
     Shows what is true now: how long it has been, and who was told, is the scheduler's business, and
     nothing is sent. docs/operations.md says what to do about each.
     """
-    from ifood_actors.config import loading
+    from ifood_actors.cli.work import reading
 
-    settings = loading.load()
-    firing = _firing(settings)
-    if json:
-        document(firing)
-    elif firing:
-        table(
-            ("alert", "about", "what", "limit", "what to do"),
-            [(f.name, f.subject, f.text, f.limit, f.manual) for f in firing],
-            zone=settings.timezone,
-        )
-    else:
-        note("nothing is wrong")
+    firing, zone = reading.firing_alerts()
+    listing(firing, _COLUMNS, _CELLS, json=json, zone=zone, empty="nothing is wrong")
     if firing:
         raise typer.Exit(1)
-
-
-def _firing(settings: "Settings") -> "list[FiringAlert]":
-    from ifood_actors.alerts import evaluate, query_queues
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.db import transaction
-
-    with open_database(settings) as engine:
-        queues = query_queues(settings)
-        with transaction(engine) as tx:
-            return evaluate(tx, queues, settings).firing

@@ -16,27 +16,15 @@ def config(
     json: Json = False,
 ) -> None:
     """Show every setting and its origin; secrets are masked."""
-    from ifood_actors.cli import config_page
-    from ifood_actors.config import loading
+    from ifood_actors.cli.work import config_page
 
     if markdown:
         say(config_page.markdown().rstrip("\n"))
         return
-    effective = loading.load()
-    rows = config_page.describe(effective)
+    rows, zone = config_page.effective()
     if json:
-        document(
-            [
-                {
-                    "name": row.name,
-                    "value": row.value_masked,
-                    "default": row.default,
-                    "origin": row.origin,
-                    "meaning": row.meaning,
-                }
-                for row in rows
-            ]
-        )
+        document(rows)
         return
-    shown = [(row.name, row.value_masked, row.origin) for row in rows]
-    table(("name", "value", "origin"), shown, zone=effective.timezone)
+    table(
+        ("name", "value", "origin"), [(row.name, row.value, row.origin) for row in rows], zone=zone
+    )

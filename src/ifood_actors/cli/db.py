@@ -11,40 +11,20 @@ app = typer.Typer(help="The schema: migrate it, compare it with the code.", no_a
 @app.command()
 def upgrade(*, dry_run: DryRun = False, json: Json = False) -> None:
     """Apply the migrations that the database lacks."""
-    from ifood_actors import migrations
-    from ifood_actors.cli.caller import operator
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
+    from ifood_actors.cli.work import db
 
-    settings = loading.load()
-    with open_database(settings, migrated=False) as engine:
-        with engine.connect() as connection:
-            waiting = migrations.pending(connection)
-        if dry_run:
-            would = f"would apply {count(len(waiting), 'migration')}: {', '.join(waiting) or '-'}"
-            outcome(would, {"dry_run": True, "applied": waiting}, json=json)
-            return
-        applied = migrations.upgrade(
-            settings.require_database_url(), schema=settings.database_schema, actor=operator()
-        )
+    applied = db.upgrade(dry_run=dry_run)
     done = f"applied {', '.join(applied)}" if applied else "the database is up to date"
-    outcome(done, {"dry_run": False, "applied": applied}, json=json)
+    would = f"would apply {count(len(applied), 'migration')}: {', '.join(applied) or '-'}"
+    outcome(would if dry_run else done, {"dry_run": dry_run, "applied": applied}, json=json)
 
 
 @app.command()
 def check(*, json: Json = False) -> None:
     """Compare schema and code; exit code 1 on a difference."""
-    from ifood_actors import migrations
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.migrations.comparison import differences_of
+    from ifood_actors.cli.work import db
 
-    with (
-        open_database(loading.load(), migrated=False) as engine,
-        engine.connect() as connection,
-    ):
-        pending = migrations.pending(connection)
-        differences = [] if pending else differences_of(connection)
+    pending, differences = db.check()
     if json:
         document({"pending": pending, "differences": differences})
     for revision in () if json else pending:

@@ -1,11 +1,16 @@
 """`ifood-actors errors`: what fails, most common first."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ifood_actors.cli.options import ERRORS_SINCE, MOST, Json, KindFilter, Since
-from ifood_actors.cli.output import document, duration, note, table
+from ifood_actors.cli.output import duration, listing
+
+if TYPE_CHECKING:
+    from ifood_actors.ledger.queries import ErrorGroup
+
+_COLUMNS = ("jobs", "group", "kind", "code", "message", "first seen", "last seen", "sample")
 
 
 def errors(
@@ -21,30 +26,15 @@ def errors(
     Those that failed in the last 24h unless given. Messages that differ only in numbers, ids,
     dates, URLs or quoted values are one group; `jobs requeue --error-group` runs it anew.
     """
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.db import transaction
-    from ifood_actors.ledger.queries import error_groups
+    from ifood_actors.cli.work import reading
 
-    settings = loading.load()
     back = since or ERRORS_SINCE
-    with open_database(settings) as engine, transaction(engine) as tx:
-        groups = error_groups(tx, since=back, kind=kind, limit=limit + 1)
-    if json:
-        document(groups[:limit])
-    else:
-        table(
-            ("jobs", "group", "kind", "code", "message", "first seen", "last seen", "sample"),
-            [
-                (
-                    *(g.jobs, g.id, g.kind, g.error_code, g.message),
-                    *(g.first_seen, g.last_seen, g.sample_jobs[0]),
-                )
-                for g in groups[:limit]
-            ],
-            zone=settings.timezone,
-        )
-        again = f"ifood-actors jobs requeue --error-group GROUP --since {duration(back)}"
-        note(f"to run a group anew: {again}" if groups else "no job failed in that time")
-    if len(groups) > limit:
-        note(f"only the first {limit} are shown: see --limit")
+    found, zone = reading.failed_groups(since=back, kind=kind, limit=limit + 1)
+    again = f"ifood-actors jobs requeue --error-group GROUP --since {duration(back)}"
+    advice = f"to run a group anew: {again}" if found else "no job failed in that time"
+    listing(found, _COLUMNS, _cells, limit=limit, json=json, zone=zone, advice=advice)
+
+
+def _cells(group: "ErrorGroup") -> tuple[object, ...]:
+    facts = (group.jobs, group.id, group.kind, group.error_code, group.message)
+    return (*facts, group.first_seen, group.last_seen, group.sample_jobs[0])

@@ -1,29 +1,15 @@
 """`ifood-actors export`: the stored records as a file."""
 
-import signal
-import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
 from datetime import date
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from ifood_actors.cli.options import Accounts, Cnpj, Group, Json, KindName, day
 from ifood_actors.cli.output import count, document, note
 from ifood_actors.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Connection
-
-    from ifood_actors.exports import Selection
-
-    Write = Callable[[Connection, Selection, BinaryIO], int]
 
 
 class Format(StrEnum):
@@ -81,43 +67,25 @@ def export(
     of IFOOD_TIMEZONE. Text that a spreadsheet would take for a formula begins with a '. FILE
     appears when it is complete. --json tells what was written.
     """
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.db import long_reading
-    from ifood_actors.exports import Selection, whole_file
+    from ifood_actors.cli.work import exports
 
     format_ = format_ or _by_ending(output)
     _require_sense(start, end, format_, output=output, locale=locale, json=json)
-    write = _writer(format_, locale)
-    settings = loading.load()
-    zone = settings.timezone.key
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and tidy up
-    with open_database(settings) as engine, long_reading(engine) as connection:
-        chosen = _accounts(connection, account or (), cnpj=cnpj, group=group)
-        selection = Selection(kind, start, end, zone=zone, accounts=chosen, missing=missing)
-        with whole_file(output) if output else nullcontext(sys.stdout.buffer) as out:
-            rows = write(connection, selection, out)
-            out.flush()
+    rows = exports.export(
+        kind,
+        (start, end),
+        format_=format_,
+        brazilian=locale is Locale.PT_BR,
+        output=output,
+        accounts=account or (),
+        cnpj=cnpj,
+        group=group,
+        missing=missing,
+    )
     if json:
         document({"kind": kind, "rows": rows, "format": format_, "file": str(output)})
     else:
         note(f"exported {count(rows, 'record')} of {kind}{f' to {output}' if output else ''}")
-
-
-def _accounts(
-    connection: "Connection", names: Sequence[str], *, cnpj: str | None, group: str | None
-) -> Sequence[str]:
-    from ifood_actors.accounts import list_accounts, require_known
-
-    if cnpj is None and group is None:
-        require_known(connection, names)
-        return names
-    if names:
-        raise UsageError("--account says which accounts, and so do --cnpj and --group: give one")
-    found = list_accounts(connection, cnpj=cnpj, group=group)
-    if not found:  # else an export of nobody would be one of everybody
-        raise UsageError("no account has this --cnpj or --group; see `ifood-actors accounts list`")
-    return [row.ifood_merchant_id for row in found]
 
 
 def _by_ending(output: Path | None) -> Format:
@@ -142,31 +110,3 @@ def _require_sense(
         raise UsageError("--output: leave it out to write to stdout")
     if output is None and (json or format_ is not Format.CSV):
         raise UsageError(f"{'--json' if json else format_} needs --output FILE")
-
-
-def _writer(format_: Format, locale: Locale | None) -> "Write":
-    from functools import partial
-
-    from ifood_actors.exports import write_csv
-
-    match format_:
-        case Format.CSV:
-            return partial(write_csv, brazilian=locale is Locale.PT_BR)
-        case Format.PARQUET:
-            _require("pyarrow")
-            from ifood_actors.exports.as_parquet import write_parquet
-
-            return write_parquet
-        case Format.XLSX:
-            _require("xlsxwriter")
-            from ifood_actors.exports.as_xlsx import write_xlsx
-
-            return write_xlsx
-
-
-def _require(package: str) -> None:
-    """Raise UsageError unless the package of a format is installed."""
-    if find_spec(package) is None:
-        raise UsageError(
-            f"{package} not installed: the extra `export` brings it, as in `uv sync --extra export`"
-        )

@@ -1,13 +1,10 @@
 """`ifood-actors jobs`: find jobs, tell their story, run them anew or take them out."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
-from uuid import UUID
+from operator import attrgetter
+from typing import Annotated
 
 import typer
 
-from ifood_actors.cli.choice import Wanted, choose, require_choice
 from ifood_actors.cli.options import (
     MOST,
     AccountFilter,
@@ -20,11 +17,8 @@ from ifood_actors.cli.options import (
     Yes,
     given,
 )
-from ifood_actors.cli.output import confirm, count, document, facts, note, outcome, say, table
+from ifood_actors.cli.output import document, facts, listing, say, table
 from ifood_actors.errors import UsageError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 app = typer.Typer(help="Jobs: find, tell, requeue, cancel.", no_args_is_help=True)
 
@@ -48,7 +42,15 @@ AtMost = Annotated[
     int | None, typer.Option("--limit", min=1, max=MOST, help="At most so many, oldest first.")
 ]
 
-_PAST = {"requeue": "requeued", "cancel": "cancelled"}
+_COLUMNS = ("id", "kind", "account", "day", "status", "slot", "attempts", "code", "error")
+_CELLS = attrgetter(
+    *("id", "kind", "account", "job_day", "status", "scheduled_for", "attempts"),
+    *("error_code", "last_error"),
+)
+_EVENT_COLUMNS = ("at", "act", "from", "to", "attempt", "actor", "login", "reason", "detail")
+_EVENT_CELLS = attrgetter(
+    *("at", "act", "from_status", "to_status", "attempt", "actor", "login", "reason", "detail")
+)
 
 
 @app.command("list")
@@ -64,31 +66,11 @@ def list_(
     json: Json = False,
 ) -> None:
     """List jobs, latest planned first."""
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.db import transaction
-    from ifood_actors.ledger import queries
+    from ifood_actors.cli.work import jobs
 
-    settings = loading.load()
-    with open_database(settings) as engine, transaction(engine) as tx:
-        wanted = Wanted(kind, status, account, day, since, error_code)
-        rows = queries.find_jobs(tx, wanted.filter(tx), limit=limit + 1)
-    if json:
-        document(rows[:limit])
-    else:
-        table(
-            ("id", "kind", "account", "day", "status", "slot", "attempts", "code", "error"),
-            [
-                (
-                    *(r.id, r.kind, r.account, r.job_day, r.status, r.scheduled_for),
-                    *(r.attempts, r.error_code, r.last_error),
-                )
-                for r in rows[:limit]
-            ],
-            zone=settings.timezone,
-        )
-    if len(rows) > limit:
-        note(f"only the first {limit} are shown: see --limit")
+    wanted = jobs.Wanted(kind, status, account, day, since, error_code)
+    found, zone = jobs.matching(wanted, limit=limit + 1)
+    listing(found, _COLUMNS, _CELLS, limit=limit, json=json, zone=zone)
 
 
 @app.command()
@@ -98,33 +80,15 @@ def show(
     json: Json = False,
 ) -> None:
     """Tell everything about one job, with its whole history."""
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.cli.lookup import job_ids
-    from ifood_actors.config import loading
-    from ifood_actors.db import transaction
-    from ifood_actors.ledger import queries
+    from ifood_actors.cli.work import jobs
 
-    settings = loading.load()
-    with open_database(settings) as engine, transaction(engine) as tx:
-        [job_id] = job_ids(tx, [job])
-        columns = dict(queries.job_facts(tx, job_id) or {})
-        events = queries.history(tx, job_id)
+    (columns, events), zone = jobs.story(job)
     if json:
         document({"job": columns, "history": events})
         return
-    facts(columns, zone=settings.timezone)
+    facts(columns, zone=zone)
     say()
-    table(
-        ("at", "act", "from", "to", "attempt", "actor", "login", "reason", "detail"),
-        [
-            (
-                *(e.at, e.act, e.from_status, e.to_status, e.attempt),
-                *(e.actor, e.login, e.reason, e.detail),
-            )
-            for e in events
-        ],
-        zone=settings.timezone,
-    )
+    table(_EVENT_COLUMNS, list(map(_EVENT_CELLS, events)), zone=zone)
 
 
 @app.command()
@@ -154,13 +118,20 @@ def requeue(
     zero. Jobs that are in another status by then are skipped. --since is when they were planned;
     with --error-group it is when they failed, as in `errors`, and the last 24h unless given.
     """
+    from ifood_actors.cli.work import jobs
+
     if failed:
         status = [*(status or []), Status.FAILED]
-    wanted = Wanted(kind, status, account, day, since, error_code, error_group)
-    require_choice(ids, wanted)
-    with _open() as engine:
-        job_ids = choose(engine, ids, wanted, default=Status.FAILED, limit=limit)
-        _act(engine, "requeue", job_ids, scope=wanted.scope, dry_run=dry_run, yes=yes, json=json)
+    jobs.act(
+        "requeue",
+        ids,
+        jobs.Wanted(kind, status, account, day, since, error_code, error_group),
+        default=Status.FAILED,
+        limit=limit,
+        dry_run=dry_run,
+        yes=yes,
+        json=json,
+    )
 
 
 @app.command()
@@ -182,55 +153,17 @@ def cancel(
     json: Json = False,
 ) -> None:
     """Take pending jobs out: those named, or all that match."""
+    from ifood_actors.cli.work import jobs
+
     if set(status or ()) - {Status.PENDING}:
         raise UsageError("--status: only pending jobs can be cancelled")
-    wanted = Wanted(kind, status, account, day, since, error_code)
-    require_choice(ids, wanted)
-    with _open() as engine:
-        job_ids = choose(engine, ids, wanted, default=Status.PENDING, limit=limit)
-        _act(engine, "cancel", job_ids, dry_run=dry_run, yes=yes, json=json)
-
-
-@contextmanager
-def _open() -> "Iterator[Engine]":
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-
-    with open_database(loading.load()) as engine:
-        yield engine
-
-
-def _act(
-    engine: "Engine",
-    verb: Literal["requeue", "cancel"],
-    job_ids: Sequence[UUID],
-    *,
-    scope: str = "",
-    dry_run: bool,
-    yes: bool,
-    json: bool,
-) -> None:
-    """Have the ledger do it once it is wanted, and say honestly to how many."""
-    from ifood_actors import operator_acts
-    from ifood_actors.cli.caller import operator
-    from ifood_actors.db import transaction
-    from ifood_actors.ledger import Ledger
-
-    meant, past = f"{count(len(job_ids), 'job')}{scope}", _PAST[verb]
-    if dry_run:
-        would = {"dry_run": True, past: len(job_ids), "skipped": 0}
-        outcome(f"would {verb} {meant}", would, json=json)
-        return
-    confirm(f"{verb} {meant}?", yes=yes)
-    with transaction(engine) as tx:
-        ledger = Ledger(tx, actor=operator())
-        act = ledger.requeue if verb == "requeue" else ledger.cancel
-        ids = act(job_ids, reason=f"by hand: jobs {verb}")
-        done, skipped = len(ids), len(job_ids) - len(ids)
-        if done:
-            named = operator_acts.few(map(str, ids))
-            operator_acts.note(
-                tx, f"jobs {verb}", actor=operator(), jobs=done, skipped=skipped, ids=named
-            )
-    told = {"dry_run": False, past: done, "skipped": skipped}
-    outcome(f"{past} {done:,}, skipped {skipped:,}", told, json=json)
+    jobs.act(
+        "cancel",
+        ids,
+        jobs.Wanted(kind, status, account, day, since, error_code),
+        default=Status.PENDING,
+        limit=limit,
+        dry_run=dry_run,
+        yes=yes,
+        json=json,
+    )

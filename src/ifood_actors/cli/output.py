@@ -7,11 +7,11 @@ elsewhere cannot move the cursor or colour the screen.
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -22,8 +22,10 @@ from ifood_actors.plain_text import printable
 if TYPE_CHECKING:  # rich costs half of the start-up
     from rich.table import Table as RichTable
 
+T = TypeVar("T")
 Cell = object
 GAP = "  "
+NO_APPLICATION = "no application yet: see `ifood-actors apps add --help`"
 
 
 def say(text: str = "") -> None:
@@ -56,6 +58,45 @@ def outcome(sentence: str, facts: Mapping[str, object], *, json: bool) -> None:
         document(facts)
     else:
         say(sentence)
+
+
+def agreed(
+    what: str, facts: Mapping[str, object], *, dry_run: bool, json: bool, yes: bool = True
+) -> bool:
+    """Ask whether to do `what`, unless `yes`; a dry run says that it would be done, and is a no."""
+    if dry_run:
+        outcome(f"would {what}", {"dry_run": True, **facts}, json=json)
+        return False
+    confirm(f"{what}?", yes=yes)
+    return True
+
+
+def listing(
+    found: Sequence[T],
+    columns: Sequence[str],
+    cells: Callable[[T], Sequence[Cell]],
+    *,
+    json: bool,
+    zone: ZoneInfo,
+    limit: int | None = None,
+    empty: str = "",
+    advice: str = "",
+) -> None:
+    """
+    Print what was found, or the first `limit` of it, and say if there is more.
+
+    As a document, or as a table with `advice` behind it; without any, `empty` may stand for it.
+    """
+    shown = found[:limit]
+    if json:
+        document(shown)
+    elif shown or not empty:
+        table(columns, list(map(cells, shown)), zone=zone)
+    said = "" if json else advice if shown or not empty else empty
+    if said:
+        note(said)
+    if len(found) > len(shown):
+        note(f"only the first {limit} are shown: see --limit")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, zone: ZoneInfo) -> None:

@@ -1,27 +1,23 @@
 """`ifood-actors plan`: plan a run now, or show when its jobs would start."""
 
-import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
-from ifood_actors.cli.options import Accounts, Day, DryRun, Json, KindName, Over, Status
+from ifood_actors.cli.options import Accounts, Day, DryRun, Json, KindName, Over
 from ifood_actors.cli.output import count, document, duration, note, say, table
-from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from zoneinfo import ZoneInfo
 
-    from ifood_actors.planning.cadence import Cadence, Opening
+    from ifood_actors.cli.work.plan import Asked
     from ifood_actors.planning.planner import RunPlan
 
 MINUTE = timedelta(minutes=1)
-_FARTHEST = timedelta(days=3660)  # a later start is a slip of the finger
 # Steps of a timeline: the smallest that gives at most so many lines.
 _STEPS = [timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 360, 1440)]
 _LINES = 30
@@ -47,122 +43,16 @@ def plan(
     The day is today unless given. Its jobs are spread over the rest of the day's window; when that
     has passed, over a window of the same length that starts now. Called twice, it plans once.
     """
-    from ifood_actors.accounts import count_active
-    from ifood_actors.cli.caller import operator
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.db import database_now, transaction
-    from ifood_actors.planning import planner
-    from ifood_actors.planning.cadence import local_day
+    from ifood_actors.cli.work import plan
 
-    settings = loading.load()
-    with open_database(settings) as engine:
-        with transaction(engine) as tx:
-            now = database_now(tx)
-            selected = count_active(tx, account)
-        job_day = day or local_day(now, zone=settings.timezone)
-        opening = opening_for(
-            planner.cadences(settings)[kind],
-            job_day,
-            now=now,
-            zone=settings.timezone,
-            starts_at=starts_at,
-            over=over,
-        )
-        wanted = planner.plan_request(opening, settings, only=account)
-        if dry_run:
-            found = planner.preview(engine, wanted)
-        else:
-            found = planner.plan_by_hand(engine, wanted, actor=operator())
-        cancelled = _cancelled(engine, kind, job_day, account)
-    _report(
-        found,
-        selected=selected,
-        cancelled=cancelled,
-        dry_run=dry_run,
-        json=json,
-        zone=settings.timezone,
+    asked = plan.plan(
+        kind, day=day, starts_at=starts_at, over=over, accounts=account, dry_run=dry_run
     )
+    _report(asked, dry_run=dry_run, json=json)
 
 
-def opening_for(
-    cadence: "Cadence",
-    day: date,
-    *,
-    now: datetime,
-    zone: ZoneInfo,
-    starts_at: str | None = None,
-    over: timedelta | None = None,
-) -> "Opening":
-    """
-    Say over which time a run that a person asks for is spread.
-
-    The window of its day, from now on; when that has passed, or the day has none, as much time
-    from now on. `starts_at` says otherwise, and `over`, which alone starts now. Raises UsageError
-    for a start in the past.
-    """
-    from ifood_actors.planning.cadence import Opening, opening_on
-
-    window = opening_on(cadence, day, zone=zone)
-    length = window.window_end - window.window_start if window else cadence.window.length
-    start, end = now, now + length
-    if window and window.window_end > now:
-        start, end = max(now, window.window_start), window.window_end
-    if starts_at is not None:
-        start = _start(starts_at, day=day, now=now, zone=zone)
-        end = start + length
-    if over:
-        start = now if starts_at is None else start
-        end = start + over
-    return Opening(cadence.kind, day, start.astimezone(UTC), end.astimezone(UTC))
-
-
-def _start(text: str, *, day: date, now: datetime, zone: ZoneInfo) -> datetime:
-    if text == "now":
-        return now
-    try:
-        if re.fullmatch(r"[0-9]{2}:[0-9]{2}", text):
-            today = now.astimezone(zone).date()
-            start = datetime.combine(max(day, today), time.fromisoformat(text), tzinfo=zone)
-        else:
-            start = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"--starts-at: expected now, HH:MM or 2026-03-31T08:00, not {text!r}"
-        ) from None
-    if start.tzinfo is None:
-        start = start.replace(tzinfo=zone)
-    if start < now - MINUTE:
-        raise UsageError(f"--starts-at: {start:%Y-%m-%d %H:%M} {zone.key} has passed")
-    if start > now + _FARTHEST:
-        raise UsageError(f"--starts-at: {start:%Y-%m-%d} is more than ten years from now")
-    return start
-
-
-def _cancelled(
-    engine: "Engine", kind: KindName, day: date, accounts: Sequence[str] | None
-) -> dict[str | None, int]:
-    """Count the jobs that stay cancelled, by account if some were named."""
-    from ifood_actors.db import transaction
-    from ifood_actors.ledger.queries import JobFilter, find_job_ids
-
-    named: Sequence[str | None] = accounts or [None]
-    with transaction(engine) as tx:
-        return {
-            account: len(find_job_ids(tx, JobFilter(kind, [Status.CANCELLED], account, day)))
-            for account in named
-        }
-
-
-def _report(
-    found: "RunPlan",
-    *,
-    selected: int,
-    cancelled: Mapping[str | None, int],
-    dry_run: bool,
-    json: bool,
-    zone: ZoneInfo,
-) -> None:
+def _report(asked: "Asked", *, dry_run: bool, json: bool) -> None:
+    found, selected, cancelled, zone = asked.plan, asked.selected, asked.stay, asked.zone
     jobs = len(found.jobs)
     new = jobs if dry_run else found.new
     if json:
@@ -229,7 +119,7 @@ def _window(found: "RunPlan") -> tuple[datetime, datetime]:
     return found.run.window_start, found.run.window_end
 
 
-def _timeline(found: "RunPlan", *, zone: ZoneInfo) -> None:
+def _timeline(found: "RunPlan", *, zone: "ZoneInfo") -> None:
     start, end = _window(found)
     step = next((step for step in _STEPS if (end - start) / step <= _LINES), _STEPS[-1])
     buckets = list(_buckets([job.slot for job in found.jobs], start=start, step=step))

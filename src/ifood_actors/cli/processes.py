@@ -1,35 +1,11 @@
 """`scheduler` and `worker`: the processes that run until they are told to stop."""
 
-import os
-import sys
-
-# The contract ends a process within 30 s; what is left is for the supervisor and the last commit.
-_SHUTDOWN_MS = 25_000
-
 
 def scheduler() -> None:
     """Plan runs when due and relay jobs; several may run."""
-    from ifood_actors import logs
-    from ifood_actors import scheduler as process
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.cli.ladder import ladder
-    from ifood_actors.config import loading
-    from ifood_actors.ifood import Cipher, require_readable
-    from ifood_actors.masking import secret_texts
-    from ifood_actors.scheduler.scheduler import POOL_SIZE
+    from ifood_actors.cli.work import processes
 
-    settings = loading.load()
-    settings.require_broker_url()
-    with open_database(settings, name="scheduler", pool_size=POOL_SIZE) as engine:
-        if settings.encryption_keys is not None:
-            require_readable(engine, Cipher(settings.require_encryption_keys()))
-        logs.configure(settings.log_level, hidden=secret_texts(settings))
-        broker = ladder(settings, name="scheduler")
-        try:
-            broker.declare_all()
-            process.run(settings, engine=engine, publisher=broker, inspector=broker)
-        finally:
-            broker.close()
+    processes.scheduler()
 
 
 def worker() -> None:
@@ -39,32 +15,6 @@ def worker() -> None:
     Becomes the supervisor of `dramatiq ifood_actors.worker`, once the settings and both services
     are found usable.
     """
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.cli.ladder import ladder
-    from ifood_actors.config import loading
-    from ifood_actors.ifood import Cipher, require_readable
-    from ifood_actors.worker import exposition
+    from ifood_actors.cli.work import processes
 
-    settings = loading.load()
-    settings.require_broker_url()
-    cipher = Cipher(settings.require_encryption_keys())
-    with open_database(settings, name="worker") as engine:
-        require_readable(engine, cipher)
-        broker = ladder(settings, name="worker")
-        try:
-            broker.declare_all()
-        finally:
-            broker.close()
-    exposition.start_afresh(settings)
-    # Neither Python (-P) nor Dramatiq (--path, without one) takes modules from the current folder.
-    supervisor = [sys.executable, "-P", "-m", "ifood_actors.worker.supervision"]
-    dramatiq = [sys.executable, "-P", "-m", "ifood_actors.delivery.command", "ifood_actors.worker"]
-    command = [*supervisor, *dramatiq, "--path"]
-    options = {
-        "--processes": settings.worker_processes,
-        "--threads": settings.worker_threads,
-        "--worker-shutdown-timeout": _SHUTDOWN_MS,
-    }
-    command += [word for name, value in options.items() for word in (name, str(value))]
-    command += ["--skip-logging"]  # `logs.configure` gives every line its one shape
-    os.execv(sys.executable, command)  # noqa: S606 - the very same interpreter, no shell
+    processes.worker()

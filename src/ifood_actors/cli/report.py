@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ifood_actors.cli.options import Day, Json
 from ifood_actors.cli.output import document, note, say, table, vanished_rows
-from ifood_actors.kinds import KINDS
 
 if TYPE_CHECKING:
     from ifood_actors.ledger.queries import Delivered
@@ -30,16 +29,9 @@ def report(*, day: Day = None, json: Json = False) -> None:
     anticipated payouts, or gross value of bags), requests and those of them that were answered by
     404 (wasted), retries, how long the run and its jobs took, and how late they started.
     """
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.db import database_now, transaction
-    from ifood_actors.ledger.queries import delivered
-    from ifood_actors.planning.cadence import local_day
+    from ifood_actors.cli.work import reading
 
-    settings = loading.load()
-    with open_database(settings) as engine, transaction(engine) as tx:
-        job_day = day or local_day(database_now(tx), zone=settings.timezone)
-        found, before = (delivered(tx, one, kinds=KINDS) for one in (job_day, job_day - _WEEK))
+    job_day, found, before, zone = reading.deliveries(day)
     if json:
         document(_facts(job_day, found, before))
         return
@@ -51,7 +43,7 @@ def report(*, day: Day = None, json: Json = False) -> None:
             for one in (found[kind], before.get(kind))
             if one
         ]
-        table(names, rows, zone=settings.timezone)
+        table(names, rows, zone=zone)
         say()
     for line in (*_comparisons(found, before), *_vanished(found)):
         say(line)

@@ -24,19 +24,14 @@ def check(*, json: Json = False) -> None:
 
     Exit code 1 when one can be read with none of them.
     """
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.ifood import Cipher, survey_secrets
+    from ifood_actors.cli.work import secrets
 
-    settings = loading.load()
-    cipher = Cipher(settings.require_encryption_keys())
-    with open_database(settings) as engine:
-        found = survey_secrets(engine, cipher)
+    found, zone = secrets.survey()
     if json:
         document(found)
     else:
         rows = [(each.what, each.newest, each.older, each.unreadable) for each in found]
-        table(_COLUMNS, rows, zone=settings.timezone)
+        table(_COLUMNS, rows, zone=zone)
         note(_advice(found))
     if any(each.unreadable for each in found):
         raise typer.Exit(1)
@@ -50,17 +45,9 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
     Nothing has to be stopped for it, if every process has all keys; what cannot be read stays as
     it is, and makes the exit code 1.
     """
-    from ifood_actors.cli.caller import operator
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
-    from ifood_actors.ifood import Cipher, rotate_secrets, survey_secrets
+    from ifood_actors.cli.work import secrets
 
-    settings = loading.load()
-    cipher = Cipher(settings.require_encryption_keys())
-    with open_database(settings) as engine:
-        before = survey_secrets(engine, cipher)
-        done = 0 if dry_run else rotate_secrets(engine, cipher, actor=operator())
-    rotated = sum(each.older for each in before) if dry_run else done
+    before, rotated = secrets.rotate(dry_run=dry_run)
     unreadable = sum(each.unreadable for each in before)
     would = "would encrypt" if dry_run else "encrypted"
     outcome(

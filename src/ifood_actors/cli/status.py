@@ -5,13 +5,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import compress
 from select import select
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -30,11 +27,12 @@ from ifood_actors.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
-    from sqlalchemy import Engine
 
-    from ifood_actors.config import Settings
-    from ifood_actors.ifood import LimitInUse, LimitUse
-    from ifood_actors.ledger.queries import OutsideRuns, RunProgress, Throughput
+    from ifood_actors.cli.work.status import Overview
+    from ifood_actors.ifood import LimitUse
+    from ifood_actors.ledger.queries import OutsideRuns, RunProgress
+
+    Look = Callable[[], Overview]
 
 _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
@@ -42,25 +40,6 @@ _COLUMNS = (
 )
 # Where there is no room for all; a date or a number that goes on below would be misread.
 _LEFT_OUT = {"planned", "cancelled", "late p50", "late p95"}
-
-
-@dataclass(frozen=True)
-class Overview:
-    """Everything that `status` shows, read at one instant."""
-
-    at: datetime
-    runs: "Sequence[RunProgress]"
-    outside: "Sequence[OutsideRuns]"
-    pace: "Throughput"
-    limits: "Sequence[LimitUse]"
-    in_use: "Sequence[LimitInUse]"
-    rate_limit: int  # requests a minute, for each application
-    zone: ZoneInfo
-
-    def limits_of(self, use: "LimitUse") -> "list[LimitInUse]":
-        """Give the limits of a limiter row's endpoints."""
-        row = (use.app, use.endpoint_group)
-        return [limit for limit in self.in_use if (limit.app, limit.endpoint_group) == row]
 
 
 def status(
@@ -76,40 +55,20 @@ def status(
     and each limiter: how far ahead it is reserved, whether it is in cooldown and why, what limit
     iFood has named. A run is shown for a day, and while it is open.
     """
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.config import loading
+    from ifood_actors.cli.work.status import overviews
 
     if watch and json:
         raise UsageError("--watch and --json: give one of them; JSON is one document")
-    settings = loading.load()
-    with open_database(settings) as engine:
+    with overviews() as look:
         if not watch:
-            _show(_read(engine, settings), json=json)
+            _show(look(), json=json)
         elif sys.stdout.isatty():
-            _watch_live(engine, settings, seconds=interval)
+            _watch_live(look, seconds=interval)
         else:
-            _watch_lines(engine, settings, seconds=interval)
+            _watch_lines(look, seconds=interval)
 
 
-def _read(engine: "Engine", settings: "Settings") -> Overview:
-    from ifood_actors.db import database_now, transaction
-    from ifood_actors.ifood import limit_uses, limits_in_use
-    from ifood_actors.ledger import queries
-
-    with transaction(engine) as tx:
-        return Overview(
-            at=database_now(tx),
-            runs=queries.open_runs(tx),
-            outside=queries.open_outside_runs(tx),
-            pace=queries.throughput(tx),
-            limits=limit_uses(tx),
-            in_use=limits_in_use(tx, settings),
-            rate_limit=settings.rate_limit_per_minute,
-            zone=settings.timezone,
-        )
-
-
-def _show(overview: Overview, *, json: bool) -> None:
+def _show(overview: "Overview", *, json: bool) -> None:
     if json:
         document(_facts(overview))
         return
@@ -125,19 +84,19 @@ def _show(overview: Overview, *, json: bool) -> None:
         say(line)
 
 
-def _watch_live(engine: "Engine", settings: "Settings", *, seconds: float) -> None:
+def _watch_live(look: "Look", *, seconds: float) -> None:
     from rich.live import Live
 
     with _until_stopped() as stopped, Live(auto_refresh=False) as live:
-        live.update(_page(_read(engine, settings), live.console), refresh=True)
+        live.update(_page(look(), live.console), refresh=True)
         while not stopped(seconds):
-            live.update(_page(_read(engine, settings), live.console), refresh=True)
+            live.update(_page(look(), live.console), refresh=True)
 
 
-def _watch_lines(engine: "Engine", settings: "Settings", *, seconds: float) -> None:
+def _watch_lines(look: "Look", *, seconds: float) -> None:
     with _until_stopped() as stopped:
         while True:
-            overview = _read(engine, settings)
+            overview = look()
             for line in _progress(overview):
                 say(f"{overview.at.astimezone(overview.zone):%H:%M:%S} {line}")
             if not overview.runs:
@@ -159,10 +118,17 @@ def _until_stopped() -> Iterator[Callable[[float], bool]]:
         signal.signal(signum, former[signal.Signals(signum)])
 
     former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield lambda seconds: bool(select([told], [], [], seconds)[0])
+    try:
+        yield lambda seconds: bool(select([told], [], [], seconds)[0])
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
+        os.close(told)
+        os.close(tell)
 
 
-def _page(overview: Overview, console: "Console") -> "Group":
+def _page(overview: "Overview", console: "Console") -> "Group":
     from rich.console import Group
     from rich.text import Text
 
@@ -185,7 +151,7 @@ def _rows(runs: "Sequence[RunProgress]") -> list[tuple[object, ...]]:
     ]
 
 
-def _sentences(overview: Overview) -> Iterator[str]:
+def _sentences(overview: "Overview") -> Iterator[str]:
     yield from _progress(overview)
     for run in overview.runs:
         if run.vanished_stores:
@@ -207,7 +173,7 @@ def _sentences(overview: Overview) -> Iterator[str]:
         yield f"limiter {use.app}, {use.endpoint_group}: {state}"
 
 
-def _state_of(use: "LimitUse", overview: Overview) -> Iterator[str]:
+def _state_of(use: "LimitUse", overview: "Overview") -> Iterator[str]:
     yield f"reserved {duration(use.reserved_ahead)} ahead"
     limits = overview.limits_of(use)
     yield from {f"{each.per_minute:,} a minute, configured" for each in limits if not each.since}
@@ -223,14 +189,14 @@ def _state_of(use: "LimitUse", overview: Overview) -> Iterator[str]:
         yield f"in cooldown for {duration(use.closed_for)}: {use.closed_reason}"
 
 
-def _progress(overview: Overview) -> Iterator[str]:
+def _progress(overview: "Overview") -> Iterator[str]:
     for run in overview.runs:
         yield f"{run.kind} {run.job_day} {run.progress}"
     for jobs in overview.outside:
         yield f"{jobs.kind} outside runs: {jobs.pending:,} pending, {jobs.running:,} running"
 
 
-def _facts(overview: Overview) -> dict[str, object]:
+def _facts(overview: "Overview") -> dict[str, object]:
     pace = overview.pace
     kinds = sorted({run.kind for run in overview.runs} | {jobs.kind for jobs in overview.outside})
     return {
@@ -265,7 +231,7 @@ def _facts(overview: Overview) -> dict[str, object]:
     }
 
 
-def _counts(overview: Overview, kind: str) -> dict[str, int]:
+def _counts(overview: "Overview", kind: str) -> dict[str, int]:
     every: list[RunProgress | OutsideRuns] = [*overview.runs, *overview.outside]
     mine = [jobs for jobs in every if jobs.kind == kind]
     return {status.value: sum(getattr(jobs, status, 0) for jobs in mine) for status in Status}

@@ -1,7 +1,7 @@
 """`ifood-actors apps tokens`: every authorization, and when tokens will be renewed."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +12,6 @@ from ifood_actors.cli.output import count, document, note, say, table
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from sqlalchemy import Engine
-
-    from ifood_actors.config import Settings
-    from ifood_actors.renewal.policy import Call
     from ifood_actors.renewal.token_states import AuthorizationState
 
 _COLUMNS = ("app", "authorization", "accounts", "state", "token until", "refresh until")
@@ -34,25 +30,14 @@ def tokens(
     renewed, when that starts and ends at the limiter's pace, and how long before its job the latest
     of them is there. Nobody is asked for anything.
     """
-    from ifood_actors.cli.database import open_database
-    from ifood_actors.cli.lookup import require_application
-    from ifood_actors.config import loading
-    from ifood_actors.db import database_now, transaction
-    from ifood_actors.renewal import token_states
+    from ifood_actors.cli.work import tokens
 
-    settings = loading.load()
-    with open_database(settings) as engine:
-        with transaction(engine) as tx:
-            if name is not None:
-                require_application(tx, name)
-            at = database_now(tx)
-        held = token_states.authorization_states(engine, app=name)
-        windows = list(_windows(engine, settings, held, at=at))
+    at, held, windows, zone = tokens.outlook(name)
     if json:
         shown = [_facts(each, at=at) for each in held]
         document({"at": at, "authorizations": shown, "windows": windows})
         return
-    _show(held, windows, at=at, zone=settings.timezone)
+    _show(held, windows, at=at, zone=zone)
 
 
 def _show(
@@ -104,39 +89,4 @@ def _facts(held: "AuthorizationState", *, at: datetime) -> dict[str, object]:
         "expires_at": held.expires_at,
         "refresh_expires_at": held.refresh_expires_at,
         "needs_authorization_since": held.needs_authorization_since,
-    }
-
-
-def _windows(
-    engine: "Engine", settings: "Settings", held: "Sequence[AuthorizationState]", *, at: datetime
-) -> Iterator[dict[str, object]]:
-    from ifood_actors.ifood.slots import interval
-    from ifood_actors.renewal import token_states
-    from ifood_actors.renewal.policy import forecast
-
-    # One application after the other: each has a limit of its own.
-    openings = sorted(token_states.openings(settings, at=at), key=lambda each: each.window_start)
-    last = max(opening.window_end for opening in openings)
-    deadlines = token_states.deadlines(engine, settings, at=at, until=last)
-    pace = interval(settings.rate_limit_oauth_per_minute)
-    calls: list[Call] = []
-    for app_id in {each.app_id for each in held}:
-        mine = [each.token_state() for each in held if each.app_id == app_id and each.refreshable]
-        calls += forecast(mine, deadlines, at=at, interval=pace)
-    for opening in openings:
-        yield _window(opening.kind, opening.window_start, calls)
-
-
-def _window(kind: str, opens_at: datetime, calls: "Sequence[Call]") -> dict[str, object]:
-    its = [(call.at, call.deadline.at) for call in calls if call.deadline.kind == kind]
-    made = sorted(at for at, _ in its)
-    minutes = max((made[-1] - made[0]) / timedelta(minutes=1), 1) if made else 1
-    return {
-        "kind": kind,
-        "opens_at": opens_at,
-        "calls": len(made),
-        "first_at": made[0] if made else None,
-        "last_at": made[-1] if made else None,
-        "calls_per_minute": round(len(made) / minutes, 1),
-        "least_ahead": min((deadline - at for at, deadline in its), default=None),
     }

@@ -1,16 +1,11 @@
 """RabbitMQ as a process gets it: reachable, and with the queues as this version declares them."""
 
-from typing import TYPE_CHECKING
-
-from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.config import Settings
 from ifood_actors.kinds import KINDS, queue_name
 
-if TYPE_CHECKING:
-    from ifood_actors.broker.ladder_broker import LadderBroker
-    from ifood_actors.config import Settings
 
-
-def ladder(settings: "Settings", *, name: str) -> "LadderBroker":
+def ladder(settings: Settings, *, name: str) -> LadderBroker:
     """
     Make the broker with the queues of all kinds; nothing is connected yet.
 

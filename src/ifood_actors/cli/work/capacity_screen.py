@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
 
+from ifood_actors.capacity.estimate import Resource
+from ifood_actors.capacity.forecast import Deployment, Forecast, Week, tightness
 from ifood_actors.cli.output import count, duration, say, table
-
-if TYPE_CHECKING:
-    from ifood_actors.capacity.forecast import Deployment, Forecast, Week
-    from ifood_actors.config import Settings
+from ifood_actors.config import Settings
+from ifood_actors.delivery.retries import Backoff
+from ifood_actors.ifood.slots import interval
+from ifood_actors.spans import WEEKDAYS
 
 # The sizes that are shown beside the own one.
 SIZES = (1_000, 5_000, 20_000, 100_000)
@@ -28,13 +29,13 @@ _SIZE_COLUMNS = (
 class CapacityReport:
     """The week of this deployment, and its growth by accounts; `kind` is the only one to show."""
 
-    settings: "Settings"
-    deployment: "Deployment"
-    week: "Week"
-    growth: "dict[int, Week]"
+    settings: Settings
+    deployment: Deployment
+    week: Week
+    growth: dict[int, Week]
     kind: str | None
 
-    def of(self, week: "Week") -> "list[Forecast]":
+    def of(self, week: Week) -> list[Forecast]:
         return [one for one in week.forecasts if self.kind in (None, one.kind)]
 
 
@@ -75,21 +76,17 @@ def _conditions(answer: CapacityReport) -> Iterator[str]:
 
 def usable(limit: int) -> float:
     """Give the requests a minute that the limiter lets through."""
-    from ifood_actors.ifood.slots import interval
-
     return timedelta(minutes=1) / interval(limit)
 
 
-def longest_waits(settings: "Settings") -> timedelta:
+def longest_waits(settings: Settings) -> timedelta:
     """Give the waits of a job that fails until its last attempt."""
-    from ifood_actors.delivery.retries import Backoff
-
     backoff = Backoff(settings.backoff_base, settings.backoff_cap)
     waits = (backoff.wait(n, jitter=1) for n in range(1, settings.worker_max_attempts))
     return sum(waits, timedelta())
 
 
-def _row(answer: CapacityReport, one: "Forecast") -> tuple[object, ...]:
+def _row(answer: CapacityReport, one: Forecast) -> tuple[object, ...]:
     verdict = one.verdict
     return (
         *(one.kind, days_of(one), str(one.window).split()[1]),
@@ -101,12 +98,12 @@ def _row(answer: CapacityReport, one: "Forecast") -> tuple[object, ...]:
     )
 
 
-def _origin(answer: CapacityReport, one: "Forecast") -> str:
+def _origin(answer: CapacityReport, one: Forecast) -> str:
     measured = answer.deployment.measured.get(one.kind)
     return f"{measured.jobs:,} jobs" if measured else "assumed"
 
 
-def _size_row(size: int, one: "Forecast", week: "Week") -> tuple[object, ...]:
+def _size_row(size: int, one: Forecast, week: Week) -> tuple[object, ...]:
     verdict = one.verdict
     return (
         *(size, one.kind, days_of(one), verdict.bottleneck.replace("_", " ")),
@@ -115,10 +112,8 @@ def _size_row(size: int, one: "Forecast", week: "Week") -> tuple[object, ...]:
     )
 
 
-def worst_of_each_kind(forecasts: "Iterable[Forecast]") -> "list[Forecast]":
+def worst_of_each_kind(forecasts: Iterable[Forecast]) -> list[Forecast]:
     """Give of each kind the days that fit least."""
-    from ifood_actors.capacity.forecast import tightness
-
     worst: dict[str, Forecast] = {}
     for one in forecasts:
         if one.kind not in worst or tightness(one) > tightness(worst[one.kind]):
@@ -149,10 +144,8 @@ def _sentences(answer: CapacityReport) -> Iterator[str]:
     )
 
 
-def advice(answer: CapacityReport, one: "Forecast") -> Iterator[str]:
+def advice(answer: CapacityReport, one: Forecast) -> Iterator[str]:
     """Say what would have to change, a line each; nothing if the run fits."""
-    from ifood_actors.capacity.estimate import Resource
-
     name, settings = _name(one), answer.settings
     yield from (f"{name} does not fit: {line}" for line in one.verdict.advice)
     if one.verdict.fits:
@@ -165,14 +158,12 @@ def advice(answer: CapacityReport, one: "Forecast") -> Iterator[str]:
         yield f"{name} is refused as it is: no job is planned unless IFOOD_WINDOW_OVERFLOW=extend"
 
 
-def _name(one: "Forecast") -> str:
+def _name(one: Forecast) -> str:
     return f"{one.kind} ({days_of(one)})"
 
 
-def days_of(one: "Forecast") -> str:
+def days_of(one: Forecast) -> str:
     """Give `daily`, `mon`, `mon-sat`, `mon, wed`."""
-    from ifood_actors.spans import WEEKDAYS
-
     days = one.weekdays
     if len(days) == len(WEEKDAYS):
         return "daily"
@@ -181,7 +172,7 @@ def days_of(one: "Forecast") -> str:
     return ", ".join(WEEKDAYS[day] for day in days)
 
 
-def ends_of(one: "Forecast", week: "Week") -> str:
+def ends_of(one: Forecast, week: Week) -> str:
     """Give the clock time, such as `11:59:48` or `02:10:00 +1d`."""
     if week.use > 1:
         return "never"

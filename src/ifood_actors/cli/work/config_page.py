@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ifood_actors.config import Origin, Settings, Unset
+from ifood_actors.config import Origin, Settings, Unset, loading
 from ifood_actors.config.loading import REFUSED, SECRETS, variable
 from ifood_actors.kinds import KINDS
 from ifood_actors.masking import MASK, shown_broker, shown_database
@@ -19,13 +19,19 @@ APPS_ADD_ONLY = "the secret that `ifood-actors apps add` stores; read by that co
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """One variable; `value_masked` and `default` are texts that may be shown to anyone."""
+    """One variable; `value`, masked, and `default` are texts that may be shown to anyone."""
 
     name: str
-    value_masked: str
+    value: str
     default: str
     origin: Origin
     meaning: str
+
+
+def effective() -> tuple[list[SettingRow], ZoneInfo]:
+    """Load the settings and describe them; give the zone to show them in as well."""
+    settings = loading.load()
+    return describe(settings), settings.timezone
 
 
 def describe(settings: Settings) -> list[SettingRow]:
@@ -56,7 +62,7 @@ def _row(settings: Settings, name: str, field: FieldInfo) -> SettingRow:
     fallback: Origin = "code" if name in settings.model_fields_set else "default"
     return SettingRow(
         name=variable(name),
-        value_masked=_default(field) if value is None else _show(value, field=name),
+        value=_default(field) if value is None else _show(value, field=name),
         default=_default(field),
         origin=settings._origins.get(name, fallback),  # noqa: SLF001 - kept for this reader
         meaning=_meaning(field),

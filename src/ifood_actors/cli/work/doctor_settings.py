@@ -1,16 +1,31 @@
 """What `doctor` can say of the settings alone: whether a process would end with 2 for them."""
 
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Literal
 
-from ifood_actors.cli.finding import Finding
+from ifood_actors import logs
+from ifood_actors.alerts import Notifier
 from ifood_actors.cli.output import count
+from ifood_actors.cli.work.config_page import describe
+from ifood_actors.config import Settings, loading
 from ifood_actors.errors import UsageError
+from ifood_actors.masking import secret_texts
 
-if TYPE_CHECKING:
-    from ifood_actors.config import Settings
+Verdict = Literal["ok", "warning", "failed"]
 
 CHECKS = {"configuration", "alert addresses"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; `advice` says what to do, `unreachable` that a service is away."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    advice: str | None = None
+    unreachable: bool = False
 
 
 def findings() -> Iterator[Finding]:
@@ -27,13 +42,8 @@ def findings() -> Iterator[Finding]:
     yield from alert_addresses(settings)
 
 
-def configuration() -> "Generator[Finding, None, Settings | None]":
+def configuration() -> Generator[Finding, None, Settings | None]:
     """Read the settings, one finding for each that cannot be used."""
-    from ifood_actors import logs
-    from ifood_actors.cli import config_page
-    from ifood_actors.config import loading
-    from ifood_actors.masking import secret_texts
-
     try:
         settings = loading.load()
     except UsageError as error:
@@ -42,17 +52,16 @@ def configuration() -> "Generator[Finding, None, Settings | None]":
         return None
     level = "debug" if settings.log_level == "debug" else "error"
     logs.configure(level, hidden=secret_texts(settings))
-    given = sum(row.origin != "default" for row in config_page.describe(settings))
+    given = sum(row.origin != "default" for row in describe(settings))
     yield Finding("configuration", "ok", f"{count(given, 'setting')} given")
     return settings
 
 
-def alert_addresses(settings: "Settings") -> Iterator[Finding]:
+def alert_addresses(settings: Settings) -> Iterator[Finding]:
     """Ask Apprise, as the scheduler does when it starts; nothing is sent."""
     urls = settings.reveal_alert_urls()
     if not urls:
         return
-    from ifood_actors.alerts import Notifier
 
     refused = list(_refused("alert addresses", lambda: Notifier(urls)))
     yield from refused or [Finding("alert addresses", "ok", f"{len(urls)}, known to Apprise")]

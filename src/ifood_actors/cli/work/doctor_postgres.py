@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text
 
 from ifood_actors import postgres_url
 from ifood_actors.checks import is_loopback
-from ifood_actors.cli.finding import Finding, Verdict
 from ifood_actors.cli.output import duration
+from ifood_actors.cli.work.doctor_settings import Finding, Verdict
 from ifood_actors.db import address
 from ifood_actors.session import PATIENCE, STYLE, TimedConnection
 

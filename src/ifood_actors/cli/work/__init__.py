@@ -1,0 +1,20 @@
+"""What commands do, apart from reading their words: imported by each when it is called."""
+
+__all__ = [
+    "accounts",
+    "apps",
+    "authorize",
+    "capacity",
+    "config_page",
+    "db",
+    "doctor",
+    "exports",
+    "jobs",
+    "plan",
+    "processes",
+    "reading",
+    "secrets",
+    "status",
+    "tokens",
+    "web",
+]
