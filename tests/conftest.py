@@ -21,7 +21,7 @@ from support.servers import find_program
 
 from ifood_actors import migrations
 from ifood_actors.db import connect
-from ifood_actors.embedded import docker, services
+from ifood_actors.embedded import database, docker, services
 from ifood_actors.embedded.docker import Compose
 from ifood_actors.embedded.postgres import installed_programs, wheel_programs
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
@@ -119,7 +119,7 @@ def rabbitmq_server(request: pytest.FixtureRequest) -> Iterator[RunningRabbit]:
 @pytest.fixture(scope="session")
 def database_template(postgres_server: RunningPostgres) -> Iterator[str]:
     """Name a database with the schema that the migrations make, and with all logins."""
-    with _database(postgres_server.url) as url:
+    with database(postgres_server.url) as url:
         migrations.upgrade(url)
         apply_roles(url)
         yield str(make_url(url).database)
@@ -129,7 +129,7 @@ def database_template(postgres_server: RunningPostgres) -> Iterator[str]:
 def database_url(postgres_server: RunningPostgres, database_template: str) -> Iterator[str]:
     """Lend a database of one's own, migrated and empty: its owner's URL, see `logins.py`."""
     server = postgres_server.url
-    with _database(server, template=database_template, prefix=PREFIX) as url:
+    with database(server, template=database_template, prefix=PREFIX) as url:
         yield url
 
 
@@ -142,7 +142,7 @@ def login(database_url: str) -> Login:
 @pytest.fixture
 def empty_database_url(postgres_server: RunningPostgres) -> Iterator[str]:
     """Lend a database of one's own with nothing in it."""
-    with _database(postgres_server.url) as url:
+    with database(postgres_server.url) as url:
         yield url
 
 
@@ -232,17 +232,3 @@ def _lacks(what: str) -> NoReturn:
     if CI:
         pytest.fail(what, pytrace=False)
     pytest.skip(what)
-
-
-@contextmanager
-def _database(
-    server_url: str, *, template: str = "template1", prefix: str = "test_"
-) -> Iterator[str]:
-    name = f"{prefix}{secrets.token_hex(6)}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
-    try:
-        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

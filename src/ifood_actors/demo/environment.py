@@ -21,9 +21,8 @@ from ifood_actors.config.loading import child_environment
 from ifood_actors.db import connect, transaction
 from ifood_actors.demo.queue_counts import look
 from ifood_actors.demo.scale import Scale
-from ifood_actors.embedded import services
+from ifood_actors.embedded import Management, services
 from ifood_actors.embedded.inprocess import in_process_broker
-from ifood_actors.embedded.management import Management
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_actors.kinds import KINDS, queue_name

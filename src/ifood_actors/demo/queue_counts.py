@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ifood_actors.broker.topology import LEVELS, level_name
-from ifood_actors.embedded.management import Management
+from ifood_actors.embedded import Management
 from ifood_actors.kinds import KINDS, queue_name
 
 _LADDER = {level_name(level) for level in range(LEVELS)}

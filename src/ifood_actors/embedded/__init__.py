@@ -1,1 +1,20 @@
-"""Postgres, RabbitMQ and a broker in memory, started privately: for the demo and the tests."""
+"""
+Postgres, RabbitMQ and a broker in memory, started privately: for the demo and for tests.
+
+databases (ledgers from a template) · services (where servers come from) · inprocess (the broker)
+"""
+
+from ifood_actors.embedded.databases import database, ledger_template
+from ifood_actors.embedded.management import Management
+from ifood_actors.embedded.postgres import PrivatePostgres
+from ifood_actors.embedded.rabbitmq import PrivateRabbit
+
+__all__ = [
+    "Management",
+    "PrivatePostgres",
+    "PrivateRabbit",
+    "database",
+    "inprocess",
+    "ledger_template",
+    "services",
+]
