@@ -29,7 +29,7 @@ from ifood_actors.ifood.http.token_requests import (
     redeem_code,
     request_user_code,
 )
-from ifood_actors.ifood.tokens.refresh import fresh_for
+from ifood_actors.ifood.tokens.store import fresh_for
 
 CREDENTIALS = AppCredentials("client", "the-secret")
 

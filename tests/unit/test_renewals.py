@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ifood_actors.ifood.slots import interval
-from ifood_actors.ifood.tokens.refresh import fresh_for
+from ifood_actors.ifood.tokens.store import fresh_for
 from ifood_actors.renewal.policy import (
     REFRESH_POLICY,
     UNUSED_AFTER,

@@ -289,7 +289,6 @@ class Limiter:
 
     def _write(
         self, statement: TextClause, app_id: UUID, group: EndpointGroup, **values: object
-    ) -> int:
+    ) -> None:
         with self._engine.connect() as connection:
-            done = connection.execute(statement, {"app_id": app_id, "group": group, **values})
-            return done.rowcount
+            connection.execute(statement, {"app_id": app_id, "group": group, **values})

@@ -7,7 +7,7 @@ store, token_statements (the rows) · registration (applications) · cipher, rot
 
 from ifood_actors.ifood.tokens.authorize import Authorizer
 from ifood_actors.ifood.tokens.cipher import Cipher
-from ifood_actors.ifood.tokens.refresh import Tokens, fresh_for
+from ifood_actors.ifood.tokens.refresh import Tokens
 from ifood_actors.ifood.tokens.registration import register_app
 from ifood_actors.ifood.tokens.rotation import (
     SecretCount,
@@ -15,6 +15,7 @@ from ifood_actors.ifood.tokens.rotation import (
     rotate_secrets,
     survey_secrets,
 )
+from ifood_actors.ifood.tokens.store import fresh_for
 
 __all__ = [
     "Authorizer",

@@ -19,8 +19,8 @@ from ifood_actors.ifood.http import (
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.tokens.cipher import Cipher
-from ifood_actors.ifood.tokens.refresh import MAX_OAUTH_WAIT, fresh_for
-from ifood_actors.ifood.tokens.store import Authorizations, Granted
+from ifood_actors.ifood.tokens.refresh import MAX_OAUTH_WAIT
+from ifood_actors.ifood.tokens.store import Authorizations
 from ifood_actors.ifood.tokens.token_statements import LIVES
 
 _APP = text(
@@ -100,12 +100,12 @@ class Authorizer:
         stored = None
         with transaction(self._engine) as tx:
             while stored is None:
-                granted = Granted(found.id, next(names), replaces)
-                stored = self._stored.add(tx, granted, grant, fresh=fresh_for(grant.lifetime))
+                name = next(names)
+                stored = self._stored.add(tx, grant, app_id=found.id, name=name, replaces=replaces)
             # Without the code, which is a secret, also when it is spent.
             told = {"label": label, "authorization_id": stored, "replaced": stored == replaces}
             operator_acts.note(tx, "apps authorize", actor=actor, subject=app, **told)
-        return NewAuthorization(ApiIdentity(found.id, stored), granted.name)
+        return NewAuthorization(ApiIdentity(found.id, stored), name)
 
     def living(self, app: str, label: str) -> "LivingAuthorization | None":
         """Tell which living authorization has that label, and which accounts it reads."""

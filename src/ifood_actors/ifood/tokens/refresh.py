@@ -31,8 +31,8 @@ from ifood_actors.errors import (
 from ifood_actors.ifood.http import ApiIdentity, AppCredentials, Grant
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tokens.cipher import Cipher
-from ifood_actors.ifood.tokens.refusals import Refusals, log_needed, needed, raise_if_refused
-from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock
+from ifood_actors.ifood.tokens.refusals import log_needed, needed, note_refusal, raise_if_refused
+from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock, fresh_for
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -67,7 +67,6 @@ class Tokens:
         self._stored = Authorizations(engine, cipher)
         self._cipher = cipher
         self._limiter = limiter
-        self._refusals = Refusals(self._stored, limiter)
         self._request = request
         self._kept: dict[ApiIdentity, _Kept] = {}
         self._refused: dict[ApiIdentity, str] = {}  # the last of each, which is never used again
@@ -219,7 +218,9 @@ class Tokens:
                 self._limiter.cool_down(held.app_id, "oauth", after=error.after, reason=str(error))
                 raise
             except (NeedsAuthorization, CredentialsRefused) as error:
-                raise self._refusals.note(error, held=held, lock=lock) from None
+                raise note_refusal(
+                    self._stored, self._limiter, error, held=held, lock=lock
+                ) from None
         self._save(lock, grant)
         return grant
 
@@ -227,7 +228,7 @@ class Tokens:
         give_up = time.monotonic() + SAVE_WITHIN.total_seconds()
         while True:
             try:
-                return self._stored.save(lock, grant, fresh=fresh_for(grant.lifetime))
+                return self._stored.save(lock, grant)
             except DBAPIError:
                 if time.monotonic() > give_up:
                     raise
@@ -249,17 +250,6 @@ class Tokens:
         seconds = min(fresh_seconds, KEPT_FOR.total_seconds())
         self._kept[identity] = _Kept(token, time.monotonic() + seconds)
         return token
-
-
-def fresh_for(lifetime: timedelta) -> timedelta:
-    """
-    Say for how long a token is used before it is refreshed.
-
-    All of its life but 5 %, at least a minute, so that no request outlives it; a very short life
-    (a test server's) is used by half.
-    """
-    margin = max(timedelta(minutes=1), lifetime * 0.05)
-    return max(lifetime - margin, lifetime / 2)
 
 
 @dataclass(frozen=True)

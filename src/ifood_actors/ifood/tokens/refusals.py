@@ -18,37 +18,35 @@ from ifood_actors.logs import get_logger
 log = get_logger(__name__)
 
 
-class Refusals:
-    """Notes refusals for all processes."""
+def note_refusal(
+    stored: Authorizations,
+    limiter: Limiter,
+    error: NeedsAuthorization | CredentialsRefused,
+    *,
+    held: Held,
+    lock: Lock,
+) -> JobError:
+    """
+    Note a refusal for all processes, end the lock, and return the error that it amounts to.
 
-    def __init__(self, stored: Authorizations, limiter: Limiter) -> None:
-        self._stored = stored
-        self._limiter = limiter
-
-    def note(
-        self, error: NeedsAuthorization | CredentialsRefused, *, held: Held, lock: Lock
-    ) -> JobError:
-        """
-        Note a refusal, end the lock, and give the error that it amounts to.
-
-        Several in a row, each another authorization's, leave the application one call of the token
-        endpoint a minute, until iFood grants one.
-        """
-        reason, by_token = str(error), isinstance(error, NeedsAuthorization)
-        refusal = self._stored.refuse(lock, reason=reason, by_token=by_token)
-        if refusal is None:
-            return error
-        if isinstance(error, CredentialsRefused) and concerns_application(error):
-            self._stored.refuse_all(held, refusal, reason=reason)
-        if refusal.in_a_row >= SEVERAL:
-            log.error("tokens.stopped", app=held.app, refused=refusal.in_a_row, reason=reason)
-            why = f"iFood refuses {refusal.in_a_row} authorizations in a row: {reason}"
-            self._limiter.cool_down(held.app_id, "oauth", after=PROBE_EVERY, reason=why)
-        if not refusal.needed:
-            return error
-        if not held.needs_authorization:
-            log_needed(held, reason=reason)
-        return NeedsAuthorization(needed(held))
+    Several in a row, each another authorization's, leave the application one call of the token
+    endpoint a minute, until iFood grants one.
+    """
+    reason, by_token = str(error), isinstance(error, NeedsAuthorization)
+    refusal = stored.refuse(lock, reason=reason, by_token=by_token)
+    if refusal is None:
+        return error
+    if isinstance(error, CredentialsRefused) and concerns_application(error):
+        stored.refuse_all(held, refusal, reason=reason)
+    if refusal.in_a_row >= SEVERAL:
+        log.error("tokens.stopped", app=held.app, refused=refusal.in_a_row, reason=reason)
+        why = f"iFood refuses {refusal.in_a_row} authorizations in a row: {reason}"
+        limiter.cool_down(held.app_id, "oauth", after=PROBE_EVERY, reason=why)
+    if not refusal.needed:
+        return error
+    if not held.needs_authorization:
+        log_needed(held, reason=reason)
+    return NeedsAuthorization(needed(held))
 
 
 def raise_if_refused(held: Held) -> None:

@@ -63,20 +63,22 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class Granted:
-    """What an owner confirmed: for which application, by which name, in place of which one."""
-
-    app_id: UUID
-    name: str
-    replaces: UUID | None
-
-
-@dataclass(frozen=True)
 class Refusal:
     """What became of an authorization that iFood refused, the latest of `in_a_row`."""
 
     needed: bool  # its owner is
     in_a_row: int
+
+
+def fresh_for(lifetime: timedelta) -> timedelta:
+    """
+    Say for how long a token is used before it is refreshed.
+
+    All of its life but 5 %, at least a minute, so that no request outlives it; a very short life
+    (a test server's) is used by half.
+    """
+    margin = max(timedelta(minutes=1), lifetime * 0.05)
+    return max(lifetime - margin, lifetime / 2)
 
 
 class Authorizations:
@@ -125,25 +127,20 @@ class Authorizations:
         return Lock(held.id, row.locked_until, row.refresh_token_encrypted)
 
     def add(
-        self, tx: Connection, granted: Granted, grant: Grant, *, fresh: timedelta
+        self, tx: Connection, grant: Grant, *, app_id: UUID, name: str, replaces: UUID | None
     ) -> UUID | None:
         """
         Store an authorization that an owner has given, for the first time or again; return its id.
 
         None when another one lives under that name, and is not the one to replace.
         """
-        values = {
-            "app_id": granted.app_id,
-            "name": granted.name,
-            "replaces": granted.replaces,
-            **self._sealed(grant, fresh),
-        }
+        values = {"app_id": app_id, "name": name, "replaces": replaces, **self._sealed(grant)}
         added: UUID | None = tx.execute(statements.ADD, values).scalar_one_or_none()
         return added
 
-    def save(self, lock: Lock, grant: Grant, *, fresh: timedelta) -> None:
+    def save(self, lock: Lock, grant: Grant) -> None:
         """Store both tokens in one statement, and end the lock."""
-        self._write(statements.SAVE, **lock.mine, spent=lock.spent, **self._sealed(grant, fresh))
+        self._write(statements.SAVE, **lock.mine, spent=lock.spent, **self._sealed(grant))
 
     def unlock(self, lock: Lock, *, pause: timedelta) -> None:
         """End the lock after a while; until then nobody tries again."""
@@ -194,13 +191,13 @@ class Authorizations:
         """Note that a process of this host lacks the key of one of its secrets, for people."""
         self._write(statements.NOTE_UNREADABLE, id=held.id, host=host)
 
-    def _sealed(self, grant: Grant, fresh: timedelta) -> dict[str, object]:
+    def _sealed(self, grant: Grant) -> dict[str, object]:
         return {
             "access_token": self._cipher.encrypt(grant.access_token),
             "refresh_token": grant.refresh_token and self._cipher.encrypt(grant.refresh_token),
             "refresh_lifetime": REFRESH_TOKEN_LIFETIME,
             "lifetime": grant.lifetime,
-            "fresh": fresh,
+            "fresh": fresh_for(grant.lifetime),
         }
 
     def _read(self, identity: ApiIdentity) -> Held | None:
