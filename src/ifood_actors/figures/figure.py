@@ -101,7 +101,7 @@ class Figure:
     name: str
     meaning: str
     query: Query
-    alerts: tuple[AlertRule, ...] = ()
+    alerts: tuple[AlertRule, ...]
 
     @property
     def rules(self) -> tuple[AlertRule, ...]:
@@ -123,6 +123,11 @@ class Figure:
             f"SELECT {subject} AS subject, {self.name} AS value, figure.*"
             f" FROM ({self.query.statement}) AS figure"
         )
+
+
+def figure(name: str, meaning: str, query: Query, *alerts: AlertRule) -> Figure:
+    """Give a figure with its alerts."""
+    return Figure(name, meaning, query, alerts)
 
 
 @dataclass(frozen=True, slots=True)

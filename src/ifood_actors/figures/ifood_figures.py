@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from ifood_actors.figures.figure import ALL, LONG, SELDOM, SHORT, AlertRule, Figure, Query, fixed
+from ifood_actors.figures.figure import ALL, LONG, SELDOM, SHORT, AlertRule, Query, figure, fixed
 from ifood_actors.ifood.thresholds import (
     BREAKER_OPENS_AFTER,
     REFUSED_IN_A_ROW,
@@ -75,83 +75,76 @@ _KEYS = Query(
 )
 
 IFOOD_FIGURES: Final = (
-    Figure(
+    figure(
         "ifood_authorizations",
         "authorizations; a refresh token that ends within 36 hours is `expiring`, since an unused "
         "one is renewed after 3 of its 7 days; `refused` needs a second refusal, minutes after the "
         "first, and comes before `expiring`",
         _AUTHORIZATIONS,
-        alerts=(
-            AlertRule(
-                "AuthorizationExpiring",
-                "An authorization is about to end",
-                "a refresh token ends within {limit}",
-                "its refresh token ends in {number}, and nobody could renew it",
-                fixed(EXPIRING.total_seconds()),
-                unit="seconds",
-                comparison="<",
-                wait=SHORT,
-                severity="warning",
-                samples=f"""
-                    SELECT subject, ends_in AS value FROM ({_HELD}) AS held
-                    WHERE state = 'expiring' ORDER BY value LIMIT 100
-                """,
-                promql='ifood_authorizations{state="expiring"} > 0',
-                summary="{{ $value }} refresh tokens end within 36 hours, and nobody could renew "
-                "them",
-            ),
-            AlertRule(
-                "AuthorizationRefused",
-                "iFood refuses an authorization",
-                "iFood refused a refresh token or the credentials twice, 5 minutes apart",
-                "iFood has refused it for {number}: {reason}",
-                fixed(0),
-                unit="seconds",
-                comparison=">=",
-                calm=timedelta(minutes=1),
-                samples=f"""
-                    SELECT subject, refused_for AS value, reason FROM ({_HELD}) AS held
-                    WHERE state = 'refused' ORDER BY value DESC LIMIT 100
-                """,
-                promql='ifood_authorizations{state="refused"} > 0',
-                summary="iFood has refused {{ $value }} authorizations",
-            ),
+        AlertRule(
+            "AuthorizationExpiring",
+            "An authorization is about to end",
+            "a refresh token ends within {limit}",
+            "its refresh token ends in {number}, and nobody could renew it",
+            fixed(EXPIRING.total_seconds()),
+            unit="seconds",
+            comparison="<",
+            wait=SHORT,
+            severity="warning",
+            samples=f"""
+                SELECT subject, ends_in AS value FROM ({_HELD}) AS held
+                WHERE state = 'expiring' ORDER BY value LIMIT 100
+            """,
+            promql='ifood_authorizations{state="expiring"} > 0',
+            summary="{{ $value }} refresh tokens end within 36 hours, and nobody could renew them",
+        ),
+        AlertRule(
+            "AuthorizationRefused",
+            "iFood refuses an authorization",
+            "iFood refused a refresh token or the credentials twice, 5 minutes apart",
+            "iFood has refused it for {number}: {reason}",
+            fixed(0),
+            unit="seconds",
+            comparison=">=",
+            calm=timedelta(minutes=1),
+            samples=f"""
+                SELECT subject, refused_for AS value, reason FROM ({_HELD}) AS held
+                WHERE state = 'refused' ORDER BY value DESC LIMIT 100
+            """,
+            promql='ifood_authorizations{state="refused"} > 0',
+            summary="iFood has refused {{ $value }} authorizations",
         ),
     ),
-    Figure(
+    figure(
         "ifood_authorizations_refused_in_a_row",
         "authorizations that iFood has refused since it granted one; more than two: nothing is "
         "learned about one of them, and a token is asked for once a minute",
         _BREAKERS,
-        alerts=(
-            AlertRule(
-                "ApplicationRefused",
-                "iFood refuses an application",
-                "iFood refused more than {limit} authorizations of an application and granted none "
-                "since",
-                "iFood has refused {number} authorizations in a row, and is asked for one token a "
-                "minute: {refused_reason}",
-                fixed(SEVERAL - 1),
-                calm=timedelta(minutes=1),
-                summary="iFood has refused {number} authorizations of {app} in a row",
-            ),
+        AlertRule(
+            "ApplicationRefused",
+            "iFood refuses an application",
+            "iFood refused more than {limit} authorizations of an application and granted none "
+            "since",
+            "iFood has refused {number} authorizations in a row, and is asked for one token a "
+            "minute: {refused_reason}",
+            fixed(SEVERAL - 1),
+            calm=timedelta(minutes=1),
+            summary="iFood has refused {number} authorizations of {app} in a row",
         ),
     ),
-    Figure(
+    figure(
         "ifood_secrets_unreadable",
         "authorizations with a secret that the host could not decrypt within 15 minutes; missing "
         "if there is none",
         _KEYS,
-        alerts=(
-            AlertRule(
-                "SecretsUnreadable",
-                "A host lacks a key",
-                "a process could not decrypt a secret within 15 minutes",
-                "secrets of {number} authorizations could not be decrypted there within 15 "
-                "minutes: its IFOOD_ENCRYPTION_KEYS lack a key",
-                fixed(0),
-                summary="{host} cannot decrypt secrets of {number} authorizations",
-            ),
+        AlertRule(
+            "SecretsUnreadable",
+            "A host lacks a key",
+            "a process could not decrypt a secret within 15 minutes",
+            "secrets of {number} authorizations could not be decrypted there within 15 "
+            "minutes: its IFOOD_ENCRYPTION_KEYS lack a key",
+            fixed(0),
+            summary="{host} cannot decrypt secrets of {number} authorizations",
         ),
     ),
     AlertRule(
@@ -180,48 +173,44 @@ IFOOD_FIGURES: Final = (
         "/ sum(increase(ifood_requests_total[15m])) > {limit}\n"
         "and sum(increase(ifood_requests_total[15m])) >= 20",
     ),
-    Figure(
+    figure(
         "ifood_breaker_open",
         "1 while iFood fails and only probes are sent",
         _BREAKERS,
-        alerts=(
-            AlertRule(
-                "BreakerOpen",
-                "iFood is away",
-                "{limit} deliveries in a row failed at iFood",
-                "the breaker is open since {number} deliveries in a row have failed at iFood",
-                fixed(BREAKER_OPENS_AFTER),
-                comparison=">=",
-                samples=f"""
-                    SELECT app AS subject, failures AS value FROM ({_BREAKERS.statement}) AS app
-                """,
-                promql="ifood_breaker_open > 0",
-                summary="the breaker of {app} is open",
-            ),
+        AlertRule(
+            "BreakerOpen",
+            "iFood is away",
+            "{limit} deliveries in a row failed at iFood",
+            "the breaker is open since {number} deliveries in a row have failed at iFood",
+            fixed(BREAKER_OPENS_AFTER),
+            comparison=">=",
+            samples=f"""
+                SELECT app AS subject, failures AS value FROM ({_BREAKERS.statement}) AS app
+            """,
+            promql="ifood_breaker_open > 0",
+            summary="the breaker of {app} is open",
         ),
     ),
-    Figure(
+    figure(
         "ifood_application_blocked",
         "1 while, besides, a gateway refuses those probes by 401 or 403",
         _BREAKERS,
-        alerts=(
-            AlertRule(
-                "ApplicationBlocked",
-                "An application is blocked",
-                "the breaker is open, and the last delivery was refused (401 or 403) by a gateway "
-                "and not by iFood",
-                "a gateway has refused all requests of the application for {number}: {blocked_by}",
-                fixed(0),
-                unit="seconds",
-                comparison=">=",
-                samples=f"""
-                    SELECT app AS subject, blocked_for AS value, blocked_by
-                    FROM ({_BREAKERS.statement}) AS app WHERE ifood_application_blocked > 0
-                """,
-                promql="ifood_application_blocked > 0",
-                summary="a gateway refuses all requests of {app}",
-            ),
+        AlertRule(
+            "ApplicationBlocked",
+            "An application is blocked",
+            "the breaker is open, and the last delivery was refused (401 or 403) by a gateway "
+            "and not by iFood",
+            "a gateway has refused all requests of the application for {number}: {blocked_by}",
+            fixed(0),
+            unit="seconds",
+            comparison=">=",
+            samples=f"""
+                SELECT app AS subject, blocked_for AS value, blocked_by
+                FROM ({_BREAKERS.statement}) AS app WHERE ifood_application_blocked > 0
+            """,
+            promql="ifood_application_blocked > 0",
+            summary="a gateway refuses all requests of {app}",
         ),
     ),
-    Figure("ifood_limiter_ahead_seconds", "how far ahead requests are reserved", _LIMITERS),
+    figure("ifood_limiter_ahead_seconds", "how far ahead requests are reserved", _LIMITERS),
 )

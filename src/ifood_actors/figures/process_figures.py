@@ -5,7 +5,7 @@ from typing import Final
 
 from ifood_actors.broker.topology import UNROUTABLE, dead_letter_name
 from ifood_actors.errors import RightMissing
-from ifood_actors.figures.figure import ALL, SELDOM, AlertRule, Figure, Query, fixed
+from ifood_actors.figures.figure import ALL, SELDOM, AlertRule, Query, figure, fixed
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger.bounds import IN_BOUNDS
 from ifood_actors.ledger.queries.conditions import IS_OF_A_DAY, LOST_MESSAGES
@@ -51,70 +51,64 @@ _AT_ODDS = Query(
 )
 
 PROCESS_FIGURES: Final = (
-    Figure(
+    figure(
         "ifood_scheduler_heartbeat_timestamp_seconds",
         "last sign of life of any scheduler, as a Unix time; missing if there was none",
         _HEARTBEAT,
-        alerts=(
-            AlertRule(
-                "SchedulerSilent",
-                "A scheduler is silent",
-                "no sign of life for more than {limit}",
-                "no sign of life for {number}",
-                fixed(_SILENT.total_seconds()),
-                unit="seconds",
-                # Here of each host as well, there of all together. A host that is gone for good is
-                # forgotten after a day; no host at all counts as one.
-                samples=f"""
-                    SELECT host AS subject, extract(epoch FROM now() - seen_at)::float8 AS value
-                    FROM ifood_schedulers
-                    WHERE stopped_at IS NULL AND seen_at > now() - INTERVAL '1 day'
-                    UNION ALL
-                    SELECT '{ALL}', coalesce(extract(epoch FROM now())
-                      - ifood_scheduler_heartbeat_timestamp_seconds, 86400)::float8
-                    FROM ({_HEARTBEAT.statement}) AS last
-                """,
-                promql="time() - max(ifood_scheduler_heartbeat_timestamp_seconds)",
-                summary="no scheduler gave a sign of life for {number}",
-            ),
+        AlertRule(
+            "SchedulerSilent",
+            "A scheduler is silent",
+            "no sign of life for more than {limit}",
+            "no sign of life for {number}",
+            fixed(_SILENT.total_seconds()),
+            unit="seconds",
+            # Here of each host as well, there of all together. A host that is gone for good is
+            # forgotten after a day; no host at all counts as one.
+            samples=f"""
+                SELECT host AS subject, extract(epoch FROM now() - seen_at)::float8 AS value
+                FROM ifood_schedulers
+                WHERE stopped_at IS NULL AND seen_at > now() - INTERVAL '1 day'
+                UNION ALL
+                SELECT '{ALL}', coalesce(extract(epoch FROM now())
+                  - ifood_scheduler_heartbeat_timestamp_seconds, 86400)::float8
+                FROM ({_HEARTBEAT.statement}) AS last
+            """,
+            promql="time() - max(ifood_scheduler_heartbeat_timestamp_seconds)",
+            summary="no scheduler gave a sign of life for {number}",
         ),
     ),
-    Figure(
+    figure(
         "ifood_rights_missing",
         "ticks of schedulers that Postgres denies a right, and 1 more for workers",
         _TOLD,
-        alerts=(
-            AlertRule(
-                RIGHT_MISSING,
-                "A right is missing",
-                "Postgres denies a scheduler or a worker a right that it needs",
-                "{reason}",
-                fixed(0),
-                reported=True,  # by a scheduler, of each of its ticks
-                samples=f"""
-                    SELECT 'worker' AS subject, count(*) AS value, min(last_error) AS reason
-                    FROM ifood_jobs AS job WHERE job_type = ANY(:kinds) AND {IS_OF_A_DAY}
-                      AND status = 'failed' AND error_code = '{RightMissing.code}'
-                """,
-                summary="Postgres denies {number} ticks of schedulers, or workers, a right that "
-                "they need",
-            ),
+        AlertRule(
+            RIGHT_MISSING,
+            "A right is missing",
+            "Postgres denies a scheduler or a worker a right that it needs",
+            "{reason}",
+            fixed(0),
+            reported=True,  # by a scheduler, of each of its ticks
+            samples=f"""
+                SELECT 'worker' AS subject, count(*) AS value, min(last_error) AS reason
+                FROM ifood_jobs AS job WHERE job_type = ANY(:kinds) AND {IS_OF_A_DAY}
+                  AND status = 'failed' AND error_code = '{RightMissing.code}'
+            """,
+            summary="Postgres denies {number} ticks of schedulers, or workers, a right that "
+            "they need",
         ),
     ),
-    Figure(
+    figure(
         "ifood_rules_failed",
         "alert rules that cannot be evaluated",
         _TOLD,
-        alerts=(
-            AlertRule(
-                RULE_FAILED,
-                "A rule cannot be evaluated",
-                "an alert rule cannot be evaluated",
-                "the rule cannot be evaluated, so that nobody would be told: {reason}",
-                fixed(0),
-                reported=True,
-                summary="{number} alert rules cannot be evaluated, so that nobody would be told",
-            ),
+        AlertRule(
+            RULE_FAILED,
+            "A rule cannot be evaluated",
+            "an alert rule cannot be evaluated",
+            "the rule cannot be evaluated, so that nobody would be told: {reason}",
+            fixed(0),
+            reported=True,
+            summary="{number} alert rules cannot be evaluated, so that nobody would be told",
         ),
     ),
     AlertRule(
@@ -151,55 +145,49 @@ PROCESS_FIGURES: Final = (
         queues=(UNROUTABLE,),
         promql=f'rabbitmq_detailed_queue_messages_ready{{queue="{UNROUTABLE}"}}',
     ),
-    Figure(
+    figure(
         "ifood_messages_lost",
         "messages of the last 15 minutes that were lost or came early, and were sent again",
         _LOST,
-        alerts=(
-            AlertRule(
-                "MessagesLost",
-                "Messages are lost",
-                "a message of the last 15 minutes was lost or came early",
-                "{number} messages of the last 15 minutes were lost or came early, as by a purge "
-                "or by a policy of RabbitMQ that sets message-ttl, max-length or expires",
-                fixed(0),
-                summary="{number} messages of the last 15 minutes were lost or came early",
-            ),
+        AlertRule(
+            "MessagesLost",
+            "Messages are lost",
+            "a message of the last 15 minutes was lost or came early",
+            "{number} messages of the last 15 minutes were lost or came early, as by a purge "
+            "or by a policy of RabbitMQ that sets message-ttl, max-length or expires",
+            fixed(0),
+            summary="{number} messages of the last 15 minutes were lost or came early",
         ),
     ),
-    Figure(
+    figure(
         "ifood_jobs_at_odds",
         "open jobs that are not where their history ends, so that no act on them is possible",
         _AT_ODDS,
-        alerts=(
-            AlertRule(
-                "HistoryAtOdds",
-                "Jobs at odds with their history",
-                "an open job is not where its history ends",
-                "{number} jobs are not where their history ends, so that no act on them is "
-                "possible, such as {jobs}",
-                fixed(0),
-                summary="{number} jobs are not where their history ends, so that no act on them is "
-                "possible",
-            ),
+        AlertRule(
+            "HistoryAtOdds",
+            "Jobs at odds with their history",
+            "an open job is not where its history ends",
+            "{number} jobs are not where their history ends, so that no act on them is "
+            "possible, such as {jobs}",
+            fixed(0),
+            summary="{number} jobs are not where their history ends, so that no act on them is "
+            "possible",
         ),
     ),
-    Figure(
+    figure(
         "ifood_rabbitmq_unusable",
         "1 while a scheduler cannot log in to RabbitMQ, else 0",
         _TOLD,
-        alerts=(
-            AlertRule(
-                RABBIT_UNUSABLE,
-                "RabbitMQ cannot be used",
-                "a scheduler cannot log in to RabbitMQ",
-                "{reason}",
-                fixed(0),
-                wait=timedelta(minutes=2),
-                calm=timedelta(minutes=1),
-                reported=True,
-                summary="a scheduler cannot log in to RabbitMQ",
-            ),
+        AlertRule(
+            RABBIT_UNUSABLE,
+            "RabbitMQ cannot be used",
+            "a scheduler cannot log in to RabbitMQ",
+            "{reason}",
+            fixed(0),
+            wait=timedelta(minutes=2),
+            calm=timedelta(minutes=1),
+            reported=True,
+            summary="a scheduler cannot log in to RabbitMQ",
         ),
     ),
 )

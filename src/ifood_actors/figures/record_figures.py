@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from ifood_actors.figures.figure import ALL, LONG, SELDOM, SHORT, AlertRule, Figure, Query, fixed
+from ifood_actors.figures.figure import ALL, LONG, SELDOM, SHORT, AlertRule, Query, figure, fixed
 from ifood_actors.figures.run_figures import KIND
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import IS_OF_A_DAY
@@ -97,44 +97,40 @@ _HISTORY = Query(
 )
 
 RECORD_FIGURES: Final = (
-    Figure("ifood_accounts", "accounts", _ACCOUNTS),
-    Figure(
+    figure("ifood_accounts", "accounts", _ACCOUNTS),
+    figure(
         "ifood_accounts_stale",
         "active accounts without a success for longer than from one window to the next and a day: "
         "2 days, or 8 for `settlements_weekly`; new ones do not count for so long",
         _STALE,
-        alerts=(
-            AlertRule(
-                "AccountsStale",
-                "Accounts without fresh data",
-                "an active account has no fresh data of a kind",
-                "{number} active accounts have no fresh data, such as {accounts}",
-                fixed(0),
-                wait=timedelta(minutes=30),
-                calm=LONG,
-                severity="warning",
-                summary="{number} active accounts have no fresh {kind}",
-            ),
+        AlertRule(
+            "AccountsStale",
+            "Accounts without fresh data",
+            "an active account has no fresh data of a kind",
+            "{number} active accounts have no fresh data, such as {accounts}",
+            fixed(0),
+            wait=timedelta(minutes=30),
+            calm=LONG,
+            severity="warning",
+            summary="{number} active accounts have no fresh {kind}",
         ),
     ),
-    Figure(
+    figure(
         "ifood_vanished_stores",
         "stores of one run of the last 24 hours, the worst one, that did not bring all or most of "
         "the rows that were known",
         _VANISHED,
-        alerts=(
-            AlertRule(
-                "RowsVanished",
-                "Rows vanished in several stores",
-                "in one run, more than {limit} stores did not bring all or most of the rows that "
-                "were known",
-                "{number} stores of the run of {day} did not bring all or most of the rows that "
-                "were known, {rows} rows in all",
-                fixed(_VANISHED_STORES),
-                calm=LONG,
-                summary="{number} stores of one run of {kind} did not bring all or most of the "
-                "rows that were known",
-            ),
+        AlertRule(
+            "RowsVanished",
+            "Rows vanished in several stores",
+            "in one run, more than {limit} stores did not bring all or most of the rows that "
+            "were known",
+            "{number} stores of the run of {day} did not bring all or most of the rows that "
+            "were known, {rows} rows in all",
+            fixed(_VANISHED_STORES),
+            calm=LONG,
+            summary="{number} stores of one run of {kind} did not bring all or most of the "
+            "rows that were known",
         ),
     ),
     AlertRule(
@@ -161,58 +157,50 @@ RECORD_FIGURES: Final = (
         'and sum(increase(ifood_requests_total{endpoint="financial"}[1d])) >= 20',
         summary="{number} of the requests of the last 24 hours were answered by 404",
     ),
-    Figure(
+    figure(
         "ifood_rejected_items",
         "items that the latest pulls could not read exactly and set aside",
         _REJECTED,
-        alerts=(
-            AlertRule(
-                "ItemsRejected",
-                "Items that cannot be read",
-                "the latest pulls of a kind set an item aside",
-                "{number} items of {stores} stores could not be read exactly and are set aside",
-                fixed(0),
-                calm=LONG,
-                severity="warning",
-                summary="{number} items of {kind} could not be read exactly and are set aside",
-            ),
+        AlertRule(
+            "ItemsRejected",
+            "Items that cannot be read",
+            "the latest pulls of a kind set an item aside",
+            "{number} items of {stores} stores could not be read exactly and are set aside",
+            fixed(0),
+            calm=LONG,
+            severity="warning",
+            summary="{number} items of {kind} could not be read exactly and are set aside",
         ),
     ),
-    Figure(
+    figure(
         "ifood_accounts_incomplete",
         "active accounts whose latest two successes were not complete",
         _INCOMPLETE,
-        alerts=(
-            AlertRule(
-                "PullsIncomplete",
-                "Pulls that are not complete",
-                "an active account's last two pulls of a kind were not complete",
-                "of {number} active accounts the last two pulls were not complete, such as "
-                "{accounts}",
-                fixed(0),
-                calm=LONG,
-                severity="warning",
-                summary="of {number} active accounts the last two pulls of {kind} were not "
-                "complete",
-            ),
+        AlertRule(
+            "PullsIncomplete",
+            "Pulls that are not complete",
+            "an active account's last two pulls of a kind were not complete",
+            "of {number} active accounts the last two pulls were not complete, such as {accounts}",
+            fixed(0),
+            calm=LONG,
+            severity="warning",
+            summary="of {number} active accounts the last two pulls of {kind} were not complete",
         ),
     ),
-    Figure(
+    figure(
         "ifood_history_bytes",
         "the history on disk, its indexes included",
         _HISTORY,
-        alerts=(
-            AlertRule(
-                "HistoryLarge",
-                "The history is large",
-                "the history takes more than {limit}",
-                "the table of the history takes {number}",
-                fixed(_HISTORY_BYTES),
-                unit="bytes",
-                wait=SHORT,
-                calm=LONG,
-                severity="warning",
-            ),
+        AlertRule(
+            "HistoryLarge",
+            "The history is large",
+            "the history takes more than {limit}",
+            "the table of the history takes {number}",
+            fixed(_HISTORY_BYTES),
+            unit="bytes",
+            wait=SHORT,
+            calm=LONG,
+            severity="warning",
         ),
     ),
 )

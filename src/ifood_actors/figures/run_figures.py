@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from ifood_actors.figures.figure import ALL, LONG, SELDOM, SHORT, AlertRule, Figure, Query, fixed
+from ifood_actors.figures.figure import ALL, LONG, SELDOM, SHORT, AlertRule, Query, figure, fixed
 from ifood_actors.ledger.actor import role_of
 from ifood_actors.ledger.queries.conditions import FIRST_DUE, IS_OF_A_DAY
 
@@ -107,153 +107,142 @@ _LAST_DAY = Query(
 )
 
 RUN_FIGURES: Final = (
-    Figure(
+    figure(
         "ifood_jobs",
         "jobs; of `success`, only those whose slot lies in the last 7 days",
         _JOBS,
-        alerts=(
-            AlertRule(
-                "JobsPending",
-                "Too many pending jobs",
-                "more than {limit} jobs are pending while one is late",
-                "{number} jobs are pending, and the first of them should have started",
-                lambda settings: settings.alert_pending_max,
-                wait=SHORT,
-                severity="warning",
-                # A run that has just been planned has more pending jobs than any limit, and nothing
-                # is wrong.
-                samples=f"""
-                    SELECT '{ALL}' AS subject, sum(ifood_jobs) AS value
-                    FROM ({_JOBS.statement}) AS jobs WHERE status = 'pending'
-                    HAVING (SELECT max(ifood_oldest_due_seconds) FROM ({_DUE.statement}) AS due)
-                      > 60
-                """,
-                promql='sum(ifood_jobs{status="pending"}) > {limit}\n'
-                "and max(ifood_oldest_due_seconds) > 60",
-            ),
+        AlertRule(
+            "JobsPending",
+            "Too many pending jobs",
+            "more than {limit} jobs are pending while one is late",
+            "{number} jobs are pending, and the first of them should have started",
+            lambda settings: settings.alert_pending_max,
+            wait=SHORT,
+            severity="warning",
+            # A run that has just been planned has more pending jobs than any limit, and nothing
+            # is wrong.
+            samples=f"""
+                SELECT '{ALL}' AS subject, sum(ifood_jobs) AS value
+                FROM ({_JOBS.statement}) AS jobs WHERE status = 'pending'
+                HAVING (SELECT max(ifood_oldest_due_seconds) FROM ({_DUE.statement}) AS due)
+                  > 60
+            """,
+            promql='sum(ifood_jobs{status="pending"}) > {limit}\n'
+            "and max(ifood_oldest_due_seconds) > 60",
         ),
     ),
-    Figure(
+    figure(
         "ifood_job_failures_24h",
         "jobs that were planned in the last 24 hours and have failed",
         _LAST_DAY,
-        alerts=(
-            AlertRule(
-                "JobsFailed",
-                "Too many failed jobs",
-                "more than {limit} jobs of the last 24 hours have failed",
-                "{number} jobs of the last 24 hours have failed",
-                lambda settings: settings.alert_failed_max,
-                calm=LONG,
-                samples=f"""
-                    SELECT '{ALL}' AS subject, sum(ifood_job_failures_24h) AS value
-                    FROM ({_LAST_DAY.statement}) AS day
-                """,
-                promql="sum(ifood_job_failures_24h)",
-            ),
-            AlertRule(
-                "FailureRate",
-                "High failure rate",
-                "more than {limit} of a kind's jobs of the last 24 hours have failed",
-                "{number} of the jobs of the last 24 hours have failed: {failed} of {jobs}",
-                lambda settings: settings.alert_failure_rate.of_one,
-                unit="share",
-                wait=SHORT,
-                calm=LONG,
-                samples=f"""
-                    SELECT kind AS subject,
-                      ifood_job_failures_24h / ifood_jobs_24h::float8 AS value,
-                      ifood_job_failures_24h AS failed, ifood_jobs_24h AS jobs
-                    FROM ({_LAST_DAY.statement}) AS day WHERE ifood_jobs_24h > 0
-                """,
-                promql="ifood_job_failures_24h / ifood_jobs_24h",
-                summary="{number} of the {kind} jobs of the last 24 hours have failed",
-            ),
+        AlertRule(
+            "JobsFailed",
+            "Too many failed jobs",
+            "more than {limit} jobs of the last 24 hours have failed",
+            "{number} jobs of the last 24 hours have failed",
+            lambda settings: settings.alert_failed_max,
+            calm=LONG,
+            samples=f"""
+                SELECT '{ALL}' AS subject, sum(ifood_job_failures_24h) AS value
+                FROM ({_LAST_DAY.statement}) AS day
+            """,
+            promql="sum(ifood_job_failures_24h)",
+        ),
+        AlertRule(
+            "FailureRate",
+            "High failure rate",
+            "more than {limit} of a kind's jobs of the last 24 hours have failed",
+            "{number} of the jobs of the last 24 hours have failed: {failed} of {jobs}",
+            lambda settings: settings.alert_failure_rate.of_one,
+            unit="share",
+            wait=SHORT,
+            calm=LONG,
+            samples=f"""
+                SELECT kind AS subject,
+                  ifood_job_failures_24h / ifood_jobs_24h::float8 AS value,
+                  ifood_job_failures_24h AS failed, ifood_jobs_24h AS jobs
+                FROM ({_LAST_DAY.statement}) AS day WHERE ifood_jobs_24h > 0
+            """,
+            promql="ifood_job_failures_24h / ifood_jobs_24h",
+            summary="{number} of the {kind} jobs of the last 24 hours have failed",
         ),
     ),
-    Figure("ifood_jobs_24h", "jobs that were planned in the last 24 hours", _LAST_DAY),
-    Figure(
+    figure("ifood_jobs_24h", "jobs that were planned in the last 24 hours", _LAST_DAY),
+    figure(
         "ifood_run_behind_jobs",
         "jobs whose slot has passed and that have not ended, those in work included",
         _DUE,
-        alerts=(
-            AlertRule(
-                "RunBehind",
-                "A run is behind its schedule",
-                "more than 20 jobs and {limit} of a day's are late or not done",
-                "{behind} jobs should have started and have not ended: {number} of those of a day",
-                fixed(_BEHIND_SHARE),
-                unit="share",
-                wait=timedelta(minutes=15),
-                severity="warning",
-                # Of 20 jobs or fewer, the ones that run or wait for another attempt are already a
-                # share. Those behind may be of the days before, and more than were planned in this
-                # one, which may be none.
-                samples=f"""
-                    SELECT kind AS subject, ifood_run_behind_jobs AS behind, ifood_run_behind_jobs
-                      / greatest(ifood_jobs_24h, ifood_run_behind_jobs)::float8 AS value
-                    FROM ({_DUE.statement}) AS due JOIN ({_LAST_DAY.statement}) AS day USING (kind)
-                    WHERE ifood_run_behind_jobs > 20
-                """,
-                promql="clamp_max(ifood_run_behind_jobs / clamp_min(ifood_jobs_24h, 1), 1)"
-                " > {limit}\nand ifood_run_behind_jobs > 20",
-                summary="{number} of a day's {kind} jobs should have started and have not ended",
-            ),
+        AlertRule(
+            "RunBehind",
+            "A run is behind its schedule",
+            "more than 20 jobs and {limit} of a day's are late or not done",
+            "{behind} jobs should have started and have not ended: {number} of those of a day",
+            fixed(_BEHIND_SHARE),
+            unit="share",
+            wait=timedelta(minutes=15),
+            severity="warning",
+            # Of 20 jobs or fewer, the ones that run or wait for another attempt are already a
+            # share. Those behind may be of the days before, and more than were planned in this
+            # one, which may be none.
+            samples=f"""
+                SELECT kind AS subject, ifood_run_behind_jobs AS behind, ifood_run_behind_jobs
+                  / greatest(ifood_jobs_24h, ifood_run_behind_jobs)::float8 AS value
+                FROM ({_DUE.statement}) AS due JOIN ({_LAST_DAY.statement}) AS day USING (kind)
+                WHERE ifood_run_behind_jobs > 20
+            """,
+            promql="clamp_max(ifood_run_behind_jobs / clamp_min(ifood_jobs_24h, 1), 1)"
+            " > {limit}\nand ifood_run_behind_jobs > 20",
+            summary="{number} of a day's {kind} jobs should have started and have not ended",
         ),
     ),
-    Figure(
+    figure(
         "ifood_oldest_due_seconds",
         "how long ago the slot of the first pending job was that is due, 0 if none is; a job that "
         "waits for its next attempt is not due",
         _DUE,
-        alerts=(
-            AlertRule(
-                "JobOverdue",
-                "A job is overdue",
-                "a pending job's slot passed more than {limit} ago, or a job runs for longer",
-                "{what} {number} ago",
-                fixed(_OVERDUE.total_seconds()),
-                unit="seconds",
-                wait=SHORT,
-                samples=f"""
-                    SELECT kind AS subject, what, value FROM ({_DUE.statement}) AS due
-                    CROSS JOIN LATERAL (VALUES
-                      ('the slot of a pending job passed', ifood_oldest_due_seconds),
-                      ('a running job, which nobody took back, was claimed',
-                        ifood_longest_running_seconds)) AS each(what, value)
-                    ORDER BY value
-                """,
-                promql="ifood_oldest_due_seconds > {limit}"
-                " or ifood_longest_running_seconds > {limit}",
-                summary="a {kind} job should have started, or is running, since {number}",
-            ),
+        AlertRule(
+            "JobOverdue",
+            "A job is overdue",
+            "a pending job's slot passed more than {limit} ago, or a job runs for longer",
+            "{what} {number} ago",
+            fixed(_OVERDUE.total_seconds()),
+            unit="seconds",
+            wait=SHORT,
+            samples=f"""
+                SELECT kind AS subject, what, value FROM ({_DUE.statement}) AS due
+                CROSS JOIN LATERAL (VALUES
+                  ('the slot of a pending job passed', ifood_oldest_due_seconds),
+                  ('a running job, which nobody took back, was claimed',
+                    ifood_longest_running_seconds)) AS each(what, value)
+                ORDER BY value
+            """,
+            promql="ifood_oldest_due_seconds > {limit} or ifood_longest_running_seconds > {limit}",
+            summary="a {kind} job should have started, or is running, since {number}",
         ),
     ),
-    Figure(
+    figure(
         "ifood_longest_running_seconds",
         "how long ago the job that has run for the longest was claimed, by the history; 0 if none "
         "runs",
         _DUE,
     ),
-    Figure("ifood_run_planned", "jobs of the kind's latest run; missing if there was none", _RUNS),
-    Figure("ifood_run_done", "those of them that have ended, however they did", _RUNS),
-    Figure(
+    figure("ifood_run_planned", "jobs of the kind's latest run; missing if there was none", _RUNS),
+    figure("ifood_run_done", "those of them that have ended, however they did", _RUNS),
+    figure(
         "ifood_window_without_run_seconds",
         "how long ago the kind's latest window opened, if its run was not planned although "
         "accounts take part, else 0",
         _UNPLANNED_RUNS,
-        alerts=(
-            AlertRule(
-                "WindowWithoutRun",
-                "A window without a run",
-                "a kind's latest window opened more than {limit} ago, accounts take part, and no "
-                "complete run of its day is planned",
-                "the window of {day} opened {number} ago, and no scheduler has planned its run",
-                fixed(_UNPLANNED.total_seconds()),
-                unit="seconds",
-                wait=timedelta(minutes=3),
-                summary="the window of {kind} opened {number} ago, and its run was not planned",
-            ),
+        AlertRule(
+            "WindowWithoutRun",
+            "A window without a run",
+            "a kind's latest window opened more than {limit} ago, accounts take part, and no "
+            "complete run of its day is planned",
+            "the window of {day} opened {number} ago, and no scheduler has planned its run",
+            fixed(_UNPLANNED.total_seconds()),
+            unit="seconds",
+            wait=timedelta(minutes=3),
+            summary="the window of {kind} opened {number} ago, and its run was not planned",
         ),
     ),
 )
