@@ -67,7 +67,8 @@ def test_every_decision_is_listed():
 
 
 def test_the_picture_of_the_states_is_drawn_from_the_table():
-    assert f"```mermaid\n{diagram()}\n```" in ARCHITECTURE
+    drawn = f"```mermaid\n{diagram()}\n```"
+    assert drawn in ARCHITECTURE, "stale: run `python -m scripts.generate`"
 
 
 def test_the_table_of_acts_tells_who_does_each():
