@@ -1,4 +1,4 @@
-"""`ifood-actors jobs`: find jobs, tell their story, run them anew or take them out."""
+"""`ifood-actors jobs`: find jobs, show their history, requeue or cancel them."""
 
 from operator import attrgetter
 from typing import Annotated

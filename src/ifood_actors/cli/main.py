@@ -90,7 +90,7 @@ def _run() -> int:
         return _wrong_usage(error)
     except typer.Abort:
         return _say("given up, nothing was changed", code=1)
-    except BrokenPipeError:  # whoever read has had enough
+    except BrokenPipeError:  # the reader, such as `head`, has ended
         _let_go_of_stdout()
         return 1
     except Exception as error:  # noqa: BLE001 - the last place where a person can be told

@@ -172,7 +172,7 @@ def duration(length: timedelta) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask on a terminal, and end on a no; whoever is no person, or said `--yes`, has decided."""
+    """Ask on a terminal, and end on a no; a program, or `--yes`, has decided."""
     if yes or not sys.stdin.isatty():
         return
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a message

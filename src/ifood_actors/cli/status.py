@@ -55,11 +55,11 @@ def status(
     and each limiter: how far ahead it is reserved, whether it is in cooldown and why, what limit
     iFood has named. A run is shown for a day, and while it is open.
     """
-    from ifood_actors.cli.work.status import overviews
+    from ifood_actors.cli.work import status
 
     if watch and json:
         raise UsageError("--watch and --json: give one of them; JSON is one document")
-    with overviews() as look:
+    with status.overviews() as look:
         if not watch:
             _show(look(), json=json)
         elif sys.stdout.isatty():

@@ -8,6 +8,7 @@ __all__ = [
     "config_page",
     "db",
     "doctor",
+    "doctor_settings",
     "exports",
     "jobs",
     "plan",
