@@ -12,14 +12,14 @@ from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
-from ifood_actors.accounts import import_sheet
 from ifood_actors.config.loading import child_environment
-from ifood_actors.db import connect, transaction
-from ifood_actors.ifood import AppCredentials, Limiter
+from ifood_actors.db import connect
+from ifood_actors.embedded import seed
+from ifood_actors.ifood import Limiter
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
 from scripts.benchmarks import queueing, runs
-from scripts.benchmarks.environment import MOST_PER_MINUTE, Services, register, start_environment
+from scripts.benchmarks.environment import MOST_PER_MINUTE, Services, start_environment
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
 from scripts.benchmarks.worker_processes import REAL, WorkerProcesses, run_workers, wait_until
@@ -128,16 +128,13 @@ def _pulling(on: Services, hosts: Sequence[int], *, seconds: int) -> Iterator[_P
     processes = sum(hosts)
     jobs = int(_LIMIT * (seconds + _HEAD_START_SECONDS) / 60)
     world = SimulatorSettings(merchants=jobs, today=runs.DAY, financial_per_minute=_LIMIT)
-    app = world.apps[0]
     chosen: dict[str, object] = {
         "rate_limit_per_minute": _LIMIT,
         "worker_processes": processes,
         "worker_max_concurrency": processes * _THREADS,
     }
     with running(world) as api, start_environment(on, api_base_url=api.url, **chosen) as here:
-        register(here, AppCredentials(app.client_id, app.client_secret))
-        with transaction(here.engine) as tx:
-            import_sheet(tx, api.accounts_csv().replace(app.name, "bench").encode())
+        seed(here.engine, api, keys=here.settings.require_encryption_keys())
         runs.plan_due(here)
         variables = child_environment(here.settings)
         with ExitStack() as started:

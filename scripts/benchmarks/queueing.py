@@ -13,14 +13,13 @@ from typing import Any
 
 from sqlalchemy import text
 
-from ifood_actors.accounts import import_sheet
 from ifood_actors.config.loading import child_environment
 from ifood_actors.db import transaction
-from ifood_actors.ifood import AppCredentials
+from ifood_actors.embedded import seed
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
 from scripts.benchmarks import runs
-from scripts.benchmarks.environment import Environment, Services, register, start_environment
+from scripts.benchmarks.environment import Environment, Services, start_environment
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
 from scripts.benchmarks.worker_processes import REAL, run_workers, wait_until
@@ -95,16 +94,14 @@ def _queue(on: Services, limit: int, *, seconds: int) -> Iterator[_Queue]:
     # Half of them have the high priority: still five times more than can be served.
     jobs = max(2 * _THREADS, int(_TIMES * limit * seconds / 60))
     world = SimulatorSettings(merchants=jobs, today=runs.DAY, financial_per_minute=limit)
-    app = world.apps[0]
     chosen: dict[str, object] = {
         "rate_limit_per_minute": limit,
         "worker_processes": 1,
         "worker_max_concurrency": _THREADS,
     }
     with running(world) as api, start_environment(on, api_base_url=api.url, **chosen) as here:
-        register(here, AppCredentials(app.client_id, app.client_secret))
+        seed(here.engine, api, keys=here.settings.require_encryption_keys())
         with transaction(here.engine) as tx:
-            import_sheet(tx, api.accounts_csv().replace(app.name, "bench").encode())
             urgent = "UPDATE accounts SET priority = 9 WHERE hashtext(ifood_merchant_id) % 2 = 0"
             tx.execute(text(urgent))
         runs.plan_due(here)

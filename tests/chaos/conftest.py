@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from chaos.recovery import RECOVERY, Recovery
-from chaos.servers import database
 from chaos.world import World, world
 from support.logins import PREFIX
 
@@ -32,14 +31,8 @@ def shared_world(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     name = f"{PREFIX}chaos_{secrets.token_hex(4)}"
-    database_url, admin_url = database(breakable_postgres, name)
-    with world(
-        tmp_path_factory.mktemp(name, numbered=False),
-        database_url=database_url,
-        admin_url=admin_url,
-        postgres=breakable_postgres,
-        rabbit=breakable_rabbit,
-    ) as built:
+    folder = tmp_path_factory.mktemp(name, numbered=False)
+    with world(folder, postgres=breakable_postgres, rabbit=breakable_rabbit) as built:
         yield built
 
 

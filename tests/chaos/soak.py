@@ -23,7 +23,6 @@ from typing import Any
 
 from chaos.hosts import Host
 from chaos.invariants import check
-from chaos.servers import database
 from chaos.world import World, world
 from support.clock import eventually
 from support.logins import PREFIX
@@ -128,12 +127,9 @@ def main() -> int:
         postgres = stack.enter_context(PrivatePostgres())
         rabbit = stack.enter_context(PrivateRabbit())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{PREFIX}soak_")))
-        database_url, admin_url = database(postgres, folder.name)
         built = stack.enter_context(
             world(
                 folder,
-                database_url=database_url,
-                admin_url=admin_url,
                 postgres=postgres,
                 rabbit=rabbit,
                 stores=-(-options.jobs // runs),

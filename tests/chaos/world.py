@@ -20,7 +20,8 @@ from chaos.proxy import Direction, Mode, Proxy, Trigger, network
 from sqlalchemy import Engine, text
 from support.clock import eventually
 from support.logins import add_users, permit
-from support.world import register
+from support.rows import Queried
+from support.world import owned_database, register
 
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
@@ -49,7 +50,7 @@ class Asked(NamedTuple):
 
 
 @dataclass
-class World:
+class World(Queried):
     engine: Engine  # past all proxies
     database_url: str
     broker_url: str
@@ -134,10 +135,6 @@ class World:
         )
         return int(row["n"])
 
-    def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
-        with transaction(self.engine) as tx:
-            return [dict(row) for row in tx.execute(text(statement), values).mappings()]
-
     def write(self, statement: str, **values: object) -> None:
         with transaction(self.engine) as tx:
             tx.execute(text(statement), values)
@@ -199,15 +196,14 @@ class World:
 def world(
     folder: Path,
     *,
-    database_url: str,
-    admin_url: str,
     postgres: PrivatePostgres,
     rabbit: PrivateRabbit,
     stores: int = STORES,
     rate: int = RATE,
     faults: FaultRates = NO_FAULTS,
 ) -> Iterator[World]:
-    """Build a world whose processes work, and end it; the test itself logs in by `admin_url`."""
+    """Build a world whose processes work, and end it; the test itself is Postgres' superuser."""
+    database_url, admin_url = owned_database(postgres, folder.name)
     with ExitStack() as stack:
         ifood = IfoodSettings(
             merchants=stores,

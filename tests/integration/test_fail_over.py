@@ -4,10 +4,9 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from chaos.servers import database
 from sqlalchemy import make_url, text
 from support.clock import eventually
-from support.world import MONDAY, stand_up
+from support.world import MONDAY, owned_database, stand_up
 
 from ifood_actors.db import connect, repeated, require_reachable, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
@@ -41,7 +40,7 @@ class Standby(PrivatePostgres):
 @pytest.fixture
 def pair(postgres_programs):
     with PrivatePostgres() as primary:
-        own, _ = database(primary, "ledger")
+        own, _ = owned_database(primary, "ledger")
         with Standby(primary, postgres_programs / "pg_basebackup") as standby:
             hosts = f"127.0.0.1:{standby.port},127.0.0.1:{primary.port}"
             login = own.removeprefix("postgresql://").partition("@")[0]

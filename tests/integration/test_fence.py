@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chaos.servers import database
 from sqlalchemy import text
 from support.rows import LEASE, dispatch, make_jobs, must_claim, row_of
+from support.world import owned_database
 
 from ifood_actors.db import connect, repeated, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
@@ -28,7 +28,7 @@ SETTLING: dict[str, dict[str, Any]] = {
 def forgetful():
     """Lend a server that tells of a commit some seconds before it is on disk."""
     with PrivatePostgres() as server:
-        own, admin = database(server, "forgetful")
+        own, admin = owned_database(server, "forgetful")
         superuser = connect(admin, application_name="tests")
         with superuser.execution_options(isolation_level="AUTOCOMMIT").connect() as postgres:
             postgres.execute(text("ALTER SYSTEM SET wal_writer_delay = '10s'"))

@@ -31,34 +31,34 @@ KINDS: dict[str, tuple[str, str]] = {
     "settlements_weekly": ("settlements", "ifood_settlements"),
 }
 LOUD: tuple[dict[str, Any], ...] = (  # what fails where it can be seen
-    *({"quirk": "status", "status": status} for status in (408, 425, 500, 502, 503, 504)),
-    *({"quirk": "status", "status": status, "body": "html"} for status in (500, 503)),
-    {"quirk": "status", "status": 429, "headers": {"Retry-After": "1"}},
-    {"quirk": "status", "status": 429, "headers": {"X-RateLimit-Reset": "1"}},
-    {"quirk": "cut", "where": "head"},
-    {"quirk": "cut", "where": "body"},
-    {"quirk": "drip", "bytes_per_second": 50_000},
-    {"quirk": "slow", "seconds": 0.5},
-    {"quirk": "huge", "mebibytes": 20},
-    {"quirk": "redirect"},
-    {"quirk": "nan"},
-    {"quirk": "truncated"},
-    {"quirk": "drift"},
+    *({"name": "status", "status": status} for status in (408, 425, 500, 502, 503, 504)),
+    *({"name": "status", "status": status, "body": "html"} for status in (500, 503)),
+    {"name": "status", "status": 429, "headers": {"Retry-After": "1"}},
+    {"name": "status", "status": 429, "headers": {"X-RateLimit-Reset": "1"}},
+    {"name": "cut", "where": "head"},
+    {"name": "cut", "where": "body"},
+    {"name": "drip", "bytes_per_second": 50_000},
+    {"name": "slow", "seconds": 0.5},
+    {"name": "huge", "mebibytes": 20},
+    {"name": "redirect"},
+    {"name": "nan"},
+    {"name": "truncated"},
+    {"name": "drift"},
     *(
-        {"quirk": "habit", "habits": ResponseShape(empty=empty)}
+        {"name": "habit", "habits": ResponseShape(empty=empty)}
         for empty in ("404", "204", "list", "null")
     ),
-    {"quirk": "habit", "habits": ResponseShape(array_envelope=True)},
-    {"quirk": "habit", "habits": ResponseShape(repeats_row=True, total_off=True)},
+    {"name": "habit", "habits": ResponseShape(array_envelope=True)},
+    {"name": "habit", "habits": ResponseShape(repeats_row=True, total_off=True)},
 )
 SILENT: tuple[dict[str, Any], ...] = (  # what looks like an answer, or ends the job for the day
-    {"quirk": "silent_empty"},
-    {"quirk": "omit"},
-    {"quirk": "repeat_pages"},
-    {"quirk": "revoked"},
-    {"quirk": "status", "status": 400},
-    {"quirk": "status", "status": 403},
-    {"quirk": "status", "status": 404},
+    {"name": "silent_empty"},
+    {"name": "omit"},
+    {"name": "repeat_pages"},
+    {"name": "revoked"},
+    {"name": "status", "status": 400},
+    {"name": "status", "status": 403},
+    {"name": "status", "status": 404},
 )
 
 

@@ -1,7 +1,7 @@
 """Single deliveries of a worker, against answers that are written down beforehand."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.fernet import Fernet
@@ -19,7 +19,7 @@ from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.worker.composition import assemble
 from support.api import Reply, Script
-from support.rows import backdate, dispatch, make_accounts, row_of
+from support.rows import Queried, backdate, dispatch, make_accounts, row_of
 
 MONDAY = date(2026, 9, 21)
 KEY = Fernet.generate_key().decode()
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
     rows: int
 
 
-class Bench:
+class Bench(Queried):
     """Deliveries one by one: the real claim, client, feeds, store and retry; no RabbitMQ."""
 
     def __init__(self, engine: Engine, server: Script, **changes: object) -> None:
@@ -127,10 +127,6 @@ class Bench:
         except JobError as raised:
             error = raised
         self._broker.emit_after("process_message", message, exception=error)
-
-    def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
-        with transaction(self.engine) as tx:
-            return [dict(row) for row in tx.execute(text(statement), values).mappings()]
 
     def close(self) -> None:
         self._broker.emit_after("worker_shutdown", None)

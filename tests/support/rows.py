@@ -37,6 +37,16 @@ def make_relay(
     )
 
 
+class Queried:
+    """What has an engine, and answers questions in SQL."""
+
+    engine: Engine
+
+    def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        with transaction(self.engine) as tx:
+            return [dict(row) for row in tx.execute(text(statement), values).mappings()]
+
+
 @dataclass(frozen=True)
 class Planned:
     id: UUID

@@ -1,5 +1,6 @@
 """A small fleet in this process: real Postgres, real RabbitMQ, worker threads, simulated iFood."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,28 +8,31 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from cryptography.fernet import Fernet
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url
 
-from ifood_actors.accounts import import_sheet
+from ifood_actors import migrations
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
-from ifood_actors.db import connect, transaction
-from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
+from ifood_actors.db import connect
+from ifood_actors.embedded.postgres import PrivatePostgres
+from ifood_actors.embedded import seed
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.scheduler import Scheduler
 from ifood_actors.worker.composition import assemble, working
 from ifood_simulator import Simulator
 from support.clock import eventually
-from support.logins import as_login, lend_logins, logged_in
+from support.logins import apply_roles, as_login, lend_logins, logged_in
+from support.rows import Queried
 
 MONDAY = date(2026, 9, 21)
 KEY = Fernet.generate_key().decode()
 
 
 @dataclass(frozen=True)
-class World:
+class World(Queried):
     settings: Settings
     engine: Engine  # the owner's: it is the test itself that looks
     broker: LadderBroker
@@ -59,10 +63,6 @@ class World:
             "SELECT act FROM ifood_job_events WHERE job_id = :id ORDER BY event_no", id=job_id
         )
         return [row["act"] for row in found if row["act"] != "dispatch"]
-
-    def rows(self, statement: str, **values: object) -> list[dict[str, Any]]:
-        with transaction(self.engine) as tx:
-            return [dict(row) for row in tx.execute(text(statement), values).mappings()]
 
     @contextmanager
     def working(self, *, threads: int = 6) -> Iterator[None]:
@@ -119,14 +119,25 @@ def stand_up(
 
 
 def register(engine: Engine, simulator: Simulator) -> None:
-    """Store the simulator's application and accounts."""
-    app = simulator.settings.apps[0]
-    with transaction(engine) as tx:
-        register_app(
-            tx,
-            Cipher([KEY]),
-            name=app.name,
-            kind=AppKind(app.kind),
-            credentials=AppCredentials(app.client_id, app.client_secret),
-        )
-        import_sheet(tx, simulator.accounts_csv().encode())
+    """Store the simulator's application and accounts, with the key of all tests."""
+    seed(engine, simulator, keys=[KEY])
+
+
+def owned_database(server: PrivatePostgres, name: str) -> tuple[str, str]:
+    """
+    Make one, with an owner and all logins; give the owner's URL, and that of the superuser.
+
+    Nobody but the last is one: to superusers the server grants connections beyond all limits.
+    """
+    password = secrets.token_hex(16)
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'".encode())
+        connection.execute(f'CREATE DATABASE "{name}" OWNER "{name}"'.encode())
+    admin = make_url(server.url).set(database=name)
+    own = admin.set(username=name, password=password)
+    migrations.upgrade(own.render_as_string(hide_password=False))
+    apply_roles(admin.render_as_string(hide_password=False))
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        # Who has migrated owns the tables no more, but for this.
+        connection.execute(f'GRANT ifood_migrator TO "{name}"'.encode())
+    return own.render_as_string(hide_password=False), admin.render_as_string(hide_password=False)

@@ -14,17 +14,15 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine
 
 from ifood_actors import migrations
-from ifood_actors.accounts import import_sheet
 from ifood_actors.broker.ladder_broker import ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.config.loading import child_environment
-from ifood_actors.db import connect, transaction
+from ifood_actors.db import connect
 from ifood_actors.demo.queue_counts import look
 from ifood_actors.demo.scale import Scale
-from ifood_actors.embedded import Management, services
+from ifood_actors.embedded import Management, seed, services
 from ifood_actors.embedded.inprocess import in_process_broker
 from ifood_actors.errors import ServiceUnavailable
-from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.scheduler.relay import Publisher
 from ifood_actors.worker.composition import assemble, working
@@ -74,7 +72,7 @@ def start_environment(
             pool_size=settings.worker_max_concurrency + 6,
         )
         parts.callback(engine.dispose)
-        _register(engine, settings, simulator)
+        seed(engine, simulator, keys=settings.require_encryption_keys())
         management = rabbit.management if rabbit else None
         workers = _dramatiq(settings, management) if rabbit else _threads(settings, engine)
         publisher = parts.enter_context(workers)
@@ -121,20 +119,6 @@ def _settings(scaled: Scale, **urls: str | None) -> Settings:
             "log_level": "error",
         }
     )
-
-
-def _register(engine: Engine, settings: Settings, simulator: Simulator) -> None:
-    app = simulator.settings.apps[0]
-    cipher = Cipher(settings.require_encryption_keys())
-    with transaction(engine) as tx:
-        register_app(
-            tx,
-            cipher,
-            name=app.name,
-            kind=AppKind.CENTRALIZED,
-            credentials=AppCredentials(app.client_id, app.client_secret),
-        )
-        import_sheet(tx, simulator.accounts_csv().encode())
 
 
 @contextmanager
