@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import psycopg
 from cryptography.fernet import Fernet
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, text
 
 from ifood_actors import migrations
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
-from ifood_actors.embedded import services
+from ifood_actors.embedded import database, services
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
 from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
 
@@ -59,7 +59,7 @@ def running_services() -> Iterator[Services]:
 def start_environment(on: Services, **chosen: object) -> Iterator[Environment]:
     """Lend an environment; `chosen` are settings."""
     with ExitStack() as parts:
-        database_url = parts.enter_context(_database(on.postgres.url))
+        database_url = parts.enter_context(database(on.postgres.url, prefix="bench_"))
         broker_url = parts.enter_context(on.rabbit.vhost(f"bench-{secrets.token_hex(4)}"))
         given = {
             "database_url": database_url,
@@ -116,15 +116,3 @@ def _count_statements(postgres: RunningPostgres) -> None:
             return
         connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
     postgres.private.restart()
-
-
-@contextmanager
-def _database(server_url: str) -> Iterator[str]:
-    name = f"bench_{secrets.token_hex(6)}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-    try:
-        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

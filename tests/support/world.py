@@ -16,8 +16,8 @@ from ifood_actors import migrations
 from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect
-from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded import seed
+from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.scheduler import Scheduler

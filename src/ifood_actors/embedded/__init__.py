@@ -1,7 +1,8 @@
 """
 Postgres, RabbitMQ and a broker in memory, started privately: for the demo and for tests.
 
-databases (ledgers from a template) · seeding (what a simulator has) · services (where servers come from) · inprocess (the broker)
+databases (ledgers from a template) · seeding (with what a simulator has) · services (where servers
+come from) · inprocess (the broker)
 """
 
 from ifood_actors.embedded.databases import database, ledger_template
