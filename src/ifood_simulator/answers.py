@@ -109,7 +109,7 @@ def nothing(face: EmptyFace, *, missing: Answer, listed: bytes, unlisted: bytes)
 
 
 def html(status: int) -> Answer:
-    """The page of a load balancer that found nobody behind it."""
+    """The page of a load balancer without a server behind it."""
     page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\r\n"
     return Answer(status, page.encode(), HTML)
 

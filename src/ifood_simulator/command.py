@@ -132,7 +132,7 @@ def simulator(
         ),
     ] = None,
     revoked: Annotated[
-        float, typer.Option(min=0, max=1, metavar="SHARE", help="Stores that answer 403 for ever.")
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Stores that always answer 403.")
     ] = 0.0,
 ) -> None:
     """Serve a fake iFood API on this machine."""

@@ -75,7 +75,7 @@ NOT_BUILT = tuple(
     f"{_FINANCIAL}/{path}"
     for path in ("financial-events", "reconciliation", "reconciliation/{rest:path}")
 )
-"""Paths that iFood has and nobody here asks for."""
+"""Paths that iFood has and this product does not ask for; they answer 501."""
 
 RESOURCES = tuple(dict.fromkeys(endpoint.resource for endpoint in ENDPOINTS))
 TRUTHS = {endpoint.resource: endpoint.truth for endpoint in ENDPOINTS if endpoint.truth}

@@ -1,5 +1,5 @@
 """
-Switches for everything that an API can do wrong, for one store or all, once or for ever.
+Switches for everything that an API can do wrong, for one store or all, once or always.
 
 A switch either replaces the answer (`status`, `redirect`, `huge`, `drift`, `revoked`,
 `expired_token`, `refused_refresh`) or changes a right one (the others). `slow` and one other may
@@ -26,7 +26,7 @@ FaultName = Literal[
     "redirect",  # `status` (302) to `location`
     "nan",  # the first amount is NaN, or `text`
     "truncated",  # half of the JSON, with a Content-Length that fits it
-    "drift",  # valid JSON of a shape nobody knows
+    "drift",  # valid JSON of an unknown shape
     "repeat_pages",  # the last page again and again, and always one more to come
     "omit",  # the last item is left out
     "revoked",  # 403, and no truth either
@@ -54,7 +54,7 @@ class ResponseShape(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A switch. None in `merchant`, `resource` or `client_id` means any."""
+    """One way to misbehave. None in `merchant`, `resource` or `client_id` means any."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -65,7 +65,7 @@ class Fault:
     """One of `endpoints.RESOURCES`."""
     client_id: str | None = None
     times: int | None = None
-    """How many matching requests it changes; None for ever."""
+    """How many matching requests it changes; None for all."""
     after: int = 0
     """How many matching requests it lets pass first."""
     status: int | None = None

@@ -1,4 +1,4 @@
-"""What the simulator was asked, in order: the witness that tests and the demo's report call."""
+"""What the simulator was asked, in order, for tests and the demo's report."""
 
 from collections import deque
 from dataclasses import asdict, dataclass

@@ -142,7 +142,7 @@ def _require_usable(certificate: Path, key: Path | None) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take an address, port 0 a free one; raises UsageError when it cannot be had."""
+    """Take an address, port 0 a free one; raises UsageError when that fails."""
     try:
         # By its protocol, since asyncio sets TCP_NODELAY only on sockets that name theirs.
         family, kind, protocol, _, address = socket.getaddrinfo(

@@ -59,7 +59,7 @@ ROUGH = FaultRates(server_error=0.02, bad_gateway=0.01, throttled=0.01, cut=0.01
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the simulator can be told at its start."""
+    """What the simulator is told at its start."""
 
     seed: int = 1
     merchants: int = 100
@@ -90,9 +90,9 @@ class Settings:
     sales_per_day: float = 3.0
     sales_page_size: int = 100
     no_plan_share: float = 0.6
-    """Stores without an anticipation plan: they answer 404 for ever."""
+    """Stores without an anticipation plan: they always answer 404."""
     revoked_share: float = 0.0
-    """Stores that took their permission back: they answer 403 for ever."""
+    """Stores that took their permission back: they always answer 403."""
     corrected_share: float = 0.02
     """Calculation periods of anticipations whose amounts are corrected some days later."""
     faults: FaultRates = FaultRates()

@@ -15,12 +15,12 @@ _FIRST_FINAL, _BODYLESS = 200, frozenset({204, 304})
 def with_transport(app: ASGIApp) -> ASGIApp:
     """Give the application its connection: ASGI alone cannot cut one, nor send a lone 1xx."""
 
-    async def lend(scope: Scope, receive: Receive, send: Send) -> None:
+    async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
         cycle = getattr(send, "__self__", None)  # uvicorn's request cycle, of which send is part
         scope[TRANSPORT] = getattr(cycle, "transport", None)
         await app(scope, receive, send)
 
-    return lend
+    return with_connection
 
 
 def response(answer: Answer, fault: Fault | None = None) -> Response:

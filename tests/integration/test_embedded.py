@@ -99,8 +99,8 @@ def test_the_servers_user_can_put_nothing_in_the_way_of_root(tmp_path, name):
 
         folder.write("password", "hunter2")
         folder.start(["/bin/echo", "hunter2"], env={}, log="log").wait()
-        folder.lend("data")
-        folder.lend("sockets")
+        folder.make_folder("data")
+        folder.make_folder("sockets")
 
         assert folder.path.stat().st_uid == 0
         assert "hunter2" in (folder.path / "log").read_text()

@@ -26,8 +26,8 @@ class Standby(PrivatePostgres):
         self._password = make_url(primary.url).password or ""
 
     def _create(self):
-        data = self._folder.lend("data")
-        self._folder.lend(self.sockets.name)
+        data = self._folder.make_folder("data")
+        self._folder.make_folder(self.sockets.name)
         options = ["--checkpoint=fast", "--write-recovery-conf", f"--pgdata={data}"]
         command = [self.basebackup, f"--dbname={self.primary.url}", *options]
         self._folder.run(command, env={"LC_ALL": "C"}, within=timedelta(minutes=2))

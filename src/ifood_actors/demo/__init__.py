@@ -1,5 +1,5 @@
 """
-The whole pipeline on embedded parts, for whoever wants to see it run: a Monday in a minute.
+The whole pipeline on embedded parts: a Monday in a minute.
 
 scale (how it is squeezed) · environment (what it runs on) · screen · report (what it amounts to)
 """

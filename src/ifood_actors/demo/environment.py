@@ -38,7 +38,7 @@ _LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Environment:
-    """Everything that runs; it is gone when the block that made it ends."""
+    """Everything that runs, until the block that made it ends."""
 
     settings: Settings
     engine: Engine
@@ -80,7 +80,7 @@ def start_environment(
 
 
 def _trouble(accounts: int, scaled: Scale, *, monday: date) -> SimulatorSettings:
-    """Set the scene: most stores without an anticipation plan, some revoked, an API that fails."""
+    """Describe the day: most stores have no anticipation plan, some are revoked, the API fails."""
     return SimulatorSettings(
         merchants=accounts,
         today=monday,
@@ -158,7 +158,7 @@ def _dramatiq(settings: Settings, management: Management | None) -> Iterator[Pub
 def _await_consumers(
     workers: subprocess.Popen[bytes], settings: Settings, management: Management | None
 ) -> None:
-    """Wait until every worker process listens on every queue, so that no slot finds nobody."""
+    """Wait until every worker process listens on every queue, so that each slot finds a worker."""
     if management is None:
         return
     expected = settings.worker_processes * len(KINDS)

@@ -1,4 +1,4 @@
-"""The demo's story: start the parts, plan a Monday, watch it run, compare with the truth."""
+"""The demo: start the parts, plan a Monday, watch it run, compare with the truth."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -15,10 +15,10 @@ def database(
     server_url: str, *, template: str = "template1", prefix: str = "test_"
 ) -> Iterator[str]:
     """
-    Create a database under a random name, give its URL, and drop it with whoever is connected.
+    Create a database under a random name, give its URL, and drop it at the end.
 
-    It is a copy of the database `template`, to which nobody may be connected meanwhile. The user of
-    `server_url` must be allowed to create databases.
+    Connections that are left are ended. It is a copy of the database `template`, which must have no
+    connection at that moment. The user of `server_url` must be allowed to create databases.
     """
     name = f"{prefix}{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as connection:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote
 
@@ -21,12 +23,17 @@ class Management:
         }
         self._user = user
 
-    def create_vhost(self, name: str) -> None:
-        """Create a virtual host in which the user may do everything."""
+    @contextmanager
+    def vhost(self, name: str) -> Iterator[None]:
+        """Create a virtual host in which the user may do everything, and delete it at the end."""
         vhost = quote(name, safe="")
         self.call("PUT", f"/api/vhosts/{vhost}", {"default_queue_type": "classic"})
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         self.call("PUT", f"/api/permissions/{vhost}/{self._user}", everything)
+        try:
+            yield
+        finally:
+            self.delete_vhost(name)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host, its queues and its connections."""

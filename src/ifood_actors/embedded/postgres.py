@@ -38,15 +38,15 @@ _CACHE = Path("/var/cache/ifood-actors")
 
 class PrivatePostgres:
     """
-    One Postgres server of our own, on a free loopback port, gone at the end of the `with` block.
+    One Postgres server of our own, on a free loopback port, removed at the end of the `with` block.
 
     Its data lives in its own folder under /tmp. As root it runs as `postgres` or `nobody`, since
-    Postgres refuses root. `durable=False` turns fsync off: what a test needs, and no one else.
+    Postgres refuses root. `durable=False` turns fsync off: for tests only.
     """
 
     def __init__(self, programs: Path | None = None, *, durable: bool = True) -> None:
         """
-        Take the programs from the folder `programs`, else from wherever `find_programs` finds them.
+        Take the programs from the folder `programs`, else from where `find_programs` finds them.
 
         Raises ServiceUnavailable when there are none.
         """
@@ -115,8 +115,8 @@ class PrivatePostgres:
         self.start()
 
     def _create(self) -> None:
-        data = self._folder.lend("data")
-        self._folder.lend(self.sockets.name)
+        data = self._folder.make_folder("data")
+        self._folder.make_folder(self.sockets.name)
         password = self._folder.write("password", self._password)
         options = ["--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256"]
         options += ["--no-sync", "--encoding=UTF8", "--locale=C", f"--pgdata={data}"]

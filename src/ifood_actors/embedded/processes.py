@@ -1,4 +1,4 @@
-"""What every private server needs: a folder, a port, and an end that comes even without us."""
+"""What every private server needs: a folder, a port, and an end even after SIGKILL."""
 
 import pwd
 import secrets
@@ -43,7 +43,7 @@ class PrivateFolder:
     A folder and the processes that work in it; neither outlives this process.
 
     Only this process's user can change what is in it. Where the processes have another user, that
-    one gets folders of its own inside, in which this process opens no path: whoever may write there
+    one gets folders of its own inside, in which this process opens no path: its user
     could have put a link in its place, and root would follow it.
 
     A shell holds the other end of a pipe that only this process writes to. When the pipe ends, be
@@ -86,8 +86,8 @@ class PrivateFolder:
             shutil.chown(path, self._account)
         return path
 
-    def lend(self, name: str) -> Path:
-        """Make a folder that the account may fill, and nobody else enters."""
+    def make_folder(self, name: str) -> Path:
+        """Make a folder that only the account may enter."""
         path = self.path / name
         path.mkdir(mode=0o700)
         if self._account:

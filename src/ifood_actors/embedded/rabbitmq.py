@@ -43,7 +43,7 @@ raft.wal_max_size_bytes = 67108864
 
 class PrivateRabbit:
     """
-    One RabbitMQ node of our own, on free loopback ports, gone at the end of the `with` block.
+    One RabbitMQ node of our own, on free loopback ports, removed at the end of the `with` block.
 
     Node name, cookie, folders, ports and even the port mapper (epmd) are its own, so that a
     RabbitMQ that already runs here is neither needed nor touched. It takes 6 to 11 s to start.
@@ -51,7 +51,7 @@ class PrivateRabbit:
 
     def __init__(self, programs: Path | None = None) -> None:
         """
-        Take the scripts from the folder `programs`, else from wherever `find_programs` finds them.
+        Take the scripts from the folder `programs`, else from where `find_programs` finds them.
 
         Raises ServiceUnavailable when there are none.
         """
@@ -134,12 +134,9 @@ class PrivateRabbit:
 
     @contextmanager
     def vhost(self, name: str) -> Iterator[str]:
-        """Lend a fresh virtual host: its URL."""
-        self.management.create_vhost(name)
-        try:
+        """Create a virtual host, give its URL, and delete it at the end."""
+        with self.management.vhost(name):
             yield f"{self.url}{name}"
-        finally:
-            self.management.delete_vhost(name)
 
     def _settled(self) -> bool:
         """Up or dead: the AMQP listener opens last, when the node is ready."""

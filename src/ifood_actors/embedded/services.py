@@ -42,26 +42,23 @@ class RunningRabbit:
     @contextmanager
     def vhost(self, name: str) -> Iterator[str]:
         """
-        Lend a fresh virtual host: its URL.
+        Create a virtual host, give its URL, and delete it at the end.
 
-        For an explicit URL this is the URL itself: whoever gave it gave a virtual host to use.
+        For an explicit URL it is the URL itself, which names a virtual host to use.
         """
         if self.management is None:
             yield self.url
             return
-        self.management.create_vhost(name)
-        try:
+        with self.management.vhost(name):
             yield f"{self.url}{name}"
-        finally:
-            self.management.delete_vhost(name)
 
 
 @contextmanager
 def postgres(url: str | None = None, *, durable: bool = True) -> Iterator[RunningPostgres]:
     """
-    Lend a Postgres server; `durable=False` trades its crash safety for speed, where it is ours.
+    Start or find a Postgres server; `durable=False` turns fsync off where the server is ours.
 
-    Raises ServiceUnavailable, saying what to install, when there is none to be had.
+    Raises ServiceUnavailable, saying what to install, when there is none.
     """
     with _postgres(url, durable=durable) as server:
         log.info("postgres.chosen", source=server.source)
@@ -71,9 +68,9 @@ def postgres(url: str | None = None, *, durable: bool = True) -> Iterator[Runnin
 @contextmanager
 def rabbitmq(url: str | None = None) -> Iterator[RunningRabbit]:
     """
-    Lend a RabbitMQ server.
+    Start or find a RabbitMQ server.
 
-    Raises ServiceUnavailable, saying what to install, when there is none to be had.
+    Raises ServiceUnavailable, saying what to install, when there is none.
     """
     with _rabbitmq(url) as server:
         log.info("rabbitmq.chosen", source=server.source)
