@@ -25,11 +25,6 @@ from ifood_actors.ledger.states import FINAL, Act, JobStatus, allowed
 
 Row = Mapping[str, Any]
 
-RESOURCES: dict[str, tuple[str, str]] = {
-    "sales": ("sales", "ifood_sales"),
-    "anticipations_daily": ("anticipations", "ifood_anticipations"),
-    "settlements_weekly": ("settlements", "ifood_settlements"),
-}
 _SETTLED = {Act.SUCCEED, Act.RETRY, Act.FAIL}
 
 
@@ -108,16 +103,16 @@ def _check_chain(chain: Sequence[Row]) -> None:
 def records_equal_the_truth(world: World) -> None:
     """Compare what is stored for the last run's jobs that succeeded with what iFood really has."""
     for job in world.jobs(JobStatus.SUCCESS):
-        resource, table = RESOURCES[job["job_type"]]
+        kind = KINDS[job["job_type"]]
         stored = world.rows(
-            f"SELECT raw::text FROM {table} WHERE merchant_id = :merchant"
+            f"SELECT raw::text FROM {kind.table} WHERE merchant_id = :merchant"
             " AND missing_since IS NULL AND covered_from >= :start AND covered_to <= :end",
             merchant=job["merchant_id"],
             start=job["period_start"],
             end=job["period_end"],
         )
         served = world.simulator.truth(
-            resource, job["merchant_id"], job["period_start"], job["period_end"]
+            kind.resource, job["merchant_id"], job["period_start"], job["period_end"]
         )
         assert _counted(simplejson.loads(row["raw"], use_decimal=True) for row in stored) == (
             _counted(line["item"] for line in simplejson.loads(served, use_decimal=True))

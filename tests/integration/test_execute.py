@@ -15,18 +15,10 @@ from support.world import MONDAY, stand_up
 from ifood_actors.db import repeated, transaction
 from ifood_actors.delivery import execute
 from ifood_actors.errors import LeaseLost
+from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
 from ifood_simulator import Fault, Settings, running
 
-KINDS: dict[str, tuple[str, str, str]] = {
-    "sales": ("sales", "ifood_sales", "sale_gross_value_bag"),
-    "anticipations_daily": (
-        "anticipations",
-        "ifood_anticipations",
-        "anticipated_payment_amount",
-    ),
-    "settlements_weekly": ("settlements", "ifood_settlements", "amount"),
-}
 FOREIGN = ("failed", "foreign", 2)
 
 
@@ -50,7 +42,7 @@ def start(database_url, broker_url):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_stored_equals_what_was_served(start, kind):
-    name, table, _ = KINDS[kind]
+    name, table = KINDS[kind].resource, KINDS[kind].table
     with start(20) as world, world.working():
         jobs = world.run(kind)
 
@@ -130,7 +122,7 @@ def test_an_answer_that_money_cannot_be_read_from_is_asked_for_once_more_and_nev
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_about_other_days_stores_nothing_and_marks_nothing(start, kind):
-    name, table, _ = KINDS[kind]
+    name, table = KINDS[kind].resource, KINDS[kind].table
     with start(4) as world, world.working():
         world.run(kind)
         before = world.rows(f"SELECT * FROM {table} ORDER BY id")

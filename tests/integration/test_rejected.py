@@ -13,17 +13,13 @@ from support.world import MONDAY, stand_up
 
 from ifood_actors.db import long_reading
 from ifood_actors.exports import Selection, write_csv
+from ifood_actors.kinds import KINDS
 from ifood_actors.spans import Period
 from ifood_simulator import Fault, Settings, running
 from ifood_simulator.oddities import Odd
 
 pytestmark = pytest.mark.services
 
-KINDS: dict[str, tuple[str, str]] = {
-    "sales": ("sales", "ifood_sales"),
-    "settlements_weekly": ("settlements", "ifood_settlements"),
-    "anticipations_daily": ("anticipations", "ifood_anticipations"),
-}
 ITEMS = {
     "sales": (sales_page, a_sale("good"), a_sale("odd", saleGrossValue={})),
     "settlements_weekly": (closing, a_title("good"), a_title("odd", amount=None)),
@@ -144,7 +140,7 @@ def exported(world, kind):
 @pytest.mark.parametrize("odd", ["decimals", "no_amount", "null"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_odd_item_costs_no_store_its_day_and_comes_in_once_it_is_read(start, kind, odd):
-    resource, table = KINDS[kind]
+    resource, table = KINDS[kind].resource, KINDS[kind].table
     with start(Fault("odd", resource=resource, odd=odd)) as world:
         first = world.run(kind)
         set_aside = world.rows("SELECT * FROM ifood_rejected_items")
@@ -173,7 +169,7 @@ TOLERATED = [
 
 @pytest.mark.parametrize(("kind", "odd"), TOLERATED)
 def test_what_is_odd_and_sure_is_read(start, kind, odd):
-    resource, _ = KINDS[kind]
+    resource = KINDS[kind].resource
     with start(Fault("odd", resource=resource, odd=odd)) as world:
         jobs = world.run(kind)
 

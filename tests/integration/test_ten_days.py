@@ -15,6 +15,7 @@ import simplejson
 from support.clock import eventually
 from support.world import stand_up
 
+from ifood_actors.kinds import KINDS
 from ifood_simulator import Fault, Settings, running
 from ifood_simulator.faults import ResponseShape
 
@@ -25,11 +26,6 @@ SEEDS = [int(seed) for seed in os.environ.get("TEN_DAYS_SEEDS", "1").split(",")]
 DAYS = [date(2026, 9, 12) + timedelta(days=n) for n in range(10)]
 LAST = DAYS[-1]  # a Monday: all three kinds run, and sales are read five weeks back
 TROUBLED = 0.4  # of the merchants, each day, for each kind
-KINDS: dict[str, tuple[str, str]] = {
-    "sales": ("sales", "ifood_sales"),
-    "anticipations_daily": ("anticipations", "ifood_anticipations"),
-    "settlements_weekly": ("settlements", "ifood_settlements"),
-}
 LOUD: tuple[dict[str, Any], ...] = (  # what fails where it can be seen
     *({"name": "status", "status": status} for status in (408, 425, 500, 502, 503, 504)),
     *({"name": "status", "status": status, "body": "html"} for status in (500, 503)),
@@ -115,7 +111,7 @@ def troubles(simulator, draw, *, last):
     """Draw the day's troubles; on the last day none that hides what is true."""
     menu = LOUD if last else LOUD + SILENT
     for merchant in simulator.merchants():
-        for resource, _ in KINDS.values():
+        for resource in (kind.resource for kind in KINDS.values()):
             if draw.random() < TROUBLED:
                 yield Fault(**draw.choice(menu), merchant=merchant.id, resource=resource, times=1)
     # The token is everybody's: void twice within one job it would fail that job, and rightly.
@@ -125,7 +121,7 @@ def troubles(simulator, draw, *, last):
 def stored(played, kind, merchant, period):
     rows = played.rows(
         f"""
-        SELECT raw::text FROM {KINDS[kind][1]}
+        SELECT raw::text FROM {KINDS[kind].table}
         WHERE merchant_id = :id AND missing_since IS NULL
           AND covered_from >= :start AND covered_to <= :end
         """,
@@ -138,7 +134,7 @@ def stored(played, kind, merchant, period):
 
 def served(simulator, kind, merchant, period):
     """Give what was true within the period: what reaches over its edge is judged elsewhere."""
-    answer = simulator.truth(KINDS[kind][0], merchant.id, *period)
+    answer = simulator.truth(KINDS[kind].resource, merchant.id, *period)
     lines = simplejson.loads(answer, use_decimal=True)
     return counted(line["item"] for line in lines if within(line, period))
 
