@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
 
 from ifood_actors import migrations
-from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
 from ifood_actors.embedded import database, services
@@ -73,7 +73,7 @@ def start_environment(on: Services, **chosen: object) -> Iterator[Environment]:
         migrations.upgrade(database_url)
         engine = connect(database_url, application_name="bench", pool_size=10)
         parts.callback(engine.dispose)
-        broker = ladder_broker(broker_url, middleware=[], connection_name="bench")
+        broker = LadderBroker(broker_url, middleware=[], connection_name="bench")
         parts.callback(broker.close)
         broker.declare_all()
         yield Environment(on, settings, engine, broker)

@@ -9,7 +9,7 @@ from support.clock import eventually
 from support.program import NOWHERE_BROKER, Program
 from support.servers import webhook
 
-from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.db import transaction
 from ifood_actors.kinds import KINDS, queue_name
 
@@ -28,7 +28,7 @@ def beat(engine: Engine) -> None:
 
 def test_alerts_check_is_0_when_all_is_well_and_1_when_anything_fires(command, engine, broker_url):
     bare = command("alerts", "check", "--json")  # a RabbitMQ without queues
-    broker = ladder_broker(broker_url, middleware=[])
+    broker = LadderBroker(broker_url, middleware=[])
     worker = pika.BlockingConnection(pika.URLParameters(broker_url)).channel()
     for kind in KINDS:
         broker.declare_queue(queue_name(kind))

@@ -15,7 +15,7 @@ from support.clock import eventually
 from support.program import NOWHERE_BROKER, Program
 
 import ifood_simulator as fake
-from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.db import transaction
 
 pytestmark = pytest.mark.services
@@ -175,7 +175,7 @@ def test_doctor_names_what_is_wrong_and_hides_what_is_secret(command):
 
 
 def test_doctor_tells_of_a_queue_with_other_arguments(command, broker_url):
-    broker = ladder_broker(broker_url, middleware=[])
+    broker = LadderBroker(broker_url, middleware=[])
     broker.channel.queue_declare("ifood.sales", durable=True)
     broker.close()
 

@@ -115,7 +115,7 @@ def test_a_slow_application_leaves_threads_to_others(engine, clock):
     assert mine <= set(hosts.finished)
 
 
-def order_of(engine, job_id):
+def message_of(engine, job_id):
     return JobMessage(job_id, row_of(engine, job_id)["dispatch_no"])
 
 
@@ -137,7 +137,7 @@ def test_a_job_for_which_there_was_room_comes_again_and_is_not_claimed(engine, f
         before = tx.execute(text("SELECT wake_at FROM ifood_jobs")).scalar_one()
 
     with pytest.raises(Throttled) as raised:
-        admission.turn(order_of(engine, job.id), kind="sales")
+        admission.turn(message_of(engine, job.id), kind="sales")
 
     assert timedelta(seconds=10) < raised.value.after < timedelta(minutes=2)
     row = row_of(engine, job.id)
@@ -153,7 +153,7 @@ def test_a_job_that_was_sent_ahead_goes_back_and_the_relay_sends_it_anew(engine,
     with transaction(engine) as tx:
         tx.execute(text("UPDATE ifood_jobs SET dispatched_at = scheduled_for - INTERVAL '1 h'"))
 
-    assert admission.turn(order_of(engine, job.id), kind="sales") is None
+    assert admission.turn(message_of(engine, job.id), kind="sales") is None
 
     row = row_of(engine, job.id)
     assert (row["status"], row["dispatched_at"], row["attempts"]) == ("pending", None, 0)
@@ -170,7 +170,7 @@ def test_where_nobody_queues_a_turn_costs_nothing(engine):
     [job] = make_jobs(engine, app_id=make_app(engine))
     dispatch(engine, job.id)
 
-    assert admission.turn(order_of(engine, job.id), kind="sales") == Turn(slot=None)
+    assert admission.turn(message_of(engine, job.id), kind="sales") == Turn(slot=None)
 
 
 def test_there_is_room_for_what_half_a_minute_serves_and_each_application_has_its_own():

@@ -25,8 +25,7 @@ from support.rows import (
 from support.servers import Webhook, webhook
 
 from ifood_actors.alerts import Evaluator, Notifier, evaluate, memory
-from ifood_actors.broker import topology
-from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker import LadderBroker, topology
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, database_now, transaction
 from ifood_actors.figures import RULES, FiringAlert
@@ -90,7 +89,7 @@ def settings(database_url, broker_url):
 
 @pytest.fixture
 def world(engine, broker_url) -> Iterator[World]:
-    broker = ladder_broker(broker_url, middleware=[])
+    broker = LadderBroker(broker_url, middleware=[])
     for queue in WORK:
         broker.declare_queue(queue)
     broker.declare_all()

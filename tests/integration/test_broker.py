@@ -17,8 +17,7 @@ from dramatiq.common import current_millis
 from dramatiq.middleware import Retries
 from support.clock import PATIENCE_SECONDS, eventually
 
-from ifood_actors.broker import topology
-from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker import LadderBroker, topology
 from ifood_actors.delivery import messages
 from ifood_actors.kinds import KINDS, queue_name
 
@@ -30,7 +29,7 @@ QUEUE = "test.echo"
 @pytest.fixture
 def broker(broker_url: str) -> Iterator[LadderBroker]:
     """A broker for any message, without middleware."""
-    broker = ladder_broker(broker_url, middleware=[], check=None)
+    broker = LadderBroker(broker_url, middleware=[])
     yield broker
     broker.close()
 
@@ -90,7 +89,7 @@ def test_a_worker_holds_no_more_than_its_prefetch(broker, monkeypatch):
 
 def test_hooks_run_once_for_a_delayed_message(broker_url):
     spy = Spy()
-    broker = ladder_broker(broker_url, middleware=[spy], check=None)
+    broker = LadderBroker(broker_url, middleware=[spy])
     received = record(broker)
     with working(broker):
         broker.enqueue(echo(1), delay=500)
@@ -101,7 +100,7 @@ def test_hooks_run_once_for_a_delayed_message(broker_url):
 
 
 def test_dramatiqs_own_retries_run_over_the_ladder(broker_url):
-    broker = ladder_broker(broker_url, middleware=[Retries(min_backoff=100)], check=None)
+    broker = LadderBroker(broker_url, middleware=[Retries(min_backoff=100)])
     attempts = []
 
     def fail_twice(_):
@@ -159,8 +158,9 @@ def test_a_harmful_message_goes_to_the_dead_letters_and_the_worker_goes_on(broke
         eventually(lambda: received == [1])
 
 
-def test_only_orders_reach_a_worker_of_the_project(broker_url):
-    broker = ladder_broker(broker_url, middleware=[])
+def test_only_job_messages_reach_a_worker_of_the_project(broker_url):
+    check = messages.JobMessage.from_message
+    broker = LadderBroker(broker_url, middleware=[], check=check)
     received = []
 
     @dramatiq.actor(queue_name="ifood.sales", broker=broker)
@@ -227,7 +227,7 @@ def test_many_processes_may_declare_an_empty_vhost_at_once(broker_url):
     at_once = Barrier(6)
 
     def start(_):
-        broker = ladder_broker(broker_url, middleware=[])
+        broker = LadderBroker(broker_url, middleware=[])
         for kind in KINDS:
             broker.declare_queue(queue_name(kind))
         at_once.wait()

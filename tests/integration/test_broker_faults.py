@@ -13,8 +13,7 @@ from dramatiq import Message
 from dramatiq.errors import ConnectionClosed
 from support.clock import PATIENCE_SECONDS, eventually
 
-from ifood_actors.broker import topology
-from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker import LadderBroker, topology
 from ifood_actors.broker.publishing import NotTaken
 from ifood_actors.broker.queues import QueueState
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
@@ -29,7 +28,7 @@ NOBODY = "amqp://guest:hunter2@127.0.0.1:1/"
 
 @pytest.fixture
 def broker(broker_url: str) -> Iterator[LadderBroker]:
-    broker = ladder_broker(f"{broker_url}?blocked_connection_timeout=2", middleware=[], check=None)
+    broker = LadderBroker(f"{broker_url}?blocked_connection_timeout=2", middleware=[])
     broker.declare_queue(QUEUE)
     yield broker
     broker.close()
@@ -50,7 +49,7 @@ def test_a_reachable_rabbitmq_passes_the_probe(broker):
     "url", [NOBODY, "amqp://guest:hunter2@no-such-host.invalid/", f"{NOBODY};{NOBODY}"]
 )
 def test_an_unreachable_rabbitmq_is_named_without_the_password(url):
-    broker = ladder_broker(url, middleware=[])
+    broker = LadderBroker(url, middleware=[])
 
     for act in (broker.probe, broker.declare_all):
         with pytest.raises(ServiceUnavailable, match=r"RabbitMQ at .* be reached") as failure:
@@ -62,7 +61,7 @@ def test_an_unreachable_rabbitmq_is_named_without_the_password(url):
 def test_refused_credentials_fail_the_probe(broker_url):
     password = urlsplit(broker_url).password
     assert password is not None
-    broker = ladder_broker(broker_url.replace(password, "hunter2"), middleware=[])
+    broker = LadderBroker(broker_url.replace(password, "hunter2"), middleware=[])
 
     with pytest.raises(ServiceUnavailable, match="ACCESS_REFUSED"):
         broker.probe()
@@ -70,7 +69,7 @@ def test_refused_credentials_fail_the_probe(broker_url):
 
 
 def test_sending_to_an_unreachable_rabbitmq_ends_as_dramatiq_says():
-    broker = ladder_broker(NOBODY, middleware=[])
+    broker = LadderBroker(NOBODY, middleware=[])
 
     with pytest.raises(ConnectionClosed):
         broker.enqueue(echo(1))
@@ -84,7 +83,7 @@ def test_sending_to_an_unreachable_rabbitmq_ends_as_dramatiq_says():
 
 
 def test_a_dead_first_url_is_passed_over(broker_url):
-    broker = ladder_broker(f"{NOBODY};{broker_url}", middleware=[])
+    broker = LadderBroker(f"{NOBODY};{broker_url}", middleware=[])
 
     broker.probe()
     broker.enqueue(echo(1))
@@ -219,7 +218,7 @@ def test_a_killed_rabbitmq_loses_no_delayed_message_and_takes_more_once_it_is_ba
     broker_url, node, monkeypatch
 ):
     monkeypatch.setattr("ifood_actors.embedded.rabbitmq._STOP", timedelta(seconds=60))
-    with closing(ladder_broker(broker_url, middleware=[], check=None)) as broker:
+    with closing(LadderBroker(broker_url, middleware=[])) as broker:
         broker.declare_queue(QUEUE)
         broker.declare_all()
         # RabbitMQ writes some of what it knows of new quorum queues to the disk seconds later, and

@@ -14,7 +14,7 @@ from support.clock import eventually
 from support.logins import DEFINITIONS, PASSWORD, add_users
 from support.world import MONDAY, stand_up
 
-from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.broker.topology import dead_letter_name
 from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.embedded.management import Management
@@ -56,7 +56,7 @@ def url(management: Management, rabbitmq_server: RunningRabbit) -> Url:
 
 def started(url: str) -> LadderBroker:
     """Do what a process does first: declare everything."""
-    broker = ladder_broker(url, middleware=[])
+    broker = LadderBroker(url, middleware=[])
     for kind in KINDS:
         broker.declare_queue(queue_name(kind))
     try:
@@ -103,7 +103,7 @@ def test_scheduler_and_worker_do_all_their_work_as_their_users(url, database_url
     assert found == [{"status": "success", "jobs": 4 * len(FEEDS)}]
 
 
-def test_a_worker_sends_an_order_again_and_turns_one_down(url, management):
+def test_a_worker_sends_a_message_again_and_turns_one_down(url, management):
     with closing(started(url("worker"))) as worker:
         worker.enqueue(dramatiq_message("sales", JobMessage(uuid4(), 1)), delay=1000)
         consumer = worker.consume(QUEUE)
@@ -128,7 +128,7 @@ def test_an_operator_watches_everything_and_looks_at_dead_letters(url, managemen
 
 
 def test_the_web_process_sees_that_rabbitmq_answers(url):
-    ladder_broker(url("web"), middleware=[]).probe()
+    LadderBroker(url("web"), middleware=[]).probe()
 
 
 @contextmanager

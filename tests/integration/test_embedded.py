@@ -20,7 +20,7 @@ from pika.exceptions import ChannelClosedByBroker
 from support.clock import PATIENCE_SECONDS, eventually
 
 from ifood_actors.embedded import docker, postgres, rabbitmq
-from ifood_actors.embedded.inprocess import in_process_broker
+from ifood_actors.embedded.inprocess import InProcessBroker
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.embedded.processes import PrivateFolder, answers
 from ifood_actors.embedded.rabbitmq import PrivateRabbit
@@ -253,7 +253,7 @@ def test_a_killed_rabbitmq_comes_back_and_a_stopped_one_leaves_nothing():
 
 @pytest.mark.alone
 def test_the_in_process_broker_runs_delayed_messages_on_time():
-    broker = in_process_broker([])
+    broker = InProcessBroker([])
     late = []
 
     @dramatiq.actor(broker=broker)
@@ -279,7 +279,7 @@ def test_the_in_process_broker_runs_delayed_messages_on_time():
 
 
 def test_the_in_process_broker_keeps_no_failed_message():
-    broker = in_process_broker([])
+    broker = InProcessBroker([])
     failures = []
 
     @dramatiq.actor(broker=broker)

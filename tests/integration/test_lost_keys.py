@@ -17,8 +17,9 @@ from support.distributed import process, register
 from support.program import Program
 from support.world import KEY, stand_up
 
-from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.db import transaction
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled, UsageError
 from ifood_actors.ifood import ApiIdentity, AppCredentials, Cipher, require_readable, rotate_secrets
 from ifood_actors.ifood.http.token_requests import Grant
@@ -193,7 +194,9 @@ def test_a_worker_without_the_key_costs_no_job_an_attempt_and_no_store_its_token
         lacking = assemble(
             ifood.settings.model_copy(update={"encryption_keys": keys}),
             engine=ifood.engine,
-            make_broker=lambda chain: ladder_broker(broker_url, middleware=chain),
+            make_broker=lambda chain: LadderBroker(
+                broker_url, middleware=chain, check=JobMessage.from_message
+            ),
         )
         ifood.plan("anticipations_daily")
         # The fleet's own scheduler and thread beside two threads of a worker with a wrong key.

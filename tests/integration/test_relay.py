@@ -23,7 +23,7 @@ from support.rows import (
     unwatched,
 )
 
-from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.db import transaction
 from ifood_actors.ifood import Limiter
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
@@ -34,7 +34,7 @@ from ifood_actors.scheduler.relay import BATCH, MovedJobs
 
 @pytest.fixture
 def broker(broker_url):
-    broker = ladder_broker(broker_url)
+    broker = LadderBroker(broker_url)
     for kind in KINDS:
         broker.declare_queue(queue_name(kind))
     broker.declare_all()
@@ -271,7 +271,7 @@ def test_a_kind_of_another_release_is_left_to_it(engine, relay):
 
 def test_an_unreachable_broker_leaves_every_job_as_it_was(engine):
     jobs = make_jobs(engine, 3)
-    nowhere = ladder_broker("amqp://127.0.0.1:1/")
+    nowhere = LadderBroker("amqp://127.0.0.1:1/")
 
     with pytest.raises(ConnectionClosed):
         make_relay(engine, nowhere).run()

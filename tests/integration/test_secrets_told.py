@@ -65,7 +65,7 @@ def test_the_passwords_of_the_servers_are_in_no_line(told, postgres_server, rabb
     with pytest.raises(ServiceUnavailable) as refused_by_postgres:
         require_reachable(engine)
     with pytest.raises(ServiceUnavailable) as refused_by_rabbitmq:
-        queue_states(settings.require_broker_url(), ["q"])
+        queue_states(settings.require_broker_url(), ["q"], connection_name="test")
     for refused in (refused_by_postgres, refused_by_rabbitmq):
         logs.get_logger("test").error("failed", exc_info=refused.value)
         logs.get_logger("test").error(logs.FAILED, reason=str(refused.value))

@@ -15,7 +15,7 @@ from support.rows import make_relay
 from support.world import MONDAY, World, stand_up
 
 from ifood_actors.alerts import Rabbit, evaluate, query_queues
-from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.broker.publishing import MOST_CONNECTIONS
 from ifood_actors.broker.topology import LEVEL_NAMES
 from ifood_actors.config import Settings as FleetSettings
@@ -78,7 +78,7 @@ def echo(number: int) -> Message[None]:
 
 
 def test_a_batch_does_without_the_connections_that_are_refused(broker_url, limit, connections):
-    with closing(ladder_broker(broker_url, middleware=[], check=None)) as broker:
+    with closing(LadderBroker(broker_url, middleware=[])) as broker:
         broker.declare_queue(QUEUE)
         broker.enqueue(echo(0))
         # RabbitMQ counts a connection a moment after it let it in: of several that come together,
@@ -94,7 +94,7 @@ def test_a_batch_does_without_the_connections_that_are_refused(broker_url, limit
 def test_a_large_batch_has_up_to_eight_connections_and_gives_back_all_but_one(
     broker_url, connections
 ):
-    with closing(ladder_broker(broker_url, middleware=[], check=None)) as broker:
+    with closing(LadderBroker(broker_url, middleware=[])) as broker:
         broker.declare_queue(QUEUE)
         broker.enqueue_many((echo(number), None) for number in range(300))
 
@@ -152,7 +152,7 @@ def test_a_limit_of_connections_is_named_by_the_alert_and_by_doctor(
 def test_a_limit_of_queues_is_named(broker_url, limit):
     limit(max_queues=3)
     with (
-        closing(ladder_broker(broker_url, middleware=[], check=None)) as broker,
+        closing(LadderBroker(broker_url, middleware=[])) as broker,
         pytest.raises(UsageError, match=r"queue limit in vhost .* \(3\) is reached") as error,
     ):
         broker.declare_all()

@@ -14,7 +14,7 @@ from support.servers import HOST, Certificates, encrypted, make_certificates
 from support.world import KEY, MONDAY, register
 
 from ifood_actors import migrations
-from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.db import connect, require_reachable, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.errors import ServerFault, ServiceUnavailable
@@ -201,14 +201,14 @@ def test_without_its_authority_no_rabbitmq_is_trusted(certificates, broker_url):
         [url, _] = amqps(broker_url, port, certificates).split("?")
 
         with pytest.raises(ServiceUnavailable, match="certificate is refused"):
-            ladder_broker(url).probe()
+            LadderBroker(url).probe()
 
 
 def test_a_rabbitmq_may_be_known_by_another_name(certificates, broker_url):
     with encrypted(port_of(broker_url), certificates.wrong_host) as port:
         name = "server_name_indication=other.example"
 
-        ladder_broker(amqps(broker_url, port, certificates, name)).probe()
+        LadderBroker(amqps(broker_url, port, certificates, name)).probe()
 
 
 def test_a_rabbitmq_that_wants_a_certificate_gets_one(certificates, broker_url, tmp_path):
@@ -216,10 +216,10 @@ def test_a_rabbitmq_that_wants_a_certificate_gets_one(certificates, broker_url, 
     certificates.authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(pem)
     authority = certificates.authority
     with encrypted(port_of(broker_url), certificates.right, clients=authority) as port:
-        ladder_broker(amqps(broker_url, port, certificates, f"certfile={pem}")).probe()
+        LadderBroker(amqps(broker_url, port, certificates, f"certfile={pem}")).probe()
 
         with pytest.raises(ServiceUnavailable, match=f"RabbitMQ at {HOST}:{port} cannot be"):
-            ladder_broker(amqps(broker_url, port, certificates)).probe()
+            LadderBroker(amqps(broker_url, port, certificates)).probe()
 
 
 # --- iFood ------------------------------------------------------------------------------------

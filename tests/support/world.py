@@ -13,9 +13,10 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine, make_url
 
 from ifood_actors import migrations
-from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.embedded import seed
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.planning import planner
@@ -107,7 +108,9 @@ def stand_up(
     broker = assemble(
         settings,
         engine=as_login(engine, "worker"),
-        make_broker=lambda chain: ladder_broker(logged_in(broker_url, "worker"), middleware=chain),
+        make_broker=lambda chain: LadderBroker(
+            logged_in(broker_url, "worker"), middleware=chain, check=JobMessage.from_message
+        ),
     )
     broker.declare_all()
     try:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError
 from ifood_actors.alerts import memory
 from ifood_actors.alerts.memory import EndedAlert, Notification
 from ifood_actors.alerts.notifications import Notifier, body_of, title_of
-from ifood_actors.broker.queues import QueueState, queue_states
+from ifood_actors.broker import QueueState, queue_states
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, reason_of, repeated, transaction
 from ifood_actors.errors import ServiceUnavailable
@@ -97,7 +97,12 @@ def queue_samples(rule: AlertRule, rabbit: Rabbit) -> list[Sample]:
 def query_queues(settings: Settings) -> list[QueueState]:
     """Ask RabbitMQ. Raises ServiceUnavailable, and UsageError without a URL."""
     names = [name for rule in RULES for name in rule.queues]
-    return queue_states(settings.require_broker_url(), names)
+    return queue_states(
+        settings.require_broker_url(),
+        names,
+        connection_name="ifood-actors alerts",
+        url_name="IFOOD_BROKER_URL",
+    )
 
 
 def _is_unknown(rule: AlertRule, rabbit: Rabbit) -> bool:

@@ -1,9 +1,11 @@
 """
-What travels between scheduler and workers, and how.
+A delay ladder for Dramatiq: its RabbitMQ broker, with delays that RabbitMQ holds.
 
-topology (the delay ladder as data) · declaring (puts it on RabbitMQ) · broker (Dramatiq on it) ·
-publishing (threads with connections) · queues (how full they are) ·
-consumer (refuses what harms a worker) · addresses (broker URLs) ·
-retries (pure: what to do with a failed job) · middleware (around each delivery) ·
-command (Dramatiq's command, with our log lines)
+It knows nothing of the rest of this project but its errors; docs/using_the_broker.md is its manual.
 """
+
+from ifood_actors.broker.ladder_broker import LadderBroker
+from ifood_actors.broker.publishing import NotTaken
+from ifood_actors.broker.queues import QueueState, queue_states
+
+__all__ = ["LadderBroker", "NotTaken", "QueueState", "queue_states", "topology"]

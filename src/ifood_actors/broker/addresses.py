@@ -35,6 +35,10 @@ BROKEN: Final = (AMQPConnectionError, AMQPChannelError, AMQPConnectorException, 
 """What pika raises when a connection or a channel ends, or cannot be had."""
 
 
+URL_NAME: Final = "its URL"
+"""What a text calls the place of a broker's URL, unless a caller has a setting for it."""
+
+
 def connection_parameters(url: str, *, connection_name: str) -> list[pika.URLParameters]:
     """
     Parameters for each of the `;`-separated `amqp://` or `amqps://` URLs, to be tried in order.
@@ -97,10 +101,12 @@ _FAULTS: Final[tuple[tuple[Callable[[SplitResult], bool], str], ...]] = (
 )
 
 
-def unreachable(nodes: Sequence[pika.URLParameters], error: BaseException) -> ServiceUnavailable:
+def unreachable(
+    nodes: Sequence[pika.URLParameters], error: BaseException, *, url_name: str
+) -> ServiceUnavailable:
     """Name the hosts, never a user or password, and why a connection to them failed."""
     hosts = ", ".join(f"{node.host}:{node.port}" for node in nodes)
-    why = reason(error)
+    why = reason(error, url_name=url_name)
     cause: UnavailableCause | None = None
     if isinstance(_innermost(error), ssl.SSLCertVerificationError):
         cause = "certificate"
@@ -109,11 +115,12 @@ def unreachable(nodes: Sequence[pika.URLParameters], error: BaseException) -> Se
     return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be reached: {why}", cause=cause)
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, *, url_name: str = URL_NAME) -> str:
     """Say why a connection failed: pika and Dramatiq wrap the cause up to four times."""
     error = _innermost(error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused, {error.verify_message.rstrip('.')}: {tls.ADVICE}"
+        what = error.verify_message.rstrip(".")
+        return f"its certificate is refused, {what}: {tls.ADVICE} {url_name}"
     inner = _wrapped(error)
     if isinstance(inner, str):  # pika's exceptions print it as a tuple
         return inner

@@ -8,21 +8,18 @@ queue, and one event tells why.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from dramatiq import Message
-from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed, DecodeError
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from ifood_actors.broker.addresses import BROKEN
 
-if TYPE_CHECKING:
-    from ifood_actors.broker.ladder_broker import LadderBroker
-
 BODY_MAX: Final = 16 * 1024
-"""Bytes. A job message has about 300; Dramatiq's own retries add a traceback."""
+"""Bytes of a body: an id, not a document; Dramatiq's own retries add a traceback."""
 
 Delivery = tuple[Any, Any, Any]
 
@@ -69,13 +66,21 @@ class CheckingConsumer(_RabbitmqConsumer):
     """Dramatiq's RabbitMQ consumer, which sees only what `refusal` lets through."""
 
     def __init__(
-        self, broker: "LadderBroker", queue_name: str, prefetch: int, timeout: int
+        self,
+        broker: RabbitmqBroker,
+        queue_name: str,
+        prefetch: int,
+        timeout: int,
+        *,
+        check: Check | None,
     ) -> None:
+        """`timeout` in milliseconds. Raises ConnectionClosed when RabbitMQ cannot be reached."""
         try:
             super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call] # Dramatiq's
         # An unknown host and a silent one; the stock class knows neither as a lost connection.
         except (OSError, AMQPConnectorException) as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's
+        self._check = check
         self.iterator = self._accepted(self.iterator)
 
     def close(self) -> None:
@@ -95,7 +100,7 @@ class CheckingConsumer(_RabbitmqConsumer):
     def _accepted(self, deliveries: Iterator[Delivery]) -> Generator[Delivery, None, None]:
         for delivery in deliveries:
             method, _properties, body = delivery
-            reason = method and refusal(body, queue=self.queue_name, check=self.broker.check)
+            reason = method and refusal(body, queue=self.queue_name, check=self._check)
             if not reason:
                 yield delivery
                 continue

@@ -8,7 +8,7 @@ with workers run by the `dramatiq` command. What differs:
   the option `not_before` (epoch milliseconds) instead of `eta`, and no `.DQ` queue exists.
 * Every publish is confirmed. All queues are quorum queues, which know no priorities.
 * Whatever is published leaves over the connections of `publishing.py`, a batch over several.
-* Workers get no message that `consumer.refusal` or the given `check` refuses.
+* Workers get no message that `consumer.refusal`, or the `check` that was given, refuses.
 * Queues that exist with other arguments are a UsageError that says what to do.
 """
 
@@ -31,13 +31,12 @@ from pika.exceptions import (
 )
 
 from ifood_actors.broker import topology
-from ifood_actors.broker.addresses import BROKEN, connection_parameters, unreachable
+from ifood_actors.broker.addresses import BROKEN, URL_NAME, connection_parameters, unreachable
 from ifood_actors.broker.consumer import BODY_MAX, Check, CheckingConsumer
 from ifood_actors.broker.declaring import declare
 from ifood_actors.broker.publishing import NotTaken, PublishingThreads, confirmed_within
 from ifood_actors.broker.queues import QueueState, ask_for
 from ifood_actors.broker.topology import Route
-from ifood_actors.delivery.messages import JobMessage
 
 T = TypeVar("T")
 
@@ -48,48 +47,38 @@ PAUSES: Final = (0.0, 0.3, 1.0)
 _NOT_FOUND: Final = 404  # a reply code of AMQP 0-9-1
 
 
-def ladder_broker(
-    url: str,
-    *,
-    middleware: list[Middleware] | None = None,
-    check: Check | None = JobMessage.from_message,
-    connection_name: str = "ifood-actors",
-) -> "LadderBroker":
+class LadderBroker(RabbitmqBroker):
     """
-    A broker for one or several (`;`) `amqp://` or `amqps://` URLs; connects on first use.
+    A `RabbitmqBroker` whose delayed messages wait in RabbitMQ; see the module's text.
 
-    `middleware` as in Dramatiq: None means its default list. Nothing but job messages reaches a
-    worker, unless `check` is None (anything that Dramatiq can run) or another function that
-    raises ValueError.
+    Made for one or several (`;`) `amqp://` or `amqps://` URLs; it connects on first use.
+    `middleware` is as in Dramatiq: None means its default list. `check` raises ValueError for a
+    message that must not reach a worker; None lets everything through that Dramatiq can run.
+    `connection_name` is what RabbitMQ's lists of connections show, `url_name` what errors call the
+    setting that holds the URL.
     Raises UsageError for a URL that cannot be read, without showing it.
     """
-    parameters = connection_parameters(url, connection_name=connection_name)
-    return LadderBroker(parameters, middleware=middleware, check=check)
-
-
-class LadderBroker(RabbitmqBroker):
-    """A `RabbitmqBroker` whose delayed messages wait in RabbitMQ; see the module's text."""
 
     def __init__(
         self,
-        parameters: list[pika.URLParameters],
+        url: str,
         *,
         middleware: list[Middleware] | None = None,
         check: Check | None = None,
+        connection_name: str = "dramatiq",
+        url_name: str = URL_NAME,
     ) -> None:
+        parameters = connection_parameters(url, connection_name=connection_name)
         super().__init__(confirm_delivery=True, middleware=middleware)
         self.parameters = parameters
-        self.check = check
+        self._check = check
+        self._url_name = url_name
         self._ladder_pending = True
         self._declaring = Lock()
         self._closed = Event()
         self._threads = PublishingThreads(
             connect=self._connect, rest=self._keep_alive, leave=self._disconnect
         )
-
-    @property
-    def consumer_class(self) -> type[CheckingConsumer]:
-        return CheckingConsumer
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """
@@ -119,7 +108,7 @@ class LadderBroker(RabbitmqBroker):
         # The consumer has its own. This one would sit idle in a worker's thread and miss its
         # heartbeats.
         del self.connection
-        return self.consumer_class(self, queue_name, prefetch, timeout)
+        return CheckingConsumer(self, queue_name, prefetch, timeout, check=self._check)
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """As in Dramatiq, except that no delay queue is announced, so that no worker holds one."""
@@ -145,7 +134,7 @@ class LadderBroker(RabbitmqBroker):
             for queue_name in sorted(self.queues):
                 self.declare_queue(queue_name, ensure=True)
         except ConnectionClosed as error:
-            raise unreachable(self.parameters, error) from error
+            raise unreachable(self.parameters, error, url_name=self._url_name) from error
         finally:
             self._disconnect()
 
@@ -155,7 +144,7 @@ class LadderBroker(RabbitmqBroker):
             with pika.BlockingConnection(self.parameters) as connection:
                 connection.channel()
         except BROKEN as error:
-            raise unreachable(self.parameters, error) from error
+            raise unreachable(self.parameters, error, url_name=self._url_name) from error
 
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
         """

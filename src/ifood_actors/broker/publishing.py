@@ -39,6 +39,10 @@ class NotTaken(ConnectionClosed):
         self.messages = list(messages)
         self.error = error
 
+    @property
+    def reason(self) -> str:
+        return reason(self.error)
+
 
 class PublishingThreads:
     """What a broker does over connections that its callers' threads do not have to care for."""

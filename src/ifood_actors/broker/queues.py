@@ -7,7 +7,7 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
-from ifood_actors.broker.addresses import BROKEN, connection_parameters, unreachable
+from ifood_actors.broker.addresses import BROKEN, URL_NAME, connection_parameters, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,16 @@ class QueueState:
     consumers: int
 
 
-def queue_states(url: str, names: Iterable[str]) -> list[QueueState]:
-    """Ask RabbitMQ for each queue, in order. Raises ServiceUnavailable."""
-    parameters = connection_parameters(url, connection_name="ifood-actors alerts")
+def queue_states(
+    url: str, names: Iterable[str], *, connection_name: str, url_name: str = URL_NAME
+) -> list[QueueState]:
+    """Ask RabbitMQ for each queue, in order, over a new connection. Raises ServiceUnavailable."""
+    parameters = connection_parameters(url, connection_name=connection_name)
     try:
         with pika.BlockingConnection(parameters) as connection:
             return [_state(connection, name) for name in names]
     except BROKEN as error:
-        raise unreachable(parameters, error) from None
+        raise unreachable(parameters, error, url_name=url_name) from None
 
 
 def ask_for(name: str, channel: BlockingChannel) -> QueueState:

@@ -15,9 +15,7 @@ from ifood_actors.errors import UsageError
 
 PARAMETERS: Final = ("cacertfile", "certfile", "keyfile", "server_name_indication", "verify")
 
-ADVICE: Final = (
-    "renew it, correct the host, or name its authority by cacertfile=FILE in IFOOD_BROKER_URL"
-)
+ADVICE: Final = "renew it, correct the host, or name its authority by cacertfile=FILE in"
 
 
 def split(parts: SplitResult) -> tuple[str, dict[str, str]]:

@@ -14,14 +14,14 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine
 
 from ifood_actors import migrations
-from ifood_actors.broker.ladder_broker import ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.config.loading import child_environment
 from ifood_actors.db import connect
 from ifood_actors.demo.queue_counts import look
 from ifood_actors.demo.scale import Scale
 from ifood_actors.embedded import Management, seed, services
-from ifood_actors.embedded.inprocess import in_process_broker
+from ifood_actors.embedded.inprocess import InProcessBroker
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.scheduler.relay import Publisher
@@ -123,14 +123,14 @@ def _settings(scaled: Scale, **urls: str | None) -> Settings:
 
 @contextmanager
 def _threads(settings: Settings, engine: Engine) -> Iterator[Publisher]:
-    broker = assemble(settings, engine=engine, make_broker=in_process_broker)
+    broker = assemble(settings, engine=engine, make_broker=InProcessBroker)
     with working(broker, threads=settings.worker_max_concurrency):
         yield broker
 
 
 @contextmanager
 def _dramatiq(settings: Settings, management: Management | None) -> Iterator[Publisher]:
-    broker = ladder_broker(settings.require_broker_url(), connection_name="ifood-actors demo")
+    broker = LadderBroker(settings.require_broker_url(), connection_name="ifood-actors demo")
     for kind in KINDS:
         broker.declare_queue(queue_name(kind))
     broker.declare_all()

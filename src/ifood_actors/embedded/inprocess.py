@@ -48,8 +48,3 @@ class InProcessBroker(StubBroker):
         """Send each message with its delay in milliseconds, as `LadderBroker` does."""
         for message, delay in batch:
             self.enqueue(message, delay=delay)
-
-
-def in_process_broker(middleware: list[Middleware] | None = None) -> InProcessBroker:
-    """Make a broker; None means Dramatiq's default middleware."""
-    return InProcessBroker(middleware)

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
-from ifood_actors.broker.queues import QueueState
+from ifood_actors.broker import QueueState
 from ifood_actors.broker.topology import LEVEL_NAMES
 from ifood_actors.db import repeated
 from ifood_actors.kinds import KINDS, queue_name

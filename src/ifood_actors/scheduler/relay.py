@@ -19,8 +19,7 @@ from uuid import UUID
 from dramatiq import Message
 from sqlalchemy import Connection, Engine
 
-from ifood_actors.broker.addresses import reason
-from ifood_actors.broker.publishing import NotTaken
+from ifood_actors.broker import NotTaken
 from ifood_actors.db import repeated
 from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.ifood import read_limiters
@@ -160,7 +159,7 @@ class Relay:
             self._publisher.enqueue_many((_message(job), _delay_ms(job)) for job in jobs)
         except NotTaken as error:
             refused = {JobMessage.from_message(message).job_id for message in error.messages}
-            log.warning("relay.not_taken", jobs=len(refused), reason=reason(error))
+            log.warning("relay.not_taken", jobs=len(refused), reason=error.reason)
             return [job for job in jobs if job.id not in refused]
         return jobs
 

@@ -45,8 +45,9 @@ def compose() -> None:
 
 def _broker(settings: "Settings") -> "Broker":
     """Make the broker, which RabbitMQ knows, with everything behind it."""
-    from ifood_actors.broker.ladder_broker import ladder_broker  # noqa: PLC0415 - the same
+    from ifood_actors.broker import LadderBroker  # noqa: PLC0415 - the same
     from ifood_actors.db import connect, require_reachable  # noqa: PLC0415 - as above
+    from ifood_actors.delivery.messages import JobMessage  # noqa: PLC0415 - the same
     from ifood_actors.ifood import Cipher, require_readable  # noqa: PLC0415 - the same
     from ifood_actors.migrations import require_current  # noqa: PLC0415 - the same
     from ifood_actors.worker.composition import assemble  # noqa: PLC0415 - the same
@@ -65,8 +66,12 @@ def _broker(settings: "Settings") -> "Broker":
     broker = assemble(
         settings,
         engine=engine,
-        make_broker=lambda chain: ladder_broker(
-            url, middleware=chain, connection_name="ifood-actors worker"
+        make_broker=lambda chain: LadderBroker(
+            url,
+            middleware=chain,
+            check=JobMessage.from_message,  # nothing else reaches a worker
+            connection_name="ifood-actors worker",
+            url_name="IFOOD_BROKER_URL",
         ),
     )
     broker.declare_all()

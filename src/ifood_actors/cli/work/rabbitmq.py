@@ -1,6 +1,6 @@
 """RabbitMQ as a process gets it: reachable, and with the queues as this version declares them."""
 
-from ifood_actors.broker.ladder_broker import LadderBroker, ladder_broker
+from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.kinds import KINDS, queue_name
 
@@ -11,8 +11,11 @@ def ladder(settings: Settings, *, name: str) -> LadderBroker:
 
     Raises UsageError without a URL.
     """
-    broker = ladder_broker(
-        settings.require_broker_url(), middleware=[], connection_name=f"ifood-actors {name}"
+    broker = LadderBroker(
+        settings.require_broker_url(),
+        middleware=[],
+        connection_name=f"ifood-actors {name}",
+        url_name="IFOOD_BROKER_URL",
     )
     for kind in KINDS:
         broker.declare_queue(queue_name(kind))
