@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.eventually import eventually
+from support.clock import eventually
 
 from ifood_actors.broker import queue_states, topology
 

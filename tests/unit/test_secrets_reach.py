@@ -18,7 +18,7 @@ OURS = {name: each for name, each in SERVICES.items() if each["image"] == "ifood
 # Where each process starts, whatever it imports further down.
 ENTRIES = {
     "scheduler": ["ifood_actors.scheduler.scheduler", "ifood_actors.cli.work.database"],
-    "worker": ["ifood_actors.worker"],
+    "worker": ["ifood_actors.worker.startup"],
     "web": ["ifood_actors.cli.web"],
     "db": ["ifood_actors.cli.db"],
 }

@@ -1,12 +1,10 @@
 """`ifood-actors status`: how the open runs are going."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import compress
-from select import select
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +22,7 @@ from ifood_actors.cli.output import (
     vanished_rows,
 )
 from ifood_actors.errors import UsageError
+from ifood_actors.signal_pipe import SignalPipe
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -109,23 +108,18 @@ def _watch_lines(look: "Look", *, seconds: float) -> None:
 @contextmanager
 def _until_stopped() -> Iterator[Callable[[float], bool]]:
     """Give a wait of some seconds that TERM and INT end with True; the second acts as ever."""
-    # Not an Event, whose lock the interrupted wait may hold.
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell)
+    signals = SignalPipe()
 
     def stop(signum: int, _frame: FrameType | None) -> None:
         signal.signal(signum, former[signal.Signals(signum)])
 
     former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda seconds: bool(select([told], [], [], seconds)[0])
+        yield signals.wait
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-        signal.set_wakeup_fd(-1)
-        os.close(told)
-        os.close(tell)
+        signals.close()
 
 
 def _page(overview: "Overview", console: "Console") -> "Group":

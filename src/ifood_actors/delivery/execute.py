@@ -10,10 +10,10 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from ifood_actors import metrics
 from ifood_actors.db import database_now, repeated, transaction
+from ifood_actors.delivery import context
 from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
-from ifood_actors.delivery.middleware import note_claim
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
 from ifood_actors.ifood import ApiIdentity, IfoodClient
@@ -55,7 +55,7 @@ def execute(
             ledger.wait_for(claimed.id)
         if claimed is None or not ledger.renew([claimed], lease=leases.length):
             claimed = ledger.claim(message.job_id, message.dispatch_no, lease=leases.length)
-            note_claim(claimed)
+            context.note_claim(claimed)
         return claimed
 
     job = _claimed(engine, message, claim)
@@ -93,7 +93,7 @@ def execute(
 
         lease.progress()
         result = repeated(engine, store)
-        note_claim(None)
+        context.note_claim(None)
     log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result.to_json())
 
 

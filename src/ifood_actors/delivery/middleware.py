@@ -11,7 +11,6 @@ from datetime import timedelta
 from random import random
 from time import monotonic
 
-import structlog
 from dramatiq import Broker, MessageProxy, Worker
 from dramatiq.middleware import (
     Middleware,
@@ -27,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors import metrics
 from ifood_actors.db import missing_right, repeated
+from ifood_actors.delivery import context
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.delivery.retries import Backoff, Fail, LetGo, Retry, Snooze, decide
 from ifood_actors.errors import (
@@ -53,21 +53,6 @@ SHORT_COOLDOWN = timedelta(seconds=5)
 
 CLAIM_AGAIN_MS = 10_000
 
-_claim: ContextVar[ClaimedJob | None] = ContextVar("claim", default=None)
-
-
-def note_claim(job: ClaimedJob | None) -> None:
-    """
-    Name the job that this delivery claims to the retry middleware, which runs after the actor.
-
-    Before the commit: an interrupt may come right after it. None: there is nothing to settle.
-    """
-    _claim.set(job)
-    if job is not None:
-        structlog.contextvars.bind_contextvars(
-            account_id=str(job.account_id), merchant_id=job.merchant_id, attempt=job.attempts
-        )
-
 
 class Prefetch(Middleware):
     """Take no more messages than there are threads: what waits belongs in the queue."""
@@ -80,9 +65,7 @@ class LogContext(Middleware):
     """Bind the ids of a delivery to every log line that it causes."""
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
-        _claim.set(None)
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(kind=message.actor_name, **message.kwargs)
+        context.begin(message.actor_name, **message.kwargs)
 
 
 class Metrics(Middleware):
@@ -172,7 +155,7 @@ class LedgerRetry(Middleware):
         if exception is None:
             return
         error = classify(exception)
-        job = _claim.get()
+        job = context.claimed_job()
         settled = False
         if isinstance(error, RightMissing):
             log.error("worker.denied", reason=str(error))

@@ -29,6 +29,7 @@ from ifood_actors.scheduler.progress_log import ProgressLog
 from ifood_actors.scheduler.refresher import AT_A_TIME, EVERY, Refresher
 from ifood_actors.scheduler.relay import Publisher, Relay
 from ifood_actors.scheduler.slot_budget import relay_rate
+from ifood_actors.signal_pipe import SignalPipe
 
 log = get_logger(__name__)
 
@@ -188,17 +189,13 @@ def run(
     A tick that hangs is left behind after 25 s: what it has not committed, the next one finds.
     Raises UsageError when the login may not even watch, so that nobody would be told.
     """
-    # Not an Event, whose lock the interrupted thread may hold. Written by the signal itself: its
-    # handler runs only later, and not at all while a wait goes on that had just begun.
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell)
+    signals = SignalPipe()
     stopping = False
     reasons: list[str] = []
 
     def give_up(reason: str) -> None:
         reasons.append(reason)
-        os.write(tell, b"\0")
+        signals.wake()
 
     def stop(signum: int, _frame: object) -> None:
         nonlocal stopping
@@ -213,7 +210,7 @@ def run(
     scheduler.start(give_up=give_up)
     log.info("scheduler.started", poll_seconds=settings.poll_interval.total_seconds())
     while not stopping and not reasons:
-        os.read(told, 1)
+        signals.wait()
     signal.alarm(STOP_WITHIN)
     scheduler.stop()
     log.info("scheduler.stopped")

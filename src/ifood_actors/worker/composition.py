@@ -2,64 +2,76 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from dramatiq import Broker, Middleware, Worker
 from sqlalchemy import Engine
 
+from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
-from ifood_actors.delivery.actors import declare_actors
-from ifood_actors.delivery.admission import Admission
-from ifood_actors.delivery.leases import Leases
-from ifood_actors.delivery.middleware import middleware
+from ifood_actors.db import connect, require_reachable
+from ifood_actors.delivery.assembly import BrokerT, broker_for_jobs
+from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.delivery.retries import Backoff
-from ifood_actors.ifood import IfoodClient, connect_ifood
+from ifood_actors.ifood import Cipher, connect_ifood, require_readable
 from ifood_actors.ledger import Role, process_actor
-from ifood_actors.logs import get_logger
-
-log = get_logger(__name__)
+from ifood_actors.migrations import require_current
 
 # How often threads of this process look up from waiting; also the step of an in-process delay.
 IDLE_MS = 50
 
-BrokerT = TypeVar("BrokerT", bound=Broker)
+
+def connect_worker(settings: Settings) -> Broker:
+    """
+    Return a broker with all that runs jobs, whose queues RabbitMQ has.
+
+    Raises UsageError for settings, a schema or a key that a worker cannot work with, and
+    ServiceUnavailable when Postgres or RabbitMQ cannot be reached.
+    """
+    engine = connect(
+        settings.require_database_url(),
+        application_name="ifood-actors worker",
+        pool_size=settings.worker_threads + 2,
+        schema=settings.database_schema,
+    )
+    require_reachable(engine)
+    with engine.connect() as connection:
+        require_current(connection)
+    require_readable(engine, Cipher(settings.require_encryption_keys()))
+    url = settings.require_broker_url()
+    broker = assemble(
+        settings,
+        engine=engine,
+        make_broker=lambda chain: LadderBroker(
+            url,
+            middleware=chain,
+            check=JobMessage.from_message,  # nothing else reaches a worker
+            connection_name="ifood-actors worker",
+            url_name="IFOOD_BROKER_URL",
+        ),
+    )
+    broker.declare_all()
+    return broker
 
 
 def assemble(
     settings: Settings, *, engine: Engine, make_broker: Callable[[list[Middleware]], BrokerT]
 ) -> BrokerT:
-    """Make a broker whose middleware and actors are this project's; nothing is connected yet."""
-    actor = process_actor(Role.WORKER)
+    """
+    Return the broker that `make_broker` makes, with this project's middleware and actors.
+
+    Nothing is connected yet. Raises UsageError when there is no key to read the secrets with.
+    """
     ifood = connect_ifood(engine, settings, threads=settings.worker_threads)
-    leases = Leases(engine, length=settings.lease, actor=actor)
-    broker = make_broker(
-        middleware(
-            engine,
-            limiter=ifood.limiter,
-            backoff=Backoff(settings.backoff_base, settings.backoff_cap),
-            max_attempts=settings.worker_max_attempts,
-            actor=actor,
-        )
+    return broker_for_jobs(
+        make_broker,
+        engine=engine,
+        client=ifood.client,
+        limiter=ifood.limiter,
+        lease=settings.lease,
+        backoff=Backoff(settings.backoff_base, settings.backoff_cap),
+        max_attempts=settings.worker_max_attempts,
+        actor=process_actor(Role.WORKER),
     )
-    admission = Admission(engine, ifood.limiter, actor=actor)
-    declare_actors(broker, engine=engine, client=ifood.client, leases=leases, admission=admission)
-    broker.add_middleware(_Lifecycle(ifood.client, leases))
-    return broker
-
-
-class _Lifecycle(Middleware):
-    def __init__(self, client: IfoodClient, leases: Leases) -> None:
-        self._client = client
-        self._leases = leases
-
-    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        log.info("worker.started", threads=worker.worker_threads)
-
-    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        self._leases.stop()
-
-    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        self._client.close()
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """
-Keeps a command running: what `ifood-actors worker` becomes, with Dramatiq's command as its child.
+Keeps the workers' command running: `python -m ifood_actors.worker.supervision COMMAND...`.
 
-Dramatiq's command ends as a whole when one of its processes dies, and nothing in it starts again.
-Run as `python -m ifood_actors.worker.supervision COMMAND...`; it sits beside every group of
+`ifood-actors worker` becomes this process, with Dramatiq's command as its child: see
+docs/decisions/NNNN-a-supervisor-stays-in-front-of-dramatiq.md. It sits beside every group of
 workers, so it imports next to nothing: 11 MB of memory, 5 of them its own.
 """
 
@@ -11,20 +11,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from select import select
+from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 from types import FrameType
 
-# Seconds. The pause doubles from the first to the longest, and starts anew after a time of health.
+from ifood_actors.signal_pipe import SignalPipe
+
+# Seconds. The pause doubles from the first to the longest, and is the first again after a time of
+# health.
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 HEALTHY_AFTER = 60.0
 STOP_WITHIN = 29  # the contract says 30; Dramatiq's command is told 25
 
 _WRONG_CONFIGURATION = 2  # trying again would not help; all other ends are tried again
-_TOLD = (signal.SIGTERM, signal.SIGINT)
+_STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -35,60 +37,57 @@ class Supervisor:
         self._command = command
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
-        self._told = -1
 
     def run(self) -> int:
         """
-        Run the command until a signal, and again whenever it ends by itself; give the exit code.
+        Run the command until a signal, and again whenever it ends by itself; return the exit code.
 
         TERM and INT are passed on once, as TERM, and the command's exit code is the answer. A
         second signal, or 29 s without an end, kills the whole group.
         """
-        # Written by the signals themselves: a handler does not run when one comes just as a wait
-        # begins.
-        self._told, tell = os.pipe()
-        os.set_blocking(tell, False)
-        signal.set_wakeup_fd(tell)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # it is to be written, too
-        for signum in _TOLD:
+        signals = SignalPipe()
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it ends a wait
+        for signum in _STOPPING_SIGNALS:
             signal.signal(signum, self._stop)
         signal.signal(signal.SIGALRM, self._kill)
         pause = FIRST_PAUSE
         while True:
             started = monotonic()
-            code = self._run_once()
+            code = self._run_once(signals)
             if self._stopping or code == _WRONG_CONFIGURATION:
                 return code if code >= 0 else 1
             if monotonic() - started > HEALTHY_AFTER:
                 pause = FIRST_PAUSE
-            _say("worker.ended", code=code, again_in_seconds=pause)
-            self._rest(pause)
+            _log_end(code=code, again_in_seconds=pause)
+            until = monotonic() + pause
+            while (left := until - monotonic()) > 0:
+                signals.wait(left)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _run_once(self) -> int:
+    def _run_once(self, signals: SignalPipe) -> int:
         supervisor = os.getpid()
         # A signal comes before the start or after it, never between the fork and the assignment.
         # The command inherits the block, and ends it once it can stop cleanly.
-        with _signals_held_back():
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING_SIGNALS)
+        try:
             child = self._child = subprocess.Popen(  # noqa: S603 - the caller's own command
                 self._command,
                 process_group=0,  # a terminal's Ctrl-C must reach the workers once, by way of us
                 preexec_fn=lambda: _die_with(supervisor),  # noqa: PLW1509 - there is one thread
             )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING_SIGNALS)
         # Not reaped: its id stays taken.
         while not os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-            os.read(self._told, 1)
+            signals.wait()
         _kill_group(child)  # what a killed command left behind
         self._child = None
         code = child.wait()
-        _reap_inherited()
+        # As process 1 of a container, this one is given the orphans.
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         return code
-
-    def _rest(self, seconds: float) -> None:
-        until = monotonic() + seconds
-        while (left := until - monotonic()) > 0:
-            if select([self._told], [], [], left)[0]:
-                os.read(self._told, 1)
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         if self._child is None:
@@ -118,27 +117,11 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _reap_inherited() -> None:
-    """As process 1 of a container, this one is given whoever has lost its parent."""
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
-@contextmanager
-def _signals_held_back() -> Iterator[None]:
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
-
-
-def _say(event: str, **facts: object) -> None:
+def _log_end(**facts: object) -> None:
     from ifood_actors import logs  # noqa: PLC0415 - 10 MB, and most supervisors never need it
 
     logs.configure("info")
-    logs.get_logger(__name__).warning(event, **facts)
+    logs.get_logger(__name__).warning("worker.ended", **facts)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def worker() -> None:
     exposition.start_afresh(settings)
     # Neither Python (-P) nor Dramatiq (--path, without one) takes modules from the current folder.
     supervisor = [sys.executable, "-P", "-m", "ifood_actors.worker.supervision"]
-    dramatiq = [sys.executable, "-P", "-m", "ifood_actors.delivery.command", "ifood_actors.worker"]
-    command = [*supervisor, *dramatiq, "--path"]
+    dramatiq = [sys.executable, "-P", "-m", "ifood_actors.worker.command"]
+    command = [*supervisor, *dramatiq, "ifood_actors.worker.startup:compose", "--path"]
     options = {
         "--processes": settings.worker_processes,
         "--threads": settings.worker_threads,
