@@ -24,7 +24,7 @@ from ifood_actors.embedded import Management, seed, services
 from ifood_actors.embedded.inprocess import InProcessBroker
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.kinds import KINDS, queue_name
-from ifood_actors.scheduler.relay import Publisher
+from ifood_actors.scheduler import Publisher
 from ifood_actors.worker.composition import assemble, working
 from ifood_simulator import Fault, FaultRates, Simulator, running
 from ifood_simulator import Settings as SimulatorSettings

@@ -30,7 +30,7 @@ from ifood_actors.demo.screen import Snapshot
 from ifood_actors.ledger.queries import open_runs
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import local_day
-from ifood_actors.scheduler.scheduler import Scheduler
+from ifood_actors.scheduler import Scheduler
 
 # Retries and snoozes may end after the window; a job that has not ended by then is a fault.
 _PATIENCE = timedelta(minutes=2)

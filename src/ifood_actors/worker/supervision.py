@@ -2,7 +2,7 @@
 Keeps the workers' command running: `python -m ifood_actors.worker.supervision COMMAND...`.
 
 `ifood-actors worker` becomes this process, with Dramatiq's command as its child: see
-docs/decisions/NNNN-a-supervisor-stays-in-front-of-dramatiq.md. It sits beside every group of
+docs/decisions/0028-a-supervisor-stays-in-front-of-dramatiq.md. It sits beside every group of
 workers, so it imports next to nothing: 11 MB of memory, 5 of them its own.
 """
 

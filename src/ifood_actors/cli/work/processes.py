@@ -10,7 +10,6 @@ from ifood_actors.cli.work.rabbitmq import ladder
 from ifood_actors.config import loading
 from ifood_actors.ifood import Cipher, require_readable
 from ifood_actors.masking import secret_texts
-from ifood_actors.scheduler.scheduler import POOL_SIZE
 from ifood_actors.worker import exposition
 
 # The contract ends a process within 30 s; what is left is for the supervisor and the last commit.
@@ -21,7 +20,7 @@ def scheduler() -> None:
     """Be a scheduler, until it is told to stop."""
     settings = loading.load()
     settings.require_broker_url()
-    with open_database(settings, name="scheduler", pool_size=POOL_SIZE) as engine:
+    with open_database(settings, name="scheduler", pool_size=process.POOL_SIZE) as engine:
         if settings.encryption_keys is not None:
             require_readable(engine, Cipher(settings.require_encryption_keys()))
         logs.configure(settings.log_level, hidden=secret_texts(settings))
