@@ -85,6 +85,7 @@ class AlertRule:
 
     @property
     def rules(self) -> "tuple[AlertRule, ...]":
+        """Itself, as a figure gives its rules."""
         return (self,)
 
     @property
@@ -117,7 +118,7 @@ class Figure:
 
     @property
     def _samples(self) -> str:
-        labels = ", ".join(self.query.labels)
+        labels = ", ".join(f'"{label}"' for label in self.query.labels)  # one is a word of SQL
         subject = f"concat_ws(', ', {labels})" if labels else f"'{ALL}'"
         return (
             f"SELECT {subject} AS subject, {self.name} AS value, figure.*"
