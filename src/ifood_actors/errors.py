@@ -92,9 +92,17 @@ class Unauthorized(JobError):
 
 
 class CredentialsRefused(JobError):
-    """The token endpoint refused the application's credentials: fail, and alert a person."""
+    """
+    The token endpoint refused the application's credentials: fail, and alert a person.
+
+    `of_application`: client id or secret are refused, and so all authorizations.
+    """
 
     code = "credentials"
+
+    def __init__(self, message: str, *, of_application: bool = False) -> None:
+        super().__init__(message)
+        self.of_application = of_application
 
 
 class NeedsAuthorization(JobError):

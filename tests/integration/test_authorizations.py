@@ -432,7 +432,7 @@ def test_a_wrong_secret_is_asked_about_once_for_all_authorizations(
 ):
     other = authorize(engine, simulator, http, stores[2:], label="other")
     expire(engine)
-    request_.before = raising(CredentialsRefused("401 Bad credentials"))
+    request_.before = raising(CredentialsRefused("401 Bad credentials", of_application=True))
 
     for each in (identity, other, identity):
         with pytest.raises(Throttled, match="Bad credentials"):

@@ -158,7 +158,10 @@ def test_a_refresh_token_past_its_life_needs_no_second_refusal(engine, simulator
 
 @pytest.mark.parametrize(
     "fault",
-    [NeedsAuthorization("401 Invalid refresh token"), CredentialsRefused("401 Bad credentials")],
+    [
+        NeedsAuthorization("401 Invalid refresh token"),
+        CredentialsRefused("401 Bad credentials", of_application=True),
+    ],
     ids=["refresh token", "credentials"],
 )
 def test_living_tokens_stay_in_use_whatever_is_refused(engine, owners, asked, fault):

@@ -249,7 +249,7 @@ def test_a_short_life_is_used_by_half(engine, process, central, monkeypatch):
 
 def test_refused_credentials_are_remembered_by_the_fleet(engine, process, central):
     endpoint = TokenEndpoint()
-    endpoint.fault = CredentialsRefused("401 Bad credentials")
+    endpoint.fault = CredentialsRefused("401 Bad credentials", of_application=True)
 
     for error in (Throttled, CredentialsRefused):
         for _ in range(3):
@@ -262,7 +262,7 @@ def test_refused_credentials_are_remembered_by_the_fleet(engine, process, centra
 
 def test_a_new_secret_ends_a_refusal_at_once(engine, process, central):
     endpoint = TokenEndpoint()
-    endpoint.fault = CredentialsRefused("401 Bad credentials")
+    endpoint.fault = CredentialsRefused("401 Bad credentials", of_application=True)
     with pytest.raises(Throttled):
         process(endpoint).token(central)
     endpoint.fault = None
@@ -275,7 +275,7 @@ def test_a_new_secret_ends_a_refusal_at_once(engine, process, central):
 
 def test_a_refusal_is_tried_again_after_some_minutes(engine, process, central):
     endpoint = TokenEndpoint()
-    endpoint.fault = CredentialsRefused("401 Bad credentials")
+    endpoint.fault = CredentialsRefused("401 Bad credentials", of_application=True)
     with pytest.raises(Throttled):
         process(endpoint).token(central)
     endpoint.fault = None

@@ -25,7 +25,6 @@ from ifood_actors.ifood import AppCredentials
 from ifood_actors.ifood.http import http_client, request_token
 from ifood_actors.ifood.http.token_requests import (
     Grant,
-    concerns_application,
     redeem_code,
     request_user_code,
 )
@@ -271,7 +270,7 @@ def test_another_refusal_is_about_the_application_if_it_says_so(message, whole_a
     with pytest.raises(CredentialsRefused) as raised:
         ask(answer, refresh_token="spent")
 
-    assert concerns_application(raised.value) is whole_application
+    assert raised.value.of_application is whole_application
 
 
 def test_a_refresh_token_is_in_no_text():

@@ -163,11 +163,6 @@ def request_user_code(client_id: str, *, http: httpx.Client, base_url: str) -> U
     return UserCode(found.user_code, url, found.verifier, lifetime)
 
 
-def concerns_application(refused: CredentialsRefused) -> bool:
-    """Return whether a refusal is about client id or secret, and so about all authorizations."""
-    return bool(re.search("credential|client", str(refused), re.IGNORECASE))
-
-
 def _token(
     credentials: AppCredentials, fields: dict[str, str], *, http: httpx.Client, base_url: str
 ) -> Grant:
@@ -224,7 +219,8 @@ def _raise_for_oauth(answer: Answer) -> None:
         # The statuses are the same; only the text tells (measured by third parties).
         if re.search(r"refresh.?token", str(error), re.IGNORECASE):
             raise NeedsAuthorization(str(error)) from None
-        raise CredentialsRefused(str(error)) from None
+        of_application = re.search("credential|client", str(error), re.IGNORECASE) is not None
+        raise CredentialsRefused(str(error), of_application=of_application) from None
     except ServerFault as fault:
         if fault.status is None or fault.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise

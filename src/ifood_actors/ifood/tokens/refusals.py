@@ -9,7 +9,6 @@ refuses several in a row. See docs/decisions/0026-the-second-refusal-decides.md.
 from datetime import timedelta
 
 from ifood_actors.errors import CredentialsRefused, JobError, NeedsAuthorization, Throttled
-from ifood_actors.ifood.http import concerns_application
 from ifood_actors.ifood.limiter import PROBE_EVERY, Limiter
 from ifood_actors.ifood.thresholds import SEVERAL
 from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock
@@ -36,7 +35,7 @@ def note_refusal(
     refusal = stored.refuse(lock, reason=reason, by_token=by_token)
     if refusal is None:
         return error
-    if isinstance(error, CredentialsRefused) and concerns_application(error):
+    if isinstance(error, CredentialsRefused) and error.of_application:
         stored.refuse_all(held, refusal, reason=reason)
     if refusal.in_a_row >= SEVERAL:
         log.error("tokens.stopped", app=held.app, refused=refusal.in_a_row, reason=reason)
