@@ -61,7 +61,7 @@ class LimiterSnapshot:
 
 
 def read_limiters(engine: Engine, group: EndpointGroup) -> LimiterSnapshot:
-    """Ask Postgres."""
+    """Read the limiters of an endpoint group: all at which a job may have to wait."""
     values = {
         "group": group,
         "longest": LONGEST_COOLDOWN,
