@@ -12,7 +12,7 @@ from pika.exceptions import AMQPChannelError, AMQPConnectionError
 from ifood_actors.broker import tls
 from ifood_actors.errors import ServiceUnavailable, UnavailableCause, UsageError
 
-# Nothing waits for ever on a half-open connection. A silent peer is noticed within 30 s, since pika
+# Every wait on a half-open connection ends. A silent peer is noticed within 30 s, since pika
 # looks every `heartbeat` + 5 seconds whether anything came. A publisher that an alarm blocks, or
 # that gets no confirm, gives up early enough for a clean stop, which must be done 30 s after TERM.
 # The kernel does the same for what pika does not watch: a publisher's idle connection (keepalives)

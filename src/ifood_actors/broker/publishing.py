@@ -41,6 +41,7 @@ class NotTaken(ConnectionClosed):
 
     @property
     def reason(self) -> str:
+        """Why RabbitMQ refused, without user or password."""
         return reason(self.error)
 
 
@@ -96,6 +97,7 @@ class PublishingThreads:
             raise NotTaken(messages, share.refusals[0].error)
 
     def close(self) -> None:
+        """Wait for what is being sent, and end the threads."""
         for thread in self._threads:
             thread.shutdown()
 

@@ -10,7 +10,7 @@ delivers it. NServiceBus and kombu hold delays the same way. Plain RabbitMQ 3.10
     13 ── 12 ── ... ── 2 ── 1 ── 0 ── delay.v1.deliver ── ifood.sales
     8192 s 4096 s      4 s  2 s  1 s                  └── nobody's? delay.v1.unroutable
 
-Nothing in here talks to RabbitMQ; `broker.py` declares it.
+Nothing in here talks to RabbitMQ; `declaring.py` does.
 """
 
 from dataclasses import dataclass, field
@@ -21,8 +21,8 @@ LEVELS: Final = 14
 REACH: Final = timedelta(seconds=2**LEVELS - 1)
 """The longest delay the ladder takes, 4 h 33 min 3 s."""
 
-# The arguments of a queue cannot be changed once it exists. Whoever changes one below raises the
-# version, so that both ladders live side by side until the old one is empty.
+# The arguments of a queue cannot be changed once it exists. A change of one below needs
+# a new version here, so that both ladders live side by side until the old one is empty.
 PREFIX: Final = "delay.v1"
 DELIVER: Final = f"{PREFIX}.deliver"
 UNROUTABLE: Final = f"{PREFIX}.unroutable"

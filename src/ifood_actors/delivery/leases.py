@@ -48,6 +48,7 @@ class Lease:
             raise TimeLimitReached(f"iFood was not read to the end within {LONGEST_READING}")
 
     def stalled(self) -> bool:
+        """Return whether the last sign of life is more than 2 minutes old."""
         return time.monotonic() - self._last_progress > STALLED_AFTER.total_seconds()
 
 

@@ -58,7 +58,7 @@ class Fail:
 
 @dataclass(frozen=True)
 class LetGo:
-    """Touch nothing: the job belongs to somebody else by now."""
+    """Change nothing: another worker holds the job by now."""
 
 
 Decision = Retry | Snooze | Fail | LetGo

@@ -22,7 +22,7 @@ _END = text("UPDATE ifood_schedulers SET stopped_at = clock_timestamp() WHERE ho
 
 def beat(engine: Engine, *, file: Path | None = None) -> None:
     """
-    Be alive. Schedulers of one host share a row: while one lives, the host is not silent.
+    Write the time of Postgres into the row of this host, which all its schedulers share.
 
     Then touch `file`, whose age a health check can ask for what a look at Postgres would cost it.
     Raises IfoodActorsError when it cannot be written.
@@ -48,6 +48,6 @@ def touch(file: Path) -> None:
 
 
 def end(engine: Engine) -> None:
-    """Be gone on purpose."""
+    """Note in the row of this host that it stopped cleanly, so that its silence is no alert."""
     with transaction(engine) as tx:
         tx.execute(_END, {"host": socket.gethostname()})

@@ -51,6 +51,7 @@ class Comparison:
     delayed: int
 
     def confirms(self, before: "Comparison") -> bool:
+        """Return whether it is far enough from `before`, and not too far, for both to count."""
         earliest, latest = _APART
         return earliest <= timedelta(seconds=self.at - before.at) <= latest
 

@@ -37,6 +37,6 @@ class ProgressLog:
         if quarter > self._told.get(run.run_id, 0):
             log.info(run.line, kind=run.kind, job_day=run.job_day)
         if quarter >= _QUARTERS:
-            self._told.pop(run.run_id, None)  # one that is opened again is told of anew
+            self._told.pop(run.run_id, None)  # when it is opened again, it is told again
         else:
             self._told[run.run_id] = quarter

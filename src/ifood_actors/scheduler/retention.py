@@ -19,8 +19,8 @@ from ifood_actors.operator_acts import forget_acts
 log = get_logger(__name__)
 
 EVERY: Final = timedelta(hours=1)
-_PAUSE: Final = timedelta(milliseconds=100)  # between batches, for everybody else
-# What is older by so much is not looked at again: no pull of today reads records that old anew.
+_PAUSE: Final = timedelta(milliseconds=100)  # between batches, so that others get their turn
+# What is older by so much is not looked at again: no pull of today reads records that old.
 _DONE_AFTER: Final = timedelta(days=90)
 
 

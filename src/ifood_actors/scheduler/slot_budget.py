@@ -62,6 +62,7 @@ class SlotBudget:
         return True
 
     def copy(self) -> "SlotBudget":
+        """Return one to take from in a transaction that may be rolled back."""
         return SlotBudget(self.rate, self.named, dict(self.taken), self.full)
 
     def _step(self, app_id: UUID, kind: str) -> timedelta:

@@ -78,7 +78,7 @@ def _serve_in_turn(settings: Settings) -> None:
     host, port = settings.metrics_host, settings.metrics_port or 0
     folder = Path(settings.metrics_dir or "")
     lock = os.open(folder / "serving.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)  # waits for the end of whoever has it
+    fcntl.flock(lock, fcntl.LOCK_EX)  # waits until the process that has it ends
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call] # prometheus's
     try:
