@@ -52,14 +52,14 @@ class Kind:
 
     # As stored in `ifood_jobs.job_type`; commands, actors and queues take it, too.
     name: str
-    # The last part of its endpoint's path. Its feed is `feeds/`, this name with underscores.
+    # The last part of its endpoint's path. Its feed is in `feeds/`, under this name, `_` for `-`.
     resource: str
     # Where its records are stored.
     table: str
     # The setting that says when its runs open, without prefix, and its default.
     window_setting: str
     window: str
-    # Gives the days that a job asks for, by its `job_day`.
+    # The days that a job asks for, by its `job_day`.
     period: Callable[[date, PullSettings], Period]
     # At most so many days are asked for at once.
     block_days: int
@@ -71,7 +71,7 @@ class Kind:
     # record was first seen counts.
     day_column: str
     amount: Amount
-    # Gives how many days apart a store is asked that answers nothing but 404; 0 is every day.
+    # How many days apart a store is asked that answers nothing but 404; 0 is every day.
     idle_days: Callable[[PullSettings], int] = lambda _: 0
 
 
