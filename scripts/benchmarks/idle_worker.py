@@ -12,7 +12,8 @@ from importlib import import_module
 import httpx
 
 from ifood_actors import ifood
-from ifood_actors.ifood import Limiter, connect_ifood
+from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.connect import connect_ifood
 from scripts.benchmarks.worker_processes import UNPACED
 
 

@@ -5,7 +5,6 @@ connect (wires it) · http/ · limiter/ · tokens/ · tables · and without I/O:
 the pace), thresholds (when iFood counts as away, and an authorization as refused)
 """
 
-from ifood_actors.ifood.connect import Ifood, connect_ifood, probe_api
 from ifood_actors.ifood.http import (
     MOST_ITEMS,
     ApiIdentity,
@@ -53,7 +52,6 @@ __all__ = [
     "Authorizer",
     "Cipher",
     "EndpointGroup",
-    "Ifood",
     "IfoodClient",
     "JsonValue",
     "LimitInUse",
@@ -65,7 +63,7 @@ __all__ = [
     "SecretCount",
     "Tokens",
     "UserCode",
-    "connect_ifood",
+    "connect",  # reads the encryption keys: imported by the processes that are given them
     "forget_named_limits",
     "fresh_for",
     "is_too_deep",
@@ -73,7 +71,6 @@ __all__ = [
     "limits_by_app",
     "limits_in_use",
     "list_named_limits",
-    "probe_api",
     "read_limiters",
     "refuse_unreadable",
     "register_app",
@@ -81,5 +78,6 @@ __all__ = [
     "rotate_secrets",
     "slots",
     "survey_secrets",
+    "tables",
     "thresholds",
 ]

@@ -11,10 +11,10 @@ from sqlmodel import SQLModel
 from ifood_actors import (  # noqa: F401 - their tables are in the metadata
     accounts,
     feeds,
-    ifood,
     operator_acts,
 )
 from ifood_actors.alerts import alert_tables as _alerts  # noqa: F401 - the same
+from ifood_actors.ifood import tables as _ifood  # noqa: F401 - the same, without what asks iFood
 from ifood_actors.ledger import job_tables as _ledger  # noqa: F401 - the same
 
 

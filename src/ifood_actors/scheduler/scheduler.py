@@ -18,7 +18,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import missing_right, reason_of
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.figures import RULES, AlertRule
-from ifood_actors.ifood import Ifood, connect_ifood
+from ifood_actors.ifood.connect import Ifood, connect_ifood
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Role, process_actor
 from ifood_actors.logs import get_logger

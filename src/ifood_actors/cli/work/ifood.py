@@ -24,11 +24,10 @@ from ifood_actors.errors import (
 from ifood_actors.ifood import (
     ApiIdentity,
     AppKind,
-    Ifood,
     IfoodClient,
     MerchantSummary,
-    connect_ifood,
 )
+from ifood_actors.ifood.connect import Ifood, connect_ifood
 
 FoundStores = tuple[ApiIdentity, Sequence[MerchantSummary]]
 
