@@ -76,8 +76,8 @@ class PublishingThreads:
 
         Raises NotTaken when all others are sent; another error of `send` ends the batch.
         """
-        share = _Share(batch, send)
-        wanted = min(MOST_CONNECTIONS, -(-len(share.rest) // WORTH))
+        shared = _SharedBatch(batch, send)
+        wanted = min(MOST_CONNECTIONS, -(-len(shared.rest) // WORTH))
         with self._one_batch:
             for thread in self._threads[max(wanted, 1) : self._open]:
                 thread.submit(self._leave)
@@ -87,23 +87,23 @@ class PublishingThreads:
                 return
             if wanted > 1:  # before the others, which could take the last one
                 self.run(self._try_to_connect)
-            helpers = [each.submit(self._help, share) for each in self._threads[1:wanted]]
-            sent = [self._threads[0].submit(share.send), *helpers]
+            helpers = [each.submit(self._help, shared) for each in self._threads[1:wanted]]
+            sent = [self._threads[0].submit(shared.send), *helpers]
             wait(sent)
         for each in sent:
             each.result()
-        if share.refusals:
-            messages = [message for refusal in share.refusals for message in refusal.messages]
-            raise NotTaken(messages, share.refusals[0].error)
+        if shared.refusals:
+            messages = [message for refusal in shared.refusals for message in refusal.messages]
+            raise NotTaken(messages, shared.refusals[0].error)
 
     def close(self) -> None:
         """Wait for what is being sent, and end the threads."""
         for thread in self._threads:
             thread.shutdown()
 
-    def _help(self, share: "_Share") -> None:
+    def _help(self, batch: "_SharedBatch") -> None:
         if self._try_to_connect():
-            share.send()
+            batch.send()
 
     def _try_to_connect(self) -> bool:
         try:
@@ -114,7 +114,7 @@ class PublishingThreads:
         return True
 
 
-class _Share:
+class _SharedBatch:
     """A batch from which each publisher takes one message at a time."""
 
     def __init__(self, batch: Iterable[tuple[Message[Any], int | None]], send: Send) -> None:

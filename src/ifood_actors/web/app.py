@@ -84,7 +84,7 @@ def create_app(*, checks: Sequence[Check], read_ledger: Callable[[], list[Metric
             log.warning("gauges.unreadable", reason=first_line(error))
             figures = unreadable()
         registry = CollectorRegistry()
-        registry.register(_Given(figures))
+        registry.register(_ReadFigures(figures))
         registry.register(process)
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=content_type)
@@ -99,7 +99,7 @@ def create_app(*, checks: Sequence[Check], read_ledger: Callable[[], list[Metric
     return _with_headers(app)
 
 
-class _Given(Collector):
+class _ReadFigures(Collector):
     def __init__(self, figures: list[Metric]) -> None:
         self._figures = figures
 
