@@ -71,7 +71,7 @@ def test_every_command_has_help(command):
 
 
 def test_the_program_tells_its_version(command):
-    assert command("--version").out.startswith("ifood-actors 0.")
+    assert command("--version").out.startswith("ifood-actors 1.")
 
 
 def test_wrong_usage_is_2_and_says_so_without_a_traceback(command):
