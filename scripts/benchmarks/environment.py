@@ -16,7 +16,9 @@ from ifood_actors.config import Settings
 from ifood_actors.db import connect, transaction
 from ifood_actors.embedded import database, services
 from ifood_actors.embedded.services import RunningPostgres, RunningRabbit
-from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
+from ifood_actors.ifood.http import AppCredentials
+from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.tokens import Cipher, register_app
 
 # Nobody listens there; a worker that did ask would fail, not reach iFood.
 NO_API = "http://127.0.0.1:9"

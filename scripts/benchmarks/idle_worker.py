@@ -11,9 +11,8 @@ from importlib import import_module
 
 import httpx
 
-from ifood_actors import ifood
-from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.connect import connect_ifood
+from ifood_actors.ifood import connect
+from ifood_actors.ifood.limiter import Limiter
 from scripts.benchmarks.worker_processes import UNPACED
 
 
@@ -29,7 +28,7 @@ def _unpaced(*_: object, **__: object) -> None:
 
 # Under Dramatiq's command the worker composes itself when it is imported. So these two are put in
 # place before that: all else is then what runs in production.
-ifood.connect_ifood = partial(connect_ifood, transport=httpx.MockTransport(_answer))
+connect.connect_ifood = partial(connect.connect_ifood, transport=httpx.MockTransport(_answer))
 if UNPACED in os.environ:
     Limiter.acquire = _unpaced  # type: ignore[method-assign,assignment] # in this process alone
 import_module("ifood_actors.worker")

@@ -15,7 +15,7 @@ from os import environ
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from ifood_actors.config.loading import child_environment
-from ifood_actors.ifood import AppCredentials
+from ifood_actors.ifood.http import AppCredentials
 from scripts.benchmarks import runs
 from scripts.benchmarks.environment import (
     Environment,

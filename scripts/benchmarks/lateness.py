@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from ifood_actors.config.loading import child_environment
 from ifood_actors.db import transaction
-from ifood_actors.ifood import AppCredentials
+from ifood_actors.ifood.http import AppCredentials
 from ifood_actors.planning import planner
 from scripts.benchmarks import runs
 from scripts.benchmarks.environment import (

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from ifood_actors.config.loading import child_environment
 from ifood_actors.db import connect
 from ifood_actors.embedded import seed
-from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.limiter import Limiter
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator import Simulator, running
 from scripts.benchmarks import queueing, runs

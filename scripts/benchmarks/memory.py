@@ -1,7 +1,7 @@
 """What one worker process of ten threads holds, from its first jobs to its last."""
 
 from ifood_actors.config.loading import child_environment
-from ifood_actors.ifood import AppCredentials
+from ifood_actors.ifood.http import AppCredentials
 from scripts.benchmarks import runs
 from scripts.benchmarks.environment import (
     Environment,

@@ -11,8 +11,8 @@ from support.rows import unwatched
 from support.world import MONDAY, stand_up
 
 from ifood_actors.delivery import middleware
-from ifood_actors.ifood import Limiter, slots
-from ifood_actors.ifood.limiter import limiter, snapshots
+from ifood_actors.ifood import slots, thresholds
+from ifood_actors.ifood.limiter import Limiter, limiter, snapshots
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.services, pytest.mark.alone]
 
 FASTER = 300  # so two hours are 24 s
 OUTAGE = timedelta(hours=2) / FASTER
-PROBE_EVERY = limiter.PROBE_EVERY / FASTER
+PROBE_EVERY = thresholds.PROBE_EVERY / FASTER
 JOBS = 240
 THREADS = 3
 LIMIT = 300

@@ -22,7 +22,7 @@ from support.world import KEY, register
 import ifood_simulator
 from ifood_actors import operator_acts
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Cipher
+from ifood_actors.ifood.tokens import Cipher
 from ifood_actors.ledger import JobResult, Ledger
 from ifood_simulator import Simulator
 

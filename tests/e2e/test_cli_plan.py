@@ -18,8 +18,8 @@ from support.rows import DAY, claim, dispatch, make_accounts, make_app, make_job
 from ifood_actors.cli.work.plan import opening_for
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood import Limiter
 from ifood_actors.ifood.http.transport import Answer
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.ledger import JobResult, Ledger
 from ifood_actors.planning.cadence import Cadence

@@ -18,8 +18,7 @@ from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.delivery.middleware import LedgerRetry
 from ifood_actors.delivery.retries import Backoff
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import Limiter
-from ifood_actors.ifood.limiter import limiter, snapshots
+from ifood_actors.ifood.limiter import Limiter, limiter, snapshots
 from ifood_actors.ifood.slots import interval
 from ifood_actors.scheduler.slot_budget import RelayRate, SlotBudget
 

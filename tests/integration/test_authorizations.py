@@ -38,16 +38,12 @@ from ifood_actors.errors import (
     ServerFault,
     Throttled,
 )
-from ifood_actors.ifood import (
-    ApiIdentity,
-    AppCredentials,
-    Cipher,
-    IfoodClient,
-    Limiter,
-)
 from ifood_actors.ifood.connect import shared_access
-from ifood_actors.ifood.http import http_client
+from ifood_actors.ifood.http import ApiIdentity, AppCredentials, IfoodClient
 from ifood_actors.ifood.http.token_requests import Grant
+from ifood_actors.ifood.http.transport import http_client
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.tokens import Cipher
 from ifood_actors.ifood.tokens.refresh import TokenRequest
 from ifood_actors.ifood.tokens.store import Authorizations
 from ifood_actors.ledger import Ledger

@@ -11,20 +11,15 @@ from sqlalchemy import Engine
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled, Unauthorized
-from ifood_actors.ifood import (
-    ApiIdentity,
-    AppCredentials,
-    AppKind,
-    Cipher,
-    EndpointGroup,
-    IfoodClient,
-    JsonValue,
-    Limiter,
-    Tokens,
-    register_app,
-)
 from ifood_actors.ifood.connect import shared_access
-from ifood_actors.ifood.http import http_client, request_token
+from ifood_actors.ifood.http import ApiIdentity, AppCredentials, IfoodClient
+from ifood_actors.ifood.http.answers import JsonValue
+from ifood_actors.ifood.http.token_requests import request_token
+from ifood_actors.ifood.http.transport import http_client
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.slots import EndpointGroup
+from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.tokens import Cipher, Tokens, register_app
 from ifood_simulator import Fault, Settings, Simulator, running
 from ifood_simulator.settings import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
 

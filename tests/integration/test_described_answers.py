@@ -26,9 +26,9 @@ from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import Fetched, Row
 from ifood_actors.feeds.sales import BillingSummary, Delivery, Sale, SalesPage
 from ifood_actors.feeds.settlements import SettlementTitle
-from ifood_actors.ifood import ApiIdentity, AppCredentials, IfoodClient
-from ifood_actors.ifood.http import Access, http_client
+from ifood_actors.ifood.http import Access, ApiIdentity, AppCredentials, IfoodClient
 from ifood_actors.ifood.http.token_requests import redeem_code, request_token, request_user_code
+from ifood_actors.ifood.http.transport import http_client
 from ifood_actors.spans import Period
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "ifood-openapi.yaml"

@@ -16,8 +16,8 @@ import ifood_simulator
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS
 from ifood_actors.feeds.exact_json import canonical
-from ifood_actors.ifood import ApiIdentity, IfoodClient
-from ifood_actors.ifood.http import Access, http_client
+from ifood_actors.ifood.http import Access, ApiIdentity, IfoodClient
+from ifood_actors.ifood.http.transport import http_client
 from ifood_actors.kinds import closed_weeks, days_before
 from ifood_actors.ledger import JobResult
 from ifood_simulator import Fault

@@ -12,10 +12,16 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
+from ifood_actors.ifood.limiter import Limiter, snapshots
 from ifood_actors.ifood.limiter import limiter as limiter_module
-from ifood_actors.ifood.limiter import snapshots
-from ifood_actors.ifood.slots import DELIVERY, LATENESS, WINDOW, interval
+from ifood_actors.ifood.slots import (
+    DELIVERY,
+    LATENESS,
+    WINDOW,
+    EndpointGroup,
+    Reservation,
+    interval,
+)
 
 pytestmark = [pytest.mark.services, pytest.mark.alone]
 

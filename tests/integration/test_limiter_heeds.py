@@ -16,13 +16,11 @@ from sqlalchemy import Engine, event, text
 from support.api import CUT, OF_A_GATEWAY, PAGE
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import EndpointGroup, Limiter, Reservation
 from ifood_actors.ifood.http.transport import Answer
-from ifood_actors.ifood.limiter import snapshots
-from ifood_actors.ifood.limiter.limiter import PROBE_EVERY
+from ifood_actors.ifood.limiter import Limiter, snapshots
 from ifood_actors.ifood.limiter.snapshots import read_limiters
-from ifood_actors.ifood.slots import interval
-from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
+from ifood_actors.ifood.slots import EndpointGroup, Reservation, interval
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER, PROBE_EVERY
 
 pytestmark = pytest.mark.services
 

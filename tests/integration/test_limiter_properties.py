@@ -20,15 +20,16 @@ from support.clock import NOON, StoppedClock
 from support.queueing import Monotonic
 
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import EndpointGroup, Limiter, Reservation, read_limiters
 from ifood_actors.ifood.http.transport import Answer
-from ifood_actors.ifood.limiter import limiter, snapshots
+from ifood_actors.ifood.limiter import Limiter, limiter, read_limiters, snapshots
 from ifood_actors.ifood.slots import (
     DELIVERY,
     LATENESS,
     MOST_DELIVERY,
     MOST_LATENESS,
     WINDOW,
+    EndpointGroup,
+    Reservation,
 )
 
 pytestmark = pytest.mark.services

@@ -13,7 +13,9 @@ from support.pullers import Errand, pulling, start
 from support.world import KEY
 
 from ifood_actors.db import transaction
-from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
+from ifood_actors.ifood.http import AppCredentials
+from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.tokens import Cipher, register_app
 from ifood_simulator import Settings, running
 from ifood_simulator.settings import App
 

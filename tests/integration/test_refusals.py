@@ -26,8 +26,9 @@ from support.world import stand_up
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import CredentialsRefused, NeedsAuthorization, Throttled
-from ifood_actors.ifood import ApiIdentity, Cipher
-from ifood_actors.ifood.http import http_client
+from ifood_actors.ifood.http import ApiIdentity
+from ifood_actors.ifood.http.transport import http_client
+from ifood_actors.ifood.tokens import Cipher
 from ifood_actors.scheduler.refresher import Refresher
 from ifood_simulator import Fault, Simulator, running
 from ifood_simulator import Settings as World

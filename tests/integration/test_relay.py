@@ -25,7 +25,7 @@ from support.rows import (
 
 from ifood_actors.broker import LadderBroker
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger import Ledger

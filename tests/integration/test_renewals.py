@@ -30,8 +30,8 @@ from support.world import KEY, MONDAY, World, stand_up
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.errors import ServerFault, Throttled
-from ifood_actors.ifood import Cipher, Tokens
-from ifood_actors.ifood.http import http_client
+from ifood_actors.ifood.http.transport import http_client
+from ifood_actors.ifood.tokens import Cipher, Tokens
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.renewal import token_states

@@ -35,9 +35,9 @@ from support.world import KEY, MONDAY
 from ifood_actors import config, migrations
 from ifood_actors.db import connect, transaction
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import Cipher, Limiter
-from ifood_actors.ifood.http import http_client
-from ifood_actors.ifood.http.transport import Answer
+from ifood_actors.ifood.http.transport import Answer, http_client
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.tokens import Cipher
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import JobResult, Ledger
 from ifood_actors.operator_acts import latest, note

@@ -8,8 +8,8 @@ from sqlalchemy import Engine, text
 from support.distributed import register
 
 from ifood_actors.db import transaction
-from ifood_actors.ifood import Cipher, SecretCount, rotate_secrets, survey_secrets
-from ifood_actors.ifood.tokens import rotation
+from ifood_actors.ifood.tokens import Cipher, rotation
+from ifood_actors.ifood.tokens.rotation import SecretCount, rotate_secrets, survey_secrets
 
 pytestmark = pytest.mark.services
 

@@ -18,8 +18,7 @@ from ifood_actors.broker import LadderBroker
 from ifood_actors.db import connect, require_reachable, transaction
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.errors import ServerFault, ServiceUnavailable
-from ifood_actors.ifood.http import http_client
-from ifood_actors.ifood.http.transport import exchange
+from ifood_actors.ifood.http.transport import exchange, http_client
 from ifood_simulator import App, Settings, Simulator, running
 
 pytestmark = pytest.mark.services

@@ -20,16 +20,11 @@ from ifood_actors.errors import (
     ServerFault,
     Throttled,
 )
-from ifood_actors.ifood import (
-    ApiIdentity,
-    AppCredentials,
-    AppKind,
-    Cipher,
-    Limiter,
-    Tokens,
-    register_app,
-)
+from ifood_actors.ifood.http import ApiIdentity, AppCredentials
 from ifood_actors.ifood.http.token_requests import Grant
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.tokens import Cipher, Tokens, register_app
 from ifood_actors.ifood.tokens import refresh as settings
 
 pytestmark = pytest.mark.services

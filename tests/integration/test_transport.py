@@ -18,9 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ifood_actors.errors import ServerFault
-from ifood_actors.ifood.http import http_client
 from ifood_actors.ifood.http import transport as limits
-from ifood_actors.ifood.http.transport import Answer, exchange
+from ifood_actors.ifood.http.transport import Answer, exchange, http_client
 
 OK = b"HTTP/1.1 200 OK\r\n"
 GONE = threading.Event()  # never set: a wait that ends by its time-out

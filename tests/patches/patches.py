@@ -20,7 +20,7 @@ def clock_ahead() -> None:
 
 def deadly_merchant() -> None:
     """Let every job of the merchant in DEADLY_MERCHANT kill its process."""
-    from ifood_actors.ifood import IfoodClient
+    from ifood_actors.ifood.http import IfoodClient
 
     innocent = IfoodClient.merchant
 

@@ -14,7 +14,9 @@ from ifood_actors.db import transaction
 from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
+from ifood_actors.ifood.http import AppCredentials
+from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.tokens import Cipher, register_app
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.worker.composition import assemble

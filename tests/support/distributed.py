@@ -12,18 +12,11 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.accounts import Linked, import_sheet, link_accounts
 from ifood_actors.db import transaction
-from ifood_actors.ifood import (
-    ApiIdentity,
-    AppCredentials,
-    AppKind,
-    Authorizer,
-    Cipher,
-    Limiter,
-    Tokens,
-    register_app,
-)
-from ifood_actors.ifood.http import request_token
-from ifood_actors.ifood.http.token_requests import Grant
+from ifood_actors.ifood.http import ApiIdentity, AppCredentials
+from ifood_actors.ifood.http.token_requests import Grant, request_token
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.tokens import Authorizer, Cipher, Tokens, register_app
 from ifood_actors.ifood.tokens.refresh import TokenRequest
 from ifood_simulator import App, Simulator
 

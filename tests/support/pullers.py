@@ -17,9 +17,13 @@ from uuid import UUID
 
 from ifood_actors.db import connect
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import ApiIdentity, Cipher, IfoodClient, Limiter, Tokens, slots
+from ifood_actors.ifood import slots
 from ifood_actors.ifood.connect import shared_access
-from ifood_actors.ifood.http import http_client, request_token
+from ifood_actors.ifood.http import ApiIdentity, IfoodClient
+from ifood_actors.ifood.http.token_requests import request_token
+from ifood_actors.ifood.http.transport import http_client
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.tokens import Cipher, Tokens
 
 THREADS = 4
 _SPAN = {"beginCalculationDate": "2026-01-01", "endCalculationDate": "2026-01-20"}

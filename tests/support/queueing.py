@@ -23,7 +23,8 @@ from ifood_actors.db import transaction
 from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import Limiter, Reservation
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.slots import Reservation
 from ifood_actors.ledger import ClaimedJob, JobResult, Ledger
 from ifood_actors.scheduler.slot_budget import RelayRate
 from support.clock import NOON, StoppedClock

@@ -14,7 +14,7 @@ from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.execute import execute
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
-from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ledger import ClaimedJob, Ledger, NewJob, NewRun
 from ifood_actors.scheduler.relay import Publisher, Relay
 from ifood_actors.scheduler.slot_budget import RelayRate

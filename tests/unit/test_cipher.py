@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood import Cipher
+from ifood_actors.ifood.tokens import Cipher
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"

@@ -17,9 +17,9 @@ from ifood_actors.errors import (
     Throttled,
     Unauthorized,
 )
-from ifood_actors.ifood import ApiIdentity, IfoodClient
-from ifood_actors.ifood.http import Access, http_client
+from ifood_actors.ifood.http import Access, ApiIdentity, IfoodClient
 from ifood_actors.ifood.http import transport as limits
+from ifood_actors.ifood.http.transport import http_client
 
 APP = ApiIdentity(uuid4())
 BASE_URL = "https://ifood.test"

@@ -21,13 +21,14 @@ from ifood_actors.errors import (
     ServerFault,
     Throttled,
 )
-from ifood_actors.ifood import AppCredentials
-from ifood_actors.ifood.http import http_client, request_token
+from ifood_actors.ifood.http import AppCredentials
 from ifood_actors.ifood.http.token_requests import (
     Grant,
     redeem_code,
+    request_token,
     request_user_code,
 )
+from ifood_actors.ifood.http.transport import http_client
 from ifood_actors.ifood.tokens.store import fresh_for
 
 CREDENTIALS = AppCredentials("client", "the-secret")

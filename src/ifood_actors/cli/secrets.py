@@ -10,7 +10,7 @@ from ifood_actors.cli.output import count, document, note, outcome, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ifood_actors.ifood import SecretCount
+    from ifood_actors.ifood.tokens.rotation import SecretCount
 
 app = typer.Typer(help="The keys that stored secrets are encrypted with.", no_args_is_help=True)
 

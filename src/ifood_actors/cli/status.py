@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
 
     from ifood_actors.cli.work.status import Overview
-    from ifood_actors.ifood import LimitUse
+    from ifood_actors.ifood.limiter.usage import LimitUse
     from ifood_actors.ledger.queries import OutsideRuns, RunProgress
 
     Look = Callable[[], Overview]

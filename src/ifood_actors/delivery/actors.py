@@ -12,7 +12,7 @@ from ifood_actors.delivery.execute import execute
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import JobError
-from ifood_actors.ifood import IfoodClient
+from ifood_actors.ifood.http import IfoodClient
 from ifood_actors.kinds import KINDS, queue_name
 
 EXPECTED = (JobError, Shutdown, TimeLimitExceeded)

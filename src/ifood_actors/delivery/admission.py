@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine
 from ifood_actors.db import repeated
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import Limiter, Reservation
-from ifood_actors.ifood.slots import SOON, interval
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.slots import SOON, Reservation, interval
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import AwaitedJob, Ledger
 from ifood_actors.logs import get_logger

@@ -12,7 +12,8 @@ from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.middleware import middleware
 from ifood_actors.delivery.retries import Backoff
-from ifood_actors.ifood import IfoodClient, Limiter
+from ifood_actors.ifood.http import IfoodClient
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)

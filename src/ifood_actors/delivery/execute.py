@@ -16,7 +16,7 @@ from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS
-from ifood_actors.ifood import ApiIdentity, IfoodClient
+from ifood_actors.ifood.http import ApiIdentity, IfoodClient
 from ifood_actors.ledger import Act, ClaimedJob, JobResult, Ledger, park
 from ifood_actors.logs import get_logger
 from ifood_actors.spans import Period

@@ -40,7 +40,7 @@ from ifood_actors.errors import (
     TimeLimitReached,
     causes,
 )
-from ifood_actors.ifood import Limiter
+from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.logs import get_logger
 

@@ -6,7 +6,9 @@ from sqlalchemy import Engine
 
 from ifood_actors.accounts import import_sheet
 from ifood_actors.db import transaction
-from ifood_actors.ifood import AppCredentials, AppKind, Cipher, register_app
+from ifood_actors.ifood.http import AppCredentials
+from ifood_actors.ifood.tables import AppKind
+from ifood_actors.ifood.tokens import Cipher, register_app
 from ifood_simulator import Simulator
 
 

@@ -14,7 +14,8 @@ from ifood_actors.feeds.foreign import is_other_merchant, refuse_other_days
 from ifood_actors.feeds.items import IfoodModel, Items, envelopes, parse, parse_item
 from ifood_actors.feeds.records import Fetched, OddItem, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
-from ifood_actors.ifood import MOST_ITEMS, MerchantApi
+from ifood_actors.ifood.http import MerchantApi
+from ifood_actors.ifood.http.item_bounds import MOST_ITEMS
 from ifood_actors.kinds import Kind
 from ifood_actors.spans import Period
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from ifood_actors.feeds.records import Fetched, Record
 from ifood_actors.feeds.rejected import set_aside
 from ifood_actors.feeds.storing import Origin, store
-from ifood_actors.ifood import MerchantApi
+from ifood_actors.ifood.http import MerchantApi
 from ifood_actors.kinds import Kind
 from ifood_actors.ledger import JobResult
 from ifood_actors.spans import Period

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.field_types import ZONE
-from ifood_actors.ifood import MOST_ITEMS, refuse_unreadable
+from ifood_actors.ifood.http.item_bounds import MOST_ITEMS, refuse_unreadable
 
 # An item as it came: JSON, with exact decimals.
 Raw = dict[str, Any]

@@ -32,7 +32,7 @@ from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.exact_json import canonical, refusals, storable, storable_json
 from ifood_actors.feeds.records import Fetched, OddItem
 from ifood_actors.feeds.storing import Origin
-from ifood_actors.ifood import is_too_deep
+from ifood_actors.ifood.http.item_bounds import is_too_deep
 from ifood_actors.spans import Period
 
 _LONGEST_KEY = 200  # as of the records: Postgres limits the rows of an index

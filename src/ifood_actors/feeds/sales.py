@@ -35,7 +35,7 @@ from ifood_actors.feeds.items import IfoodModel, Items, envelopes, parse, parse_
 from ifood_actors.feeds.moving_lists import ListPage, ListReading, read_list
 from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, columns_of
 from ifood_actors.feeds.rejected import odd_item
-from ifood_actors.ifood import MerchantApi
+from ifood_actors.ifood.http import MerchantApi
 from ifood_actors.kinds import KINDS
 from ifood_actors.spans import Period
 

@@ -21,7 +21,7 @@ from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.field_types import Day, Key, Maybe, Money, Text
 from ifood_actors.feeds.items import IfoodModel
 from ifood_actors.feeds.records import MONEY, Fetched, Record, Row
-from ifood_actors.ifood import MerchantApi
+from ifood_actors.ifood.http import MerchantApi
 from ifood_actors.kinds import KINDS
 from ifood_actors.spans import Period
 

@@ -11,8 +11,11 @@ from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
 from ifood_actors.errors import ServerFault, ServiceUnavailable, causes
-from ifood_actors.ifood.http import Access, IfoodClient, exchange, http_client, request_token
-from ifood_actors.ifood.limiter import Limiter, configured_rates
+from ifood_actors.ifood.http import Access, IfoodClient
+from ifood_actors.ifood.http.token_requests import request_token
+from ifood_actors.ifood.http.transport import exchange, http_client
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.limiter.usage import configured_rates
 from ifood_actors.ifood.tokens import Authorizer, Cipher, Tokens
 
 

@@ -11,6 +11,7 @@ REFRESH_TOKEN_LIFETIME = timedelta(hours=168)  # iFood authentication guide; no 
 
 # Deliveries of one application, in a row, that ended in a fault of iFood's: then it has failed.
 BREAKER_OPENS_AFTER = 10
+PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
 
 # A refusal may be an outage's. So iFood is asked again after this, and the second one decides;
 # new credentials, and the owner, end the pause at once.

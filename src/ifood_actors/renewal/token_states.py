@@ -10,8 +10,9 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.ifood import AppKind, fresh_for
+from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.thresholds import ALL_STORES, PAUSE_AFTER_REFUSAL, REFRESH_TOKEN_LIFETIME
+from ifood_actors.ifood.tokens import fresh_for
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening, next_opening
 from ifood_actors.planning.pacing import DoesNotFit

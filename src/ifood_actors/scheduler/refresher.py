@@ -17,7 +17,8 @@ from ifood_actors.errors import (
     SchemaBroken,
     Throttled,
 )
-from ifood_actors.ifood import ApiIdentity, Tokens
+from ifood_actors.ifood.http import ApiIdentity
+from ifood_actors.ifood.tokens import Tokens
 from ifood_actors.logs import get_logger
 from ifood_actors.renewal import token_states
 from ifood_actors.renewal.policy import REFRESH_POLICY, UNUSED_AFTER, RefreshPolicy, TokenState, due

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine
 from ifood_actors.broker import NotTaken
 from ifood_actors.db import repeated
 from ifood_actors.delivery.messages import JobMessage, dramatiq_message
-from ifood_actors.ifood import read_limiters
+from ifood_actors.ifood.limiter import read_limiters
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
 from ifood_actors.ledger.queries.conditions import MISSED

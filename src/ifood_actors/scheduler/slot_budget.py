@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
-from ifood_actors.ifood import limits_by_app
+from ifood_actors.ifood.limiter.named_limits import limits_by_app
 from ifood_actors.ifood.slots import interval
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger

@@ -12,8 +12,9 @@ from ifood_actors.db import connect, require_reachable
 from ifood_actors.delivery.assembly import BrokerT, broker_for_jobs
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.delivery.retries import Backoff
-from ifood_actors.ifood import Cipher, require_readable
 from ifood_actors.ifood.connect import connect_ifood
+from ifood_actors.ifood.tokens import Cipher
+from ifood_actors.ifood.tokens.rotation import require_readable
 from ifood_actors.ledger import Role, process_actor
 from ifood_actors.migrations import require_current
 

@@ -16,17 +16,10 @@ from ifood_actors.cli.work.database import opened, read, require_application
 from ifood_actors.cli.work.ifood import ifood
 from ifood_actors.config import loading
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood import (
-    ApiIdentity,
-    App,
-    AppCredentials,
-    AppKind,
-    Authorization,
-    Cipher,
-    forget_named_limits,
-    list_named_limits,
-    register_app,
-)
+from ifood_actors.ifood.http import ApiIdentity, AppCredentials
+from ifood_actors.ifood.limiter.named_limits import forget_named_limits, list_named_limits
+from ifood_actors.ifood.tables import App, AppKind, Authorization
+from ifood_actors.ifood.tokens import Cipher, register_app
 from ifood_actors.plain_text import printable
 
 _LONGEST_NAME = 100

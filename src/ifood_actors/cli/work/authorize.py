@@ -11,8 +11,8 @@ from ifood_actors.cli.work.caller import operator
 from ifood_actors.cli.work.database import CommandContext, opened
 from ifood_actors.cli.work.ifood import ifood, link_accounts
 from ifood_actors.errors import JobError, UsageError
-from ifood_actors.ifood import ApiIdentity, MerchantSummary, UserCode
 from ifood_actors.ifood.connect import Ifood
+from ifood_actors.ifood.http import ApiIdentity, MerchantSummary, UserCode
 from ifood_actors.plain_text import printable
 
 _LONGEST = 100  # characters of a label, and of the owner's code

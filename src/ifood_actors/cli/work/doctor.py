@@ -16,9 +16,10 @@ from ifood_actors.cli.work.doctor_settings import Finding, Verdict
 from ifood_actors.cli.work.rabbitmq import ladder
 from ifood_actors.config import Settings
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
-from ifood_actors.ifood import Cipher, survey_secrets
 from ifood_actors.ifood.connect import probe_api
 from ifood_actors.ifood.thresholds import UNREADABLE
+from ifood_actors.ifood.tokens import Cipher
+from ifood_actors.ifood.tokens.rotation import survey_secrets
 from ifood_actors.ledger.queries.conditions import LOST_MESSAGES
 from ifood_actors.migrations import pending
 from ifood_actors.renewal.policy import EXPIRING

@@ -21,13 +21,9 @@ from ifood_actors.errors import (
     ServiceUnavailable,
     Throttled,
 )
-from ifood_actors.ifood import (
-    ApiIdentity,
-    AppKind,
-    IfoodClient,
-    MerchantSummary,
-)
 from ifood_actors.ifood.connect import Ifood, connect_ifood
+from ifood_actors.ifood.http import ApiIdentity, IfoodClient, MerchantSummary
+from ifood_actors.ifood.tables import AppKind
 
 FoundStores = tuple[ApiIdentity, Sequence[MerchantSummary]]
 

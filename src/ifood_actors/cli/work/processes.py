@@ -8,7 +8,8 @@ from ifood_actors import scheduler as process
 from ifood_actors.cli.work.database import open_database
 from ifood_actors.cli.work.rabbitmq import ladder
 from ifood_actors.config import loading
-from ifood_actors.ifood import Cipher, require_readable
+from ifood_actors.ifood.tokens import Cipher
+from ifood_actors.ifood.tokens.rotation import require_readable
 from ifood_actors.masking import secret_texts
 from ifood_actors.worker import exposition
 

@@ -15,7 +15,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import database_now
 from ifood_actors.feeds import rejected_items
 from ifood_actors.figures import FiringAlert
-from ifood_actors.ifood import LimitInUse, limits_in_use
+from ifood_actors.ifood.limiter.usage import LimitInUse, limits_in_use
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger.queries import Delivered, ErrorGroup, delivered, error_groups
 from ifood_actors.planning.cadence import local_day

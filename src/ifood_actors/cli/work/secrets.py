@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 from ifood_actors.cli.work.caller import operator
 from ifood_actors.cli.work.database import opened
 from ifood_actors.config import loading
-from ifood_actors.ifood import Cipher, SecretCount, rotate_secrets, survey_secrets
+from ifood_actors.ifood.tokens import Cipher
+from ifood_actors.ifood.tokens.rotation import SecretCount, rotate_secrets, survey_secrets
 
 
 def survey() -> tuple[list[SecretCount], ZoneInfo]:

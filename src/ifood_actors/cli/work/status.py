@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from ifood_actors.cli.work.database import opened
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now
-from ifood_actors.ifood import LimitInUse, LimitUse, limit_uses, limits_in_use
+from ifood_actors.ifood.limiter.usage import LimitInUse, LimitUse, limit_uses, limits_in_use
 from ifood_actors.ledger import queries
 from ifood_actors.ledger.queries import OutsideRuns, RunProgress, Throughput
 

@@ -21,25 +21,24 @@ from sqlalchemy import Engine, TextClause
 from ifood_actors import metrics
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood import slots
-from ifood_actors.ifood.http import (
+from ifood_actors.ifood.http.answers import (
     DEFAULT_PAUSE,
-    Answer,
     asked_pause,
     error_text,
     is_served,
     rate_headers,
 )
+from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import limit_statements as statements
 from ifood_actors.ifood.limiter.named_limits import MOST, NamedLimits
 from ifood_actors.ifood.limiter.snapshots import LONGEST_COOLDOWN, MEMORY, RecentSnapshots
 from ifood_actors.ifood.slots import DELIVERY, LATENESS, EndpointGroup, Reservation, Slack, interval
-from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
+from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER, PROBE_EVERY
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
 
 LONGEST_WAIT = timedelta(minutes=5)  # no reservation lies further ahead; the next free one may
-PROBE_EVERY = timedelta(seconds=60)  # while the breaker is open
 STEADY = timedelta(minutes=2)  # without need of more slack; longer than any slot's minute
 CALM = timedelta(minutes=5)  # after a cooldown; a 429 that says nothing sooner doubles the next
 

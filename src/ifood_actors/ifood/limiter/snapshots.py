@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine, text
 
-from ifood_actors.ifood.http import LONGEST_PAUSE
+from ifood_actors.ifood.http.answers import LONGEST_PAUSE
 from ifood_actors.ifood.slots import SOON, EndpointGroup
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 

@@ -9,22 +9,6 @@ from ifood_actors.ifood.tokens.authorize import Authorizer
 from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refresh import Tokens
 from ifood_actors.ifood.tokens.registration import register_app
-from ifood_actors.ifood.tokens.rotation import (
-    SecretCount,
-    require_readable,
-    rotate_secrets,
-    survey_secrets,
-)
 from ifood_actors.ifood.tokens.store import fresh_for
 
-__all__ = [
-    "Authorizer",
-    "Cipher",
-    "SecretCount",
-    "Tokens",
-    "fresh_for",
-    "register_app",
-    "require_readable",
-    "rotate_secrets",
-    "survey_secrets",
-]
+__all__ = ["Authorizer", "Cipher", "Tokens", "fresh_for", "register_app", "rotation"]

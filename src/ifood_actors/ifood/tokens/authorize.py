@@ -9,13 +9,8 @@ from sqlalchemy import Engine, text
 from ifood_actors import operator_acts
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
-from ifood_actors.ifood.http import (
-    ApiIdentity,
-    AppCredentials,
-    UserCode,
-    redeem_code,
-    request_user_code,
-)
+from ifood_actors.ifood.http import ApiIdentity, AppCredentials, UserCode
+from ifood_actors.ifood.http.token_requests import redeem_code, request_user_code
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.tokens.cipher import Cipher

@@ -9,8 +9,8 @@ refuses several in a row. See docs/decisions/0026-the-second-refusal-decides.md.
 from datetime import timedelta
 
 from ifood_actors.errors import CredentialsRefused, JobError, NeedsAuthorization, Throttled
-from ifood_actors.ifood.limiter import PROBE_EVERY, Limiter
-from ifood_actors.ifood.thresholds import SEVERAL
+from ifood_actors.ifood.limiter import Limiter
+from ifood_actors.ifood.thresholds import PROBE_EVERY, SEVERAL
 from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock
 from ifood_actors.logs import get_logger
 
