@@ -32,7 +32,7 @@ def request(
     only: Sequence[str] | None = None,
 ) -> PlanRequest:
     """Ask for one job of each account (or of these merchants), spread over `length`."""
-    return planner.plan_request(Opening(kind, DAY, start, start + length), Settings(), only=only)
+    return planner.PlanRequest(Opening(kind, DAY, start, start + length), Settings(), only=only)
 
 
 def plan_due(on: Environment) -> RunPlan:

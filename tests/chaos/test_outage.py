@@ -65,7 +65,7 @@ def struck(faster, database_url, broker_url):  # noqa: ARG001 - it shortens what
             now = datetime.now(UTC)
             opening = Opening("sales", MONDAY, now, now + OUTAGE * 0.9)
             planner.plan(
-                started.engine, planner.plan_request(opening, started.settings), actor="test"
+                started.engine, planner.PlanRequest(opening, started.settings), actor="test"
             )
             _give_every_third_job_high_priority(started)
             yield started

@@ -110,7 +110,7 @@ class World(Queried):
         self.runs.append((kind, day))
         self.stalls.clear()
         now = datetime.now(UTC)
-        wanted = planner.plan_request(Opening(kind, day, now, now + over), self.settings)
+        wanted = planner.PlanRequest(Opening(kind, day, now, now + over), self.settings)
         with ThreadPoolExecutor(planners) as threads, self._no_new_run() as begin:
             done = [
                 threads.submit(planner.plan, self.engine, wanted, actor="test")

@@ -112,7 +112,7 @@ def measure(here: World, kinds: Sequence[str], *, threads: int) -> timedelta:
         start = datetime.now(UTC)
         for kind in kinds:
             opening = Opening(kind, day, start, start + WINDOW)
-            planner.plan(here.engine, planner.plan_request(opening, here.settings), actor="test")
+            planner.plan(here.engine, planner.PlanRequest(opening, here.settings), actor="test")
         eventually(here.idle, within=120)
     [ended] = here.rows(
         "SELECT max(finished_at) AS at, bool_and(status = 'success') AS well FROM ifood_jobs"

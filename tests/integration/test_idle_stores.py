@@ -51,7 +51,7 @@ def opening(day: date) -> Opening:
 
 def plan(engine: Engine, day: date, *, only: list[str] | None = None) -> RunPlan:
     return planner.plan(
-        engine, planner.plan_request(opening(day), SETTINGS, only=only), actor="test"
+        engine, planner.PlanRequest(opening(day), SETTINGS, only=only), actor="test"
     )
 
 

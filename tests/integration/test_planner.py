@@ -8,7 +8,6 @@ from support.rows import HORIZON, make_accounts
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.kinds import days_before
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.pacing import DoesNotFit
@@ -21,11 +20,13 @@ SETTINGS = Settings()
 
 def wanted(*, day=MONDAY, kind="sales", only=None, batch_size="auto", overflow="refuse"):
     return PlanRequest(
-        opening=Opening(kind, day, START, START + timedelta(hours=2)),
-        period=days_before(day, 7),
-        batch_size=batch_size,
-        overflow=overflow,
-        horizon=HORIZON,
+        Opening(kind, day, START, START + timedelta(hours=2)),
+        Settings(
+            batch_size=batch_size,
+            window_overflow=overflow,
+            dispatch_horizon=HORIZON,
+            sales_deep_days=0,
+        ),
         only=only,
     )
 

@@ -102,7 +102,7 @@ def refresher(engine, settings, asked, **changes):
 def plan_sales(engine: Engine, settings: Settings, *, slots_in: timedelta, only=None) -> None:
     start = datetime.now(UTC) + slots_in
     opening = Opening("sales", MONDAY, start, start + MINUTE)
-    planner.plan(engine, planner.plan_request(opening, settings, only=only), actor="test")
+    planner.plan(engine, planner.PlanRequest(opening, settings, only=only), actor="test")
 
 
 def test_pending_jobs_and_the_next_windows_say_who_will_be_needed(engine, settings, owners):
@@ -284,7 +284,7 @@ def test_all_tokens_have_expired_and_are_there_before_their_jobs(
         with ifood.working():
             opens = datetime.now(UTC) + LEAD + timedelta(seconds=10)  # in which it is planned
             opening = Opening("anticipations_daily", MONDAY, opens, opens + WINDOW)
-            planner.plan(ifood.engine, planner.plan_request(opening, ifood.settings), actor="test")
+            planner.plan(ifood.engine, planner.PlanRequest(opening, ifood.settings), actor="test")
             with renewing(ifood, tokens):
                 threading.Event().wait((opening.window_end - datetime.now(UTC)).total_seconds())
                 eventually(ifood.idle)

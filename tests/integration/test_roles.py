@@ -196,11 +196,11 @@ def test_a_scheduler_may_plan_a_run_and_complete_one_that_a_person_began(as_role
     with transaction(engine) as tx:
         name = tx.execute(text("SELECT name FROM accounts WHERE id = :id"), {"id": store}).scalar()
     planner.plan(
-        engine, planner.plan_request(opening, config.Settings(), only=[str(name)]), actor="ana"
+        engine, planner.PlanRequest(opening, config.Settings(), only=[str(name)]), actor="ana"
     )
 
     planned = planner.plan(
-        as_role("scheduler"), planner.plan_request(opening, config.Settings()), actor="scheduler"
+        as_role("scheduler"), planner.PlanRequest(opening, config.Settings()), actor="scheduler"
     )
 
     with transaction(engine) as tx:

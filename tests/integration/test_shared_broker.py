@@ -190,7 +190,7 @@ def test_under_a_policy_over_all_queues_every_job_ends_and_an_alert_tells_of_it(
     now, ahead = datetime.now(UTC), timedelta(seconds=12)
     for kind, opens in (("sales", now - ahead), ("anticipations_daily", now)):
         opening = Opening(kind, MONDAY, opens, opens + ahead)
-        planner.plan(ifood.engine, planner.plan_request(opening, ifood.settings), actor="test")
+        planner.plan(ifood.engine, planner.PlanRequest(opening, ifood.settings), actor="test")
     # Before anybody takes from the queues: some jobs are due, some wait in the ladder.
     make_relay(ifood.engine, ifood.broker).run()
 
@@ -221,7 +221,7 @@ def test_what_the_ladder_brings_to_a_full_queue_is_missed_and_sent_again(ifood, 
     arrived = now + 3 * step
     for day, opens in ((MONDAY, now - step), (MONDAY + timedelta(days=1), now + step)):
         opening = Opening("sales", day, opens, opens + step)
-        planner.plan(ifood.engine, planner.plan_request(opening, ifood.settings), actor="test")
+        planner.plan(ifood.engine, planner.PlanRequest(opening, ifood.settings), actor="test")
     make_relay(ifood.engine, ifood.broker).run()
     eventually(lambda: datetime.now(UTC) > arrived and not in_ladder(ifood))
 

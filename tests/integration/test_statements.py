@@ -66,7 +66,6 @@ SENT_BY = {
     "renewal.token_states": f"scheduler {READERS}",
     "renewal.token_states._HELD": "scheduler admin",  # `apps tokens` looks whether there are any
     "planning.planner": f"scheduler {READERS}",
-    "planning.idle_accounts": f"scheduler {READERS}",
     "scheduler.heartbeat": "scheduler",
     "figures.alerts": f"scheduler {READERS}",
     "figures.gauges": "web",

@@ -5,12 +5,11 @@ from datetime import date, datetime, time, timedelta
 import pytest
 from sqlalchemy import text
 from support.logins import as_login
-from support.rows import HORIZON, make_accounts
+from support.rows import make_accounts
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
 from ifood_actors.figures.run_figures import WITHOUT_RUN
-from ifood_actors.kinds import days_before
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.planning.planner import PlanRequest, latest_openings
@@ -38,7 +37,7 @@ def execute(engine, statement, **values):
 
 def plan(engine, *, actor="scheduler host:1", day=MONDAY, only=None):
     opening = Opening("sales", day, OPENS, OPENS + timedelta(hours=3))
-    wanted = PlanRequest(opening, days_before(day, 7), "auto", "refuse", HORIZON, only=only)
+    wanted = PlanRequest(opening, SETTINGS, only=only)
     return planner.plan(as_login(engine, "scheduler"), wanted, actor=actor)
 
 

@@ -77,7 +77,7 @@ class Bench(Queried):
         """Plan a day of accounts that are there already."""
         now = datetime.now(UTC)
         opening = Opening(kind, day, now, now + timedelta(microseconds=len(accounts)))
-        planner.plan(self.engine, planner.plan_request(opening, self.settings), actor="bench")
+        planner.plan(self.engine, planner.PlanRequest(opening, self.settings), actor="bench")
         values = {"accounts": accounts, "kind": kind, "day": day}
         jobs = self.rows(
             "SELECT id FROM ifood_jobs WHERE account_id = ANY(:accounts)"

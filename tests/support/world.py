@@ -44,7 +44,7 @@ class World(Queried):
         now = datetime.now(UTC)
         opening = Opening(kind, day, now, now + timedelta(seconds=1))
         scheduler = as_login(self.engine, "scheduler")
-        planner.plan(scheduler, planner.plan_request(opening, self.settings), actor="test")
+        planner.plan(scheduler, planner.PlanRequest(opening, self.settings), actor="test")
 
     def run(self, kind: str, *, day: date = MONDAY) -> list[dict[str, Any]]:
         """Plan a run, wait until all its jobs have ended, and give them."""

@@ -68,7 +68,7 @@ def run_demo(options: Options, console: Console) -> Report:
         )
         started = monotonic()
         for opening in openings(scaled, real, monday=monday, start=datetime.now(UTC)):
-            planner.plan(parts.engine, planner.plan_request(opening, parts.settings), actor="demo")
+            planner.plan(parts.engine, planner.PlanRequest(opening, parts.settings), actor="demo")
         scheduler = Scheduler(parts.settings, engine=parts.engine, publisher=parts.publisher)
         scheduler.start(plan=False)
         seen = _watch(parts, scaled, console)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -13,7 +13,7 @@ from ifood_actors.accounts import count_active
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger import Ledger, NewJob, NewRun, Role, note_left_out
+from ifood_actors.ledger import Ledger, NewJob, NewRun, Role, note_left_out, result_value
 from ifood_actors.ledger.queries import planned_days
 from ifood_actors.logs import get_logger
 from ifood_actors.planning.cadence import (
@@ -26,10 +26,8 @@ from ifood_actors.planning.cadence import (
     local_day,
     opening_on,
 )
-from ifood_actors.planning.idle_accounts import not_found_streaks
-from ifood_actors.planning.idling import asked_again_on, look_back
+from ifood_actors.planning.idling import NotFoundStreak, asked_again_on, look_back
 from ifood_actors.planning.pacing import Candidate, spread
-from ifood_actors.spans import Period
 
 log = get_logger(__name__)
 
@@ -48,19 +46,30 @@ _UNPLANNED = text("""
           AND job.merchant_id = account.ifood_merchant_id)
 """)
 
+_WASTED, _REQUESTS = result_value("wasted"), result_value("requests")
+_SILENT = text(f"""
+    SELECT job.account_id,
+      min(job_day) FILTER (WHERE status = 'success') AS first,
+      max(job_day) FILTER (WHERE status = 'success') AS last,
+      max(job_day) FILTER (WHERE status IN ('pending', 'running', 'success')) AS asked
+    FROM ifood_jobs AS job JOIN accounts AS account
+      ON account.id = job.account_id AND account.ifood_merchant_id = job.merchant_id
+    WHERE job_type = :kind AND job_day >= :since AND account.active
+    GROUP BY job.account_id
+    -- Jobs of a release that did not count them prove nothing.
+    HAVING bool_and(coalesce({_WASTED} > 0 AND {_WASTED} = {_REQUESTS}, false))
+      FILTER (WHERE status = 'success')
+""")
+
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What to plan: an opening, the dates to ask for, and how to pace it."""
+    """What to plan: an opening, as the settings say."""
 
     opening: Opening
-    period: Period
-    batch_size: int | Literal["auto"]
-    overflow: Literal["refuse", "extend"]
-    horizon: timedelta
+    settings: Settings
     only: Sequence[str] | None = None  # names or merchant ids of accounts; None is everybody
     added_before: datetime | None = None  # leave out accounts that are newer
-    idle_days: int = 0  # how many days apart idle stores are asked; 0 is every day
 
 
 @dataclass(frozen=True)
@@ -131,20 +140,16 @@ def idle_shares(tx: Connection, settings: Settings) -> dict[str, float]:
     return shares
 
 
-def plan_request(
-    opening: Opening, settings: Settings, *, only: Sequence[str] | None = None
-) -> PlanRequest:
-    """Plan an opening as the settings say."""
-    kind = KINDS[opening.kind]
-    return PlanRequest(
-        opening=opening,
-        period=kind.period(opening.job_day, settings),
-        batch_size=settings.batch_size,
-        overflow=settings.window_overflow,
-        horizon=settings.dispatch_horizon,
-        only=only,
-        idle_days=kind.idle_days(settings),
-    )
+def not_found_streaks(
+    connection: Connection, kind: str, *, since: date
+) -> dict[UUID, NotFoundStreak]:
+    """
+    Give the active accounts whose every answer since a day was 404, by their id.
+
+    Whether one is idle follows from its days: see `NotFoundStreak`.
+    """
+    rows = connection.execute(_SILENT, {"kind": kind, "since": since}).mappings()
+    return {row["account_id"]: NotFoundStreak(**row) for row in rows}
 
 
 def plan(engine: Engine, wanted: PlanRequest, *, actor: str) -> RunPlan:
@@ -155,7 +160,7 @@ def plan(engine: Engine, wanted: PlanRequest, *, actor: str) -> RunPlan:
     the lock. Raises DoesNotFit when the batch size cannot start everybody within the window.
     """
     with transaction(engine) as tx:
-        planned = _write(tx, _draft(tx, wanted), horizon=wanted.horizon, actor=actor)
+        planned = _write(tx, _draft(tx, wanted), wanted.settings, actor=actor)
     _log(planned)
     return planned
 
@@ -166,7 +171,7 @@ def plan_by_hand(engine: Engine, wanted: PlanRequest, *, actor: str) -> RunPlan:
         draft = _draft(tx, wanted)
         if not draft.jobs:
             return draft
-        planned = _write(tx, draft, horizon=wanted.horizon, actor=actor)
+        planned = _write(tx, draft, wanted.settings, actor=actor)
         only = operator_acts.few(wanted.only) if wanted.only else None
         told = {**planned.counts, "only": only}
         operator_acts.note(tx, "plan", actor=actor, subject=planned.run.kind, **told)
@@ -200,17 +205,17 @@ def plan_due(
     for opening in openings:
         on_time = opening_on(cadence, opening.job_day, zone=zone)
         if opening.job_day not in known and on_time:
-            wanted = replace(plan_request(opening, settings), added_before=on_time.window_start)
+            wanted = PlanRequest(opening, settings, added_before=on_time.window_start)
             planned.append(plan(engine, wanted, actor=actor))
     return [run for run in planned if run.jobs]
 
 
-def _write(tx: Connection, draft: RunPlan, *, horizon: timedelta, actor: str) -> RunPlan:
+def _write(tx: Connection, draft: RunPlan, settings: Settings, *, actor: str) -> RunPlan:
     if not draft.changes:
         return draft
     ledger = Ledger(tx, actor=actor)
     run_id = ledger.start_run(draft.run)
-    new = ledger.plan(run_id, draft.run, draft.jobs, horizon=horizon)
+    new = ledger.plan(run_id, draft.run, draft.jobs, horizon=settings.dispatch_horizon)
     asked = [job.account_id for job in draft.jobs]
     note_left_out(tx, draft.run, draft.left_out, asked=asked, reason=IDLE)
     return replace(draft, new=new)
@@ -222,7 +227,8 @@ def _log(planned: RunPlan) -> None:
 
 
 def _draft(tx: Connection, wanted: PlanRequest) -> RunPlan:
-    opening, period = wanted.opening, wanted.period
+    opening, settings = wanted.opening, wanted.settings
+    period = KINDS[opening.kind].period(opening.job_day, settings)
     values = {
         "kind": opening.kind,
         "job_day": opening.job_day,
@@ -236,8 +242,8 @@ def _draft(tx: Connection, wanted: PlanRequest) -> RunPlan:
         [Candidate(row.id, row.priority) for row in accounts.values()],
         opening.window_start,
         opening.window_end,
-        batch_size=wanted.batch_size,
-        overflow=wanted.overflow,
+        batch_size=settings.batch_size,
+        overflow=settings.window_overflow,
     )
     run = NewRun(
         kind=opening.kind,
@@ -258,10 +264,11 @@ def _draft(tx: Connection, wanted: PlanRequest) -> RunPlan:
 
 def _left_out(tx: Connection, wanted: PlanRequest, accounts: Collection[UUID]) -> dict[UUID, date]:
     """Give the idle accounts that this day does not ask; none where accounts are named."""
-    every, day = wanted.idle_days, wanted.opening.job_day
+    kind, day = wanted.opening.kind, wanted.opening.job_day
+    every = KINDS[kind].idle_days(wanted.settings)
     if not every or wanted.only is not None:
         return {}
-    found = not_found_streaks(tx, wanted.opening.kind, since=day - look_back(every))
+    found = not_found_streaks(tx, kind, since=day - look_back(every))
     again = {
         id_: asked_again_on(streak, day, every=every)
         for id_, streak in found.items()

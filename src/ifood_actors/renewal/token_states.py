@@ -125,7 +125,7 @@ def _add_predicted(
     readers: Mapping[UUID, UUID],
 ) -> None:
     try:
-        planned = planner.preview(engine, planner.plan_request(opening, settings))
+        planned = planner.preview(engine, planner.PlanRequest(opening, settings))
     except DoesNotFit:  # the planner will say so, and plan nothing
         return
     for job in planned.jobs:

@@ -49,7 +49,7 @@ def plan(
         job_day = day or local_day(now, zone=zone)
         cadence = planner.cadences(settings)[kind]
         opening = opening_for(cadence, job_day, now=now, zone=zone, starts_at=starts_at, over=over)
-        wanted = planner.plan_request(opening, settings, only=accounts)
+        wanted = planner.PlanRequest(opening, settings, only=accounts)
         if dry_run:
             found = planner.preview(command.engine, wanted)
         else:
