@@ -76,6 +76,12 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 _CONTROL_BUT_NEWLINE = re.compile(_CONTROL.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
 _SHOWN_AS_TEXT = (UUID, date, timedelta, Decimal, Enum, PurePath)
 _TRACEBACKS = ("exception", "stack")
+_FACTS: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -109,10 +115,11 @@ def configure(
 
     handler = _Handler(out, prioritized=stream is None and stderr_is_journal())
     handler.setFormatter(_formatter(as_json=as_json, colors=out.isatty()))
-    for logger in _loggers_with_handlers():
-        for former in tuple(logger.handlers):
-            logger.removeHandler(former)
-        logger.propagate = True
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger) and logger.handlers:
+            for former in tuple(logger.handlers):
+                logger.removeHandler(former)
+            logger.propagate = True
     logging.root.addHandler(handler)
     logging.root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
@@ -145,7 +152,7 @@ def _join_standard_library() -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,  # first: what is not written costs nothing
-            *_facts(),
+            *_FACTS,
             structlog.processors.StackInfoRenderer(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,  # last: hands over to a handler
         ],
@@ -155,15 +162,6 @@ def _join_standard_library() -> None:
     )
 
 
-def _facts() -> list[Processor]:
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-
-
 def _formatter(*, as_json: bool, colors: bool) -> logging.Formatter:
     rendering: list[Processor] = [structlog.processors.JSONRenderer(ensure_ascii=True)]
     if not as_json:
@@ -171,7 +169,7 @@ def _formatter(*, as_json: bool, colors: bool) -> logging.Formatter:
         console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
         rendering = [_escape, console]
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_facts(),
+        foreign_pre_chain=_FACTS,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,  # before redaction: then it is text
@@ -181,24 +179,15 @@ def _formatter(*, as_json: bool, colors: bool) -> logging.Formatter:
     )
 
 
-def _loggers_with_handlers() -> list[logging.Logger]:
-    known = [logging.root, *logging.root.manager.loggerDict.values()]
-    return [logger for logger in known if isinstance(logger, logging.Logger) and logger.handlers]
-
-
 def _redact_event(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    reason = event_dict.get("reason")
-    if event_dict.get("event") == FAILED and isinstance(reason, str):
-        rest = {name: value for name, value in event_dict.items() if name != "reason"}
-        return {**_redacted(rest), "reason": _redact_by_place(reason)}
-    return _redacted(event_dict)
-
-
-def _redacted(event_dict: EventDict) -> EventDict:
-    return {
+    redacted = {
         name if name.isidentifier() else redact(name): _redact_named(name, value)
         for name, value in event_dict.items()
     }
+    reason = event_dict.get("reason")
+    if event_dict.get("event") == FAILED and isinstance(reason, str):
+        redacted["reason"] = _redact_by_place(reason)
+    return redacted
 
 
 def _redact_named(name: object, value: object, *, depth: int = 0) -> object:

@@ -5,9 +5,9 @@ Everything is said after connecting, in one statement, and not at the start of t
 a pooler refuses what it does not know.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 import structlog
@@ -141,7 +141,14 @@ class Sessions:
                 "name: make another by `createdb --template=template0 --encoding=UTF8 --locale=C "
                 "NAME`, and move there"
             )
-        pid, schema = self._pin(session)
+        pinned = {
+            "schema": self._schema,
+            "styles": list(STYLE),
+            "style": list(STYLE.values()),
+            "limits": list(PATIENCE),
+            "patience": list(PATIENCE.values()),
+        }
+        [(pid, schema, *_)] = session.execute(_PIN, pinned).fetchall()
         if schema is None:
             raise UsageError(
                 f"no schema of the search path at {self.address} is there and may be used: name "
@@ -150,21 +157,6 @@ class Sessions:
         # A server tells its own process id when it connects; PgBouncer tells a random one.
         if pid != session.info.backend_pid and not self._looked_at:
             self._looked_at = self._lends_whole_sessions(session, pid)
-
-    def _pin(self, session: TimedConnection) -> tuple[int, str | None]:
-        """Give the server's process and the schema."""
-        pid, schema, *_ = _row(
-            session,
-            _PIN,
-            {
-                "schema": self._schema,
-                "styles": list(STYLE),
-                "style": list(STYLE.values()),
-                "limits": list(PATIENCE),
-                "patience": list(PATIENCE.values()),
-            },
-        )
-        return pid, schema
 
     def _lends_whole_sessions(self, session: TimedConnection, pid: int) -> bool:
         """
@@ -195,13 +187,5 @@ class Sessions:
 
 
 def _pid(session: TimedConnection) -> int:
-    [pid] = _row(session, _PID)
+    [(pid,)] = session.execute(_PID).fetchall()
     return int(pid)
-
-
-def _row(
-    session: TimedConnection, statement: LiteralString, values: Mapping[str, object] | None = None
-) -> tuple[Any, ...]:
-    """Give the one row of a statement that has no condition."""
-    [row] = session.execute(statement, values).fetchall()
-    return cast("tuple[Any, ...]", row)

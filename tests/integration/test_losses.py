@@ -18,6 +18,7 @@ from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.ledger.queries.conditions import MISSED
 from ifood_actors.scheduler import losses
 from ifood_actors.scheduler.losses import EVERY, PATIENCE, LossDetector
+from ifood_actors.scheduler.relay import MovedJobs
 from ifood_simulator import Settings, running
 
 pytestmark = pytest.mark.services
@@ -208,7 +209,7 @@ def test_workers_go_on_after_their_queue_was_lost(ifood, broker_url, lose):
     """A queue that was deleted is declared again by whoever looks."""
     relay = make_relay(ifood.engine, ifood.broker)
     ifood.plan("sales")
-    eventually(lambda: relay.run().total == 0 and not _unsent(ifood))
+    eventually(lambda: relay.run() == MovedJobs() and not _unsent(ifood))
     eventually(lambda: ifood.broker.queue_states([QUEUE])[0].ready == 30)
     with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
         getattr(connection.channel(), lose)(QUEUE)

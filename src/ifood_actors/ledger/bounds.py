@@ -10,7 +10,6 @@ from typing import Final
 
 from ifood_actors.ledger import job_result
 
-_MOST: Final = 1_000_000
 _YEARS: Final = "'2000-01-01 00:00+00' AND '2200-01-01 00:00+00'"
 _COUNTS: Final = ("attempts", "dispatch_no", "lease_no", "event_no")
 _INSTANTS: Final = (
@@ -28,7 +27,7 @@ def _whole(column: str, name: str) -> str:
     return f"{column} ->> '{name}' ~ '^[0-9]{{1,9}}$'"
 
 
-COUNTS: Final = _all(f"{name} BETWEEN 0 AND {_MOST}" for name in _COUNTS)
+COUNTS: Final = _all(f"{name} BETWEEN 0 AND 1000000" for name in _COUNTS)
 INSTANTS: Final = _all(
     [
         *(f"{name} BETWEEN {_YEARS}" for name in _INSTANTS),

@@ -1,7 +1,7 @@
 """What the ledger hands out and takes in: plain values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -107,33 +107,10 @@ def columns(jobs: Sequence[NewJob]) -> dict[str, list[Any]]:
 
 
 def claimed_job(row: Row[Any], token: UUID) -> ClaimedJob:
-    return ClaimedJob(
-        id=row.id,
-        kind=row.kind,
-        account_id=row.account_id,
-        merchant_id=row.merchant_id,
-        app_id=row.app_id,
-        authorization_id=row.authorization_id,
-        timezone=row.timezone,
-        job_day=row.job_day,
-        period_start=row.period_start,
-        period_end=row.period_end,
-        attempts=row.attempts + 1,
-        lease_no=row.lease_no + 1,
-        claim_token=token,
-        late=row.late,
-    )
+    charged = {"attempts": row.attempts + 1, "lease_no": row.lease_no + 1, "claim_token": token}
+    values = row._asdict() | charged
+    return ClaimedJob(**{each.name: values[each.name] for each in fields(ClaimedJob)})
 
 
 def due_job(row: Row[Any]) -> DueJob:
-    return DueJob(
-        id=row.id,
-        kind=row.kind,
-        status=JobStatus(row.status),
-        attempts=row.attempts,
-        dispatch_no=row.dispatch_no,
-        resend=row.resend,
-        missed=row.missed,
-        due_in=row.due_in,
-        app_id=row.app_id,
-    )
+    return DueJob(**{**row._asdict(), "status": JobStatus(row.status)})

@@ -132,9 +132,7 @@ class Ledger:
 
     def retry(self, job: ClaimedJob, *, after: timedelta, error_code: str, reason: str) -> None:
         """Let a job wait for `after` and run again, the attempt charged. Raises LeaseLost."""
-        self._settle(
-            statements.RETRY, job, after=after, error_code=error_code, reason=_line(reason)
-        )
+        self._settle(statements.RETRY, job, after=after, error_code=error_code, reason=reason)
 
     def snooze(
         self, job: ClaimedJob, *, after: timedelta, reason: str, http_status: int | None = None
@@ -145,7 +143,7 @@ class Ledger:
         `http_status` is that of iFood's answer, for the history.
         """
         detail = _json({"http_status": http_status})
-        self._settle(statements.SNOOZE, job, after=after, reason=_line(reason), detail=detail)
+        self._settle(statements.SNOOZE, job, after=after, reason=reason, detail=detail)
 
     def snooze_unclaimed(
         self, job_id: UUID, dispatch_no: int, *, cooldowns: Mapping[UUID, timedelta], reason: str
@@ -159,7 +157,7 @@ class Ledger:
         row = self._lock_awaited(job_id, dispatch_no)
         after = cooldowns.get(row.app_id) if row else None
         if after is not None:
-            self._do(statements.SNOOZE_UNCLAIMED, id=job_id, after=after, reason=_line(reason))
+            self._do(statements.SNOOZE_UNCLAIMED, id=job_id, after=after, reason=reason)
         return after
 
     def awaited(self, job_id: UUID, dispatch_no: int) -> AwaitedJob | None:
@@ -186,7 +184,7 @@ class Ledger:
 
     def fail(self, job: ClaimedJob, *, error_code: str, reason: str) -> None:
         """End a job in `failed`. Raises LeaseLost."""
-        self._settle(statements.FAIL, job, error_code=error_code, reason=_line(reason))
+        self._settle(statements.FAIL, job, error_code=error_code, reason=reason)
 
     def due(
         self, *, limit: int, kinds: Collection[str], excluded_apps: Collection[UUID] = ()
@@ -258,24 +256,17 @@ class Ledger:
             raise LeaseLost(f"job {job.id} is no longer held with lease {job.lease_no}")
 
     def _do_each(
-        self,
-        statement: ActStatement,
-        job_ids: Sequence[UUID],
-        *,
-        reason: str | None,
-        **values: object,
+        self, statement: ActStatement, job_ids: Sequence[UUID], **values: object
     ) -> list[UUID]:
-        line = reason and _line(reason)
-
         def do(ids: Sequence[UUID]) -> list[UUID]:
-            return self._do(statement, ids=list(ids), reason=line, **values)
+            return self._do(statement, ids=list(ids), **values)
 
         refused = partial(park, self._connection, statement.act)
         return skipping_bad_rows(self._connection, job_ids, do, refused=refused)
 
     def _do(self, statement: ActStatement, **values: object) -> list[UUID]:
-        fixed = {"act": statement.act, "actor": self._actor}
-        bound = {"reason": None, "detail": None, **values, **fixed}
+        bound = {"reason": None, "detail": None, **values}
+        bound |= {"act": statement.act, "actor": self._actor, "reason": _line(bound["reason"])}
         return list(self._connection.execute(statement.sql, bound).scalars())
 
 
@@ -283,6 +274,6 @@ def _json(detail: Mapping[str, Any]) -> str:
     return simplejson.dumps(detail, use_decimal=True)
 
 
-def _line(reason: str) -> str:
+def _line(reason: object) -> str | None:
     # A line break would let an answer forge a second line; the table takes no control character.
-    return one_line(reason.replace("\0", ""), most=_REASON_LENGTH)
+    return None if reason is None else one_line(str(reason).replace("\0", ""), most=_REASON_LENGTH)

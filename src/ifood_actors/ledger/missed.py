@@ -7,7 +7,6 @@ Only the next look at a job is moved to now: the relay sends it, with the number
 from collections import Counter
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -93,13 +92,8 @@ def wake_ahead(
 
 
 def _wake(
-    connection: Connection,
-    which: str,
-    kinds: Collection[str],
-    number: int,
-    patience: timedelta,
+    connection: Connection, which: str, kinds: Collection[str], number: int, patience: timedelta
 ) -> int:
-    values: dict[str, Any] = {"kinds": list(kinds), "number": number, "patience": patience}
     woken = rows_of(
         connection,
         f"""
@@ -108,6 +102,8 @@ def _wake(
           FOR UPDATE SKIP LOCKED)
         RETURNING id
         """,
-        **values,
+        kinds=list(kinds),
+        number=number,
+        patience=patience,
     )
     return len(woken)

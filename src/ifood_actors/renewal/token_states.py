@@ -1,7 +1,8 @@
 """What the refreshes are decided by: the authorizations as they are, and when each is needed."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -102,12 +103,9 @@ def deadlines(
         pending = [tuple(row) for row in tx.execute(_PENDING, {"until": until})]
 
     found: dict[UUID, list[Deadline]] = defaultdict(list)
-    for account_id, slot, kind in pending:
+    for account_id, slot, kind in [*pending, *_predicted(engine, settings, at=at, until=until)]:
         if account_id in readers:
             found[readers[account_id]].append(Deadline(slot, kind))
-    for opening in openings(settings, at=at):
-        if opening.window_start < until:
-            _add_predicted(found, engine, settings, opening, readers)
     return found
 
 
@@ -117,17 +115,11 @@ def openings(settings: Settings, *, at: datetime) -> Iterator[Opening]:
         yield next_opening(cadence, at=at, zone=settings.timezone)
 
 
-def _add_predicted(
-    found: dict[UUID, list[Deadline]],
-    engine: Engine,
-    settings: Settings,
-    opening: Opening,
-    readers: Mapping[UUID, UUID],
-) -> None:
-    try:
-        planned = planner.preview(engine, planner.PlanRequest(opening, settings))
-    except DoesNotFit:  # the planner will say so, and plan nothing
-        return
-    for job in planned.jobs:
-        if job.account_id in readers:
-            found[readers[job.account_id]].append(Deadline(job.slot, opening.kind))
+def _predicted(
+    engine: Engine, settings: Settings, *, at: datetime, until: datetime
+) -> Iterator[tuple[UUID, datetime, str]]:
+    for opening in openings(settings, at=at):
+        if opening.window_start < until:
+            with suppress(DoesNotFit):  # the planner will say so, and plan nothing
+                planned = planner.preview(engine, planner.PlanRequest(opening, settings))
+                yield from ((job.account_id, job.slot, opening.kind) for job in planned.jobs)

@@ -112,16 +112,13 @@ class _Round:
             log.warning("tokens.not_renewed", app=held.app, label=held.label, reason=str(error))
             return False
         except JobError as error:
-            self._count(held, error)
+            self._faults[held.app_id] += 1
+            if isinstance(error, Throttled) or self._faults[held.app_id] >= _FAULTS_IN_A_ROW:
+                self._left_alone.add(held.app_id)
+                log.info("tokens.round_ended", app=held.app, reason=str(error))
             return False
         self._faults[held.app_id] = 0
         return refreshed
-
-    def _count(self, held: AuthorizationState, error: JobError) -> None:
-        self._faults[held.app_id] += 1
-        if isinstance(error, Throttled) or self._faults[held.app_id] >= _FAULTS_IN_A_ROW:
-            self._left_alone.add(held.app_id)
-            log.info("tokens.round_ended", app=held.app, reason=str(error))
 
 
 def _may_be_due(state: TokenState, *, at: datetime, horizon: datetime) -> bool:

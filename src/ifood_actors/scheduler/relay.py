@@ -11,8 +11,9 @@ again: an extra message is dropped by the claim.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import timedelta
+from operator import add
 from typing import Protocol
 from uuid import UUID
 
@@ -61,16 +62,7 @@ class MovedJobs:
     failed: int = 0
 
     def __add__(self, other: "MovedJobs") -> "MovedJobs":
-        return MovedJobs(
-            self.dispatched + other.dispatched,
-            self.held + other.held,
-            self.rescued + other.rescued,
-            self.failed + other.failed,
-        )
-
-    @property
-    def total(self) -> int:
-        return self.dispatched + self.held + self.rescued + self.failed
+        return MovedJobs(*map(add, astuple(self), astuple(other)))
 
 
 class Relay:
@@ -104,14 +96,8 @@ class Relay:
         while batch.goes_on:
             batch = self._move_batch(batch.budget, may_probe=False)
             total += batch.moved
-        if total.total:
-            log.info(
-                "relay.moved",
-                dispatched=total.dispatched,
-                held=total.held,
-                rescued=total.rescued,
-                failed=total.failed,
-            )
+        if total != MovedJobs():
+            log.info("relay.moved", **asdict(total))
         return total
 
     def _move_batch(self, budget: SlotBudget, *, may_probe: bool) -> "_Batch":

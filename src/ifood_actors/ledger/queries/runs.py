@@ -11,8 +11,12 @@ from ifood_actors.ledger.actor import role_of
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import FIRST_DUE, LATENESS
 from ifood_actors.ledger.rows import read, rows_of
+from ifood_actors.ledger.states import JobStatus
 
 _OPEN = "status IN ('pending', 'running')"
+_COUNT_BY_STATUS = ", ".join(
+    f"count(*) FILTER (WHERE job.status = '{status}') AS {status}" for status in JobStatus
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -
         connection,
         f"""
         SELECT run.job_type AS kind, run.job_day, run.window_start, run.window_end, run.planned,
-          {_count_by_status()},
+          {_COUNT_BY_STATUS},
           count(*) FILTER (WHERE job.scheduled_for <= now()) AS due,
           coalesce(sum({vanished}), 0)::bigint AS vanished,
           count(*) FILTER (WHERE {vanished} > 0) AS vanished_stores,
@@ -185,13 +189,6 @@ def planned_days(connection: Connection, kind: str, *, since: date) -> dict[date
         since=since,
     )
     return {row["job_day"]: row["role"] for row in rows}
-
-
-def _count_by_status() -> str:
-    return ", ".join(
-        f"count(*) FILTER (WHERE job.status = '{status}') AS {status}"
-        for status in ("pending", "running", "success", "failed", "cancelled")
-    )
 
 
 def _progress_line(finished: int, planned: int) -> str:
