@@ -8,7 +8,7 @@ from itertools import takewhile
 from random import uniform
 from threading import Event
 from time import monotonic
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 import structlog
@@ -146,6 +146,16 @@ def repeated(engine: Engine, work: Callable[[Connection], T]) -> T:
                 raise
             log.warning("transaction.repeated", fault=type(error.orig).__name__)
         Event().wait(pause * uniform(0.5, 1.5))  # noqa: S311 - spreads, guards nothing
+
+
+def rows_of(connection: Connection, statement: str, **values: object) -> list[dict[str, Any]]:
+    """Give the rows of a statement, each by column name."""
+    return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def read(type_: type[T], connection: Connection, statement: str, **values: object) -> list[T]:
+    """Give the rows of a statement as values of a type whose fields are its columns."""
+    return [type_(**row) for row in rows_of(connection, statement, **values)]
 
 
 def instant(*, nullable: bool = True, now: bool = False) -> Column[datetime]:

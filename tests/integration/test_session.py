@@ -87,13 +87,13 @@ def test_what_is_pinned_outlives_a_transaction_that_is_rolled_back(database_url)
 
 
 def test_a_session_costs_one_round_trip_and_a_transaction_none(database_url, monkeypatch):
-    asked, pin = [], Sessions._pin
+    asked, begin = [], Sessions._begin
 
     def counted(self, at):
         asked.append(at)
-        return pin(self, at)
+        return begin(self, at)
 
-    monkeypatch.setattr(Sessions, "_pin", counted)
+    monkeypatch.setattr(Sessions, "_begin", counted)
     engine = connect(database_url, application_name="tests", pool_size=1)
     for _ in range(5):
         with transaction(engine) as tx:

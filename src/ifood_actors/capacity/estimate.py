@@ -121,11 +121,6 @@ class Load:
             return window
         return length_for(accounts, batch_size=self.batch_size)
 
-    @property
-    def last_slot(self) -> timedelta:
-        accounts = max(1, self.demand.accounts)
-        return self.start + self.length * (accounts - 1) / accounts
-
     @cached_property
     def spans(self) -> dict[Resource, timedelta]:
         """The time that it takes of each resource, if that never has to wait for jobs."""
@@ -199,14 +194,15 @@ def estimate_among(load: Load, loads: Sequence[Load]) -> Capacity:
 
 def _finish(load: Load, loads: Sequence[Load]) -> timedelta:
     """Say when the last job ends: it has waited for the slower queue, and then it runs."""
-    if not load.demand.accounts:
+    accounts = load.demand.accounts
+    if not accounts:
         return load.start
-    last = load.last_slot
+    last = load.start + load.length * (accounts - 1) / accounts
     queues = (Resource.RATE_LIMIT, Resource.CONCURRENCY)
     left = max(
         since
         + _arrived(resource, loads, since, last)
-        + load.spans[resource] / load.demand.accounts  # the last job itself
+        + load.spans[resource] / accounts  # the last job itself
         for resource in queues
         for since in (*_edges(loads, before=last), last)
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -17,7 +17,7 @@ from ifood_actors.capacity.estimate import (
 )
 from ifood_actors.config import Settings
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger.queries import Workload
+from ifood_actors.ledger.queries.cost import Workload
 from ifood_actors.planning.cadence import DAY
 from ifood_actors.spans import Period, Window
 
@@ -116,7 +116,8 @@ def forecast(settings: Settings, deployment: Deployment) -> Week:
         )
         for group in alike.values()
     ]
-    return Week(tuple(sorted(forecasts, key=_order)), use)
+    forecasts.sort(key=lambda one: (one.window.start, one.kind, one.weekdays))
+    return Week(tuple(forecasts), use)
 
 
 def tightness(one: Forecast) -> list[float]:
@@ -130,13 +131,16 @@ def _loads(settings: Settings, deployment: Deployment, weekday: int) -> Iterator
         if window.weekday not in (None, weekday):
             continue
         period = KINDS[kind].period(_SOME_MONDAY + weekday * DAY, settings)
-        start = weekday * DAY + _since_midnight(window.start)
-        yield Load(
-            kind,
-            start,
-            _demand(kind, period, deployment, settings),
-            _supply(window, settings, deployment),
+        supply = Supply(
+            window=window.length,
+            batch_size=settings.batch_size,
+            rate_limit_per_minute=settings.rate_limit_per_minute,
+            concurrency=settings.worker_processes * settings.worker_threads,
+            hosts=deployment.hosts,
+            busiest_share=deployment.busiest_share,
         )
+        start = timedelta(days=weekday, hours=window.start.hour, minutes=window.start.minute)
+        yield Load(kind, start, _demand(kind, period, deployment, settings), supply)
 
 
 def _demand(kind: str, period: Period, deployment: Deployment, settings: Settings) -> Demand:
@@ -152,17 +156,6 @@ def _demand(kind: str, period: Period, deployment: Deployment, settings: Setting
         requests_per_job=blocks * a_block,
         latency=deployment.latency,
         attempts=measured.attempts if measured else 1.0,
-    )
-
-
-def _supply(window: Window, settings: Settings, deployment: Deployment) -> Supply:
-    return Supply(
-        window=window.length,
-        batch_size=settings.batch_size,
-        rate_limit_per_minute=settings.rate_limit_per_minute,
-        concurrency=settings.worker_processes * settings.worker_threads,
-        hosts=deployment.hosts,
-        busiest_share=deployment.busiest_share,
     )
 
 
@@ -192,11 +185,3 @@ def _forecast(load: Load, verdicts: Mapping[Load, Capacity], settings: Settings)
 
 def _overlap(one: tuple[timedelta, timedelta], other: tuple[timedelta, timedelta]) -> timedelta:
     return min(one[1], other[1]) - max(one[0], other[0])
-
-
-def _order(one: Forecast) -> tuple[time, str, tuple[int, ...]]:
-    return one.window.start, one.kind, one.weekdays
-
-
-def _since_midnight(clock: time) -> timedelta:
-    return timedelta(hours=clock.hour, minutes=clock.minute)

@@ -8,7 +8,7 @@ from ifood_actors.cli.options import ERRORS_SINCE, MOST, Json, KindFilter, Since
 from ifood_actors.cli.output import duration, listing
 
 if TYPE_CHECKING:
-    from ifood_actors.ledger.queries import ErrorGroup
+    from ifood_actors.ledger.queries.error_groups import ErrorGroup
 
 _COLUMNS = ("jobs", "group", "kind", "code", "message", "first seen", "last seen", "sample")
 

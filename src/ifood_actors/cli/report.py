@@ -10,7 +10,7 @@ from ifood_actors.cli.options import Day, Json
 from ifood_actors.cli.output import document, note, say, table, vanished_rows
 
 if TYPE_CHECKING:
-    from ifood_actors.ledger.queries import Delivered
+    from ifood_actors.ledger.queries.daily import Delivered
 
 N = TypeVar("N", int, Decimal)
 

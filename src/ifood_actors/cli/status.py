@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ifood_actors.cli.work.status import Overview
     from ifood_actors.ifood.limiter.usage import LimitUse
-    from ifood_actors.ledger.queries import OutsideRuns, RunProgress
+    from ifood_actors.ledger.queries.runs import OutsideRuns, RunProgress
 
     Look = Callable[[], Overview]
 

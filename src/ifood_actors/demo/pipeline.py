@@ -27,7 +27,7 @@ from ifood_actors.demo.environment import BrokerKind, Environment, start_environ
 from ifood_actors.demo.report import KindReport, Report, build_report
 from ifood_actors.demo.scale import Scale, latest_monday, openings, scale, window_length
 from ifood_actors.demo.screen import Snapshot
-from ifood_actors.ledger.queries import open_runs
+from ifood_actors.ledger.queries.runs import open_runs
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import local_day
 from ifood_actors.scheduler import Scheduler

@@ -12,7 +12,7 @@ from ifood_actors.capacity.estimate import Capacity, Resource
 from ifood_actors.demo.queue_counts import Queues
 from ifood_actors.demo.report import KindReport, Report
 from ifood_actors.demo.scale import Scale
-from ifood_actors.ledger.queries import RunProgress
+from ifood_actors.ledger.queries.runs import RunProgress
 
 _BAR_WIDTH = 30
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
+from ifood_actors.db import rows_of
 from ifood_actors.ledger.bounds import IN_BOUNDS
-from ifood_actors.ledger.rows import rows_of
 
 _DUE = "coalesce(next_retry_at, scheduled_for)"
 # One whose `wake_at` has passed is the relay's already.

@@ -14,7 +14,7 @@ from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger, NewJob, NewRun, Role, note_left_out, result_value
-from ifood_actors.ledger.queries import planned_days
+from ifood_actors.ledger.queries.runs import planned_days
 from ifood_actors.logs import get_logger
 from ifood_actors.planning.cadence import (
     CATCH_UP_LIMIT,

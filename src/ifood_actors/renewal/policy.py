@@ -116,8 +116,14 @@ def forecast(
     """
     held = {state.id: state for state in states}
     waiting: list[tuple[datetime, UUID, Deadline]] = []
+
+    def await_next(state: TokenState, unserved: Sequence[Deadline]) -> None:
+        refresh = next_refresh(state, unserved, at=at, policy=policy)
+        if refresh is not None and refresh.deadline is not None:
+            heappush(waiting, (refresh.useful_from, refresh.id, refresh.deadline))
+
     for id_, state in held.items():
-        _await_next(waiting, state, deadlines.get(id_, ()), at=at, policy=policy)
+        await_next(state, deadlines.get(id_, ()))
     ready: list[tuple[Deadline, UUID]] = []
     calls = []
     while waiting or ready:
@@ -131,8 +137,7 @@ def forecast(
         deadline, id_ = heappop(ready)
         calls.append(Call(at, id_, deadline))
         refreshed = held[id_] = replace(held[id_], fresh_until=at + held[id_].fresh_for)
-        unserved = _uncovered(refreshed, deadlines[id_], at=at, policy=policy)
-        _await_next(waiting, refreshed, unserved, at=at, policy=policy)
+        await_next(refreshed, deadlines[id_])
         at += interval
     return calls
 
@@ -151,19 +156,6 @@ def next_refresh(
     deadline = min(uncovered)
     lead = min(policy.lead, state.fresh_for - _margin(state, policy))
     return Refresh(state.id, deadline.at - lead, deadline)
-
-
-def _await_next(
-    waiting: list[tuple[datetime, UUID, Deadline]],
-    state: TokenState,
-    deadlines: Sequence[Deadline],
-    *,
-    at: datetime,
-    policy: RefreshPolicy,
-) -> None:
-    refresh = next_refresh(state, deadlines, at=at, policy=policy)
-    if refresh is not None and refresh.deadline is not None:
-        heappush(waiting, (refresh.useful_from, refresh.id, refresh.deadline))
 
 
 def _uncovered(

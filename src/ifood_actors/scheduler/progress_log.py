@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from ifood_actors.db import database_now, transaction
-from ifood_actors.ledger.queries import Progress, progress_of_runs
+from ifood_actors.ledger.queries.runs import Progress, progress_of_runs
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)

@@ -35,7 +35,7 @@ from ifood_actors.cli.work.ifood import link_accounts, stores_of
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
-from ifood_actors.ledger.queries import JobFilter, find_jobs
+from ifood_actors.ledger.queries.jobs import JobFilter, find_jobs
 from ifood_actors.planning.cadence import next_opening, opening_at
 from ifood_actors.planning.planner import cadences
 

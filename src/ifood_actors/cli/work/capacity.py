@@ -18,7 +18,7 @@ from ifood_actors.cli.work.database import opened
 from ifood_actors.config import Settings, loading
 from ifood_actors.db import transaction
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger.queries import workloads
+from ifood_actors.ledger.queries.cost import workloads
 from ifood_actors.planning.planner import idle_shares
 from ifood_actors.spans import WEEKDAYS
 

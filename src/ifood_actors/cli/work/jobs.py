@@ -19,7 +19,7 @@ from ifood_actors.cli.work.database import opened, read
 from ifood_actors.db import database_now
 from ifood_actors.errors import UsageError
 from ifood_actors.ledger import Ledger
-from ifood_actors.ledger.queries import (
+from ifood_actors.ledger.queries.jobs import (
     EventRow,
     JobFilter,
     JobRow,

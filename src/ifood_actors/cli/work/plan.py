@@ -14,7 +14,7 @@ from ifood_actors.cli.work.caller import operator
 from ifood_actors.cli.work.database import opened
 from ifood_actors.db import database_now
 from ifood_actors.errors import UsageError
-from ifood_actors.ledger.queries import JobFilter, find_job_ids
+from ifood_actors.ledger.queries.jobs import JobFilter, find_job_ids
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Cadence, Opening, local_day, opening_on
 from ifood_actors.planning.planner import RunPlan

@@ -17,7 +17,8 @@ from ifood_actors.feeds import rejected_items
 from ifood_actors.figures import FiringAlert
 from ifood_actors.ifood.limiter.usage import LimitInUse, limits_in_use
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger.queries import Delivered, ErrorGroup, delivered, error_groups
+from ifood_actors.ledger.queries.daily import Delivered, delivered
+from ifood_actors.ledger.queries.error_groups import ErrorGroup, error_groups
 from ifood_actors.planning.cadence import local_day
 from ifood_actors.planning.idling import asked_again_on, look_back
 from ifood_actors.planning.planner import not_found_streaks

@@ -12,8 +12,8 @@ from ifood_actors.cli.work.database import opened
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now
 from ifood_actors.ifood.limiter.usage import LimitInUse, LimitUse, limit_uses, limits_in_use
-from ifood_actors.ledger import queries
-from ifood_actors.ledger.queries import OutsideRuns, RunProgress, Throughput
+from ifood_actors.ledger.queries import runs
+from ifood_actors.ledger.queries.runs import OutsideRuns, RunProgress, Throughput
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def overviews() -> Iterator[Callable[[], Overview]]:
 def _overview(tx: Connection, settings: Settings) -> Overview:
     return Overview(
         at=database_now(tx),
-        runs=queries.open_runs(tx),
-        outside=queries.open_outside_runs(tx),
-        pace=queries.throughput(tx),
+        runs=runs.open_runs(tx),
+        outside=runs.open_outside_runs(tx),
+        pace=runs.throughput(tx),
         limits=limit_uses(tx),
         in_use=limits_in_use(tx, settings),
         rate_limit=settings.rate_limit_per_minute,

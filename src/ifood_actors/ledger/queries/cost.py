@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from ifood_actors.db import rows_of
 from ifood_actors.ledger.job_result import result_value
-from ifood_actors.ledger.rows import rows_of
 
 # So that each weekday is among them, with as few rows as that takes.
 _DAYS = 8

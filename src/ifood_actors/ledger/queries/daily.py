@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from ifood_actors.db import rows_of
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import LATENESS
-from ifood_actors.ledger.rows import rows_of
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from ifood_actors.ledger.rows import read
+from ifood_actors.db import read
 
 _SAMPLES = 3
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"

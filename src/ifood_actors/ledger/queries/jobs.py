@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from ifood_actors.db import read, rows_of
 from ifood_actors.ledger.queries.error_groups import GROUP_ID
-from ifood_actors.ledger.rows import read, rows_of
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from ifood_actors.db import read, rows_of
 from ifood_actors.ledger.actor import role_of
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import FIRST_DUE, LATENESS
-from ifood_actors.ledger.rows import read, rows_of
 from ifood_actors.ledger.states import JobStatus
 
 _OPEN = "status IN ('pending', 'running')"
