@@ -10,16 +10,15 @@ from support.rows import M, N, P, make_accounts, make_app, merchant
 
 from ifood_actors.accounts import (
     BadSheet,
-    Entry,
     Imported,
-    Switched,
     add_discovered,
     count_active,
     import_sheet,
     list_accounts,
     set_active,
-    write_sheet,
 )
+from ifood_actors.accounts.registry import Switched
+from ifood_actors.accounts.sheet import Entry, write_sheet
 from ifood_actors.db import transaction
 from ifood_actors.errors import UsageError
 

@@ -10,7 +10,8 @@ import httpx
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, text
 
-from ifood_actors.accounts import Linked, import_sheet, link_accounts
+from ifood_actors.accounts import import_sheet
+from ifood_actors.accounts.linking import Linked, link_accounts
 from ifood_actors.db import transaction
 from ifood_actors.ifood.http import ApiIdentity, AppCredentials
 from ifood_actors.ifood.http.token_requests import Grant, request_token

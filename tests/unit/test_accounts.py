@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.rows import M, N
 
-from ifood_actors.accounts import BadSheet, Entry, read_sheet, write_sheet
-from ifood_actors.accounts.sheet import fitting_name
+from ifood_actors.accounts import BadSheet
+from ifood_actors.accounts.sheet import Entry, fitting_name, read_sheet, write_sheet
 
 APPS = ("north", "south")
 STARTS = "=+-@\t\n\uff1d\uff0b\uff0d\uff20"  # of what a spreadsheet takes for a formula

@@ -3,7 +3,8 @@ from uuid import uuid4
 import pytest
 from support.rows import M, N
 
-from ifood_actors.accounts import PRESENCE_MEANINGS, Entry, Presence, presence_of
+from ifood_actors.accounts.presence import PRESENCE_MEANINGS, Presence, presence_of
+from ifood_actors.accounts.sheet import Entry
 
 MARIA, JOAO = uuid4(), uuid4()
 

@@ -7,7 +7,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from support.rows import M, N, P
 from xlsxwriter import Workbook as Writer
 
-from ifood_actors.accounts import BadSheet, Entry, read_sheet
+from ifood_actors.accounts import BadSheet
+from ifood_actors.accounts.sheet import Entry, read_sheet
 
 HEADER = ("Nome", "ifood_merchant_id", "prioridade", "ativo", "CNPJ", "Grupo")
 

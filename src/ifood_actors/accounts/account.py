@@ -3,11 +3,10 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, Text, UniqueConstraint, Uuid
-from sqlalchemy import func as sql
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from ifood_actors.db import instant
+from ifood_actors.db import instant, random_id
 
 
 class Account(SQLModel, table=True):
@@ -16,10 +15,7 @@ class Account(SQLModel, table=True):
     __tablename__ = "accounts"
     __table_args__ = (UniqueConstraint("ifood_merchant_id"),)
 
-    id: UUID = Field(
-        default_factory=uuid4,
-        sa_column=Column(Uuid, primary_key=True, server_default=sql.gen_random_uuid()),
-    )
+    id: UUID = Field(default_factory=uuid4, sa_column=random_id())
     name: str = Field(sa_column=Column(Text, nullable=False))
     ifood_merchant_id: str = Field(sa_column=Column(Text, nullable=False))
     priority: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))

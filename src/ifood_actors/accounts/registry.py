@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 
 from ifood_actors.accounts.identifiers import canonical_id
 from ifood_actors.accounts.sandbox import read_bounded
-from ifood_actors.accounts.sheet import DEFAULT_TIMEZONE, Entry, fitting_name
+from ifood_actors.accounts.sheet import COLUMNS, DEFAULT_TIMEZONE, Entry, fitting_name
 from ifood_actors.accounts.spelling import stored_ids
 from ifood_actors.errors import UsageError
 
@@ -183,27 +183,18 @@ def _upsert(
 ) -> Imported:
     entries = list(entries)
     stored = stored_ids(connection, [entry.ifood_merchant_id for entry in entries])
-    spelled = [
-        replace(entry, ifood_merchant_id=stored[entry.ifood_merchant_id]) for entry in entries
-    ]
     # In one order for everybody, so that two imports wait for each other and never deadlock.
-    ordered = sorted(spelled, key=lambda entry: entry.ifood_merchant_id)
+    ordered = sorted(
+        (replace(entry, ifood_merchant_id=stored[entry.ifood_merchant_id]) for entry in entries),
+        key=lambda entry: entry.ifood_merchant_id,
+    )
     statement = _upsert_statement(updates)
     inserted = updated = 0
     for start in range(0, len(ordered), _BATCH):
         batch = ordered[start : start + _BATCH]
         rows = connection.execute(
             statement,
-            {
-                "merchant_ids": [entry.ifood_merchant_id for entry in batch],
-                "names": [entry.name for entry in batch],
-                "timezones": [entry.timezone for entry in batch],
-                "priorities": [entry.priority for entry in batch],
-                "actives": [entry.active for entry in batch],
-                "apps": [entry.app for entry in batch],
-                "cnpjs": [entry.cnpj for entry in batch],
-                "groups": [entry.group for entry in batch],
-            },
+            {column: [getattr(entry, column) for entry in batch] for column in COLUMNS},
         )
         outcomes = Counter(rows.scalars())
         inserted += outcomes[True]
@@ -220,15 +211,15 @@ def _upsert_statement(updates: Collection[str]) -> TextClause:
     return text(f"""
         INSERT INTO accounts AS account
           (ifood_merchant_id, name, timezone, priority, active, app_id, cnpj, group_name)
-        SELECT entry.merchant_id, entry.name, coalesce(entry.timezone, '{DEFAULT_TIMEZONE}'),
+        SELECT entry.ifood_merchant_id, entry.name, coalesce(entry.timezone, '{DEFAULT_TIMEZONE}'),
           coalesce(entry.priority, 0), coalesce(entry.active, true), app.id,
           entry.cnpj, entry.group_name
-        FROM unnest(CAST(:merchant_ids AS text[]), CAST(:names AS text[]),
-          CAST(:timezones AS text[]), CAST(:priorities AS int[]), CAST(:actives AS boolean[]),
-          CAST(:apps AS text[]), CAST(:cnpjs AS text[]), CAST(:groups AS text[]))
-          AS entry(merchant_id, name, timezone, priority, active, app, cnpj, group_name)
+        FROM unnest(CAST(:ifood_merchant_id AS text[]), CAST(:name AS text[]),
+          CAST(:timezone AS text[]), CAST(:priority AS int[]), CAST(:active AS boolean[]),
+          CAST(:app AS text[]), CAST(:cnpj AS text[]), CAST(:group AS text[]))
+          AS entry(ifood_merchant_id, name, timezone, priority, active, app, cnpj, group_name)
         LEFT JOIN ifood_apps AS app ON app.name = entry.app
-        ORDER BY entry.merchant_id
+        ORDER BY entry.ifood_merchant_id
         ON CONFLICT (ifood_merchant_id) DO UPDATE SET {changes}, updated_at = now()
         WHERE {differs}
         RETURNING account.xmax = 0 AS inserted  -- a row that was there has an xmax: its lock

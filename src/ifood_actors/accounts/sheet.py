@@ -16,10 +16,9 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import TextIO, TypeVar
 
-from ifood_actors.accounts.csv_lines import csv_lines
 from ifood_actors.accounts.guard import guarded
 from ifood_actors.accounts.identifiers import canonical_id, cnpj, formatted_cnpj, merchant_id
-from ifood_actors.accounts.lines import BadSheet, Line, tidy
+from ifood_actors.accounts.lines import BadSheet, Line, csv_lines, tidy
 from ifood_actors.accounts.workbook_lines import workbook_lines
 from ifood_actors.notation import zone
 from ifood_actors.plain_text import one_line, quoted

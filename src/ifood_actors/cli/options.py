@@ -65,14 +65,14 @@ def given(text: str) -> str:
 
 def name_or_merchant(text: str) -> str:
     """Give a merchant id as accounts have it, however it is spelled; anything else is a name."""
-    from ifood_actors.accounts import canonical_id
+    from ifood_actors.accounts.identifiers import canonical_id
 
     return canonical_id(given(text)) or text
 
 
 def company(text: str) -> str:
     """Parse a CNPJ for a filter, with or without its punctuation."""
-    from ifood_actors.accounts import cnpj
+    from ifood_actors.accounts.identifiers import cnpj
 
     try:
         return cnpj(text)

@@ -12,22 +12,22 @@ from sqlalchemy import Connection
 
 from ifood_actors import operator_acts
 from ifood_actors.accounts import (
-    COLUMNS,
-    PRESENCE_MEANINGS,
     BadSheet,
-    Entry,
     Imported,
-    Opened,
-    Presence,
     add_discovered,
-    authorizations_by_merchant,
-    canonical_id,
     import_sheet,
     list_accounts,
-    presence_of,
     set_active,
-    write_sheet,
 )
+from ifood_actors.accounts.identifiers import canonical_id
+from ifood_actors.accounts.presence import (
+    PRESENCE_MEANINGS,
+    Opened,
+    Presence,
+    authorizations_by_merchant,
+    presence_of,
+)
+from ifood_actors.accounts.sheet import COLUMNS, Entry, write_sheet
 from ifood_actors.cli.options import ERRORS_SINCE, MOST, Status
 from ifood_actors.cli.output import count, note, outcome
 from ifood_actors.cli.work.database import CommandContext, opened, require_application

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from ifood_actors import operator_acts
-from ifood_actors.accounts import Linked, unlink_others
+from ifood_actors.accounts.linking import Linked, unlink_others
 from ifood_actors.cli.output import confirm, count, document, duration, note, say
 from ifood_actors.cli.work.caller import operator
 from ifood_actors.cli.work.database import CommandContext, opened

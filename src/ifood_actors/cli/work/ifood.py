@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 
 from sqlalchemy import Connection, text
 
-from ifood_actors import accounts
+from ifood_actors.accounts import linking
 from ifood_actors.cli.output import duration, note
 from ifood_actors.cli.work.database import CommandContext, require_application
 from ifood_actors.errors import (
@@ -82,11 +82,11 @@ def stores_of(command: CommandContext, app: str) -> list[FoundStores]:
 
 def link_accounts(
     connection: Connection, merchant_ids: Sequence[str], identity: ApiIdentity
-) -> accounts.Linked | None:
+) -> linking.Linked | None:
     """Let accounts be read with an authorization; a centralised application needs no link."""
     if identity.authorization_id is None:
         return None
-    return accounts.link_accounts(
+    return linking.link_accounts(
         connection,
         merchant_ids,
         app_id=identity.app_id,
