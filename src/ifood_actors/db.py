@@ -9,11 +9,12 @@ from random import uniform
 from threading import Event
 from time import monotonic
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
 import psycopg
 import structlog
 from psycopg import errors
-from sqlalchemy import Column, Connection, DateTime, create_engine, event, func, text
+from sqlalchemy import Column, Connection, DateTime, Uuid, create_engine, event, func, text
 from sqlalchemy.engine import URL, Engine, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
@@ -162,6 +163,11 @@ def instant(*, nullable: bool = True, now: bool = False) -> Column[datetime]:
     """Make a column of instants; with `now` it is the transaction's start unless it is given."""
     default = func.now() if now else None
     return Column(DateTime(timezone=True), nullable=nullable, server_default=default)
+
+
+def random_id() -> Column[UUID]:
+    """Make a column of primary keys, which the database fills where the code does not."""
+    return Column(Uuid, primary_key=True, server_default=func.gen_random_uuid())
 
 
 def database_now(connection: Connection) -> datetime:

@@ -14,10 +14,9 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
 )
-from sqlalchemy import func as sql
 from sqlmodel import Field, SQLModel
 
-from ifood_actors.db import instant
+from ifood_actors.db import instant, random_id
 
 
 class AppKind(StrEnum):
@@ -40,10 +39,7 @@ class App(SQLModel, table=True):
         CheckConstraint(f"kind IN ({', '.join(repr(str(kind)) for kind in AppKind)})", name="kind"),
     )
 
-    id: UUID = Field(
-        default_factory=uuid4,
-        sa_column=Column(Uuid, primary_key=True, server_default=sql.gen_random_uuid()),
-    )
+    id: UUID = Field(default_factory=uuid4, sa_column=random_id())
     # By which operators and accounts refer to it.
     name: str = Field(sa_column=Column(Text, nullable=False))
     # Given by iFood, as is the secret.
@@ -66,10 +62,7 @@ class Authorization(SQLModel, table=True):
     __tablename__ = "ifood_authorizations"
     __table_args__ = (UniqueConstraint("app_id", "name"),)
 
-    id: UUID = Field(
-        default_factory=uuid4,
-        sa_column=Column(Uuid, primary_key=True, server_default=sql.gen_random_uuid()),
-    )
+    id: UUID = Field(default_factory=uuid4, sa_column=random_id())
     app_id: UUID = Field(
         sa_column=Column(ForeignKey("ifood_apps.id", ondelete="CASCADE"), nullable=False)
     )

@@ -17,13 +17,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from ifood_actors.db import instant
+from ifood_actors.db import instant, random_id
 from ifood_actors.ledger import bounds
 from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus
 
@@ -81,10 +80,7 @@ class Job(SQLModel, table=True):
         Index("idx_jobs_run", "run_id", "status"),
     )
 
-    id: UUID = Field(
-        default_factory=uuid4,
-        sa_column=Column(Uuid, primary_key=True, server_default=func.gen_random_uuid()),
-    )
+    id: UUID = Field(default_factory=uuid4, sa_column=random_id())
     # The kind.
     job_type: str = Field(sa_column=Column(Text, nullable=False))
     account_id: UUID = Field(sa_column=Column(ForeignKey("accounts.id"), nullable=False))
