@@ -83,12 +83,9 @@ def author_of(answer: Answer) -> Author:
         return "unknown"
     except SchemaBroken:
         return "ifood"
-    return "gateway" if _is_note_of_gateway(document) else "ifood"
-
-
-def _is_note_of_gateway(document: "JsonValue") -> bool:
     message = document.get("message") if isinstance(document, dict) else None
-    return isinstance(message, str) and message.strip() in _NOTES_OF_GATEWAYS
+    noted = isinstance(message, str) and message.strip() in _NOTES_OF_GATEWAYS
+    return "gateway" if noted else "ifood"
 
 
 def raise_for_ifood(answer: Answer) -> None:

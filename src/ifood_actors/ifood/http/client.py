@@ -106,7 +106,8 @@ class IfoodClient:
         calls = self._calls(identity, "merchant", lambda: None)
         seen: set[str] = set()
         for page in range(1, MAX_PAGES + 1):
-            stores = _merchants_of(calls.read("merchants", _MERCHANTS_PATH, _page(page)))
+            params = {"page": str(page), "size": str(PAGE_SIZE)}
+            stores = _merchants_of(calls.read("merchants", _MERCHANTS_PATH, params))
             new = [store for store in stores if store.id not in seen]
             yield from new
             seen.update(store.id for store in new)
@@ -167,10 +168,6 @@ class _Calls:
     requests: int = 0
     wasted: int = 0
 
-    @property
-    def app_id(self) -> UUID:
-        return self.identity.app_id
-
     def read(self, endpoint: str, path: str, params: Mapping[str, str]) -> JsonValue | None:
         before = self.requests
         try:
@@ -192,27 +189,23 @@ class _Calls:
         return self._send(endpoint, path, params, token=self.access.token(self.identity))
 
     def _send(self, endpoint: str, path: str, params: Mapping[str, str], *, token: str) -> Answer:
-        headers = {"Authorization": f"Bearer {token}"}
+        app_id, headers = self.identity.app_id, {"Authorization": f"Bearer {token}"}
         url = f"{self.base_url}{path}"
         request = self.http.build_request("GET", url, params=dict(params), headers=headers)
 
         # Nothing slow may stand between the slot and the request.
         held, self.held = self.held, None
-        slot = self.access.pace(self.app_id, self.group, endpoint, held, self.on_progress)
+        slot = self.access.pace(app_id, self.group, endpoint, held, self.on_progress)
         self.requests += 1
         try:
             answer = counted_exchange(self.http, request, endpoint=self.group, secrets=[token])
         finally:
             self.access.sent(slot, request)
 
-        self.access.heed(self.app_id, self.group, endpoint, answer)
+        self.access.heed(app_id, self.group, endpoint, answer)
         raise_for_ifood(answer)
         self.on_progress()
         return answer
-
-
-def _page(number: int) -> dict[str, str]:
-    return {"page": str(number), "size": str(PAGE_SIZE)}
 
 
 def _merchants_of(value: JsonValue | None) -> list[MerchantSummary]:

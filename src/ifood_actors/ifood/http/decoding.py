@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 
 ASKED_FOR = "gzip"  # what a request names in Accept-Encoding
 _GZIP = {ASKED_FOR, "x-gzip"}  # two names of one coding: RFC 9110, 8.4.1.3
-_PLAIN = "identity"
 _STEP = 64 * 1024  # bytes that are made at once
 _GZIP_FORMAT = 31  # for zlib: the widest window, with the head of gzip
 
@@ -27,19 +26,15 @@ def decoded(chunks: Iterable[bytes], encoding: str, *, most: int) -> bytes:
     one, and for a body that is too large, before or after it was decoded.
     """
     named = [coding.strip().lower() for coding in encoding.split(",")]
-    codings = [coding for coding in named if coding not in {"", _PLAIN}]
+    codings = [coding for coding in named if coding not in {"", "identity"}]
     if not codings:
-        return _joined(chunks, most)
+        return b"".join(_bounded(chunks, most))
     if len(codings) > 1 or codings[0] not in _GZIP:
         raise Undecodable("the answer is coded in another way than by one gzip")
     try:
-        return _joined(_gunzipped(_bounded(chunks, most)), most)
+        return b"".join(_bounded(_gunzipped(_bounded(chunks, most)), most))
     except zlib.error:
         raise Undecodable("the answer is no gzip, as it says") from None
-
-
-def _joined(chunks: Iterable[bytes], most: int) -> bytes:
-    return b"".join(_bounded(chunks, most))
 
 
 def _bounded(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ anything it can send, so neither `pg_dump` nor a view gets past it. Other progra
 that size as infinity, or not at all.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal, InvalidOperation
 
 from ifood_actors.errors import SchemaBroken
@@ -63,14 +63,10 @@ def _levels(item: object) -> Iterator[Collection[object]]:
     values: Collection[object] = [item]
     while values:
         yield values
-        values = [inner for value in values for inner in _within(value)]
-
-
-def _within(value: object) -> Iterable[object]:
-    match value:
-        case dict():
-            return value.values()
-        case list():
-            return value
-        case _:
-            return ()
+        inner: list[object] = []
+        for value in values:
+            if isinstance(value, dict):
+                inner += value.values()
+            elif isinstance(value, list):
+                inner += value
+        values = inner

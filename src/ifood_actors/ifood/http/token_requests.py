@@ -7,14 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 import httpx
-from pydantic import (
-    BaseModel,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
 from ifood_actors.errors import (
     CredentialsRefused,
@@ -71,8 +64,6 @@ class UserCode:
 # Printable ASCII, since it goes into a header or onto a terminal. iFood's tokens have up to 8,000
 # characters.
 _Plain = Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", max_length=16_000)]
-
-
 _SECONDS = TypeAdapter(Annotated[int, Field(gt=0)])
 
 
@@ -121,11 +112,9 @@ def request_token(
     CredentialsRefused for every other such refusal, Throttled (429), Rejected (other 4xx),
     ServerFault (also for any answer of a gateway), SchemaBroken.
     """
-    fields = (
-        {"grantType": "client_credentials"}
-        if refresh_token is None
-        else {"grantType": "refresh_token", "refreshToken": refresh_token}
-    )
+    fields = {"grantType": "client_credentials"}
+    if refresh_token is not None:
+        fields = {"grantType": "refresh_token", "refreshToken": refresh_token}
     return _token(credentials, fields, http=http, base_url=base_url)
 
 
@@ -166,12 +155,8 @@ def request_user_code(client_id: str, *, http: httpx.Client, base_url: str) -> U
 def _token(
     credentials: AppCredentials, fields: dict[str, str], *, http: httpx.Client, base_url: str
 ) -> Grant:
-    form = {
-        "clientId": credentials.client_id,
-        "clientSecret": credentials.client_secret,
-        **fields,
-    }
-    answer = _post(PATH, form, http=http, base_url=base_url)
+    form = {"clientId": credentials.client_id, "clientSecret": credentials.client_secret}
+    answer = _post(PATH, form | fields, http=http, base_url=base_url)
     token = _given(answer, _TokenAnswer, what="token")
     return Grant(token.access_token, token.lifetime, token.refresh_token)
 
@@ -192,7 +177,8 @@ def _given(answer: Answer, shape: type[_Shape], *, what: str) -> _Shape:
         try:
             return shape.model_validate(parse(answer))
         except ValidationError as error:
-            faulty = _faulty(error)
+            named = {str(part) for each in error.errors() for part in each["loc"]}
+            faulty = ", ".join(sorted(named)) or faulty
         except (ServerFault, SchemaBroken):
             faulty = "it cannot be read"
     raise _unusable(answer, f"the {what} answer cannot be used: {faulty}")
@@ -226,9 +212,3 @@ def _raise_for_oauth(answer: Answer) -> None:
             raise
         # Without its status: a shorter span of days is no help against a token that is not given.
         raise type(fault)(str(fault)) from None
-
-
-def _faulty(error: ValidationError) -> str:
-    return (
-        ", ".join(sorted({str(part) for e in error.errors() for part in e["loc"]})) or "no object"
-    )

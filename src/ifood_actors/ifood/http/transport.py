@@ -120,16 +120,12 @@ def counted_exchange(
     outcome = "no_answer"
     try:
         answer = exchange(http, request, secrets=secrets)
-        outcome = _outcome(answer.status)
+        too_many = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+        outcome = str(answer.status) if too_many else f"{answer.status // 100}xx"
     finally:
         metrics.REQUEST_TIMES.labels(endpoint=endpoint).observe(time.monotonic() - started)
         metrics.REQUESTS.labels(endpoint=endpoint, outcome=outcome).inc()
     return answer
-
-
-def _outcome(status: int) -> str:
-    too_many = HTTPStatus.TOO_MANY_REQUESTS
-    return str(too_many.value) if status == too_many else f"{status // 100}xx"
 
 
 def _reason(error: BaseException) -> str:
@@ -155,10 +151,6 @@ def _until(deadline: float, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _trusting(ca_file: str | None) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=ca_file) if ca_file else True
-
-
 class _LimitedTransport(httpx.HTTPTransport):
     """
     httpx's transport on a pool whose sockets know the deadline of the request they serve.
@@ -167,9 +159,10 @@ class _LimitedTransport(httpx.HTTPTransport):
     """
 
     def __init__(self, limits: httpx.Limits, ca_file: str | None) -> None:
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
         self._clock = _Clock()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(_trusting(ca_file), trust_env=False),
+            ssl_context=httpx.create_ssl_context(verify, trust_env=False),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
