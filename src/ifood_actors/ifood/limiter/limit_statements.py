@@ -10,8 +10,8 @@ _ROW = "app_id = :app_id AND endpoint_group = :group"
 _TURN = "greatest(l.next_free_at, l.closed_until, clock_timestamp())"
 # A named limit is believed for a day, whichever way the clock was set since.
 BELIEVED = """
-    named.heard_at BETWEEN statement_timestamp() - CAST(:memory AS interval)
-        AND statement_timestamp() + CAST(:memory AS interval)
+    named.heard_at BETWEEN statement_timestamp() - INTERVAL '1 day'
+        AND statement_timestamp() + INTERVAL '1 day'
 """
 _NAMED = f"""
     (SELECT named.per_minute FROM ifood_named_limits AS named

@@ -31,7 +31,7 @@ from ifood_actors.ifood.http.answers import (
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import limit_statements as statements
 from ifood_actors.ifood.limiter.named_limits import MOST, NamedLimits
-from ifood_actors.ifood.limiter.snapshots import LONGEST_COOLDOWN, MEMORY, RecentSnapshots
+from ifood_actors.ifood.limiter.snapshots import LONGEST_COOLDOWN, RecentSnapshots
 from ifood_actors.ifood.slots import DELIVERY, LATENESS, EndpointGroup, Reservation, Slack, interval
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER, PROBE_EVERY
 from ifood_actors.logs import get_logger
@@ -121,7 +121,6 @@ class Limiter:
             "slack": lateness + self._slack.delivery,
             "least": LATENESS + DELIVERY,
             "calm": STEADY,
-            "memory": MEMORY,
             "max_wait": min(max_wait, LONGEST_WAIT),
             "opens_after": BREAKER_OPENS_AFTER,
             "probe_every": PROBE_EVERY,

@@ -15,7 +15,6 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from ifood_actors.ifood.limiter import limit_statements as statements
-from ifood_actors.ifood.limiter.snapshots import MEMORY
 from ifood_actors.ifood.slots import EndpointGroup
 from ifood_actors.logs import get_logger
 
@@ -26,11 +25,6 @@ IN_A_ROW = 3  # answers that must say the same before a doubtful limit is believ
 
 _HEAR_AGAIN = timedelta(hours=1)  # the same limit on every answer is written so often
 _Key = tuple[UUID, str]
-
-
-def is_doubtful(limit: int, *, configured: int) -> bool:
-    """Return whether a limit is so low that one answer is no proof: under half of ours."""
-    return 2 * limit < configured
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,8 @@ class NamedLimits:
         used = self.in_use(app_id, group, endpoint)
         if limit == used and (limit == configured or not self._is_old(key)):
             return
-        doubtful = limit != used and is_doubtful(limit, configured=configured)
+        # So low that one answer is no proof: under half of ours.
+        doubtful = limit != used and 2 * limit < configured
         if doubtful and not refused and latest.times < IN_A_ROW:
             return
         self._believe(app_id, group, endpoint, limit)
@@ -111,13 +106,7 @@ class NamedLimits:
         return monotonic() - self._written.get(key, 0.0) > _HEAR_AGAIN.total_seconds()
 
     def _believe(self, app_id: UUID, group: EndpointGroup, endpoint: str, limit: int) -> None:
-        values = {
-            "app_id": app_id,
-            "endpoint": endpoint,
-            "group": group,
-            "per_minute": limit,
-            "memory": MEMORY,
-        }
+        values = {"app_id": app_id, "endpoint": endpoint, "group": group, "per_minute": limit}
         with self._engine.connect() as connection:
             connection.execute(statements.BELIEVE, values)
         self._written[app_id, endpoint] = monotonic()
@@ -128,6 +117,7 @@ class NamedLimits:
 class NamedLimit:
     """A limit a minute that iFood named at an endpoint: since when, and when it was last heard."""
 
+    app_id: UUID
     app: str
     endpoint: str
     endpoint_group: str
@@ -136,13 +126,9 @@ class NamedLimit:
     heard_at: datetime
 
 
-_BY_APP = text(
-    f"SELECT app_id, endpoint, per_minute FROM ifood_named_limits AS named"
-    f" WHERE {statements.BELIEVED}"
-)
 _NAMED = text(f"""
-    SELECT app.name AS app, named.endpoint, named.endpoint_group, named.per_minute, named.since,
-      named.heard_at
+    SELECT named.app_id, app.name AS app, named.endpoint, named.endpoint_group, named.per_minute,
+      named.since, named.heard_at
     FROM ifood_named_limits AS named JOIN ifood_apps AS app ON app.id = named.app_id
     WHERE {statements.BELIEVED}
     ORDER BY app.name, named.endpoint
@@ -151,14 +137,13 @@ _NAMED = text(f"""
 
 def limits_by_app(connection: Connection) -> dict[tuple[UUID, str], int]:
     """Return every named limit that is still believed, by application and endpoint."""
-    rows = connection.execute(_BY_APP, {"memory": MEMORY})
-    return {(row.app_id, row.endpoint): row.per_minute for row in rows}
+    named = list_named_limits(connection)
+    return {(one.app_id, one.endpoint): one.per_minute for one in named}
 
 
 def list_named_limits(connection: Connection) -> list[NamedLimit]:
     """Show every named limit that is still believed."""
-    rows = connection.execute(_NAMED, {"memory": MEMORY}).mappings()
-    return [NamedLimit(**row) for row in rows]
+    return [NamedLimit(**row) for row in connection.execute(_NAMED).mappings()]
 
 
 def forget_named_limits(connection: Connection, *, app: str) -> int:

@@ -9,25 +9,23 @@ from uuid import UUID
 from sqlalchemy import Engine, text
 
 from ifood_actors.ifood.http.answers import LONGEST_PAUSE
+from ifood_actors.ifood.limiter.limit_statements import BELIEVED
 from ifood_actors.ifood.slots import SOON, EndpointGroup
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 
 # No cooldown is made longer; one that ends later is left from a clock that was set back since.
 LONGEST_COOLDOWN = LONGEST_PAUSE
 
-MEMORY = timedelta(days=1)  # for which a limit that iFood named is believed
-
 KEPT_SECONDS = 1.0  # for which a process believes what it read
 
-_READ = text("""
-    SELECT app_id, failures > 0 AS failing, failures >= :opens_after AS breaker_open,
-        crowded,
+_READ = text(f"""
+    SELECT app_id, failures > 0 AS failing, failures >= :opens_after AS breaker_open, crowded,
         CASE WHEN closed_until BETWEEN clock_timestamp() AND clock_timestamp() + :longest
             THEN extract(epoch FROM closed_until - clock_timestamp())::float8 ELSE 0 END AS seconds
     FROM ifood_limits, LATERAL (SELECT next_free_at > clock_timestamp() + :soon
             OR EXISTS (SELECT FROM ifood_named_limits AS named
                 WHERE named.app_id = ifood_limits.app_id AND named.endpoint_group = :group
-                  AND named.heard_at > clock_timestamp() - CAST(:memory AS interval))
+                  AND {BELIEVED})
             AS crowded) AS queue
     WHERE endpoint_group = :group AND (closed_until > clock_timestamp() OR failures > 0 OR crowded)
 """)
@@ -67,7 +65,6 @@ def read_limiters(engine: Engine, group: EndpointGroup) -> LimiterSnapshot:
         "longest": LONGEST_COOLDOWN,
         "opens_after": BREAKER_OPENS_AFTER,
         "soon": SOON,
-        "memory": MEMORY,
     }
     read_at = time.monotonic()
     with engine.connect() as connection:

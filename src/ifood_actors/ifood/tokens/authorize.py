@@ -1,6 +1,6 @@
 """The userCode flow: how an owner lets a distributed application read stores."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 import httpx
@@ -57,11 +57,9 @@ class Authorizer:
         Raises UsageError for an unknown or centralised application, and what
         `request_user_code` raises.
         """
-        found = self._read(app)
-        self._limiter.acquire(found.id, "oauth", max_wait=MAX_OAUTH_WAIT)
-        return request_user_code(
-            found.credentials.client_id, http=self._http, base_url=self._base_url
-        )
+        app_id, credentials = self._read(app)
+        self._limiter.acquire(app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
+        return request_user_code(credentials.client_id, http=self._http, base_url=self._base_url)
 
     def finish(
         self,
@@ -82,10 +80,10 @@ class Authorizer:
 
         Raises what `redeem_code` raises.
         """
-        found = self._read(app)
-        self._limiter.acquire(found.id, "oauth", max_wait=MAX_OAUTH_WAIT)
+        app_id, credentials = self._read(app)
+        self._limiter.acquire(app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
         grant = redeem_code(
-            found.credentials,
+            credentials,
             code,
             verifier=user_code.verifier,
             http=self._http,
@@ -96,11 +94,11 @@ class Authorizer:
         with transaction(self._engine) as tx:
             while stored is None:
                 name = next(names)
-                stored = self._stored.add(tx, grant, app_id=found.id, name=name, replaces=replaces)
+                stored = self._stored.add(tx, grant, app_id=app_id, name=name, replaces=replaces)
             # Without the code, which is a secret, also when it is spent.
             told = {"label": label, "authorization_id": stored, "replaced": stored == replaces}
             operator_acts.note(tx, "apps authorize", actor=actor, subject=app, **told)
-        return NewAuthorization(ApiIdentity(found.id, stored), name)
+        return NewAuthorization(ApiIdentity(app_id, stored), name)
 
     def living(self, app: str, label: str) -> "LivingAuthorization | None":
         """Tell which living authorization has that label, and which accounts it reads."""
@@ -108,7 +106,7 @@ class Authorizer:
             row = connection.execute(_LIVING, {"app": app, "label": label}).one_or_none()
         return None if row is None else LivingAuthorization(row.id, row.accounts)
 
-    def _read(self, name: str) -> "_Application":
+    def _read(self, name: str) -> tuple[UUID, AppCredentials]:
         with self._engine.connect() as connection:
             row = connection.execute(_APP, {"name": name}).one_or_none()
         if row is None:
@@ -118,7 +116,7 @@ class Authorizer:
                 f"application {name} is centralised: its stores are linked in iFood's portal"
             )
         secret = self._cipher.decrypt(row.client_secret_encrypted)
-        return _Application(row.id, AppCredentials(row.client_id, secret))
+        return row.id, AppCredentials(row.client_id, secret)
 
 
 @dataclass(frozen=True)
@@ -135,9 +133,3 @@ class LivingAuthorization:
 
     id: UUID
     accounts: list[str]
-
-
-@dataclass(frozen=True)
-class _Application:
-    id: UUID
-    credentials: AppCredentials = field(repr=False)

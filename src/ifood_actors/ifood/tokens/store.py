@@ -9,9 +9,10 @@ refresh token that is still stored has its successor, and may store that at any 
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, TextClause
+from sqlalchemy import Connection, Engine, Row, TextClause
 
 from ifood_actors.errors import UsageError
 from ifood_actors.ifood.http import ApiIdentity, Grant
@@ -118,10 +119,7 @@ class Authorizations:
         return self._lock(held, statements.LOCK_ANYWAY)
 
     def _lock(self, held: Held, statement: TextClause, **values: object) -> Lock | None:
-        with self._engine.connect() as connection:
-            row = connection.execute(
-                statement, {"id": held.id, "lock": statements.LOCK_FOR, **values}
-            ).one_or_none()
+        row = self._one(statement, id=held.id, lock=statements.LOCK_FOR, **values)
         if row is None or held.id is None:
             return None
         return Lock(held.id, row.locked_until, row.refresh_token_encrypted)
@@ -153,16 +151,15 @@ class Authorizations:
         `by_token`: it is the refresh token that iFood refused. So the owner is needed, if that was
         so before, some minutes ago, and iFood does not refuse the application as a whole.
         """
-        values = {
+        row = self._one(
+            statements.REFUSE,
             **lock.mine,
-            "spent": lock.spent,
-            "reason": reason,
-            "by_token": by_token,
-            "pause": PAUSE_AFTER_REFUSAL,
-            "several": SEVERAL,
-        }
-        with self._engine.connect() as connection:
-            row = connection.execute(statements.REFUSE, values).one_or_none()
+            spent=lock.spent,
+            reason=reason,
+            by_token=by_token,
+            pause=PAUSE_AFTER_REFUSAL,
+            several=SEVERAL,
+        )
         if row is None:
             self.unlock(lock, pause=timedelta(0))
             return None
@@ -181,9 +178,7 @@ class Authorizations:
 
     def need(self, lock: Lock, *, reason: str) -> bool:
         """Note that it has no refresh token; True for the first who finds out."""
-        with self._engine.connect() as connection:
-            values = {**lock.mine, "reason": reason}
-            first = connection.execute(statements.NEED, values).one_or_none() is not None
+        first = self._one(statements.NEED, **lock.mine, reason=reason) is not None
         self.unlock(lock, pause=timedelta(0))
         return first
 
@@ -201,14 +196,17 @@ class Authorizations:
         }
 
     def _read(self, identity: ApiIdentity) -> Held | None:
-        values = {
-            "app_id": identity.app_id,
-            "authorization_id": identity.authorization_id,
-            "pause": PAUSE_AFTER_REFUSAL,
-        }
+        row = self._one(
+            statements.READ,
+            app_id=identity.app_id,
+            authorization_id=identity.authorization_id,
+            pause=PAUSE_AFTER_REFUSAL,
+        )
+        return None if row is None else Held(**row._asdict())
+
+    def _one(self, statement: TextClause, **values: object) -> Row[Any] | None:
         with self._engine.connect() as connection:
-            row = connection.execute(statements.READ, values).mappings().one_or_none()
-        return None if row is None else Held(**row)
+            return connection.execute(statement, values).one_or_none()
 
     def _write(self, statement: TextClause, **values: object) -> None:
         with self._engine.connect() as connection:
