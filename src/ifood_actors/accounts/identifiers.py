@@ -61,7 +61,7 @@ def cnpj(text: str) -> str:
     found = re.sub(r"[./-]", "", bare)
     if not _CNPJ.fullmatch(bare):
         raise ValueError("expected a CNPJ such as 12.345.678/0001-95 or 12345678000195")
-    if not _checks(found):
+    if not found.strip("0") or check_digits(found[:12]) != found[12:]:
         raise ValueError("expected a CNPJ", "its check digits do not fit: a character is wrong")
     return found
 
@@ -84,10 +84,6 @@ def check_digits(first: str) -> str:
     return first[-2:]
 
 
-def _checks(found: str) -> bool:
-    return found.strip("0") != "" and check_digits(found[:12]) == found[12:]
-
-
 def _bare(text: str) -> str:
     text = unicodedata.normalize("NFC", text).translate(_HYPHENS).strip(_BLANKS)
     formula = _AS_FORMULA.fullmatch(text)
@@ -95,7 +91,6 @@ def _bare(text: str) -> str:
 
 
 def _looks_like(bare: str) -> tuple[str, ...]:
-    """Say what a text that is no merchant id looks like, if it looks like anything."""
     if _ROUNDED.fullmatch(bare):
         return (_IS_ROUNDED,)
     if _CNPJ.fullmatch(bare.upper()):

@@ -17,10 +17,9 @@ from ifood_actors.errors import UsageError
 _BATCH = 10_000  # accounts a statement
 _STORED_AS = {"app": "app_id", "group": "group_name"}
 
-_NAMED = "(account.name = ANY(:names) OR account.ifood_merchant_id = ANY(:names))"
-_FIND = text(f"""
-    SELECT account.id, account.name, account.ifood_merchant_id AS merchant_id, account.active
-    FROM accounts AS account WHERE {_NAMED}
+_FIND = text("""
+    SELECT id, name, ifood_merchant_id AS merchant_id, active FROM accounts
+    WHERE name = ANY(:names) OR ifood_merchant_id = ANY(:names)
 """)
 _SWITCH = text("""
     UPDATE accounts SET active = :active, updated_at = now()

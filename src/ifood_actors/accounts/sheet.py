@@ -117,8 +117,6 @@ def write_sheet(entries: Iterable[Entry], out: TextIO) -> None:
 
 
 class _Reader:
-    """Collects entries and problems, line by line."""
-
     def __init__(self, columns: Sequence[str], apps: Collection[str]) -> None:
         self.entries: list[Entry] = []
         self.problems: list[str] = []

@@ -36,11 +36,9 @@ def workbook_lines(content: bytes, name: str | None) -> Iterator[Line]:
     except CalamineError as error:
         raise BadSheet([f"the workbook cannot be read: {error}; save it as .xlsx anew"]) from None
     for number, row in enumerate(rows, start=1):
-        line = Line(
-            f"row {number}",
-            [_text(cell) for cell in row],
-            {place: what for place, cell in enumerate(row) if (what := _no_text(cell))},
-        )
+        dates = [at for at, cell in enumerate(row) if isinstance(cell, time | date | timedelta)]
+        refused = dict.fromkeys(dates, "a date or a time")
+        line = Line(f"row {number}", [_text(cell) for cell in row], refused)
         if any(line.cells):
             yield line
 
@@ -68,9 +66,3 @@ def _text(cell: Cell) -> str:
             return unguarded(tidy(cell))
         case _:
             return str(cell)
-
-
-def _no_text(cell: Cell) -> str | None:
-    if isinstance(cell, time | date | timedelta):
-        return "a date or a time"
-    return None

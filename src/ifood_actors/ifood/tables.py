@@ -68,17 +68,13 @@ class Authorization(SQLModel, table=True):
     )
     # `*` for that of a centralised application, else a label that operators gave.
     name: str = Field(sa_column=Column(Text, nullable=False))
-    access_token_encrypted: str | None = Field(
-        default=None, repr=False, sa_column=Column(Text, nullable=True)
-    )
+    access_token_encrypted: str | None = Field(default=None, repr=False, sa_column=Column(Text))
     # The end of the access token, when it is refreshed before that, and when it was given.
     expires_at: datetime | None = Field(default=None, sa_column=instant())
     renew_at: datetime | None = Field(default=None, sa_column=instant())
     renewed_at: datetime | None = Field(default=None, sa_column=instant())
     # Works once: each renewal brings the next one, and both tokens are saved in one statement.
-    refresh_token_encrypted: str | None = Field(
-        default=None, repr=False, sa_column=Column(Text, nullable=True)
-    )
+    refresh_token_encrypted: str | None = Field(default=None, repr=False, sa_column=Column(Text))
     # The end of the refresh token: no answer tells it, the guide does.
     refresh_expires_at: datetime | None = Field(default=None, sa_column=instant())
     # Until then no other process asks iFood: a refresh is running, or one has just failed.

@@ -107,22 +107,16 @@ def raise_for_ifood(answer: Answer) -> None:
     message = f"{status} {error_text(answer)}".strip()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Throttled(message, after=pause(answer.headers), status=status)
-    match author:
-        case "gateway":
+    match author, status:
+        case "gateway", _:
             raise GatewayFault(message, status=status)
-        case "unknown":
+        case "unknown", _:
             raise ServerFault(f"{status} the answer is no whole JSON", status=status)
-        case "ifood":
-            _refuse_or_fail(status, message)
-
-
-def _refuse_or_fail(status: int, message: str) -> NoReturn:
-    match status:
-        case HTTPStatus.UNAUTHORIZED:
+        case _, HTTPStatus.UNAUTHORIZED:
             raise Unauthorized(message)
-        case HTTPStatus.FORBIDDEN:
+        case _, HTTPStatus.FORBIDDEN:
             raise Forbidden(message, status=status)
-        case HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_EARLY:
+        case _, HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_EARLY:
             raise ServerFault(message, status=status)
         case _ if httpx.codes.is_client_error(status):
             raise Rejected(message, status=status)

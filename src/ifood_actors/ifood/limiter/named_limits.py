@@ -76,7 +76,8 @@ class NamedLimits:
             return
         limit = min(latest.limit, MOST if self.follow else configured)
         used = self.in_use(app_id, group, endpoint)
-        if limit == used and (limit == configured or not self._is_old(key)):
+        old = monotonic() - self._written.get(key, 0.0) > _HEAR_AGAIN.total_seconds()
+        if limit == used and (limit == configured or not old):
             return
         # So low that one answer is no proof: under half of ours.
         doubtful = limit != used and 2 * limit < configured
@@ -101,9 +102,6 @@ class NamedLimits:
             times = former.times + 1 if former and former.limit == named else 1
             latest = self._heard[key] = _Heard(named, times)
             return latest
-
-    def _is_old(self, key: _Key) -> bool:
-        return monotonic() - self._written.get(key, 0.0) > _HEAR_AGAIN.total_seconds()
 
     def _believe(self, app_id: UUID, group: EndpointGroup, endpoint: str, limit: int) -> None:
         values = {"app_id": app_id, "endpoint": endpoint, "group": group, "per_minute": limit}

@@ -56,12 +56,7 @@ class Tokens:
     """The access tokens of all applications; safe for threads and for many processes."""
 
     def __init__(
-        self,
-        engine: Engine,
-        *,
-        cipher: Cipher,
-        limiter: Limiter,
-        request: TokenRequest,
+        self, engine: Engine, *, cipher: Cipher, limiter: Limiter, request: TokenRequest
     ) -> None:
         """`request` asks iFood for a token: `request_token` with its client given."""
         self._stored = Authorizations(engine, cipher)
@@ -187,7 +182,6 @@ class Tokens:
         return self._keep(identity, grant.access_token, fresh_for(grant.lifetime).total_seconds())
 
     def _secrets(self, held: Held, lock: Lock) -> tuple[str, str | None]:
-        """Return the client secret, and the refresh token of a distributed application."""
         if held.distributed and lock.spent is None:
             if self._stored.need(lock, reason="it has no refresh token"):
                 log_needed(held, reason="it has no refresh token")

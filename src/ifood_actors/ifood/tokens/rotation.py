@@ -90,7 +90,6 @@ def _count(engine: Engine, cipher: Cipher, place: Place) -> SecretCount:
 
 
 def _stored(engine: Engine, place: Place) -> Iterator[list[tuple[UUID, str]]]:
-    """Return ids and encrypted secrets, a batch at a time."""
     wanted = text(
         f"SELECT id, {place.column} AS sealed FROM {place.table} WHERE {place.column} IS NOT NULL"
     )
