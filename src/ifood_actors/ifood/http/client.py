@@ -7,6 +7,7 @@ configured host.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
@@ -67,9 +68,8 @@ class IfoodClient:
     """iFood's API for all applications and merchants; safe for threads."""
 
     def __init__(self, *, base_url: str, http: httpx.Client, access: Access) -> None:
-        self._base_url = base_url.rstrip("/")
         self._http = http
-        self._access = access
+        self._calls = partial(_Calls, base_url.rstrip("/"), http, access)
 
     def close(self) -> None:
         """Close all connections; the client cannot be used any more."""
@@ -90,8 +90,7 @@ class IfoodClient:
         ends the call (a lease that was lost, for example). The first request takes the slot that
         is `held`.
         """
-        calls = self._calls(identity, "financial", on_progress)
-        calls.held = held
+        calls = self._calls(identity, "financial", on_progress, held)
         return MerchantApi(calls, merchant_id)
 
     def merchants(self, identity: ApiIdentity) -> Iterator[MerchantSummary]:
@@ -113,11 +112,6 @@ class IfoodClient:
             seen.update(store.id for store in new)
             if len(stores) < PAGE_SIZE or not new:
                 return
-
-    def _calls(
-        self, identity: ApiIdentity, group: EndpointGroup, on_progress: Callable[[], None]
-    ) -> "_Calls":
-        return _Calls(self._base_url, self._http, self._access, identity, group, on_progress)
 
 
 class MerchantApi:
