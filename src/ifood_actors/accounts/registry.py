@@ -12,6 +12,7 @@ from ifood_actors.accounts.identifiers import canonical_id
 from ifood_actors.accounts.sandbox import read_bounded
 from ifood_actors.accounts.sheet import COLUMNS, DEFAULT_TIMEZONE, Entry, fitting_name
 from ifood_actors.accounts.spelling import stored_ids
+from ifood_actors.db import read
 from ifood_actors.errors import UsageError
 
 _BATCH = 10_000  # accounts a statement
@@ -34,7 +35,7 @@ _NAMES_OF = text("""
     ORDER BY name, ifood_merchant_id
 """)
 _COUNT_ACTIVE = text("SELECT count(*) FROM accounts WHERE active")
-_LIST = text("""
+_LIST = """
     SELECT account.name, account.ifood_merchant_id, account.timezone, account.priority,
       account.active, app.name AS app, account.cnpj, account.group_name AS "group"
     FROM accounts AS account LEFT JOIN ifood_apps AS app ON app.id = account.app_id
@@ -43,7 +44,7 @@ _LIST = text("""
       AND (CAST(:cnpj AS text) IS NULL OR account.cnpj = :cnpj)
       AND (CAST(:group AS text) IS NULL OR account.group_name = :group)
     ORDER BY account.name, account.ifood_merchant_id LIMIT CAST(:limit AS bigint)
-""")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,7 @@ def list_accounts(
 ) -> list[Entry]:
     """List accounts by name; None of a filter is all."""
     values = {"active": active, "app": app, "cnpj": cnpj, "group": group, "limit": limit}
-    rows = connection.execute(_LIST, values)
-    return [Entry(**row) for row in rows.mappings()]
+    return read(Entry, connection, _LIST, **values)
 
 
 def set_active(connection: Connection, names: Sequence[str], *, active: bool) -> Switched:

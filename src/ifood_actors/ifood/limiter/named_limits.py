@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from ifood_actors.db import read
 from ifood_actors.ifood.limiter import limit_statements as statements
 from ifood_actors.ifood.slots import EndpointGroup
 from ifood_actors.logs import get_logger
@@ -124,13 +125,13 @@ class NamedLimit:
     heard_at: datetime
 
 
-_NAMED = text(f"""
+_NAMED = f"""
     SELECT named.app_id, app.name AS app, named.endpoint, named.endpoint_group, named.per_minute,
       named.since, named.heard_at
     FROM ifood_named_limits AS named JOIN ifood_apps AS app ON app.id = named.app_id
     WHERE {statements.BELIEVED}
     ORDER BY app.name, named.endpoint
-""")
+"""
 
 
 def limits_by_app(connection: Connection) -> dict[tuple[UUID, str], int]:
@@ -141,7 +142,7 @@ def limits_by_app(connection: Connection) -> dict[tuple[UUID, str], int]:
 
 def list_named_limits(connection: Connection) -> list[NamedLimit]:
     """Show every named limit that is still believed."""
-    return [NamedLimit(**row) for row in connection.execute(_NAMED).mappings()]
+    return read(NamedLimit, connection, _NAMED)
 
 
 def forget_named_limits(connection: Connection, *, app: str) -> int:

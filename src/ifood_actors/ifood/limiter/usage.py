@@ -7,6 +7,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, text
 
 from ifood_actors.config import Settings
+from ifood_actors.db import read
 from ifood_actors.ifood.limiter.named_limits import NamedLimit, list_named_limits
 from ifood_actors.ifood.slots import EndpointGroup
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
@@ -18,7 +19,7 @@ ENDPOINTS: Final[dict[str, EndpointGroup]] = {
     "oauth": "oauth",
 }
 
-_USES = text("""
+_USES = """
     SELECT app.name AS app, l.endpoint_group,
       greatest(l.next_free_at - now(), INTERVAL '0') AS reserved_ahead,
       CASE WHEN l.closed_until > now() THEN l.closed_until - now() END AS closed_for,
@@ -28,7 +29,7 @@ _USES = text("""
       CASE WHEN l.failures >= :opens_after THEN l.blocked_by END AS blocked_by
     FROM ifood_limits AS l JOIN ifood_apps AS app ON app.id = l.app_id
     ORDER BY app.name, l.endpoint_group
-""")
+"""
 
 
 def configured_rates(settings: Settings) -> dict[EndpointGroup, int]:
@@ -61,8 +62,7 @@ class LimitUse:
 
 def limit_uses(connection: Connection) -> list[LimitUse]:
     """Show every limiter row that has been used."""
-    rows = connection.execute(_USES, {"opens_after": BREAKER_OPENS_AFTER}).mappings()
-    return [LimitUse(**row) for row in rows]
+    return read(LimitUse, connection, _USES, opens_after=BREAKER_OPENS_AFTER)
 
 
 @dataclass(frozen=True)
