@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from ifood_actors.figures.rendering import GENERATED, generated
 from ifood_actors.ledger.states import diagram
+from scripts.generate.rendering import GENERATED, generated
 
 _DIAGRAM = re.compile(r"(?<=```mermaid\n)stateDiagram-v2.*?(?=\n```)", re.DOTALL)
 

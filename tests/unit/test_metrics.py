@@ -7,7 +7,8 @@ import pytest
 from prometheus_client import Counter, Histogram
 
 from ifood_actors import metrics
-from ifood_actors.figures import FIGURES, LEDGER_UP, rendering
+from ifood_actors.figures import FIGURES, LEDGER_UP
+from scripts.generate import rendering
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "metrics.md").read_text()

@@ -1,4 +1,4 @@
-"""Each figure once: name, SQL, labels, meaning and alerts; and what is generated from them."""
+"""Each figure once: name, SQL, labels, meaning and alerts."""
 
 from ifood_actors.figures.catalog import FIGURES, LEDGER_UP, RULES
 from ifood_actors.figures.figure import (
@@ -29,5 +29,4 @@ __all__ = [
     "firing_alerts",
     "read_rows",
     "read_samples",
-    "rendering",
 ]

@@ -13,8 +13,8 @@ from prometheus_client import Counter, Histogram
 
 from ifood_actors import metrics
 from ifood_actors.config import Settings
-from ifood_actors.figures.catalog import FIGURES, LEDGER_UP, RULES
-from ifood_actors.figures.figure import AlertRule, Figure, Unit, shown
+from ifood_actors.figures import FIGURES, LEDGER_UP, RULES, AlertRule, Figure
+from ifood_actors.figures.figure import Unit, shown
 from ifood_actors.notation import format_duration
 
 # The files, each with what replaces the text between the two marks of that name.
