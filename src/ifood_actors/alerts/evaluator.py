@@ -192,8 +192,8 @@ class Evaluator:
             memory.note_delivery(tx, notifications, owed_to=failed, told=told)
 
 
-def _together(notification: Notification) -> tuple[bool, tuple[str, ...]]:
-    return notification.resolved_at is not None, notification.owed_to or ()
+def _together(notification: Notification) -> tuple[bool, list[str]]:
+    return notification.resolved_at is not None, notification.owed_to or []
 
 
 def _log(notification: Notification) -> None:

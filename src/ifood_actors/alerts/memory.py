@@ -6,7 +6,7 @@ to the scheduler that takes them first, so that they become one message.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -86,7 +86,7 @@ class Notification:
     firing_since: datetime
     resolved_at: datetime | None
     details: dict[str, Any]
-    owed_to: tuple[str, ...] | None
+    owed_to: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,7 @@ def remember(
     """
     tx.execute(_IN_TURN)
     for alert in firing:
-        values = {
-            "name": alert.name,
-            "subject": alert.subject,
-            "text": alert.text,
-            "number": alert.number,
-            "limit": alert.limit,
-        }
-        tx.execute(_REMEMBER, {**values, "at": at})
+        tx.execute(_REMEMBER, {**asdict(alert), "at": at})
     calms = {"names": [r.name for r in evaluated], "calms": [r.calm for r in evaluated]}
     return [EndedAlert(**row) for row in tx.execute(_END, {**calms, "at": at}).mappings()]
 
@@ -124,8 +117,7 @@ def take_notifications(tx: Connection, rule: AlertRule) -> list[Notification]:
     """Take, for `LOCK`, the notifications of a rule that are due and that nobody delivers."""
     tx.execute(_IN_TURN)
     values = {"name": rule.name, "wait": rule.wait, "lock": LOCK, "give_up": GIVE_UP_AFTER}
-    rows = tx.execute(_TAKE, values).mappings()
-    return [_notification(dict(row)) for row in rows]
+    return [Notification(**row) for row in tx.execute(_TAKE, values).mappings()]
 
 
 def note_delivery(
@@ -134,15 +126,5 @@ def note_delivery(
     """Note a delivery to all addresses but `owed_to`; without `told`, none accepted it."""
     tx.execute(_IN_TURN)
     for notification in notifications:
-        values = {
-            "name": notification.name,
-            "subject": notification.subject,
-            "firing_since": notification.firing_since,
-            "resolved_at": notification.resolved_at,
-        }
-        tx.execute(_TELL, {**values, "owed_to": list(owed_to), "told": told})
-
-
-def _notification(row: dict[str, Any]) -> Notification:
-    owed_to = row.pop("owed_to")
-    return Notification(**row, owed_to=None if owed_to is None else tuple(owed_to))
+        values = {**asdict(notification), "owed_to": list(owed_to), "told": told}
+        tx.execute(_TELL, values)

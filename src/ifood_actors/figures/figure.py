@@ -26,6 +26,9 @@ def fixed(limit: float) -> Callable[[Settings], float]:
     return lambda _: limit
 
 
+_ZERO: Final = fixed(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """
@@ -52,7 +55,7 @@ class Sample:
 @dataclass(frozen=True, slots=True)
 class AlertRule:
     """
-    A limit of a number, and how long it takes until somebody is told.
+    A limit of a number, 0 unless given, and how long it takes until somebody is told.
 
     The start is told once the rule has fired for `wait`, the end once it has not for `calm`: a
     value that flaps is one alert. `heading` is the one in docs/operations.md.
@@ -70,7 +73,7 @@ class AlertRule:
     heading: str
     when: str
     says: str
-    limit: Callable[[Settings], float]
+    limit: Callable[[Settings], float] = _ZERO
     unit: Unit = "count"
     comparison: Literal[">", "<", ">="] = ">"
     wait: timedelta = timedelta()

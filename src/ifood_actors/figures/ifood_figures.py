@@ -14,8 +14,6 @@ from ifood_actors.ifood.thresholds import (
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.renewal.policy import EXPIRING
 
-_THROTTLED_SHARE = 0.10
-
 # A second refusal decides; the first one decides nothing, and nobody can do anything about it. What
 # is refused is not told to end as well: its owner has to authorize it in either case.
 _HELD = f"""
@@ -143,7 +141,6 @@ IFOOD_FIGURES: Final = (
             "a process could not decrypt a secret within 15 minutes",
             "secrets of {number} authorizations could not be decrypted there within 15 "
             "minutes: its IFOOD_ENCRYPTION_KEYS lack a key",
-            fixed(0),
             summary="{host} cannot decrypt secrets of {number} authorizations",
         ),
     ),
@@ -152,7 +149,7 @@ IFOOD_FIGURES: Final = (
         "iFood throttles",
         "more than {limit} of the requests of 15 minutes, of at least 20, got a 429",
         "{number} of the requests of the last 15 minutes were answered by 429",
-        fixed(_THROTTLED_SHARE),
+        fixed(0.10),
         unit="share",
         wait=SHORT,
         calm=LONG,

@@ -14,7 +14,6 @@ RIGHT_MISSING: Final = "RightMissing"
 RULE_FAILED: Final = "RuleFailed"
 RABBIT_UNUSABLE: Final = "RabbitUnusable"
 
-_SILENT = timedelta(minutes=2)
 _WORK_QUEUES = tuple(map(queue_name, KINDS))
 
 _HEARTBEAT = Query(
@@ -60,7 +59,7 @@ PROCESS_FIGURES: Final = (
             "A scheduler is silent",
             "no sign of life for more than {limit}",
             "no sign of life for {number}",
-            fixed(_SILENT.total_seconds()),
+            fixed(2 * 60),
             unit="seconds",
             # Here of each host as well, there of all together. A host that is gone for good is
             # forgotten after a day; no host at all counts as one.
@@ -86,7 +85,6 @@ PROCESS_FIGURES: Final = (
             "A right is missing",
             "Postgres denies a scheduler or a worker a right that it needs",
             "{reason}",
-            fixed(0),
             reported=True,  # by a scheduler, of each of its ticks
             samples=f"""
                 SELECT 'worker' AS subject, count(*) AS value, min(last_error) AS reason
@@ -106,7 +104,6 @@ PROCESS_FIGURES: Final = (
             "A rule cannot be evaluated",
             "an alert rule cannot be evaluated",
             "the rule cannot be evaluated, so that nobody would be told: {reason}",
-            fixed(0),
             reported=True,
             summary="{number} alert rules cannot be evaluated, so that nobody would be told",
         ),
@@ -130,7 +127,6 @@ PROCESS_FIGURES: Final = (
         "Dead letters",
         "a queue `.XQ` holds messages",
         "{number} messages could not be taken by any worker",
-        fixed(0),
         severity="warning",
         queues=tuple(map(dead_letter_name, _WORK_QUEUES)),
         promql='rabbitmq_detailed_queue_messages_ready{queue=~"ifood[.].+[.]XQ"}',
@@ -141,7 +137,6 @@ PROCESS_FIGURES: Final = (
         "Unroutable messages",
         f"`{UNROUTABLE}` holds messages",
         "{number} messages left the delay ladder and found no queue",
-        fixed(0),
         queues=(UNROUTABLE,),
         promql=f'rabbitmq_detailed_queue_messages_ready{{queue="{UNROUTABLE}"}}',
     ),
@@ -155,7 +150,6 @@ PROCESS_FIGURES: Final = (
             "a message of the last 15 minutes was lost or came early",
             "{number} messages of the last 15 minutes were lost or came early, as by a purge "
             "or by a policy of RabbitMQ that sets message-ttl, max-length or expires",
-            fixed(0),
             summary="{number} messages of the last 15 minutes were lost or came early",
         ),
     ),
@@ -169,7 +163,6 @@ PROCESS_FIGURES: Final = (
             "an open job is not where its history ends",
             "{number} jobs are not where their history ends, so that no act on them is "
             "possible, such as {jobs}",
-            fixed(0),
             summary="{number} jobs are not where their history ends, so that no act on them is "
             "possible",
         ),
@@ -183,7 +176,6 @@ PROCESS_FIGURES: Final = (
             "RabbitMQ cannot be used",
             "a scheduler cannot log in to RabbitMQ",
             "{reason}",
-            fixed(0),
             wait=timedelta(minutes=2),
             calm=timedelta(minutes=1),
             reported=True,

@@ -8,11 +8,6 @@ from ifood_actors.figures.run_figures import KIND
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import IS_OF_A_DAY
 
-_WASTED_SHARE = 0.10
-_HISTORY_BYTES = 20 * 2**30
-# One or two stores may lose what they had; more at once are rather an answer that is wrong.
-_VANISHED_STORES = 2
-
 _FEEDS = "unnest(CAST(:kinds AS text[]), CAST(:patience AS interval[])) AS feed(kind, patience)"
 _NAMES = "array_to_string((array_agg(account.name ORDER BY account.name))[1:3], ', ') AS accounts"
 _ACCOUNT_STATES = ("active", "inactive")
@@ -108,7 +103,6 @@ RECORD_FIGURES: Final = (
             "Accounts without fresh data",
             "an active account has no fresh data of a kind",
             "{number} active accounts have no fresh data, such as {accounts}",
-            fixed(0),
             wait=timedelta(minutes=30),
             calm=LONG,
             severity="warning",
@@ -127,7 +121,8 @@ RECORD_FIGURES: Final = (
             "were known",
             "{number} stores of the run of {day} did not bring all or most of the rows that "
             "were known, {rows} rows in all",
-            fixed(_VANISHED_STORES),
+            # One or two stores may lose what they had; more at once are rather a wrong answer.
+            fixed(2),
             calm=LONG,
             summary="{number} stores of one run of {kind} did not bring all or most of the "
             "rows that were known",
@@ -139,7 +134,7 @@ RECORD_FIGURES: Final = (
         "iFood answered more than {limit} of the requests of 24 hours, of at least 20, by 404",
         "{number} of the requests of the last 24 hours were answered by 404: {wasted} of "
         "{requests}",
-        fixed(_WASTED_SHARE),
+        fixed(0.10),
         unit="share",
         wait=SHORT,
         calm=LONG,
@@ -166,7 +161,6 @@ RECORD_FIGURES: Final = (
             "Items that cannot be read",
             "the latest pulls of a kind set an item aside",
             "{number} items of {stores} stores could not be read exactly and are set aside",
-            fixed(0),
             calm=LONG,
             severity="warning",
             summary="{number} items of {kind} could not be read exactly and are set aside",
@@ -181,7 +175,6 @@ RECORD_FIGURES: Final = (
             "Pulls that are not complete",
             "an active account's last two pulls of a kind were not complete",
             "of {number} active accounts the last two pulls were not complete, such as {accounts}",
-            fixed(0),
             calm=LONG,
             severity="warning",
             summary="of {number} active accounts the last two pulls of {kind} were not complete",
@@ -196,7 +189,7 @@ RECORD_FIGURES: Final = (
             "The history is large",
             "the history takes more than {limit}",
             "the table of the history takes {number}",
-            fixed(_HISTORY_BYTES),
+            fixed(20 * 2**30),
             unit="bytes",
             wait=SHORT,
             calm=LONG,

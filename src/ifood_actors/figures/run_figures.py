@@ -9,10 +9,6 @@ from ifood_actors.ledger.queries.conditions import FIRST_DUE, IS_OF_A_DAY
 
 KIND: Final = {"kind": ()}
 
-_BEHIND_SHARE = 0.10
-_OVERDUE = timedelta(minutes=30)
-# A tick of the planner, and the transaction of a very large run.
-_UNPLANNED = timedelta(minutes=2)
 
 _JOBS = Query(
     labels={**KIND, "status": ()},
@@ -177,7 +173,7 @@ RUN_FIGURES: Final = (
             "A run is behind its schedule",
             "more than 20 jobs and {limit} of a day's are late or not done",
             "{behind} jobs should have started and have not ended: {number} of those of a day",
-            fixed(_BEHIND_SHARE),
+            fixed(0.10),
             unit="share",
             wait=timedelta(minutes=15),
             severity="warning",
@@ -205,7 +201,7 @@ RUN_FIGURES: Final = (
             "A job is overdue",
             "a pending job's slot passed more than {limit} ago, or a job runs for longer",
             "{what} {number} ago",
-            fixed(_OVERDUE.total_seconds()),
+            fixed(30 * 60),
             unit="seconds",
             wait=SHORT,
             samples=f"""
@@ -239,7 +235,8 @@ RUN_FIGURES: Final = (
             "a kind's latest window opened more than {limit} ago, accounts take part, and no "
             "complete run of its day is planned",
             "the window of {day} opened {number} ago, and no scheduler has planned its run",
-            fixed(_UNPLANNED.total_seconds()),
+            # A tick of the planner, and the transaction of a very large run.
+            fixed(2 * 60),
             unit="seconds",
             wait=timedelta(minutes=3),
             summary="the window of {kind} opened {number} ago, and its run was not planned",

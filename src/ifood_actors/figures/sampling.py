@@ -22,8 +22,7 @@ def read_rows(connection: Connection, statement: str, settings: Settings) -> lis
         "expiring": EXPIRING,
         **latest_openings(settings, at=datetime.now(UTC)),
     }
-    bound = {name: value for name, value in values.items() if f":{name}" in statement}
-    return [dict(row) for row in connection.execute(text(statement), bound).mappings()]
+    return [dict(row) for row in connection.execute(text(statement), values).mappings()]
 
 
 def read_samples(connection: Connection, statement: str, settings: Settings) -> list[Sample]:
