@@ -19,13 +19,14 @@ from support.world import KEY, stand_up
 
 from ifood_actors.broker import LadderBroker
 from ifood_actors.db import transaction
+from ifood_actors.delivery.assembly import assemble
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled, UsageError
 from ifood_actors.ifood.http import ApiIdentity, AppCredentials
 from ifood_actors.ifood.http.token_requests import Grant
 from ifood_actors.ifood.tokens import Cipher
 from ifood_actors.ifood.tokens.rotation import require_readable, rotate_secrets
-from ifood_actors.worker.composition import assemble, working
+from ifood_actors.worker.composition import working
 from ifood_simulator import App, Settings, running
 
 pytestmark = pytest.mark.services

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
+from ifood_actors.delivery.assembly import assemble
 from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS
@@ -19,7 +20,6 @@ from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.tokens import Cipher, register_app
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
-from ifood_actors.worker.composition import assemble
 from support.api import Reply, Script
 from support.rows import Queried, backdate, dispatch, make_accounts, row_of
 

@@ -16,13 +16,14 @@ from ifood_actors import migrations
 from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect
+from ifood_actors.delivery.assembly import assemble
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.embedded import seed
 from ifood_actors.embedded.postgres import PrivatePostgres
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_actors.scheduler.scheduler import Scheduler
-from ifood_actors.worker.composition import assemble, working
+from ifood_actors.worker.composition import working
 from ifood_simulator import Simulator
 from support.clock import eventually
 from support.logins import apply_roles, as_login, lend_logins, logged_in

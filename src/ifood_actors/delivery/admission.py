@@ -6,11 +6,13 @@ history each time. So a job takes the slot of its first request before it is cla
 is near, it stays unclaimed, and the thread is free for other applications.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from random import random
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from ifood_actors.db import repeated
 from ifood_actors.delivery.messages import JobMessage
@@ -18,10 +20,9 @@ from ifood_actors.errors import Throttled
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.slots import SOON, Reservation, interval
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger import AwaitedJob, Ledger
-from ifood_actors.logs import get_logger
+from ifood_actors.ledger import Ledger
 
-log = get_logger(__name__)
+T = TypeVar("T")
 
 _FEW = 10  # threads: what a small process has
 _AT_ONCE = timedelta(seconds=1)  # the ladder's step
@@ -53,10 +54,8 @@ class Admission:
         if not self._jobs_queue():
             return Turn()
 
-        def look(tx: Connection) -> AwaitedJob | None:
-            return Ledger(tx, actor=self._actor).awaited(message.job_id, message.dispatch_no)
-
-        job = repeated(self._engine, look)
+        ids = message.job_id, message.dispatch_no
+        job = self._act(lambda ledger: ledger.awaited(*ids))
         if job is None or job.app_id is None:
             return Turn()  # the claim knows what to do
         endpoint = KINDS[kind].resource
@@ -66,26 +65,17 @@ class Admission:
             slot = self._limiter.reserve(job.app_id, "financial", endpoint=endpoint, max_wait=soon)
         except Throttled as full:
             if job.sent_ahead:
-                self._hand_back(message)
+                self._act(lambda ledger: ledger.hand_back(*ids))
                 return None
             # Apart from others that wait, and before the last of the slots ahead is used up.
             early = soon * (1 + random()) / 2  # noqa: S311 - spreads, guards nothing
             after = max(full.after - early, _AT_ONCE)
-            self._put_off(message, after=after)
+            self._act(lambda ledger: ledger.put_off(*ids, after=after))
             raise Throttled(str(full), after=after) from None
         return Turn(slot)
 
-    def _hand_back(self, message: JobMessage) -> None:
-        def hand_back(tx: Connection) -> None:
-            Ledger(tx, actor=self._actor).hand_back(message.job_id, message.dispatch_no)
-
-        repeated(self._engine, hand_back)
-
-    def _put_off(self, message: JobMessage, *, after: timedelta) -> None:
-        def put_off(tx: Connection) -> None:
-            Ledger(tx, actor=self._actor).put_off(message.job_id, message.dispatch_no, after=after)
-
-        repeated(self._engine, put_off)
+    def _act(self, act: Callable[[Ledger], T]) -> T:
+        return repeated(self._engine, lambda tx: act(Ledger(tx, actor=self._actor)))
 
     def _jobs_queue(self) -> bool:
         """

@@ -116,12 +116,12 @@ class RateLimit(Middleware):
             return
         ours = JobMessage.from_kwargs(message.kwargs)
 
-        def snooze_unclaimed(tx: Connection) -> timedelta | None:
-            return Ledger(tx, actor=self._actor).snooze_unclaimed(
+        after = repeated(
+            self._engine,
+            lambda tx: Ledger(tx, actor=self._actor).snooze_unclaimed(
                 ours.job_id, ours.dispatch_no, cooldowns=long, reason="the limiter is in cooldown"
-            )
-
-        after = repeated(self._engine, snooze_unclaimed)
+            ),
+        )
         if after is None:
             return
         log.info("job.snoozed", after_seconds=after.total_seconds(), reason="limiter in cooldown")

@@ -18,6 +18,7 @@ from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.config.loading import child_environment
 from ifood_actors.db import connect
+from ifood_actors.delivery.assembly import assemble
 from ifood_actors.demo.queue_counts import look
 from ifood_actors.demo.scale import Scale
 from ifood_actors.embedded import Management, seed, services
@@ -25,7 +26,7 @@ from ifood_actors.embedded.inprocess import InProcessBroker
 from ifood_actors.errors import ServiceUnavailable
 from ifood_actors.kinds import KINDS, queue_name
 from ifood_actors.scheduler import Publisher
-from ifood_actors.worker.composition import assemble, working
+from ifood_actors.worker.composition import working
 from ifood_simulator import Fault, FaultRates, Simulator, running
 from ifood_simulator import Settings as SimulatorSettings
 

@@ -1,21 +1,17 @@
-"""Builds a worker from the settings: the one place that knows every collaborator."""
+"""Connects a worker to Postgres and RabbitMQ by the settings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dramatiq import Broker, Middleware, Worker
-from sqlalchemy import Engine
+from dramatiq import Broker, Worker
 
 from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, require_reachable
-from ifood_actors.delivery.assembly import BrokerT, broker_for_jobs
+from ifood_actors.delivery.assembly import assemble
 from ifood_actors.delivery.messages import JobMessage
-from ifood_actors.delivery.retries import Backoff
-from ifood_actors.ifood.connect import connect_ifood
 from ifood_actors.ifood.tokens import Cipher
 from ifood_actors.ifood.tokens.rotation import require_readable
-from ifood_actors.ledger import Role, process_actor
 from ifood_actors.migrations import require_current
 
 # How often threads of this process look up from waiting; also the step of an in-process delay.
@@ -53,27 +49,6 @@ def connect_worker(settings: Settings) -> Broker:
     )
     broker.declare_all()
     return broker
-
-
-def assemble(
-    settings: Settings, *, engine: Engine, make_broker: Callable[[list[Middleware]], BrokerT]
-) -> BrokerT:
-    """
-    Return the broker that `make_broker` makes, with this project's middleware and actors.
-
-    Nothing is connected yet. Raises UsageError when there is no key to read the secrets with.
-    """
-    ifood = connect_ifood(engine, settings, threads=settings.worker_threads)
-    return broker_for_jobs(
-        make_broker,
-        engine=engine,
-        client=ifood.client,
-        limiter=ifood.limiter,
-        lease=settings.lease,
-        backoff=Backoff(settings.backoff_base, settings.backoff_cap),
-        max_attempts=settings.worker_max_attempts,
-        actor=process_actor(Role.WORKER),
-    )
 
 
 @contextmanager
