@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 import ifood_simulator
 from ifood_actors.db import transaction
-from ifood_actors.feeds import FEEDS
+from ifood_actors.feeds import FEEDS, Origin
 from ifood_actors.feeds.exact_json import canonical
 from ifood_actors.ifood.http import Access, ApiIdentity, IfoodClient
 from ifood_actors.ifood.http.transport import http_client
@@ -78,12 +78,14 @@ def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> 
         return feed.store(
             tx,
             fetched,
-            account_id=uuid4(),
-            merchant_id=merchant.id,
-            job_id=uuid4(),
-            job_day=period.end,
             period=period,
-            now=datetime.now(UTC),
+            origin=Origin(
+                account_id=uuid4(),
+                merchant_id=merchant.id,
+                job_id=uuid4(),
+                job_day=period.end,
+                now=datetime.now(UTC),
+            ),
         )
 
 

@@ -22,7 +22,7 @@ from support.api import (
 )
 
 from ifood_actors.db import transaction
-from ifood_actors.feeds import FEEDS
+from ifood_actors.feeds import FEEDS, Origin
 from ifood_actors.ledger import JobResult
 from ifood_actors.spans import Period
 
@@ -56,12 +56,14 @@ class Store:
             return feed.store(
                 tx,
                 fetched,
-                account_id=self.account_id,
-                merchant_id=self.merchant_id,
-                job_id=job_id or uuid4(),
-                job_day=job_day or now.date(),
                 period=period,
-                now=now,
+                origin=Origin(
+                    account_id=self.account_id,
+                    merchant_id=self.merchant_id,
+                    job_id=job_id or uuid4(),
+                    job_day=job_day or now.date(),
+                    now=now,
+                ),
             )
 
     def sales(self, *sales: Any, **pull: Any) -> JobResult:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, insert, text
 
 from ifood_actors.db import transaction
-from ifood_actors.feeds import FEEDS
+from ifood_actors.feeds import FEEDS, Origin
 from ifood_actors.spans import Period
 from support.api import ScriptedApi, a_title, a_week, closing, sales_page
 
@@ -82,12 +82,14 @@ def pull(
         feed.store(
             tx,
             fetched,
-            account_id=uuid4(),
-            merchant_id=merchant,
-            job_id=uuid4(),
-            job_day=now.date(),
             period=period,
-            now=now,
+            origin=Origin(
+                account_id=uuid4(),
+                merchant_id=merchant,
+                job_id=uuid4(),
+                job_day=now.date(),
+                now=now,
+            ),
         )
 
 

@@ -61,9 +61,10 @@ def evaluate(
     that fails at a value of some row hides no other: `RuleFailed`, evaluated last, tells of it.
     """
     failed: list[Sample] = []
-    reported = {RULE_FAILED: failed, RIGHT_MISSING: _denials(denied)}
-    if rabbit is not None:
-        reported[RABBIT_UNUSABLE] = _refusal(rabbit)
+    denials = [Sample(f"scheduler, {tick}", 1, {"reason": why}) for tick, why in denied.items()]
+    reported = {RULE_FAILED: failed, RIGHT_MISSING: denials}
+    if isinstance(rabbit, ServiceUnavailable):
+        reported[RABBIT_UNUSABLE] = [Sample(ALL, 1, {"reason": str(rabbit)})]
     firing, evaluated = [], []
     for rule in sorted(rules, key=lambda rule: rule.name == RULE_FAILED):
         if _is_unknown(rule, rabbit):
@@ -109,15 +110,6 @@ def _is_unknown(rule: AlertRule, rabbit: Rabbit) -> bool:
     if rule.name == RABBIT_UNUSABLE:
         return rabbit is None
     return bool(rule.queues) and (rabbit is None or isinstance(rabbit, ServiceUnavailable))
-
-
-def _denials(denied: Mapping[str, str]) -> list[Sample]:
-    return [Sample(f"scheduler, {tick}", 1, {"reason": reason}) for tick, reason in denied.items()]
-
-
-def _refusal(rabbit: Rabbit) -> list[Sample]:
-    refused = isinstance(rabbit, ServiceUnavailable)
-    return [Sample(ALL, 1, {"reason": str(rabbit)})] if refused else []
 
 
 class Evaluator:

@@ -89,14 +89,13 @@ def _read(parts: SplitResult) -> pika.URLParameters:
     return parameters
 
 
-def _misplaced_at(parts: SplitResult) -> bool:
-    return "@" in parts.path + parts.query or bool(parts.fragment)
-
-
 _FAULTS: Final[tuple[tuple[Callable[[SplitResult], bool], str], ...]] = (
     (lambda parts: parts.scheme not in {"amqp", "amqps"}, "its scheme is not amqp or amqps"),
     (lambda parts: not parts.hostname, "it names no host"),
-    (_misplaced_at, "user, password or vhost holds an unescaped character"),
+    (
+        lambda parts: "@" in parts.path + parts.query or bool(parts.fragment),
+        "user, password or vhost holds an unescaped character",
+    ),
     (lambda parts: "/" in parts.path[1:], "its vhost holds an unescaped slash"),
 )
 

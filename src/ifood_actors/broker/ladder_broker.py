@@ -77,7 +77,7 @@ class LadderBroker(RabbitmqBroker):
         self._declaring = Lock()
         self._closed = Event()
         self._threads = PublishingThreads(
-            connect=self._connect, rest=self._keep_alive, leave=self._disconnect
+            connect=lambda: self.channel, rest=self._keep_alive, leave=self._disconnect
         )
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
@@ -199,9 +199,6 @@ class LadderBroker(RabbitmqBroker):
                 if pause is None or isinstance(error, ConnectionBlockedTimeout):
                     raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call] # Dramatiq's
             self._closed.wait(pause)
-
-    def _connect(self) -> None:
-        _ = self.channel
 
     def _disconnect(self) -> None:
         del self.connection

@@ -15,7 +15,7 @@ from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import CredentialsRefused
-from ifood_actors.feeds import FEEDS
+from ifood_actors.feeds import FEEDS, Origin
 from ifood_actors.ifood.http import ApiIdentity, IfoodClient
 from ifood_actors.ledger import Act, ClaimedJob, JobResult, Ledger, park
 from ifood_actors.logs import get_logger
@@ -77,16 +77,14 @@ def execute(
             metrics.WASTED_REQUESTS.labels(kind=job.kind).inc(api.wasted)
 
         def store(tx: Connection) -> JobResult:
-            stored = feed.store(
-                tx,
-                fetched,
+            origin = Origin(
                 account_id=job.account_id,
                 merchant_id=job.merchant_id,
                 job_id=job.id,
                 job_day=job.job_day,
-                period=period,
                 now=database_now(tx),
             )
+            stored = feed.store(tx, fetched, period=period, origin=origin)
             result = replace(stored, requests=api.requests, wasted=api.wasted)
             Ledger(tx, actor=leases.actor).succeed(job, result=result)
             return result

@@ -8,6 +8,7 @@ from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.record_retention import forget_raw, forget_rejected_items, forget_versions
 from ifood_actors.feeds.records import Fetched, Record, RecordVersion
 from ifood_actors.feeds.rejected import RejectedItem, rejected_items
+from ifood_actors.feeds.storing import Origin
 from ifood_actors.kinds import KINDS, Kind
 
 
@@ -23,6 +24,7 @@ __all__ = [
     "FEEDS",
     "Feed",
     "Fetched",
+    "Origin",
     "Record",
     "RecordVersion",
     "RejectedItem",

@@ -92,13 +92,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     Items without an id are told apart as docs/ifood-api.md, section 5, says.
     """
     items: dict[tuple[Any, ...], Row] = {}
-    blocks = read_calculation_blocks(
-        api,
-        _KIND,
-        period,
-        model=Anticipation,
-        timezone=timezone,
-    )
+    blocks = read_calculation_blocks(api, _KIND, period, model=Anticipation, timezone=timezone)
     for block in blocks:
         # Counted from zero in each block: an item that two blocks bring is one, not a twin.
         twins: Counter[tuple[Any, ...]] = Counter()

@@ -28,12 +28,9 @@ def _read(read: Callable[[Period], T], block: Period, *, smallest: int) -> list[
     try:
         return [read(block)]
     except ServerFault as fault:
-        if not _is_5xx(fault) or block.days // 2 < smallest:
+        # Without a status it is trouble on the way, which a shorter span would meet as well.
+        is_5xx = (fault.status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if not is_5xx or block.days // 2 < smallest:
             raise
     halves = block.blocks(-(-block.days // 2))
     return [part for half in halves for part in _read(read, half, smallest=smallest)]
-
-
-def _is_5xx(fault: ServerFault) -> bool:
-    """Leave out trouble on the way, which a shorter span would meet as well."""
-    return fault.status is not None and fault.status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -1,9 +1,7 @@
 """A feed: one kind of data that is pulled, from the question to the stored rows."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Protocol
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -42,29 +40,13 @@ class Feed:
     fetch: Fetch
 
     def store(
-        self,
-        connection: Connection,
-        fetched: Fetched,
-        *,
-        account_id: UUID,
-        merchant_id: str,
-        job_id: UUID,
-        job_day: date,
-        period: Period,
-        now: datetime,
+        self, connection: Connection, fetched: Fetched, *, period: Period, origin: Origin
     ) -> JobResult:
         """
         Write what was fetched for `period` in the caller's transaction; twice is the same as once.
 
         Raises SchemaBroken when Postgres refuses a value.
         """
-        origin = Origin(
-            account_id=account_id,
-            merchant_id=merchant_id,
-            job_id=job_id,
-            job_day=job_day,
-            now=now,
-        )
         stored = store(
             connection,
             fetched,

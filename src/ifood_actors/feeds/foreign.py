@@ -16,12 +16,6 @@ def is_other_merchant(named: str | None, *, asked: str) -> bool:
     return (named or "").strip().lower() not in {"", asked.strip().lower()}
 
 
-def refuse_other_merchant(named: str | None, *, asked: str) -> None:
-    """Raise Foreign when an item names another merchant."""
-    if is_other_merchant(named, asked=asked):
-        raise Foreign("an item belongs to another merchant than the one that was asked for")
-
-
 def refuse_other_days(
     first: date | None, last: date | None, *, asked: Period, leeway: timedelta = timedelta()
 ) -> None:

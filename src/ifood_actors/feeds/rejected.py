@@ -5,7 +5,6 @@ A later pull tries them again. An item leaves the table when a pull reads it, or
 read all of its days to the end of the list no longer brings it.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -88,7 +87,7 @@ def set_aside(
     Raises SchemaBroken when Postgres refuses a value.
     """
     whose = {"kind": kind, "merchant_id": origin.merchant_id}
-    known: Sequence[str] = connection.execute(_KNOWN, whose).scalars().all()
+    known = set(connection.execute(_KNOWN, whose).scalars())
     odd = [item.key for item in fetched.rejected]
     if known:
         read = {item_key(row["raw"]) for row in fetched.rows}
@@ -96,8 +95,9 @@ def set_aside(
         which = {"odd": odd, "read": list(read.intersection(known)), "all": fetched.complete}
         connection.execute(_LET_GO, {**whose, **days, **which})
     if odd:
+        items = storable_json([asdict(item) for item in fetched.rejected])
         with refusals("ifood_rejected_items"):
-            values = {"items": _json(fetched.rejected), "kind": kind, **asdict(origin)}
+            values = {"items": items, "kind": kind, **asdict(origin)}
             connection.execute(_SET_ASIDE, values)
 
 
@@ -124,10 +124,6 @@ def rejected_items(
     """Give rejected items, latest seen first; `account` is a name or a merchant id."""
     values = {"kind": kind, "account": account, "limit": limit}
     return [RejectedRow(**row) for row in connection.execute(_LIST, values).mappings()]
-
-
-def _json(items: Iterable[OddItem]) -> str:
-    return storable_json([asdict(item) for item in items])
 
 
 _KNOWN = text("""

@@ -17,7 +17,7 @@ import pydantic
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from ifood_actors.errors import Rejected, SchemaBroken
+from ifood_actors.errors import Foreign, Rejected, SchemaBroken
 from ifood_actors.feeds.blocks import read_blocks
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.field_types import (
@@ -30,7 +30,7 @@ from ifood_actors.feeds.field_types import (
     Text,
     TextHint,
 )
-from ifood_actors.feeds.foreign import refuse_other_days, refuse_other_merchant
+from ifood_actors.feeds.foreign import is_other_merchant, refuse_other_days
 from ifood_actors.feeds.items import IfoodModel, Items, envelopes, parse, parse_item
 from ifood_actors.feeds.moving_lists import ListPage, ListReading, read_list
 from ifood_actors.feeds.records import MONEY, Fetched, OddItem, Record, Row, columns_of
@@ -265,8 +265,8 @@ def _odd(
 def _day_of_ours(sale: SaleHead, *, api: MerchantApi, block: Period, timezone: ZoneInfo) -> date:
     """Give the sale's local day. Raises Foreign when it is none of those that were asked for."""
     merchant = sale.merchant
-    if merchant:
-        refuse_other_merchant(merchant.id, asked=api.merchant_id)
+    if merchant and is_other_merchant(merchant.id, asked=api.merchant_id):
+        raise Foreign("an item belongs to another merchant than the one that was asked for")
     zone = (_zone(merchant.timezone) if merchant and merchant.timezone else None) or timezone
     day = sale.created_at.astimezone(zone).date()
     _refuse_other_days(day, day, asked=block)

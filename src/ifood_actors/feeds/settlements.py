@@ -68,13 +68,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     """
     titles: dict[str, Row] = {}
     lines: dict[str, tuple[str, Decimal]] = {}
-    blocks = read_calculation_blocks(
-        api,
-        _KIND,
-        period,
-        model=SettlementTitle,
-        timezone=timezone,
-    )
+    blocks = read_calculation_blocks(api, _KIND, period, model=SettlementTitle, timezone=timezone)
     for block in blocks:
         twins: Counter[str] = Counter()
         for row in block.rows:
@@ -83,12 +77,7 @@ def fetch(api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched:
     return fetched(_KIND, titles.values(), blocks)
 
 
-def _identity(
-    row: Row,
-    *,
-    lines: dict[str, tuple[str, Decimal]],
-    twins: Counter[str],
-) -> str:
+def _identity(row: Row, *, lines: dict[str, tuple[str, Decimal]], twins: Counter[str]) -> str:
     """
     Give the id that the title is stored under; no two money lines of a pull share one.
 

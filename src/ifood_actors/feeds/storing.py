@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from ifood_actors.feeds.exact_json import refusals, storable_json
-from ifood_actors.feeds.records import Fetched, Record, Row
+from ifood_actors.feeds.records import Fetched, Record
 from ifood_actors.feeds.vanishing import Known, Sight, judge
 from ifood_actors.ledger import JobResult
 from ifood_actors.spans import Period
@@ -62,7 +62,9 @@ def store(
     new = changed = missing = vanished = 0
     for first in range(0, len(fetched.rows), _BATCH):
         batch = fetched.rows[first : first + _BATCH]
-        written, added, replaced = _upsert(connection, batch, table=table, origin=origin)
+        values = {"rows": storable_json(batch), **asdict(origin)}
+        with refusals(str(table.__tablename__)):
+            written, added, replaced = connection.execute(_upsert_statement(table), values).one()
         ids += written
         new += added
         changed += replaced
@@ -91,17 +93,6 @@ def store(
         rejected=len(fetched.rejected),
         other_merchant_ids=fetched.other_merchant_ids,
     )
-
-
-def _upsert(
-    connection: Connection, rows: Sequence[Row], *, table: type[Record], origin: Origin
-) -> tuple[list[int], int, int]:
-    with refusals(str(table.__tablename__)):
-        result = connection.execute(
-            _upsert_statement(table), {"rows": storable_json(rows), **asdict(origin)}
-        )
-    ids, new, changed = result.one()
-    return ids, new, changed
 
 
 def _known(

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ifood_actors.config import Settings
 from ifood_actors.logs import get_logger
 from ifood_actors.plain_text import first_line
-from ifood_actors.web.collector import LedgerGauges, unreadable
+from ifood_actors.web.collector import LedgerGauges, ledger_up
 from ifood_actors.web.health import OK, Check
 from ifood_actors.web.server import Server, listen, url_of
 from ifood_actors.web.shared_query import SharedQuery
@@ -82,7 +82,7 @@ def create_app(*, checks: Sequence[Check], read_ledger: Callable[[], list[Metric
             figures = await ledger.answer(within=SCRAPE_SECONDS)
         except Exception as error:  # noqa: BLE001 - the process's own figures are served all the same
             log.warning("gauges.unreadable", reason=first_line(error))
-            figures = unreadable()
+            figures = [ledger_up(whole=False)]
         registry = CollectorRegistry()
         registry.register(_ReadFigures(figures))
         registry.register(process)

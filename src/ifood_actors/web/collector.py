@@ -48,7 +48,7 @@ class LedgerGauges:
             ]
         readable = [families for families in found if families is not None]
         return [family for families in readable for family in families] + [
-            _up(len(readable) == len(found))
+            ledger_up(whole=len(readable) == len(found))
         ]
 
     def _current(
@@ -80,12 +80,8 @@ class LedgerGauges:
         return [_family(figure, rows) for figure in figures]
 
 
-def unreadable() -> list[Metric]:
-    """Give what is said when nothing could be read."""
-    return [_up(False)]  # noqa: FBT003 - the gauge's own value
-
-
-def _up(whole: bool) -> Metric:  # noqa: FBT001 - the gauge's own value
+def ledger_up(*, whole: bool) -> Metric:
+    """Give the gauge that says whether all others could be read."""
     name, meaning = LEDGER_UP
     return GaugeMetricFamily(name, meaning, value=float(whole))
 
