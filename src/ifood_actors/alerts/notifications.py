@@ -19,7 +19,7 @@ class Notifier:
     def __init__(self, urls: Sequence[str]) -> None:
         """Raises UsageError for an address that Apprise does not know, without showing it."""
         self._addresses: Mapping[str, Apprise] = {
-            _fingerprint(url): _address(url, number=number)
+            hashlib.sha256(url.encode()).hexdigest()[:16]: _address(url, number=number)
             for number, url in enumerate(urls, start=1)
         }
 
@@ -79,7 +79,3 @@ def _address(url: str, *, number: int) -> "Apprise":
     if not address.add(url):
         raise UsageError(f"IFOOD_ALERT_URLS: Apprise does not know what number {number} is")
     return address
-
-
-def _fingerprint(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()[:16]

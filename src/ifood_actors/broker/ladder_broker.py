@@ -1,15 +1,9 @@
 """
 Dramatiq's RabbitMQ broker, with delays that RabbitMQ holds instead of a worker's memory.
 
-It is used as the stock one is: given to `dramatiq.set_broker` or to `@dramatiq.actor(broker=...)`,
-with workers run by the `dramatiq` command. What differs:
-
-* `enqueue(message, delay=...)` goes through the delay ladder of `topology.py`. The message carries
-  the option `not_before` (epoch milliseconds) instead of `eta`, and no `.DQ` queue exists.
-* Every publish is confirmed. All queues are quorum queues, which know no priorities.
-* Whatever is published leaves over the connections of `publishing.py`, a batch over several.
-* Workers get no message that `consumer.refusal`, or the `check` that was given, refuses.
-* Queues that exist with other arguments are a UsageError that says what to do.
+It is used as the stock one is; docs/using_the_broker.md says how, and what differs. A delayed
+message goes through the ladder of `topology.py` and carries the option `not_before` (epoch
+milliseconds) instead of `eta`.
 """
 
 from collections.abc import Callable, Iterable
@@ -49,7 +43,7 @@ _NOT_FOUND: Final = 404  # a reply code of AMQP 0-9-1
 
 class LadderBroker(RabbitmqBroker):
     """
-    A `RabbitmqBroker` whose delayed messages wait in RabbitMQ; see the module's text.
+    A `RabbitmqBroker` whose delayed messages wait in RabbitMQ.
 
     Made for one or several (`;`) `amqp://` or `amqps://` URLs; it connects on first use.
     `middleware` is as in Dramatiq: None means its default list. `check` raises ValueError for a

@@ -19,9 +19,8 @@ class Fetch(Protocol):
     """
     Read one merchant's items of a period.
 
-    `timezone` is the account's: it counts where an item does not name its merchant's.
-
-    Raises SchemaBroken, and what the client raises.
+    `timezone` is the account's: it counts where an item does not name its merchant's. Raises
+    SchemaBroken, and what the client raises.
     """
 
     def __call__(self, api: MerchantApi, period: Period, *, timezone: ZoneInfo) -> Fetched: ...
@@ -29,11 +28,7 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """
-    How the data of a kind is read, and where it is stored.
-
-    No HTTP in `store`, no SQL in `fetch`.
-    """
+    """How the data of a kind is read and stored: no HTTP in `store`, no SQL in `fetch`."""
 
     kind: Kind
     table: type[Record]

@@ -12,17 +12,8 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Date,
-    Identity,
-    Text,
-    UniqueConstraint,
-    Uuid,
-    text,
-)
+import sqlalchemy as sa
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -41,19 +32,19 @@ class RejectedItem(SQLModel, table=True):
     """An item that the pulls from `first_seen_at` to `last_seen_at` could not read."""
 
     __tablename__ = "ifood_rejected_items"
-    __table_args__ = (UniqueConstraint("merchant_id", "kind", "item_key"),)
+    __table_args__ = (sa.UniqueConstraint("merchant_id", "kind", "item_key"),)
 
-    id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))
-    kind: str = Field(sa_column=Column(Text, nullable=False))
-    account_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
-    merchant_id: str = Field(sa_column=Column(Text, nullable=False))
-    job_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
-    item_key: str = Field(sa_column=Column(Text, nullable=False))
+    id: int = Field(sa_column=sa.Column(sa.BigInteger, sa.Identity(), primary_key=True))
+    kind: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
+    account_id: UUID = Field(sa_column=sa.Column(sa.Uuid, nullable=False))
+    merchant_id: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
+    job_id: UUID = Field(sa_column=sa.Column(sa.Uuid, nullable=False))
+    item_key: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
     # What cannot be read, and where; never the value.
-    reason: str = Field(sa_column=Column(Text, nullable=False))
-    raw: Any = Field(sa_column=Column(JSONB(none_as_null=False), nullable=False))
-    covered_from: date = Field(sa_column=Column(Date, nullable=False))
-    covered_to: date = Field(sa_column=Column(Date, nullable=False))
+    reason: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
+    raw: Any = Field(sa_column=sa.Column(JSONB(none_as_null=False), nullable=False))
+    covered_from: date = Field(sa_column=sa.Column(sa.Date, nullable=False))
+    covered_to: date = Field(sa_column=sa.Column(sa.Date, nullable=False))
     first_seen_at: datetime = Field(sa_column=instant(nullable=False))
     last_seen_at: datetime = Field(sa_column=instant(nullable=False))
 
