@@ -246,18 +246,17 @@ def _ping_after_idling(engine: Engine) -> None:
     more round trips for each transaction.
     """
 
+    @event.listens_for(engine, "checkin")
     def note(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info["idle_since"] = monotonic()
 
+    @event.listens_for(engine, "checkout")
     def ping(
         connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolProxiedConnection
     ) -> None:
         idle = monotonic() - record.info.get("idle_since", monotonic())
         if idle > _PING_AFTER.total_seconds() and not _answers(engine, connection):
             raise DisconnectionError
-
-    event.listen(engine, "checkin", note)
-    event.listen(engine, "checkout", ping)
 
 
 def _answers(engine: Engine, connection: DBAPIConnection) -> bool:

@@ -162,15 +162,13 @@ def _demand(kind: str, period: Period, deployment: Deployment, settings: Setting
 def _forecast(load: Load, verdicts: Mapping[Load, Capacity], settings: Settings) -> Forecast:
     weekday = load.start // DAY
     period = KINDS[load.kind].period(_SOME_MONDAY + weekday * DAY, settings)
-    busy = {
-        other: (other.start, other.start + verdict.ends_after)
-        for other, verdict in verdicts.items()
-    }
+    ends = load.start + verdicts[load].ends_after
     noticed = load.supply.window * _NOTICED
     beside = {
         other.kind
-        for other in verdicts
-        if other != load and _overlap(busy[load], busy[other]) > noticed
+        for other, verdict in verdicts.items()
+        if other != load
+        and min(ends, other.start + verdict.ends_after) - max(load.start, other.start) > noticed
     }
     return Forecast(
         load=load,
@@ -181,7 +179,3 @@ def _forecast(load: Load, verdicts: Mapping[Load, Capacity], settings: Settings)
         verdict=verdicts[load],
         fits_alone=estimate(load.demand, load.supply).fits,
     )
-
-
-def _overlap(one: tuple[timedelta, timedelta], other: tuple[timedelta, timedelta]) -> timedelta:
-    return min(one[1], other[1]) - max(one[0], other[0])

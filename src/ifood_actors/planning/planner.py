@@ -122,10 +122,8 @@ def patience(settings: Settings) -> dict[str, timedelta]:
 
     As long as it is from one window to the next, and a day to repair what failed.
     """
-    windows = {kind: cadence.window for kind, cadence in cadences(settings).items()}
-    return {
-        kind: (DAY if window.weekday is None else 7 * DAY) + DAY for kind, window in windows.items()
-    }
+    weekly = {kind: settings.window_of(kind).weekday is not None for kind in KINDS}
+    return {kind: (7 * DAY if each else DAY) + DAY for kind, each in weekly.items()}
 
 
 def idle_shares(tx: Connection, settings: Settings) -> dict[str, float]:
