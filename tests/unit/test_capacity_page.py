@@ -12,7 +12,7 @@ from ifood_actors.capacity.forecast import (
     forecast,
 )
 from ifood_actors.cli.output import duration
-from ifood_actors.cli.work.capacity_screen import SIZES, days_of, ends_of, worst_of_each_kind
+from ifood_actors.cli.work.capacity import SIZES, days_of, ends_of, worst_of_each_kind
 from ifood_actors.config import Settings
 from ifood_actors.kinds import KINDS
 from ifood_actors.planning.pacing import jobs_within
