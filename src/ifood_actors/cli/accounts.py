@@ -1,13 +1,11 @@
 """`ifood-actors accounts`: the restaurants whose data is pulled."""
 
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ifood_actors.cli.accounts_check import check
-from ifood_actors.cli.idle import idle
 from ifood_actors.cli.options import (
     MOST,
     Active,
@@ -16,9 +14,10 @@ from ifood_actors.cli.options import (
     DryRun,
     Group,
     Json,
+    KindFilter,
     name_or_merchant,
 )
-from ifood_actors.cli.output import document, listing
+from ifood_actors.cli.output import count, document, listing, say, table
 
 app = typer.Typer(help="The restaurants whose data is pulled.", no_args_is_help=True)
 
@@ -26,8 +25,56 @@ Names = Annotated[
     list[str],
     typer.Argument(parser=name_or_merchant, help="Names or merchant ids.", metavar="NAME"),
 ]
-app.command("check")(check)
-app.command()(idle)
+_IDLE = ("account", "merchant_id", "kind", "nothing_since", "last_asked", "asked_again_on")
+
+
+@app.command()
+def check(
+    *,
+    active: Active = None,
+    app_name: AppName = None,
+    cnpj: Cnpj = None,
+    group: Group = None,
+    json: Json = False,
+) -> None:
+    """
+    Ask iFood whether each account's merchant exists and is ours; exit code 1 if one is not.
+
+    It reads the list of stores of each application, a hundred in a request, and changes no
+    account. A store may be missing in it for ten minutes after it was linked.
+    """
+    from ifood_actors.cli.work import accounts
+
+    found, zone = accounts.listed(active=active, app=app_name, cnpj=cnpj, group=group)
+    others = accounts.not_ours(found)
+    if json:
+        document({"checked": len(found), "ours": len(found) - len(others), "others": others})
+    else:
+        if others:
+            table(list(others[0]), [tuple(each.values()) for each in others], zone=zone)
+        say(f"{count(len(found), 'account')}: {len(others):,} that iFood does not list as ours")
+    if others:
+        raise typer.Exit(1)
+
+
+@app.command()
+def idle(
+    *,
+    kind: KindFilter = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 100,
+    json: Json = False,
+) -> None:
+    """
+    List active accounts that have answered nothing but 404 for 14 days, by kind and name.
+
+    They have no anticipation plan, or sell nothing; one that is listed for every kind may not
+    exist. With IFOOD_ANTICIPATIONS_IDLE_DAYS they are asked for anticipations only now and then.
+    """
+    from ifood_actors.cli.work import reading
+
+    found, zone = reading.idle_accounts(kind)
+    columns = [name.replace("_", " ") for name in _IDLE]
+    listing(found, columns, itemgetter(*_IDLE), limit=limit, json=json, zone=zone)
 
 
 @app.command("import")

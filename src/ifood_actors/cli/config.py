@@ -1,11 +1,14 @@
 """`ifood-actors config`: the settings as they are in effect."""
 
+from operator import attrgetter
 from typing import Annotated
 
 import typer
 
 from ifood_actors.cli.options import Json
-from ifood_actors.cli.output import document, say, table
+from ifood_actors.cli.output import listing, say
+
+_COLUMNS = ("name", "value", "origin")
 
 
 def config(
@@ -22,9 +25,4 @@ def config(
         say(config_page.markdown().rstrip("\n"))
         return
     rows, zone = config_page.effective()
-    if json:
-        document(rows)
-        return
-    table(
-        ("name", "value", "origin"), [(row.name, row.value, row.origin) for row in rows], zone=zone
-    )
+    listing(rows, _COLUMNS, attrgetter(*_COLUMNS), json=json, zone=zone)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ifood_actors.kinds import KINDS
+from ifood_actors.notation import parse_duration
 
 # How far back `errors` looks, and with it `jobs requeue --error-group`.
 ERRORS_SINCE = timedelta(hours=24)
 # The most that `--limit` takes; Postgres counts rows in 64 bits.
 MOST = 1_000_000_000
-*_FORMER, _LAST = KINDS
 _FIRST_YEAR = 1900  # a week before a day must be a day, too
 
 
@@ -34,8 +34,6 @@ class Status(StrEnum):
 
 def duration(text: str) -> timedelta:
     """Parse `45s` or `4h33m` for an option."""
-    from ifood_actors.notation import parse_duration
-
     try:
         found = parse_duration(text)
     except ValueError as error:
@@ -101,7 +99,7 @@ Accounts = Annotated[
 ]
 KindFilter = Annotated[
     KindName | None,
-    typer.Option("--kind", metavar="KIND", help=f"{', '.join(_FORMER)} or {_LAST}."),
+    typer.Option("--kind", metavar="KIND", help=f"{' or '.join(KINDS)}."),
 ]
 AccountFilter = Annotated[
     str | None,

@@ -7,7 +7,7 @@ elsewhere cannot move the cursor or colour the screen.
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from ifood_actors.notation import format_duration
 from ifood_actors.plain_text import printable
 
 if TYPE_CHECKING:  # rich costs half of the start-up
@@ -74,7 +75,7 @@ def agreed(
 def listing(
     found: Sequence[T],
     columns: Sequence[str],
-    cells: Callable[[T], Sequence[Cell]],
+    cells: Callable[[T], Iterable[Cell]],
     *,
     json: bool,
     zone: ZoneInfo,
@@ -91,7 +92,7 @@ def listing(
     if json:
         document(shown)
     elif shown or not empty:
-        table(columns, list(map(cells, shown)), zone=zone)
+        table(columns, [tuple(cells(each)) for each in shown], zone=zone)
     said = "" if json else advice if shown or not empty else empty
     if said:
         note(said)
@@ -101,12 +102,13 @@ def listing(
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, zone: ZoneInfo) -> None:
     """Print rows; instants are shown in `zone`."""
-    for line in lines(columns, rows, zone=zone) if not sys.stdout.isatty() else ():
-        say(line)
     if sys.stdout.isatty():
         from rich.console import Console
 
         Console(highlight=False).print(rich_table(columns, rows, zone=zone))
+        return
+    for line in lines(columns, rows, zone=zone):
+        say(line)
 
 
 def lines(
@@ -162,8 +164,6 @@ def show(cell: Cell, *, zone: ZoneInfo) -> str:
 
 def duration(length: timedelta) -> str:
     """Give a length as `0.4s`, `12s`, `5m30s`; a negative one with its sign."""
-    from ifood_actors.notation import format_duration
-
     if length < timedelta():
         return f"-{duration(-length)}"
     if length < timedelta(seconds=10):
@@ -180,9 +180,9 @@ def confirm(question: str, *, yes: bool) -> None:
         raise typer.Abort
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
+def count(number: int, one: str) -> str:
     """Give `1 job`, `2 jobs`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def vanished_rows(rows: int, *, stores: int) -> str:
@@ -193,15 +193,15 @@ def vanished_rows(rows: int, *, stores: int) -> str:
     )
 
 
-def instant(at: datetime | None) -> str | None:
-    """Write an instant for a program: ISO 8601, in UTC."""
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def picked(source: object, *names: str, seconds: Collection[str] = ()) -> dict[str, object]:
+    """Give attributes by name, for a document; the names of those in `seconds` say so."""
+    return {f"{name}_seconds" if name in seconds else name: getattr(source, name) for name in names}
 
 
 def _plain(value: object) -> object:
     match value:
         case datetime():
-            return instant(value)
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case date():
             return value.isoformat()
         case timedelta():

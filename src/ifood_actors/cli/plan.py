@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ifood_actors.cli.options import Accounts, Day, DryRun, Json, KindName, Over
-from ifood_actors.cli.output import count, document, duration, note, say, table
+from ifood_actors.cli.output import count, document, duration, note, picked, say, table
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -22,6 +22,10 @@ MINUTE = timedelta(minutes=1)
 _STEPS = [timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 360, 1440)]
 _LINES = 30
 _BAR = 40  # characters
+_RUN = (
+    *("kind", "job_day", "window_start", "window_end", "batch_size"),
+    *("period_start", "period_end"),
+)
 
 
 def plan(
@@ -74,7 +78,9 @@ def _report(asked: "Asked", *, dry_run: bool, json: bool) -> None:
     if not selected:
         note("no account is active: see `ifood-actors accounts import`")
     if new:
-        start, end = (f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" for at in _window(found))
+        start, end = (
+            f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" for at in (run.window_start, run.window_end)
+        )
         say(f"window {start} to {end} {zone.key}, {run.batch_size:,} jobs a minute")
         say(f"data from {run.period_start} to {run.period_end}")
     if new and dry_run:
@@ -92,13 +98,7 @@ def _facts(found: "RunPlan", *, new: int, selected: int, dry_run: bool) -> dict[
     run = found.run
     slots = [job.slot for job in found.jobs]
     facts = {
-        "kind": run.kind,
-        "job_day": run.job_day,
-        "window_start": run.window_start,
-        "window_end": run.window_end,
-        "batch_size": run.batch_size,
-        "period_start": run.period_start,
-        "period_end": run.period_end,
+        **picked(run, *_RUN),
         "dry_run": dry_run,
         "accounts": selected,
         "new": new,
@@ -115,12 +115,8 @@ def _facts(found: "RunPlan", *, new: int, selected: int, dry_run: bool) -> dict[
     return facts
 
 
-def _window(found: "RunPlan") -> tuple[datetime, datetime]:
-    return found.run.window_start, found.run.window_end
-
-
 def _timeline(found: "RunPlan", *, zone: "ZoneInfo") -> None:
-    start, end = _window(found)
+    start, end = found.run.window_start, found.run.window_end
     step = next((step for step in _STEPS if (end - start) / step <= _LINES), _STEPS[-1])
     buckets = list(_buckets([job.slot for job in found.jobs], start=start, step=step))
     most = max(jobs for _, jobs in buckets)

@@ -28,8 +28,4 @@ def rejected(
     found, zone = reading.unreadable_items(kind=kind, account=account, limit=limit + 1, raw=raw)
     names = [name.replace("_", " ") for name in found[0]] if found else ()
     empty = "every item that iFood gave was read"
-    listing(found, names, _cells, limit=limit, json=json, zone=zone, empty=empty)
-
-
-def _cells(item: dict[str, object]) -> tuple[object, ...]:
-    return tuple(item.values())
+    listing(found, names, dict.values, limit=limit, json=json, zone=zone, empty=empty)

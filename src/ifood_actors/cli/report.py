@@ -1,13 +1,13 @@
 """`ifood-actors report`: what the runs of a day delivered."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from ifood_actors.cli.options import Day, Json
-from ifood_actors.cli.output import document, note, say, table, vanished_rows
+from ifood_actors.cli.output import document, note, picked, say, table, vanished_rows
 
 if TYPE_CHECKING:
     from ifood_actors.ledger.queries.daily import Delivered
@@ -65,8 +65,7 @@ def _facts(
 
 
 def _named(one: "Delivered") -> dict[str, object]:
-    """Give the facts of a kind; lengths of time say that they are seconds."""
-    return {f"{name}_seconds" if name in _TIMES else name: it for name, it in asdict(one).items()}
+    return picked(one, *(field.name for field in fields(one)), seconds=_TIMES)
 
 
 def _comparisons(

@@ -1,11 +1,12 @@
 """`ifood-actors secrets`: the keys that stored secrets are encrypted with."""
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import typer
 
 from ifood_actors.cli.options import DryRun, Json
-from ifood_actors.cli.output import count, document, note, outcome, table
+from ifood_actors.cli.output import count, listing, note, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +28,8 @@ def check(*, json: Json = False) -> None:
     from ifood_actors.cli.work import secrets
 
     found, zone = secrets.survey()
-    if json:
-        document(found)
-    else:
-        rows = [(each.what, each.newest, each.older, each.unreadable) for each in found]
-        table(_COLUMNS, rows, zone=zone)
-        note(_advice(found))
+    cells = attrgetter("what", "newest", "older", "unreadable")
+    listing(found, _COLUMNS, cells, json=json, zone=zone, advice=_advice(found))
     if any(each.unreadable for each in found):
         raise typer.Exit(1)
 

@@ -17,6 +17,7 @@ from ifood_actors.cli.output import (
     duration,
     lines,
     note,
+    picked,
     rich_table,
     say,
     vanished_rows,
@@ -37,6 +38,16 @@ _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
     *("late p50", "late p95"),
 )
+# What --json tells of a run and of a limiter, and which of it are lengths of time.
+_RUN = (
+    *("kind", "job_day", "window_start", "window_end", "planned", "due", *Status),
+    *("progress", "vanished", "vanished_stores", "lateness_p50", "lateness_p95"),
+)
+_LIMITER = (
+    *("app", "endpoint_group", "reserved_ahead", "closed_for", "closed_reason"),
+    *("breaker_open_for", "blocked_by"),
+)
+_TIMES = {"lateness_p50", "lateness_p95", "reserved_ahead", "closed_for", "breaker_open_for"}
 # Where there is no room for all; a date or a number that goes on below would be misread.
 _LEFT_OUT = {"planned", "cancelled", "late p50", "late p95"}
 
@@ -196,27 +207,15 @@ def _facts(overview: "Overview") -> dict[str, object]:
     return {
         "at": overview.at,
         "jobs": {kind: _counts(overview, kind) for kind in kinds},
-        "runs": [_run_facts(run) for run in overview.runs],
-        "finished_last_minute": pace.finished_last_minute,
-        "requests_last_minute": pace.requests_last_minute,
+        "runs": [picked(run, *_RUN, seconds=_TIMES) for run in overview.runs],
+        **picked(pace, "finished_last_minute", "requests_last_minute"),
         "rate_limit_per_minute": overview.rate_limit,
         "oldest_due": pace.oldest_due,
         "limits": [
             {
-                "app": use.app,
-                "endpoint_group": use.endpoint_group,
-                "reserved_ahead_seconds": use.reserved_ahead,
-                "closed_for_seconds": use.closed_for,
-                "closed_reason": use.closed_reason,
-                "breaker_open_for_seconds": use.breaker_open_for,
-                "blocked_by": use.blocked_by,
+                **picked(use, *_LIMITER, seconds=_TIMES),
                 "endpoints": [
-                    {
-                        "endpoint": limit.endpoint,
-                        "per_minute": limit.per_minute,
-                        "source": limit.source,
-                        "since": limit.since,
-                    }
+                    picked(limit, "endpoint", "per_minute", "source", "since")
                     for limit in overview.limits_of(use)
                 ],
             }
@@ -229,20 +228,3 @@ def _counts(overview: "Overview", kind: str) -> dict[str, int]:
     every: list[RunProgress | OutsideRuns] = [*overview.runs, *overview.outside]
     mine = [jobs for jobs in every if jobs.kind == kind]
     return {status.value: sum(getattr(jobs, status, 0) for jobs in mine) for status in Status}
-
-
-def _run_facts(run: "RunProgress") -> dict[str, object]:
-    return {
-        "kind": run.kind,
-        "job_day": run.job_day,
-        "window_start": run.window_start,
-        "window_end": run.window_end,
-        "planned": run.planned,
-        "due": run.due,
-        **{status.value: getattr(run, status) for status in Status},
-        "progress": run.progress,
-        "vanished": run.vanished,
-        "vanished_stores": run.vanished_stores,
-        "lateness_p50_seconds": run.lateness_p50,
-        "lateness_p95_seconds": run.lateness_p95,
-    }

@@ -1,7 +1,7 @@
 """Accounts: imported, listed, switched, discovered, and looked for at iFood."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from io import StringIO
@@ -30,7 +30,7 @@ from ifood_actors.accounts.presence import (
 from ifood_actors.accounts.sheet import COLUMNS, Entry, write_sheet
 from ifood_actors.cli.options import ERRORS_SINCE, MOST, Status
 from ifood_actors.cli.output import count, note, outcome
-from ifood_actors.cli.work.database import CommandContext, opened, require_application
+from ifood_actors.cli.work.database import CommandContext, opened, read, require_application
 from ifood_actors.cli.work.ifood import link_accounts, stores_of
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now
@@ -55,7 +55,8 @@ def import_file(file: Path, *, sheet: str | None, dry_run: bool, json: bool) -> 
             note_act(subject=file.name, **asdict(done))
         now = database_now(tx)
     _report(done, dry_run=dry_run, json=json)
-    _note_first_runs(command.settings, now=now, joined=done.inserted)
+    if done.inserted:
+        _note_first_runs(command.settings, now=now)
 
 
 def listed(
@@ -71,8 +72,13 @@ def listed(
 
     Raises UsageError for an application that there is not.
     """
-    with opened() as command:
-        return command.read(_listed, active, app, cnpj, group, limit), command.settings.timezone
+
+    def found(tx: Connection) -> list[Entry]:
+        if app is not None:
+            require_application(tx, app)
+        return list_accounts(tx, active=active, app=app, cnpj=cnpj, group=group, limit=limit)
+
+    return read(found)
 
 
 def write_csv(rows: Sequence[Entry]) -> None:
@@ -94,7 +100,7 @@ def switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> None
         if done.changed:
             note_act(**asdict(done), names=operator_acts.few(names))
         now = database_now(tx)
-        cancelled = _cancelled_meanwhile(tx, names, now=now) if active else None
+        cancelled = _cancelled_meanwhile(tx, names, now=now) if active else 0
     word = f"{verb}d"
     would = "would have " if dry_run else ""
     outcome(
@@ -103,8 +109,12 @@ def switch(names: list[str], *, active: bool, dry_run: bool, json: bool) -> None
         json=json,
     )
     if cancelled:
-        note(cancelled)
-    _note_first_runs(command.settings, now=now, joined=done.changed if active else 0)
+        note(
+            f"{count(cancelled, 'job')} of the last 24 hours stay cancelled; to run those of an "
+            "account: `ifood-actors jobs requeue --status cancelled --since 24h --account NAME`"
+        )
+    if active and done.changed:
+        _note_first_runs(command.settings, now=now)
 
 
 def discover(app: str, *, inactive: bool, dry_run: bool, json: bool) -> None:
@@ -122,30 +132,21 @@ def discover(app: str, *, inactive: bool, dry_run: bool, json: bool) -> None:
                 note_act(subject=app, **asdict(done), linked=linked, inactive=inactive)
             now = database_now(tx)
     _report(done, dry_run=dry_run, json=json)
-    _note_first_runs(command.settings, now=now, joined=0 if inactive else done.inserted)
+    if done.inserted and not inactive:
+        _note_first_runs(command.settings, now=now)
 
 
-def not_ours(
-    *, active: bool | None, app: str | None, cnpj: str | None, group: str | None
-) -> tuple[int, list[dict[str, object]], ZoneInfo]:
-    """
-    Ask iFood for the stores of each application.
-
-    Gives how many accounts were looked for, those that are not among the stores, and the zone.
-    """
+def not_ours(rows: Sequence[Entry]) -> list[dict[str, object]]:
+    """Ask iFood for the stores of each application; give the accounts that are not among them."""
     with opened() as command:
-        rows = command.read(_listed, active, app, cnpj, group, None)
         linked = command.read(authorizations_by_merchant)
         apps = sorted({row.app for row in rows if row.app})
         stores = {each: _opened(command, each) for each in apps}
-    judged = [
-        (
-            row,
-            presence_of(row, linked.get(row.ifood_merchant_id), stores.get(row.app or "")),
-        )
+    judged = (
+        (row, presence_of(row, linked.get(row.ifood_merchant_id), stores.get(row.app or "")))
         for row in rows
-    ]
-    others: list[dict[str, object]] = [
+    )
+    return [
         {
             "name": row.name,
             "ifood_merchant_id": row.ifood_merchant_id,
@@ -156,20 +157,6 @@ def not_ours(
         for row, found in judged
         if found is not Presence.OURS
     ]
-    return len(rows), others, command.settings.timezone
-
-
-def _listed(
-    tx: Connection,
-    active: bool | None,  # noqa: FBT001 - passed on as it was given
-    app: str | None,
-    cnpj: str | None,
-    group: str | None,
-    limit: int | None,
-) -> list[Entry]:
-    if app is not None:
-        require_application(tx, app)
-    return list_accounts(tx, active=active, app=app, cnpj=cnpj, group=group, limit=limit)
 
 
 def _read(file: Path) -> bytes:
@@ -196,34 +183,23 @@ def _report(done: Imported, *, dry_run: bool, json: bool) -> None:
         note(f"{accounts} without an application: nothing can be pulled for them")
 
 
-def _note_first_runs(settings: Settings, *, now: datetime, joined: int) -> None:
-    for line in _first_runs(settings, now=now) if joined else ():
-        note(line)
-
-
-def _first_runs(settings: Settings, *, now: datetime) -> Iterator[str]:
+def _note_first_runs(settings: Settings, *, now: datetime) -> None:
     """Say of each window that is open when accounts that join now run first: they miss it."""
     zone = settings.timezone
     for kind, cadence in cadences(settings).items():
         if opening_at(cadence, at=now, zone=zone):
             start = next_opening(cadence, at=now, zone=zone).window_start.astimezone(zone)
-            yield (
+            note(
                 f"the window of {kind} is open, and what joins now runs in the next one, "
                 f"{start:%Y-%m-%d %H:%M} {zone.key}; to run it now: `ifood-actors plan {kind}`"
             )
 
 
-def _cancelled_meanwhile(tx: Connection, names: Sequence[str], *, now: datetime) -> str | None:
-    """Say how many jobs of the last 24 hours were cancelled while these accounts were disabled."""
+def _cancelled_meanwhile(tx: Connection, names: Sequence[str], *, now: datetime) -> int:
+    """Count the jobs of the last 24 hours that were cancelled while the accounts were disabled."""
     which = JobFilter(statuses=[Status.CANCELLED], since=now - ERRORS_SINCE)
     cancelled = find_jobs(tx, which, limit=MOST)
-    jobs = sum(not {job.account, job.merchant_id}.isdisjoint(names) for job in cancelled)
-    if not jobs:
-        return None
-    return (
-        f"{count(jobs, 'job')} of the last 24 hours stay cancelled; to run those of an account: "
-        "`ifood-actors jobs requeue --status cancelled --since 24h --account NAME`"
-    )
+    return sum(not {job.account, job.merchant_id}.isdisjoint(names) for job in cancelled)
 
 
 def _opened(command: CommandContext, app: str) -> Opened | None:

@@ -62,21 +62,21 @@ def add(
     outcome(f"application {name}: {done}", {"dry_run": False, **facts}, json=json)
 
 
-def known() -> tuple[list[tuple[object, ...]], ZoneInfo]:
+def known() -> tuple[list[dict[str, object]], ZoneInfo]:
     """List the applications with the number of their authorizations; no secret is read."""
     needing = col(Authorization.needs_authorization_since).is_not(None)
     wanted = (
         select(
             *(col(App.name), col(App.kind), col(App.client_id)),
-            func.count(col(Authorization.id)),
-            func.count(col(Authorization.id)).filter(needing),
+            func.count(col(Authorization.id)).label("authorizations"),
+            func.count(col(Authorization.id)).filter(needing).label("needs_authorization"),
             *(col(App.created_at), col(App.updated_at)),
         )
         .join(Authorization, col(Authorization.app_id) == col(App.id), isouter=True)
         .group_by(col(App.id))
         .order_by(col(App.name))
     )
-    return read(lambda tx: [tuple(row) for row in tx.execute(wanted)])
+    return read(lambda tx: [dict(row) for row in tx.execute(wanted).mappings()])
 
 
 def retry(name: str, label: str, *, dry_run: bool, json: bool) -> None:
