@@ -95,7 +95,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.upper().startswith(PREFIX)}
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     return inherited | {
-        variable(name): _as_text(value) for name, value in given.items() if value is not None
+        variable(name): as_text(value) for name, value in given.items() if value is not None
     }
 
 
@@ -157,10 +157,13 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Write a value as it is typed in a variable; a secret in clear."""
     match value:
         case SecretStr():
             return value.get_secret_value()
+        case bool():
+            return str(value).lower()
         case timedelta():
             return format_duration(value)
         case _:

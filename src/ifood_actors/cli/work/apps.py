@@ -41,8 +41,8 @@ def add(
     json: bool,
 ) -> None:
     """Store an application, or its new credentials, once that is agreed."""
-    _require_plain(name, what="NAME")
-    _require_plain(client_id, what="--client-id")
+    require_plain(name, what="NAME")
+    require_plain(client_id, what="--client-id")
     if kind not in list(AppKind):
         raise UsageError(f"--kind: expected {' or '.join(AppKind)}, not {kind!r}")
     settings = loading.load()
@@ -122,10 +122,12 @@ def _client_secret(path: Path | None) -> SecretStr:
     return SecretStr(secret)
 
 
-def _require_plain(given: str, *, what: str) -> None:
-    plain = given.isprintable() and given == given.strip() and 0 < len(given) <= _LONGEST_NAME
-    if not plain:
-        raise UsageError(f"{what}: expected 1 to {_LONGEST_NAME} printable characters")
+def require_plain(given: str, *, what: str, but: str = "") -> None:
+    """Raise UsageError for a name that a table or a log could not show, and for `but`."""
+    plain = given.isprintable() and given == given.strip() and given != but
+    if not plain or not 0 < len(given) <= _LONGEST_NAME:
+        exception = f", and not {but}" if but else ""
+        raise UsageError(f"{what}: expected 1 to {_LONGEST_NAME} printable characters{exception}")
 
 
 def _identity(connection: Connection, name: str, label: str) -> ApiIdentity:

@@ -7,26 +7,27 @@ from uuid import UUID
 from ifood_actors import operator_acts
 from ifood_actors.accounts.linking import Linked, unlink_others
 from ifood_actors.cli.output import confirm, count, document, duration, note, say
+from ifood_actors.cli.work.apps import require_plain
 from ifood_actors.cli.work.caller import operator
 from ifood_actors.cli.work.database import CommandContext, opened
 from ifood_actors.cli.work.ifood import ifood, link_accounts
 from ifood_actors.errors import JobError, UsageError
 from ifood_actors.ifood.connect import Ifood
-from ifood_actors.ifood.http import ApiIdentity, MerchantSummary, UserCode
+from ifood_actors.ifood.http import ApiIdentity, MerchantSummary
 from ifood_actors.plain_text import printable
 
-_LONGEST = 100  # characters of a label, and of the owner's code
 _FEW = 3
 
 
 def authorize(name: str, *, label: str | None, yes: bool, json: bool) -> None:
     """Walk an owner through the authorization of one or several stores."""
-    if label is not None and not _is_plain(label):
-        raise UsageError(f"--label: expected 1 to {_LONGEST} printable characters, and not *")
+    if label is not None:
+        require_plain(label, what="--label", but="*")
     with opened() as command, ifood(command) as asked:
         replaces = label and _to_replace(asked, name, label, yes=yes)
         started = asked.authorizer.start(name)
-        _invite(started)
+        note(f"the owner opens {printable(started.url)}")
+        note(f"and confirms the code {started.code}, within {duration(started.lifetime)}")
         stored = asked.authorizer.finish(
             name,
             _owners_code(),
@@ -69,12 +70,6 @@ def _to_replace(asked: Ifood, name: str, label: str, *, yes: bool) -> UUID | Non
         raise UsageError(f"{what}; give another --label, or --yes to replace it")
     confirm(f"{what}; replace it?", yes=yes)
     return living.id
-
-
-def _invite(started: UserCode) -> None:
-    valid = duration(started.lifetime)
-    note(f"the owner opens {printable(started.url)}")
-    note(f"and confirms the code {started.code}, within {valid}")
 
 
 def _owners_code() -> str:
@@ -127,8 +122,3 @@ def _tell(
         names = ", ".join(map(printable, unlinked))
         say(f"{count(len(unlinked), 'account')} linked no more: {names}")
         note("they need an authorization of their own owner; see `ifood-actors doctor`")
-
-
-def _is_plain(label: str) -> bool:
-    plain = label.isprintable() and label == label.strip() and label != "*"
-    return plain and 0 < len(label) <= _LONGEST

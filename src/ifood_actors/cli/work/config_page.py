@@ -1,18 +1,15 @@
 """Settings shown to people: `ifood-actors config` and docs/configuration.md."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from ifood_actors.config import Origin, Settings, Unset, loading
-from ifood_actors.config.loading import REFUSED, SECRETS, variable
+from ifood_actors.config.loading import REFUSED, SECRETS, as_text, variable
 from ifood_actors.kinds import KINDS
 from ifood_actors.masking import MASK, shown_broker, shown_database
-from ifood_actors.notation import format_duration
 
 APPS_ADD_ONLY = "the secret that `ifood-actors apps add` stores; read by that command only"
 
@@ -43,9 +40,10 @@ def markdown() -> str:
     """Render docs/configuration.md."""
     rows = [(variable(name), _default(field), _meaning(field)) for name, field in _fields()]
     rows.append((variable("client_secret"), "none", APPS_ADD_ONLY))
+    table = "\n".join(f"| `{name}` | {default} | {meaning} |" for name, default, meaning in rows)
     secrets = ", ".join(f"`{variable(name)}_FILE`" for name in SECRETS)
     refused = "\n".join(f"`{variable(name)}` is refused: {why}." for name, why in REFUSED.items())
-    return _PAGE.format(table="\n".join(_table(rows)), secrets=secrets, refused=refused)
+    return _PAGE.format(table=table, secrets=secrets, refused=refused)
 
 
 def _fields() -> list[tuple[str, FieldInfo]]:
@@ -81,36 +79,20 @@ def _default(field: FieldInfo) -> str:
 
 
 def _show(value: object, *, field: str = "") -> str:
-    match value:
-        case SecretStr():
-            return _masked(value.get_secret_value(), field=field)
-        case bool():
-            return str(value).lower()  # as it is typed
-        case timedelta():
-            return format_duration(value)
-        case ZoneInfo():
-            return value.key
-        case _:
-            return str(value)
-
-
-def _masked(secret: str, *, field: str) -> str:
+    text = as_text(value)
+    if not isinstance(value, SecretStr):
+        return text
     match field:
         case "database_url":
-            return shown_database(secret)
+            return shown_database(text)
         case "broker_url":
-            return shown_broker(secret)
+            return shown_broker(text)
         case "encryption_keys":
-            return f"{secret.count(',') + 1} key(s), hidden"
+            return f"{text.count(',') + 1} key(s), hidden"
         case "alert_urls":
-            return f"{secret.count(' ') + 1} address(es), hidden"
+            return f"{text.count(' ') + 1} address(es), hidden"
         case _:
             return MASK
-
-
-def _table(rows: Iterable[tuple[str, str, str]]) -> list[str]:
-    head = ["| variable | default | meaning |", "|---|---|---|"]
-    return head + [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in rows]
 
 
 _PAGE = """\
@@ -129,5 +111,7 @@ Secrets can stand in a file instead: {secrets}.
 Such a file, and `.env`, must be of the same user as the process or of root, written by no other.
 {refused}
 
+| variable | default | meaning |
+|---|---|---|
 {table}
 """

@@ -1,6 +1,7 @@
 """What `doctor` asks of Postgres, RabbitMQ and iFood."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 
 from pika.connection import Parameters
@@ -12,10 +13,10 @@ from ifood_actors.cli.output import count, duration
 from ifood_actors.cli.work import doctor_postgres, doctor_settings
 from ifood_actors.cli.work.database import open_database
 from ifood_actors.cli.work.doctor_postgres import far
-from ifood_actors.cli.work.doctor_settings import Finding, Verdict
+from ifood_actors.cli.work.doctor_settings import Finding, Verdict, usage_errors
 from ifood_actors.cli.work.rabbitmq import ladder
 from ifood_actors.config import Settings
-from ifood_actors.errors import IfoodActorsError, ServiceUnavailable, UsageError
+from ifood_actors.errors import IfoodActorsError, ServiceUnavailable
 from ifood_actors.ifood.connect import probe_api
 from ifood_actors.ifood.thresholds import UNREADABLE
 from ifood_actors.ifood.tokens import Cipher
@@ -104,7 +105,6 @@ def _secrets(engine: Engine, settings: Settings) -> Iterator[Finding]:
 
 
 def _hosts_without_key(connection: Connection) -> Iterator[Finding]:
-
     wanted = f"SELECT DISTINCT unreadable_by FROM ifood_authorizations WHERE {UNREADABLE}"
     if hosts := sorted(connection.execute(text(wanted)).scalars()):
         detail = f"{', '.join(hosts)} could not decrypt a secret within 15 minutes"
@@ -113,7 +113,6 @@ def _hosts_without_key(connection: Connection) -> Iterator[Finding]:
 
 
 def _accounts(connection: Connection) -> Finding:
-
     active = func.count().filter(col(Account.active))
     orphans = func.count().filter(col(Account.active), col(Account.app_id).is_(None))
     total, without = connection.execute(select(active, orphans)).one()
@@ -152,40 +151,32 @@ def _authorizations(connection: Connection) -> Iterator[Finding]:
     if row.needing or row.ageing or row.unlinked:
         advice = "see `ifood-actors apps tokens` and `ifood-actors apps authorize --help`"
         yield Finding("authorizations", "warning", detail, advice)
-        return
-    yield Finding("authorizations", "ok", detail)
+    else:
+        yield Finding("authorizations", "ok", detail)
 
 
 def _lost_messages(connection: Connection) -> Iterator[Finding]:
-
     may_read = text("SELECT has_column_privilege('ifood_job_events', 'reason', 'SELECT')")
     if not connection.execute(may_read).scalar_one():  # a worker's login
         return
-    lost = connection.execute(text(f"SELECT {LOST_MESSAGES}")).scalar_one()
-    if not lost:
-        return
-    detail = f"{lost:,} of the last 15 minutes were lost or came early, and were sent again"
-    advice = (
-        "if nobody purged a queue, a policy of RabbitMQ sets message-ttl, max-length or expires: "
-        "see `rabbitmqctl list_policies`"
-    )
-    yield Finding("messages", "warning", detail, advice)
+    if lost := connection.execute(text(f"SELECT {LOST_MESSAGES}")).scalar_one():
+        detail = f"{lost:,} of the last 15 minutes were lost or came early, and were sent again"
+        advice = (
+            "if nobody purged a queue, a policy of RabbitMQ sets message-ttl, max-length or "
+            "expires: see `rabbitmqctl list_policies`"
+        )
+        yield Finding("messages", "warning", detail, advice)
 
 
 def _rabbitmq(settings: Settings) -> Iterator[Finding]:
-    broker = ladder(settings, name="doctor")
-    broker.probe()
-    hosts = ", ".join(f"{node.host}:{node.port}" for node in broker.parameters)
-    yield Finding("rabbitmq", "ok", f"reachable at {hosts}")
-    yield from _rabbitmq_in_clear(broker.parameters, private=_private(settings))
-    try:
-        broker.declare_all()
-    except UsageError as error:
-        yield Finding("queues", "failed", " ".join(str(error).split()))
-        return
-    finally:
-        broker.close()
-    yield Finding("queues", "ok", "their arguments are as this version declares them")
+    with closing(ladder(settings, name="doctor")) as broker:
+        broker.probe()
+        hosts = ", ".join(f"{node.host}:{node.port}" for node in broker.parameters)
+        yield Finding("rabbitmq", "ok", f"reachable at {hosts}")
+        yield from _rabbitmq_in_clear(broker.parameters, private=_private(settings))
+        refused = list(usage_errors("queues", broker.declare_all))
+    as_declared = Finding("queues", "ok", "their arguments are as this version declares them")
+    yield from refused or [as_declared]
 
 
 def _rabbitmq_in_clear(

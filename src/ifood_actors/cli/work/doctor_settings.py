@@ -38,7 +38,7 @@ def findings() -> Iterator[Finding]:
         settings.require_broker_url,
         settings.require_encryption_keys,
     ):
-        yield from _refused("configuration", require)
+        yield from usage_errors("configuration", require)
     yield from alert_addresses(settings)
 
 
@@ -62,13 +62,13 @@ def alert_addresses(settings: Settings) -> Iterator[Finding]:
     urls = settings.reveal_alert_urls()
     if not urls:
         return
-
-    refused = list(_refused("alert addresses", lambda: Notifier(urls)))
+    refused = list(usage_errors("alert addresses", lambda: Notifier(urls)))
     yield from refused or [Finding("alert addresses", "ok", f"{len(urls)}, known to Apprise")]
 
 
-def _refused(check: str, attempt: Callable[[], object]) -> Iterator[Finding]:
+def usage_errors(check: str, attempt: Callable[[], object]) -> Iterator[Finding]:
+    """Call `attempt`; a finding if it raises UsageError."""
     try:
         attempt()
     except UsageError as error:
-        yield Finding(check, "failed", str(error))
+        yield Finding(check, "failed", " ".join(str(error).split()))

@@ -78,16 +78,12 @@ def _writer(format_: str, *, brazilian: bool) -> Write:
     match format_:
         case "parquet":
             _require("pyarrow")
-            from ifood_actors.exports.as_parquet import (
-                write_parquet,
-            )
+            from ifood_actors.exports.as_parquet import write_parquet
 
             return write_parquet
         case "xlsx":
             _require("xlsxwriter")
-            from ifood_actors.exports.as_xlsx import (
-                write_xlsx,
-            )
+            from ifood_actors.exports.as_xlsx import write_xlsx
 
             return write_xlsx
         case _:

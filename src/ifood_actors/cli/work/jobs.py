@@ -29,7 +29,8 @@ from ifood_actors.ledger.queries.jobs import (
     job_facts,
 )
 
-_PAST = {"requeue": "requeued", "cancel": "cancelled"}
+# Of each verb: what was done then, and to jobs of which status unless filters say so.
+_VERBS = {"requeue": ("requeued", Status.FAILED), "cancel": ("cancelled", Status.PENDING)}
 _HEX = re.compile(r"[0-9a-f-]{1,36}")
 # A range of the primary key, so that it costs the same in a table of any size.
 _BETWEEN = text("SELECT id FROM ifood_jobs WHERE id BETWEEN :low AND :high ORDER BY id LIMIT 2")
@@ -72,9 +73,7 @@ class Wanted:
         )
 
     def __bool__(self) -> bool:
-        return any((self.kind, self.statuses, self.account, self.day, self.since)) or any(
-            (self.error_code, self.error_group)
-        )
+        return any(vars(self).values())
 
 
 def matching(wanted: Wanted, *, limit: int) -> tuple[Sequence[JobRow], ZoneInfo]:
@@ -97,7 +96,6 @@ def act(
     ids: Sequence[str] | None,
     wanted: Wanted,
     *,
-    default: Status,
     limit: int | None,
     dry_run: bool,
     yes: bool,
@@ -110,7 +108,7 @@ def act(
     """
     if bool(ids) == bool(wanted):
         raise UsageError("name jobs, or give filters such as --kind and --since; one of the two")
-    past = _PAST[verb]
+    past, default = _VERBS[verb]
     with opened() as command:
         meant = command.read(_meant, ids, wanted, default=default, limit=limit)
         what = f"{verb} {count(len(meant), 'job')}{wanted.scope}"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import closing
 
 from ifood_actors import logs
 from ifood_actors import scheduler as process
@@ -25,12 +26,9 @@ def scheduler() -> None:
         if settings.encryption_keys is not None:
             require_readable(engine, Cipher(settings.require_encryption_keys()))
         logs.configure(settings.log_level, hidden=secret_texts(settings))
-        broker = ladder(settings, name="scheduler")
-        try:
+        with closing(ladder(settings, name="scheduler")) as broker:
             broker.declare_all()
             process.run(settings, engine=engine, publisher=broker, inspector=broker)
-        finally:
-            broker.close()
 
 
 def worker() -> None:
@@ -40,11 +38,8 @@ def worker() -> None:
     cipher = Cipher(settings.require_encryption_keys())
     with open_database(settings, name="worker") as engine:
         require_readable(engine, cipher)
-        broker = ladder(settings, name="worker")
-        try:
+        with closing(ladder(settings, name="worker")) as broker:
             broker.declare_all()
-        finally:
-            broker.close()
     exposition.start_afresh(settings)
     # Neither Python (-P) nor Dramatiq (--path, without one) takes modules from the current folder.
     supervisor = [sys.executable, "-P", "-m", "ifood_actors.worker.supervision"]

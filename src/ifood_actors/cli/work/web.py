@@ -1,5 +1,7 @@
 """What `web` checks before it is a process."""
 
+from contextlib import closing
+
 from ifood_actors import logs
 from ifood_actors import web as process
 from ifood_actors.checks import is_loopback
@@ -22,16 +24,12 @@ def serve(host: str, port: int) -> None:
             "127.0.0.1; put a proxy with a sign-in before it"
         )
     url = settings.require_database_url()
-    broker = ladder(settings, name="web")
-    logs.configure(settings.log_level, hidden=secret_texts(settings))
-    engine = connect(
-        url,
-        application_name="ifood-actors web",
-        pool_size=_POOL_SIZE,
-        schema=settings.database_schema,
-    )
-    try:
-        process.serve(settings, engine=engine, probe_broker=broker.probe, host=host, port=port)
-    finally:
-        broker.close()
-        engine.dispose()
+    with closing(ladder(settings, name="web")) as broker:
+        logs.configure(settings.log_level, hidden=secret_texts(settings))
+        schema = settings.database_schema
+        name = "ifood-actors web"
+        engine = connect(url, application_name=name, pool_size=_POOL_SIZE, schema=schema)
+        try:
+            process.serve(settings, engine=engine, probe_broker=broker.probe, host=host, port=port)
+        finally:
+            engine.dispose()
