@@ -24,7 +24,7 @@ def errors(
     Group failed jobs by error, most common first.
 
     Those that failed in the last 24h unless given. Messages that differ only in numbers, ids,
-    dates, URLs or quoted values are one group; `jobs requeue --error-group` runs it anew.
+    dates, URLs or quoted values are one group; `jobs requeue --error-group` runs it again.
     """
     from ifood_actors.cli.work import reading
 

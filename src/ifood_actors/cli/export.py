@@ -1,9 +1,8 @@
 """`ifood-actors export`: the stored records as a file."""
 
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,19 +10,9 @@ from ifood_actors.cli.options import Accounts, Cnpj, Group, Json, KindName, day
 from ifood_actors.cli.output import count, document, note
 from ifood_actors.errors import UsageError
 
-
-class Format(StrEnum):
-    """What is written."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
-    XLSX = "xlsx"
-
-
-class Locale(StrEnum):
-    """Whose spreadsheets a CSV file is for."""
-
-    PT_BR = "pt-BR"
+Format = Literal["csv", "parquet", "xlsx"]
+Locale = Literal["pt-BR"]  # whose spreadsheets a CSV file is for
+_ENDINGS: dict[str, Format] = {".parquet": "parquet", ".xlsx": "xlsx"}
 
 
 def export(
@@ -69,13 +58,13 @@ def export(
     """
     from ifood_actors.cli.work import exports
 
-    format_ = format_ or _by_ending(output)
+    format_ = format_ or _ENDINGS.get(output.suffix.lower() if output else "", "csv")
     _require_sense(start, end, format_, output=output, locale=locale, json=json)
     rows = exports.export(
         kind,
         (start, end),
         format_=format_,
-        brazilian=locale is Locale.PT_BR,
+        brazilian=locale is not None,
         output=output,
         accounts=account or (),
         cnpj=cnpj,
@@ -86,11 +75,6 @@ def export(
         document({"kind": kind, "rows": rows, "format": format_, "file": str(output)})
     else:
         note(f"exported {count(rows, 'record')} of {kind}{f' to {output}' if output else ''}")
-
-
-def _by_ending(output: Path | None) -> Format:
-    ending = output.suffix.removeprefix(".").lower() if output else ""
-    return Format(ending) if ending in list(Format) else Format.CSV
 
 
 def _require_sense(
@@ -104,9 +88,9 @@ def _require_sense(
 ) -> None:
     if end < start:
         raise UsageError(f"--to: {end} is before --from, {start}")
-    if locale and format_ is not Format.CSV:
+    if locale and format_ != "csv":
         raise UsageError(f"--locale is for csv; {format_} has no decimal marks of its own")
     if output == Path("-"):
         raise UsageError("--output: leave it out to write to stdout")
-    if output is None and (json or format_ is not Format.CSV):
+    if output is None and (json or format_ != "csv"):
         raise UsageError(f"{'--json' if json else format_} needs --output FILE")

@@ -112,7 +112,7 @@ def requeue(
     json: Json = False,
 ) -> None:
     """
-    Run jobs anew: those named, or all that match.
+    Run jobs again: those named, or all that match.
 
     Failed jobs, or cancelled ones when they are named or --status says so; attempts count from
     zero. Jobs that are in another status by then are skipped. --since is when they were planned;

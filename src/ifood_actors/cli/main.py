@@ -113,20 +113,15 @@ def _call() -> object:
 
 def _say(text: str, *, code: int, command: str = "ifood-actors") -> int:
     if sys.argv[1:2] in _PROCESSES and not sys.stderr.isatty():
-        _log(text, code=code)
+        from ifood_actors import logs
+
+        logs.configure("error")  # a process says it as everything else
+        for line in text.splitlines():
+            logs.get_logger("ifood_actors").error(logs.FAILED, reason=line, code=code)
         return code
     for line in text.splitlines():
         print(f"{command}: {line}", file=sys.stderr)  # noqa: T201 - where errors go
     return code
-
-
-def _log(text: str, *, code: int) -> None:
-    """Say it as a process says everything else."""
-    from ifood_actors import logs
-
-    logs.configure("error")
-    for line in text.splitlines():
-        logs.get_logger("ifood_actors").error(logs.FAILED, reason=line, code=code)
 
 
 def _wrong_usage(error: TyperException) -> int:

@@ -14,7 +14,6 @@ from ifood_actors.cli.output import count, document, duration, note, picked, say
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from ifood_actors.cli.work.plan import Asked
     from ifood_actors.planning.planner import RunPlan
 
 MINUTE = timedelta(minutes=1)
@@ -49,16 +48,10 @@ def plan(
     """
     from ifood_actors.cli.work import plan
 
-    asked = plan.plan(
+    found, selected, cancelled, zone = plan.plan(
         kind, day=day, starts_at=starts_at, over=over, accounts=account, dry_run=dry_run
     )
-    _report(asked, dry_run=dry_run, json=json)
-
-
-def _report(asked: "Asked", *, dry_run: bool, json: bool) -> None:
-    found, selected, cancelled, zone = asked.plan, asked.selected, asked.stay, asked.zone
-    jobs = len(found.jobs)
-    new = jobs if dry_run else found.new
+    new = len(found.jobs) if dry_run else found.new
     if json:
         facts = _facts(found, new=new, selected=selected, dry_run=dry_run)
         document({**facts, "cancelled": sum(cancelled.values())})
@@ -85,9 +78,9 @@ def _report(asked: "Asked", *, dry_run: bool, json: bool) -> None:
         say(f"data from {run.period_start} to {run.period_end}")
     if new and dry_run:
         _timeline(found, zone=zone)
-    for account, stay in cancelled.items():
+    for name, stay in cancelled.items():
         if stay:
-            of = f" --account {shlex.quote(account)}" if account else ""
+            of = f" --account {shlex.quote(name)}" if name else ""
             note(
                 f"{count(stay, 'job')} of that day stay cancelled; to run them: `ifood-actors "
                 f"jobs requeue --kind {run.kind} --day {run.job_day} --status cancelled{of}`"

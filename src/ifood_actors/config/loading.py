@@ -22,13 +22,7 @@ from ifood_actors.plain_text import quoted
 
 DOT_ENV = Path(".env")
 CLIENT_SECRET = "client_secret"  # noqa: S105 - a name; used by `apps add`, and kept in no Settings
-SECRETS = (
-    "database_url",
-    "broker_url",
-    "encryption_keys",
-    "alert_urls",
-    CLIENT_SECRET,
-)
+SECRETS = ("database_url", "broker_url", "encryption_keys", "alert_urls", CLIENT_SECRET)
 UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
 NEVER_EMPTY = ("api_ca_file",)  # to want one authority and get hundreds would be a slip
 LONGEST_SECRET = 1024 * 1024  # characters of a file: /dev/zero has no end

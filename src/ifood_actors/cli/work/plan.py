@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,16 +21,6 @@ from ifood_actors.planning.planner import RunPlan
 _FARTHEST = timedelta(days=3660)  # a later start is a slip of the finger
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What came of it: of `selected` accounts; jobs that `stay` cancelled, by account if named."""
-
-    plan: RunPlan
-    selected: int
-    stay: dict[str | None, int]
-    zone: ZoneInfo
-
-
 def plan(
     kind: KindName,
     *,
@@ -40,8 +29,13 @@ def plan(
     over: timedelta | None,
     accounts: Sequence[str] | None,
     dry_run: bool,
-) -> Asked:
-    """Plan a run, or say how it would be; raises UsageError for a start that cannot be."""
+) -> tuple[RunPlan, int, dict[str | None, int], ZoneInfo]:
+    """
+    Plan a run, or say how it would be; raises UsageError for a start that cannot be.
+
+    Gives the plan, the number of accounts selected, of its jobs those that stay cancelled, by
+    account if accounts are named, and the zone to show it in.
+    """
     with opened() as command:
         settings, zone = command.settings, command.settings.timezone
         now = command.read(database_now)
@@ -54,7 +48,7 @@ def plan(
             found = planner.preview(command.engine, wanted)
         else:
             found = planner.plan_by_hand(command.engine, wanted, actor=operator())
-        return Asked(found, selected, command.read(_cancelled, kind, job_day, accounts), zone)
+        return found, selected, command.read(_cancelled, kind, job_day, accounts), zone
 
 
 def opening_for(
