@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ifood_actors.config import Settings
+from ifood_actors.db import rows_of
 from ifood_actors.figures.figure import Sample
 from ifood_actors.ledger import JobStatus
 from ifood_actors.planning.planner import latest_openings, patience
@@ -22,7 +23,7 @@ def read_rows(connection: Connection, statement: str, settings: Settings) -> lis
         "expiring": EXPIRING,
         **latest_openings(settings, at=datetime.now(UTC)),
     }
-    return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+    return rows_of(connection, statement, **values)
 
 
 def read_samples(connection: Connection, statement: str, settings: Settings) -> list[Sample]:
