@@ -7,8 +7,8 @@ import pytest
 from integration.simulator.asking import CENTRAL, SETTINGS, TODAY, WEEK, get, store
 from support.clock import PATIENCE_SECONDS
 
-from ifood_actors.errors import UsageError
 from ifood_simulator import Settings, serve
+from ifood_simulator.errors import UsageError
 
 
 def test_the_journal_holds_no_token_and_no_secret(simulator, client):
