@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "rights.md"
 INTRODUCTION = """# What each login may do
 
 These are [the roles](operations.md#give-each-process-its-own-login) of Postgres.
-A test writes this page from what they have, so whoever widens a right changes it here too.
+A test writes this page from what they have, so a person who widens a right changes it here too.
 
 `ifood_migrator` is not on it: it owns all tables, views and functions.
 `ifood_operator` is a member of `ifood_operators`, and `ifood_admin` of `ifood_admins`.
