@@ -76,7 +76,7 @@ def _definitions(management: Management, passwords: Mapping[str, str]) -> object
     definitions = json.loads((INFRA / "rabbitmq/definitions.json").read_text())
     given = {f"ifood_{role}": password for role, password in passwords.items()}
     there = json.loads(management.call("GET", "/api/users"))
-    # To RabbitMQ, whoever is imported without a password has none from then on.
+    # In RabbitMQ, a user that is imported without a password has none from then on.
     kept = {user["name"] for user in there} - given.keys()
     users = [user for user in definitions["users"] if user["name"] not in kept]
     for user in users:

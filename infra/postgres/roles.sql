@@ -2,7 +2,7 @@
 --
 --   psql --set ON_ERROR_STOP=1 --dbname postgresql://postgres@host/database --file roles.sql
 --
--- The database is for this system alone: whoever else uses it loses the schema of the tables, and
+-- The database is for this system alone: any other login loses the schema of the tables, and
 -- connects only if CONNECT is granted to them by name. That schema is the one in which the tables
 -- are, before the first `db upgrade` the first of the search path: for another than `public`, make
 -- it and set PGOPTIONS='-c search_path=NAME' that first time. The roles below then find it by
@@ -22,15 +22,15 @@
 --   ifood_admin       all other commands: a member of ifood_admins
 --   ifood_reader      reports: the schema `reporting`, nothing else
 --
--- People log in as themselves, and are members of a group, as which nobody logs in:
+-- People log in as themselves, and are members of a group, as which no one logs in:
 --
 --   ifood_operators   in psql: read all but credentials, and repair jobs
 --   ifood_admins      by commands: jobs, accounts, applications and their credentials
 
 BEGIN;
 
--- Whoever may make things here, such as the migrator, must not have a superuser run them: functions
--- and operators are those of Postgres alone. Until then, whatever is named names its schema.
+-- A login that may make things here, such as the migrator, must not have a superuser run them:
+-- functions and operators are those of Postgres alone. Until then, each name is written with its schema.
 DO $$ BEGIN
   PERFORM pg_catalog.set_config('ifood.home', pg_catalog.current_schema(), true);
 END $$;
@@ -84,8 +84,8 @@ BEGIN
     END IF;
   END LOOP;
 
-  -- Whoever is a member of a login can give it a password, log in as it, and what they do names
-  -- the program. Nobody logs in as a group, so its members stay who they are.
+  -- A member of a login can give it a password and log in as it, and then what they do names
+  -- the program. No one logs in as a group, so its members stay who they are.
   FOR former IN
     SELECT role.rolname AS role, member.rolname AS member, grantor.rolname AS grantor,
       member.rolname = ANY (logins || people) AS ours
@@ -114,7 +114,7 @@ BEGIN
     GRANT ifood_admins TO ifood_admin;
   END IF;
 
-  -- Nobody else makes tables, not even temporary ones. Nor connects without being let in by name:
+  -- No other login makes tables, not even temporary ones, or connects without a grant by name:
   -- any session can hold the advisory locks that processes wait for.
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
   FOREACH name IN ARRAY logins || people LOOP
@@ -139,7 +139,7 @@ END $$;
 CREATE SCHEMA IF NOT EXISTS reporting;
 ALTER SCHEMA reporting OWNER TO ifood_migrator;
 
--- Whoever has migrated until now: from here on it is the migrator. What anybody else has put there
+-- The login that has migrated until now is the migrator from here on. What any other has put there
 -- would work with its rights.
 DO $$
 DECLARE
@@ -204,7 +204,7 @@ BEGIN
   -- From here on nothing is called or compared: only tables and one function are named.
   PERFORM set_config('search_path', format('%s, pg_temp', home), true);
 
-  -- Of credentials, only the names and dates are for everybody who reads.
+  -- Of credentials, only the names and dates are for all who read.
   GRANT SELECT ON alembic_version, accounts, ifood_runs, ifood_jobs, ifood_job_events, ifood_limits,
     ifood_named_limits, ifood_left_out, ifood_alerts, ifood_schedulers, ifood_operator_acts
     TO ifood_web, ifood_operators, ifood_admins;

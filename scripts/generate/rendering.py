@@ -32,7 +32,7 @@ _HEAD = """\
 # The alerts of `ifood-actors`, for those who have a Prometheus: generated from the rules that the
 # scheduler evaluates (src/ifood_actors/figures) by `python -m scripts.generate`; change them there.
 # SchedulerSilent is here about all hosts together, there about each as well. The limits are the
-# defaults of IFOOD_ALERT_*: whoever changes a setting changes the number in a copy of this file.
+# defaults of IFOOD_ALERT_*: if you change one, change the number in a copy of this file too.
 #
 #   promtool check rules rules.yml; promtool test rules rules.test.yml
 #
