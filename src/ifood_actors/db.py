@@ -126,7 +126,7 @@ def repeated(engine: Engine, work: Callable[[Connection], T]) -> T:
 
     Such are a serialization failure, a deadlock, a server that shuts down, starts, only reads
     since a fail-over or takes no more connections, and a connection that is lost. Anything else is
-    raised at once, also what took its full time; so is the last fault.
+    raised at once, also what took its full time, and the last fault.
 
     A connection that is lost in the commit leaves open whether the commit took place, so `work`
     must be such that a second time does no harm. The ledger's acts are: each is guarded by the

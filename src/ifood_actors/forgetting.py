@@ -1,4 +1,4 @@
-"""Forgetting what is old, a batch at a time, so that nobody waits long for a lock."""
+"""Forgetting what is old, a batch at a time, so that no process waits long for a lock."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -33,8 +33,8 @@ DEEPEST = 6  # levels of nested values; what lies deeper is shown as text
 QUIET = {
     # Seven lines, with tracebacks, for each refused connection; the error that is raised says it.
     "pika": logging.CRITICAL,
-    # It may log what it sends, and to whom, and so may those that it sends by: the address of a
-    # webhook is its secret. Whether it arrived, our own line says.
+    # It and the libraries that it sends by may log what they send, and to whom: the address of a
+    # webhook is its secret. Our own line says whether it arrived.
     "apprise": logging.CRITICAL,
     "urllib3": logging.CRITICAL,
     "requests": logging.CRITICAL,
@@ -132,7 +132,7 @@ def redact(text: str) -> str:
     """
     Mask secrets in a text: those that are known, passwords in URLs, bearer tokens, JWTs.
 
-    And whatever follows a secret's name.
+    Also what follows a secret's name.
     """
     pattern, replacement = _SECRETS_BY_NAME
     return pattern.sub(replacement, _redact_by_place(text))

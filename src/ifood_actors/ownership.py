@@ -32,7 +32,7 @@ def require_our_folder(path: Path, *, named: str) -> None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open it also where it is a pipe to which nobody writes."""
+    """Open it also where it is a pipe without a writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 

@@ -52,7 +52,7 @@ PATIENCE = {
 ANSWER_SECONDS = 65.0
 _WAKE_SECONDS = 0.1  # psycopg's own
 
-# `pg_temp` last, and the schema alone before it: nobody's table or function is taken for ours.
+# `pg_temp` last, and the schema alone before it: no other table or function is taken for ours.
 _PIN: LiteralString = """
     SELECT pg_backend_pid() AS pid, coalesce(%(schema)s, current_schema()) AS schema,
       set_config('search_path',
@@ -160,7 +160,7 @@ class Sessions:
 
     def _lends_whole_sessions(self, session: TimedConnection, pid: int) -> bool:
         """
-        Tell whether the pooler leaves `session` its server process, and gives it to nobody else.
+        Tell whether the pooler leaves `session` its server process, and gives it to no other.
 
         Raises UsageError when it does not; gives False when that cannot be seen now.
         """
@@ -174,7 +174,7 @@ class Sessions:
             except NoAnswer:
                 if session.closed:
                     raise
-                # Nobody waits for a transaction so long: all sessions are taken.
+                # No transaction takes that long: all sessions are taken.
                 log.warning("postgres.pooler_full", address=self.address)
                 return False
         if shared:

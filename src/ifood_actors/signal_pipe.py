@@ -1,9 +1,9 @@
 """
 Waits that a signal ends: for the main threads of processes that run until they are told to stop.
 
-An Event will not do: its lock may be held by the very thread that a handler interrupts. Nor will a
-handler alone: it does not run when the signal comes just as a wait begins. So the interpreter
-writes each signal into a pipe, and the wait reads it.
+An Event does not work: its lock may be held by the thread that a handler interrupts. A handler
+alone does not work either: it does not run when the signal comes just as a wait begins.
+So the interpreter writes each signal into a pipe, and the wait reads it.
 """
 
 import os

@@ -30,7 +30,7 @@ FaultName = Literal[
     "repeat_pages",  # the last page again and again, and always one more to come
     "omit",  # the last item is left out
     "revoked",  # 403, and no truth either
-    "silent_empty",  # nothing, whatever there is, with a `face`
+    "silent_empty",  # nothing, even where there is data, with a `face`
     "foreign",  # another merchant's data, or other days', as `whose` says
     "hollow",  # a page of sales that announces a million and shows none
     "odd",  # the first item, as `odd` says

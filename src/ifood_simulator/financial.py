@@ -149,7 +149,7 @@ def _other_than(call: Call, merchant: Merchant) -> Merchant:
 
 
 def _hidden(call: Call, span: Span) -> bool:
-    """Whether the answer is a 200 with an empty list, whatever there is."""
+    """Whether the answer is a 200 with an empty list, even where there is data."""
     return length(span) > _LONGEST or _homologation(call)
 
 

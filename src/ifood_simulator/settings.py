@@ -1,4 +1,4 @@
-"""What a simulated iFood is made of: all of it is data, so that two equal settings answer alike."""
+"""What a simulated iFood is made of: all of it is data, so equal settings give equal answers."""
 
 from dataclasses import dataclass, field
 from datetime import date

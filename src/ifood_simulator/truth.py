@@ -1,5 +1,5 @@
 """
-What a client must have stored: the world's content, whatever faults did to the answers.
+What a client must have stored: the world's content, no matter what faults did to the answers.
 
 Each item is the exact JSON that the API serves last, as of the simulated today. Stores that took
 their permission back have no rows. `endpoints.TRUTHS` has the kinds.

@@ -13,7 +13,7 @@ _FIRST_FINAL, _BODYLESS = 200, frozenset({204, 304})
 
 
 def with_transport(app: ASGIApp) -> ASGIApp:
-    """Give the application its connection: ASGI alone cannot cut one, nor send a lone 1xx."""
+    """Give the application its connection: ASGI alone cannot cut one, or send a lone 1xx."""
 
     async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
         cycle = getattr(send, "__self__", None)  # uvicorn's request cycle, of which send is part

@@ -3,7 +3,7 @@ No text of an export is a formula to the spreadsheet that opens it.
 
 The characters are those of OWASP's page on CSV injection, with their full-width forms. One counts
 at the start of a text, and after what another spreadsheet takes for the end of a cell, with or
-without quotes, spaces and marks that nobody sees between: some spreadsheets take those off. A `'`
+without quotes, spaces and marks without width between: some spreadsheets take those off. A `'`
 goes before them, one that stands there already counts as part of the text: so the guard can be
 taken off again, and nothing else is.
 """

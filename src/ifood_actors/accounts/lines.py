@@ -2,8 +2,8 @@
 The lines of a sheet, what is said when one is wrong, and how a CSV file is read into them. Pure.
 
 CSV as spreadsheets, programs and people write it: UTF-8 with or without byte order mark, or UTF-16
-with one, as of Excel's "Unicode text". Cells are separated by `;`, `,` or tabs, whichever the
-header has most of, or by what `sep=` names.
+with one, as of Excel's "Unicode text". Cells are separated by `;`, `,` or tabs, the one that
+the header has most of, or by what `sep=` names.
 """
 
 import codecs

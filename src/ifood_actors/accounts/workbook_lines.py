@@ -1,5 +1,5 @@
 """
-The lines of a workbook: .xlsx, and whatever else calamine reads (.xlsm, .xlsb, .xls, .ods).
+The lines of a workbook: .xlsx, or another format that calamine reads (.xlsm, .xlsb, .xls, .ods).
 
 One sheet is read: the first that is not hidden, or the one that is named. A formula counts as the
 result that the spreadsheet stored, one that failed as an empty cell. Hidden rows are read as well.

@@ -38,7 +38,7 @@ _REMEMBER = text("""
 """)
 _TOLD = "coalesce(notified_at >= firing_since, false)"
 _FREE = "coalesce(locked_until < clock_timestamp(), true)"
-# An alert of which nobody was told need not wait, unless a delivery is under way. It ends now: an
+# An alert of which no one was told need not wait, unless a delivery is under way. It ends now: an
 # earlier evaluation that is remembered after this one does not start it again.
 _END = text(f"""
     UPDATE ifood_alerts AS alert SET resolved_at = clock_timestamp()
@@ -91,7 +91,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class EndedAlert:
-    """An alert that is over; `told` says whether anybody was told of its start."""
+    """An alert that is over; `told` says whether its start was told."""
 
     name: str
     subject: str
@@ -114,7 +114,7 @@ def remember(
 
 
 def take_notifications(tx: Connection, rule: AlertRule) -> list[Notification]:
-    """Take, for `LOCK`, the notifications of a rule that are due and that nobody delivers."""
+    """Take, for `LOCK`, the notifications of a rule that are due and that no process delivers."""
     tx.execute(_IN_TURN)
     values = {"name": rule.name, "wait": rule.wait, "lock": LOCK, "give_up": GIVE_UP_AFTER}
     return [Notification(**row) for row in tx.execute(_TAKE, values).mappings()]

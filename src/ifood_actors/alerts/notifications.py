@@ -9,7 +9,7 @@ from ifood_actors.alerts.memory import Notification
 from ifood_actors.errors import UsageError
 from ifood_actors.figures import AlertRule
 
-if TYPE_CHECKING:  # half a second and 20 MB, for schedulers that tell somebody
+if TYPE_CHECKING:  # half a second and 20 MB, only for schedulers with a channel
     from apprise import Apprise
 
 

@@ -16,7 +16,7 @@ from ifood_actors.errors import ServiceUnavailable, UnavailableCause, UsageError
 # looks every `heartbeat` + 5 seconds whether anything came. A publisher that an alarm blocks, or
 # that gets no confirm, gives up early enough for a clean stop, which must be done 30 s after TERM.
 # The kernel does the same for what pika does not watch: a publisher's idle connection (keepalives)
-# and bytes that nobody acknowledges (milliseconds). Each can be set in the URL's query instead.
+# and bytes that are not acknowledged (milliseconds). Each can be set in the URL's query instead.
 SETTINGS: Final[dict[str, object]] = {
     "heartbeat": 10,
     "blocked_connection_timeout": 20,

@@ -3,7 +3,7 @@ A consumer that hands no message to a worker which could harm it.
 
 Dramatiq trusts what it decodes. A body that names another queue ends the worker thread with a
 KeyError, one with the option `eta` is held un-acked in memory, one with callbacks or pipes makes
-the worker send messages of the forger's choice. Whatever is refused here goes to the dead-letter
+the worker send messages of the forger's choice. A message refused here goes to the dead-letter
 queue, and one event tells why.
 """
 

@@ -90,7 +90,7 @@ class LadderBroker(RabbitmqBroker):
         Send each message with its delay in milliseconds, in no particular order.
 
         Returns once all are confirmed. Raises NotTaken, with those that RabbitMQ refused, when all
-        others are; after whatever else `enqueue` raises, some may have been sent and some not.
+        others are; after any other error of `enqueue`, some may have been sent and some not.
         """
         messages = list(batch)
         for message, delay in messages:

@@ -149,8 +149,8 @@ def confirmed_within(seconds: float | None, connection: pika.BlockingConnection)
     """
     End a connection that waits for a confirm for longer.
 
-    A quorum queue that has lost its majority neither confirms nor refuses, and pika would wait for
-    ever. Its own time-outs end a connection in this way too, but none is for this.
+    A quorum queue that has lost its majority neither confirms nor refuses, and pika would wait
+    without end. Its own time-outs end a connection in this way too, but none is for this.
     """
     # ruff: disable[SLF001] - the public connection runs no timers while it waits for a confirm
     inner = connection._impl  # type: ignore[attr-defined] # the same

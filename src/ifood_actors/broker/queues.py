@@ -1,4 +1,4 @@
-"""How full queues are and who takes from them, as anybody may ask who can log in."""
+"""How full queues are and who takes from them, as any user who can log in may ask."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class QueueState:
     """
     Messages that wait in a queue, and consumers; a queue that is not there has neither.
 
-    Nor has, in RabbitMQ's answer, a quorum queue whose leader does not answer it within 250 ms.
+    In RabbitMQ's answer, a quorum queue whose leader is silent for 250 ms has neither.
     """
 
     name: str

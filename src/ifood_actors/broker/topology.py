@@ -8,7 +8,7 @@ binding hands it on at once. Below level 0 the last part of its routing key, the
 delivers it. NServiceBus and kombu hold delays the same way. Plain RabbitMQ 3.10 to 4.x, no plugin.
 
     13 ── 12 ── ... ── 2 ── 1 ── 0 ── delay.v1.deliver ── ifood.sales
-    8192 s 4096 s      4 s  2 s  1 s                  └── nobody's? delay.v1.unroutable
+    8192 s 4096 s      4 s  2 s  1 s                  └── no queue? delay.v1.unroutable
 
 Nothing in here talks to RabbitMQ; `declaring.py` does.
 """

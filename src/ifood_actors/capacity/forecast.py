@@ -53,7 +53,7 @@ class Forecast:
     """
     One run of the week, beside the others.
 
-    `weekdays` (Monday 0) are those on which it is all the same. `beside` are the kinds that want
+    `weekdays` (Monday 0) are those on which it is equal. `beside` are the kinds that want
     the limit while it does, and `fits_alone` whether it would fit without them.
     """
 

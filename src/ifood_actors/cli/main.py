@@ -140,7 +140,7 @@ def _unexpected(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)  # without locals
-    from ifood_actors.logs import redact  # nobody foresaw what it says
+    from ifood_actors.logs import redact  # what it says is unknown
     from ifood_actors.plain_text import first_line
 
     reason = redact(first_line(error))

@@ -23,8 +23,8 @@ from ifood_actors.plain_text import quoted
 DOT_ENV = Path(".env")
 CLIENT_SECRET = "client_secret"  # noqa: S105 - a name; used by `apps add`, and kept in no Settings
 SECRETS = ("database_url", "broker_url", "encryption_keys", "alert_urls", CLIENT_SECRET)
-UNQUOTED = (*SECRETS, "api_base_url")  # in a URL, somebody's password may stand
-NEVER_EMPTY = ("api_ca_file",)  # to want one authority and get hundreds would be a slip
+UNQUOTED = (*SECRETS, "api_base_url")  # a URL may hold a password
+NEVER_EMPTY = ("api_ca_file",)  # else one wanted authority would silently become hundreds
 LONGEST_SECRET = 1024 * 1024  # characters of a file: /dev/zero has no end
 # What a name promises and the program does not keep yet; refused, since silence would be a lie.
 REFUSED = {
@@ -94,7 +94,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
 
 
 def sudo_user() -> str | None:
-    """Give who is said to have called `sudo`: anybody may set this variable."""
+    """Give who is said to have called `sudo`: any user may set this variable."""
     return os.environ.get("SUDO_USER") or None
 
 

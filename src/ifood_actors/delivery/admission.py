@@ -47,7 +47,7 @@ class Admission:
         """
         Give the message's job its turn; None when it went back into the ledger.
 
-        Where nobody queues, it costs nothing. Elsewhere, a message that was sent ahead of its time
+        Where no jobs queue, it costs nothing. Elsewhere, a message that was sent ahead of its time
         goes back, once: the relay sends it again when the limiter has room for it. One for which
         there was room raises Throttled, and comes again from RabbitMQ a little later.
         """

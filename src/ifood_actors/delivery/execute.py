@@ -98,7 +98,7 @@ def execute(
 def _claimed(
     engine: Engine, message: JobMessage, claim: Callable[[Connection], ClaimedJob | None]
 ) -> ClaimedJob | None:
-    """Claim, or park the job that its history, or a value in it, lets nobody claim."""
+    """Claim, or park a job that cannot be claimed because of its history or a value in it."""
     try:
         return repeated(engine, claim)
     except (DataError, IntegrityError) as error:

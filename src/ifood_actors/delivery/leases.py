@@ -83,8 +83,8 @@ class Leases:
         """
         Have each job end at its next sign of life.
 
-        Dramatiq interrupts what runs, but not a job that is about to start, nor one that had the
-        interrupt swallowed.
+        Dramatiq interrupts what runs, but not a job that is about to start, or one whose
+        interrupt was swallowed.
         """
         self._stopping.set()
 

@@ -2,7 +2,7 @@
 The body of a message: which job to run, and nothing else that matters.
 
 A message may be lost, doubled, late or forged without harm, because the ledger decides. So a job
-message holds no fact about the job; whatever does not look exactly like one is refused.
+message holds no fact about the job; anything that does not look exactly like one is refused.
 """
 
 import re
@@ -46,7 +46,7 @@ class JobMessage:
         Read what `dramatiq_message()` made and a broker delivered.
 
         Raises ValueError for anything else: an unknown kind, another kind's queue, positional
-        arguments, options that nobody here sets. The text never repeats what was received.
+        arguments, options that this program does not set. The text never repeats what was received.
         """
         if message.actor_name not in KINDS:
             raise ValueError("no such kind")

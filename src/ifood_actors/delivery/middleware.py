@@ -1,8 +1,8 @@
 """
 What surrounds every delivery: the ids in the logs, the figures, the limiter's gate, the retries.
 
-Dramatiq swallows exceptions of hooks, and then runs the actor all the same. So nothing that must
-hold depends on a hook: whatever fails in here leaves a job whose `wake_at` brings it back.
+Dramatiq swallows exceptions of hooks, and still runs the actor then. So nothing that must hold
+depends on a hook: a failure in here leaves a job whose `wake_at` brings it back.
 """
 
 from collections.abc import Iterator
@@ -163,7 +163,7 @@ class LedgerRetry(Middleware):
             settled = job is not None and self._settle(job, error)
         finally:
             # The claim found no database or no slot, or was interrupted. The same message again,
-            # soon: the relay's grace is longer, and a copy that nobody needs does no harm.
+            # soon: the relay's grace is longer, and an extra copy does no harm.
             if not settled and isinstance(error, DatabaseFault | Throttled):
                 broker.enqueue(message.copy(options={}), delay=_again_in_ms(error))
 
@@ -201,7 +201,7 @@ class LedgerRetry(Middleware):
         return not isinstance(decision, LetGo)
 
     def _blame(self, job: ClaimedJob, error: ServerFault) -> JobError:
-        """Tell the breaker; what fails while it is open is charged to nobody."""
+        """Tell the breaker; what fails while it is open is charged to no job."""
         refused = isinstance(error, GatewayFault) and error.refuses
         try:
             cooldown = job.app_id and self._limiter.failed(

@@ -70,9 +70,9 @@ def decide(
     """
     Sort an error into its class.
 
-    Permanent ones fail at once, whatever the attempt: asking again would be abuse. A throttled job
+    Permanent ones fail at once, at any attempt: asking again would be abuse. A throttled job
     waits without being charged. A schema that is broken at the first attempt, or an answer about
-    somebody else, is asked for once more, since a gateway or a cache may have answered in iFood's
+    another store, is asked for once more, since a gateway or a cache may have answered in iFood's
     place. Everything else, the unknown included, backs off until the attempts are used up.
     """
     match error:

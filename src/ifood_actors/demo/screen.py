@@ -28,7 +28,7 @@ def introduction(scaled: Scale, *, accounts: int) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is to be seen at one instant; `queues` is None without RabbitMQ."""
+    """What there is to see at one instant; `queues` is None without RabbitMQ."""
 
     runs: list[RunProgress]
     requests_per_minute: float
@@ -93,7 +93,7 @@ def comparison(predicted: timedelta, report: Report) -> str:
 
 
 def show(report: Report, seen: Sequence[Snapshot], console: Console) -> None:
-    """Print the closing report; `seen` is what was to be seen on the way."""
+    """Print the closing report; `seen` is what was seen on the way."""
     table = Table("kind", "planned", "succeeded", "failed", "rows", "amount (BRL)", "truth")
     for kind in report.kinds:
         equal = "equal to the cent" if not kind.differing else f"{len(kind.differing)} DIFFER"

@@ -104,7 +104,7 @@ def usable() -> bool:
     """
     Tell whether Docker can run our services: engine, compose plugin and images are there.
 
-    A client without an engine or plugin is common, and so is a network without image registry.
+    A client without an engine or plugin is common, as is a network without image registry.
     """
     if shutil.which("docker") is None or not COMPOSE_FILE.exists():
         return False

@@ -2,7 +2,7 @@
 A broker in this process's memory: no server, for the demo and for tests of actors.
 
 Its limits: workers must be threads of the same process, and what was not yet run is gone when the
-process ends. The ledger lives with both, since it sends again what nobody claimed. Dramatiq's hooks
+process ends. The ledger lives with both, since it sends again what is unclaimed. Dramatiq's hooks
 around `enqueue` run twice for a delayed message, and delays are held by the worker's own threads:
 a `dramatiq.Worker` of `worker_timeout=50` (milliseconds) runs them less than 0.1 s late.
 """

@@ -238,7 +238,7 @@ def _build(programs: Path) -> str:
 
 def _copy(install: Path, target: Path) -> None:
     """
-    Copy an installation in one step, so that nobody meets half of it; all may read the copy.
+    Copy an installation in one step, so that no process finds half of it; all may read the copy.
 
     A wheel's libraries lie beside its package, in a folder that the programs find relative to
     themselves: that layout is kept.
@@ -255,5 +255,5 @@ def _copy(install: Path, target: Path) -> None:
         for path in (whole, *whole.rglob("*")):
             mode = path.stat().st_mode
             path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
-        with suppress(OSError):  # somebody else was faster: theirs is as good
+        with suppress(OSError):  # another process was faster: its copy is as good
             whole.rename(target)

@@ -17,7 +17,7 @@ from typing import Self
 
 from ifood_actors.errors import ServiceUnavailable
 
-# Below the ranges that Linux (32768) and macOS (49152) hand to outgoing connections, so that nobody
+# Below the ranges that Linux (32768) and macOS (49152) hand to outgoing connections, so that none
 # takes the port by chance while its server is down and about to start again.
 _PORTS = range(20_000, 32_000)
 
@@ -78,7 +78,7 @@ class PrivateFolder:
         self.close()
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file that nobody but the account may read."""
+        """Write a file that only the account may read."""
         path = self.path / name
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
@@ -169,9 +169,9 @@ class PrivateFolder:
 
 def free_port() -> int:
     """
-    Return a TCP port of 127.0.0.1 on which nobody listens.
+    Return a TCP port of 127.0.0.1 on which no process listens.
 
-    While this process lives, neither it nor another one gets the same port from here again.
+    While this process lives, this function gives the same port to no process again.
     """
     while True:
         address = "127.0.0.1", secrets.choice(_PORTS)
@@ -179,14 +179,14 @@ def free_port() -> int:
         with socket.socket(type=udp) as given, socket.socket() as probe, suppress(OSError):
             given.bind(address)
             probe.bind(address)
-            # The server may not listen for another ten seconds. Until this process ends, whoever
-            # else comes here cannot bind the UDP port of the same number.
+            # The server may not listen for another ten seconds. Until this process ends, no
+            # other caller can bind the UDP port of the same number.
             given.detach()
             return address[1]
 
 
 def answers(port: int) -> bool:
-    """Tell whether somebody accepts connections on 127.0.0.1."""
+    """Tell whether a process accepts connections on 127.0.0.1."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

@@ -201,7 +201,7 @@ def find_programs() -> Path | None:
     Return the folder of RabbitMQ's own scripts on this machine, else None.
 
     Not Debian's `/usr/sbin/rabbitmq-server`: as root it switches to another user and to the
-    system's folders, and as anybody else it refuses.
+    system's folders, and as any other user it refuses.
     """
     candidates = sorted(Path("/usr/lib/rabbitmq/lib").glob("*/sbin"), key=_version, reverse=True)
     candidates += [Path("/usr/lib/rabbitmq/bin"), Path("/opt/rabbitmq/sbin")]

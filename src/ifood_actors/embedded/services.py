@@ -2,7 +2,7 @@
 Where Postgres and RabbitMQ come from, decided in one place for the demo and the tests.
 
 An explicit URL is taken at its word; then Docker, then the machine's programs, then (Postgres only)
-the wheel. Whatever was started here is stopped at the end of the `with` block.
+the wheel. What was started here is stopped at the end of the `with` block.
 """
 
 from collections.abc import Iterator

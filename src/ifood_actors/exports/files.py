@@ -16,7 +16,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Give a file to write, which takes its name, and the place of a former one, at the end.
 
     Until then it stands beside it under a name of its own; an exception removes it. Only its owner
-    may read it, whatever the folder and the umask are. Raises UsageError when it cannot be made,
+    may read it, with any folder and umask. Raises UsageError when it cannot be made,
     IfoodActorsError when it cannot be written.
     """
     try:

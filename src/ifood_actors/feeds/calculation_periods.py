@@ -70,8 +70,8 @@ def read_calculation_blocks(
 
     One of the two pairs of dates is asked for, never both, and never a span that is answered by
     silence (docs/ifood-api.md, section 2). Within a block the order depends on the items alone,
-    so that equal ones are counted alike in every pull. `timezone` counts for days that have a
-    time. Raises Foreign, SchemaBroken, and what the client raises.
+    so that equal ones are counted in the same way in every pull. `timezone` counts for days
+    that have a time. Raises Foreign, SchemaBroken, and what the client raises.
     """
 
     def read(block: Period) -> CalculationBlock:

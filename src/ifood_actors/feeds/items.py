@@ -2,7 +2,7 @@
 Items out of iFood's answers: what all models share, and how an answer is unwrapped.
 
 Each feed names its own fields. Required is only what every source agrees on; unknown fields and
-unknown words of an enumeration pass. Whatever else is wrong raises SchemaBroken, whose text names
+unknown words of an enumeration pass. Any other fault raises SchemaBroken, whose text names
 the place and never the value: an answer holds personal data. What a value may be, `field_types.py`
 says; the sources are in docs/ifood-api.md, sections 3 to 6.
 """
@@ -30,7 +30,7 @@ class IfoodModel(BaseModel):
         populate_by_name=True,
         extra="ignore",
         frozen=True,
-        # Tracebacks are logged, and a refused value may be somebody's bank account.
+        # Tracebacks are logged, and a refused value may be a bank account.
         hide_input_in_errors=True,
     )
 

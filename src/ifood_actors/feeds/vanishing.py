@@ -43,7 +43,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Rows that are gone: `missing` are to be marked, `vanished` not before another day's run."""
+    """Rows that are gone: mark `missing` now, `vanished` only after another day's run."""
 
     missing: list[int]
     vanished: list[int]

@@ -55,7 +55,7 @@ class Sample:
 @dataclass(frozen=True, slots=True)
 class AlertRule:
     """
-    A limit of a number, 0 unless given, and how long it takes until somebody is told.
+    A limit of a number, 0 unless given, and how long it takes until an operator is told.
 
     The start is told once the rule has fired for `wait`, the end once it has not for `calm`: a
     value that flaps is one alert. `heading` is the one in docs/operations.md.

@@ -14,8 +14,8 @@ from ifood_actors.ifood.thresholds import (
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.renewal.policy import EXPIRING
 
-# A second refusal decides; the first one decides nothing, and nobody can do anything about it. What
-# is refused is not told to end as well: its owner has to authorize it in either case.
+# A second refusal decides; the first one decides nothing, and no one can act on it. What is
+# refused is not told to end as well: its owner has to authorize it in either case.
 _HELD = f"""
     SELECT app.name || ', ' || held.name AS subject, CASE
         WHEN held.needs_authorization_since IS NOT NULL OR {REFUSED_TWICE} THEN 'refused'

@@ -30,7 +30,7 @@ _JOBS = Query(
         ) AS found(kind, status, jobs) USING (kind, status)
     """,
 )
-# Since when a job runs is read from the history, whose instants nobody can choose. Its lease, and
+# Since when a job runs is read from the history, whose instants no login can choose. Its lease, and
 # when the relay looks at it next, are what its worker says.
 _DUE = Query(
     labels=KIND,

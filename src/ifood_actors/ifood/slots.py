@@ -42,7 +42,7 @@ def interval(limit: int) -> timedelta:
     r * W + B - 1 <= limit.) Of a limit, 60 / W can be used: 98.7 % with the least S, 0.8 s.
 
     S is what the processes measure: see `Slack`. It grows with the reservation that needs more, and
-    falls when nobody has needed it for two minutes: so all steps of the minute after a slot are as
+    falls when none has needed it for two minutes: so all steps of the minute after a slot are as
     long as that slot needs.
 
     A request that nevertheless left too late has paid with a second slot P, after it left, no later

@@ -16,7 +16,7 @@ from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
 
-# Until a job that takes no act is looked at again. A change by hand, which mends it, wakes it.
+# Until a job that takes no act is looked at again. A change by hand, which corrects it, wakes it.
 PARKED_FOR: Final = timedelta(minutes=10)
 
 RowRefused = DataError | IntegrityError
@@ -57,16 +57,16 @@ def skipping_bad_rows(
 
 def park(connection: Connection, act: Act, job_id: UUID, error: RowRefused) -> None:
     """
-    Leave a job alone for a while of which the history refuses an act, such as one at odds with it.
+    Leave a job alone for a while when the history refuses its act, such as one at odds with it.
 
-    The log names it here, and the alert `HistoryAtOdds` until a person has mended it. So is one
-    of an older release with a value out of all bounds.
+    The log names it here, and the alert `HistoryAtOdds` until a person has corrected it. The
+    same goes for one of an older release with a value out of all bounds.
     """
     log.error("job.parked", job_id=str(job_id), act=act, reason=reason_of(error))
     try:
         with connection.begin_nested():
             connection.execute(statements.PARK, {"id": job_id, "after": PARKED_FOR})
-    except (DataError, IntegrityError) as other:  # out of bounds: nobody looks at it anyway
+    except (DataError, IntegrityError) as other:  # out of bounds: no process looks at it anyway
         log.exception("job.not_parked", job_id=str(job_id), reason=reason_of(other))
 
 

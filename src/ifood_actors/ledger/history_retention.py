@@ -7,8 +7,8 @@ from sqlalchemy import Connection, text
 from ifood_actors import forgetting
 from ifood_actors.forgetting import Swept
 
-# Whole histories only, of which no row is younger, whatever the job says of its end. The lock keeps
-# a job from being requeued meanwhile; a job that somebody holds is left for the next time. Ids rise
+# Whole histories only, of which no row is younger, no matter what the job says of its end. The lock
+# keeps a job from being requeued meanwhile; a job that is held is left for the next time. Ids rise
 # with time, or nearly so.
 _HISTORY = text("""
     WITH seen AS (

@@ -106,7 +106,7 @@ class Job(SQLModel, table=True):
     created_at: datetime = Field(sa_column=instant(nullable=False, now=True))
     updated_at: datetime = Field(sa_column=instant(nullable=False, now=True))
 
-    # The run that planned it; NULL for a job that somebody inserted.
+    # The run that planned it; NULL for a job that a person inserted.
     run_id: UUID | None = Field(sa_column=Column(ForeignKey("ifood_runs.id")))
     # The account's, when the job was planned: higher ones go first.
     priority: int = Field(sa_column=_count())

@@ -41,7 +41,8 @@ class AwaitedJob:
     """
     A dispatched job that is due and not claimed yet.
 
-    `sent_ahead` tells that it was dispatched before it was due, whatever its limiter can serve.
+    `sent_ahead` tells that it was dispatched before it was due, whether its limiter can serve it or
+    not.
     """
 
     kind: str

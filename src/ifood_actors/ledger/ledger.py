@@ -214,7 +214,7 @@ class Ledger:
 
         A job that is not claimed until it is `grace` late is sent again with the same
         `dispatch_no`, at doubling distances of up to twelve times the grace: a backlog longer than
-        the grace must not void its own messages, nor double them too often.
+        the grace must not void its own messages, or double them too often.
         """
         return self._do_each(statements.DISPATCH, job_ids, grace=grace, reason=reason)
 

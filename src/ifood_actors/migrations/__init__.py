@@ -25,8 +25,8 @@ REVISIONS = sorted(
 # Any number will do, so long as only migrations of this project take it.
 _ADVISORY_LOCK = 7_305_001
 _LONGEST = timedelta(days=1)  # for one statement, on the largest of tables
-# Whoever waits for a table's lock makes all others wait behind it, the relay too: so not for long,
-# and then once more.
+# A session that waits for a table's lock makes all others wait behind it, the relay too: so it
+# waits a short time, and then tries again.
 _GIVES_WAY_AFTER: Final = "SET LOCAL lock_timeout = '3s'"
 _PAUSE: Final = timedelta(seconds=3)
 _TRIES: Final = 50
@@ -132,7 +132,7 @@ def _require_room(connection: Connection, schema: str | None) -> None:
 
 
 def _require_that_none_are_elsewhere(connection: Connection) -> None:
-    """Whoever is new to a search path must not begin a second system beside the first."""
+    """A process with a new search path must not begin a second system beside the first."""
     found = connection.execute(_ELSEWHERE).scalars().first()
     if found is not None:
         raise UsageError(

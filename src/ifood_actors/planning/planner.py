@@ -78,7 +78,7 @@ class RunPlan:
     A run and the jobs that it lacks, in the order in which they start.
 
     `left_out` are the idle accounts, with the day of the run that asks each again. `new` is how
-    many of the jobs were written: 0 before that, and fewer than all where somebody else planned
+    many of the jobs were written: 0 before that, and fewer than all where another process planned
     the same run meanwhile.
     """
 

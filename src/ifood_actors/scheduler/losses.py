@@ -6,7 +6,7 @@ find too few, as many as are missing are sent again. A copy does no harm, but ea
 the workers to drop.
 
 A queue without consumers tells nothing. RabbitMQ says "no messages, no consumers" as well of a
-quorum queue that did not answer within 250 ms, and nobody would take what was sent again.
+quorum queue that did not answer within 250 ms, and no worker would take what was sent again.
 """
 
 from collections import Counter

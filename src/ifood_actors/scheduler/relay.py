@@ -1,8 +1,8 @@
 """
-The relay: one loop over `wake_at` that moves every job which nobody else would move.
+The relay: one loop over `wake_at` that moves every job which no other process would move.
 
 A pending job whose time is near is handed to RabbitMQ; a running one whose lease has ended is taken
-from its dead worker. Jobs of an application that may not send stay in the ledger, and so do due
+from its dead worker. Jobs of an application that may not send stay in the ledger, as do due
 jobs that its limiter cannot serve soon; while its breaker is open, one at a time goes to see
 whether iFood is back.
 
@@ -105,7 +105,7 @@ class Relay:
         Publish inside the transaction, before the commit.
 
         A crash between the two is a second message later on, which is harmless; the other order
-        would be a job that nobody sends. What is due and does not fit stays as it is, unwritten.
+        would be a job that is never sent. What is due and does not fit stays as it is, unwritten.
         """
         limiters = read_limiters(self._engine, "financial")
         half_open = limiters.half_open() if may_probe else ()

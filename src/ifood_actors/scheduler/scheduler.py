@@ -98,7 +98,7 @@ class Scheduler:
         """
         Tick in background threads, for the first time at once; `plan` False only relays.
 
-        `give_up` is called with the reason when nobody could be told that a right is missing.
+        `give_up` is called with the reason when no one can be told that a right is missing.
         """
         self._give_up = give_up
         often = self._settings.poll_interval
@@ -187,7 +187,7 @@ def run(
     Run until TERM or INT; a second signal ends the process at once.
 
     A tick that hangs is left behind after 25 s: what it has not committed, the next one finds.
-    Raises UsageError when the login may not even watch, so that nobody would be told.
+    Raises UsageError when the login may not even watch, so that no one would be told.
     """
     signals = SignalPipe()
     stopping = False

@@ -80,7 +80,7 @@ def create_app(*, checks: Sequence[Check], read_ledger: Callable[[], list[Metric
     async def metrics(request: Request) -> Response:
         try:
             figures = await ledger.answer(within=SCRAPE_SECONDS)
-        except Exception as error:  # noqa: BLE001 - the process's own figures are served all the same
+        except Exception as error:  # noqa: BLE001 - the process's own figures are still served
             log.warning("gauges.unreadable", reason=first_line(error))
             figures = [ledger_up(whole=False)]
         registry = CollectorRegistry()

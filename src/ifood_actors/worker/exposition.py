@@ -50,7 +50,7 @@ def serve(settings: Settings) -> None:
 
 def _tidied(folder: Path, *, keep: int) -> int:
     """
-    Give an open lock file, after dropping all counts if they are too many and nobody adds to them.
+    Give an open lock file, after dropping all counts if they are too many and no process counts.
 
     All or none: a sum that shrinks but does not start at zero again looks to Prometheus like a
     leap by what is left.

@@ -43,7 +43,7 @@ def _end_with_the_command() -> None:
     """
     End this process, as a crash would, when Dramatiq's main process dies.
 
-    Dramatiq's workers outlive it: nobody would stop them, and nobody would write their logs.
+    Dramatiq's workers outlive it: no process would stop them, or write their logs.
     """
     command = multiprocessing.parent_process()
 

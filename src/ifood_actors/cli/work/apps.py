@@ -80,7 +80,7 @@ def known() -> tuple[list[dict[str, object]], ZoneInfo]:
 
 
 def retry(name: str, label: str, *, dry_run: bool, json: bool) -> None:
-    """Ask iFood for a token of one authorization, whatever was refused before."""
+    """Ask iFood for a token of one authorization, also after a refusal."""
     facts = {"application": name, "authorization": label}
     what = f"authorization {printable(label)} of application {name}"
     with opened() as command:
@@ -110,7 +110,7 @@ def reset_limits(name: str, *, dry_run: bool, yes: bool, json: bool) -> None:
 
 
 def _client_secret(path: Path | None) -> SecretStr:
-    """Find the secret where it was put; stdin is last, since it may be a pipe that nobody ends."""
+    """Find the secret where it was put; stdin is last, since it may be a pipe without an end."""
     if found := loading.read_client_secret(path):
         return found
     asked = sys.stdin.isatty()

@@ -36,7 +36,7 @@ def authorize(name: str, *, label: str | None, yes: bool, json: bool) -> None:
             replaces=replaces or None,
             actor=operator(),
         )
-        if not json:  # at once: it is stored, whatever comes of what follows
+        if not json:  # at once: it is stored, even if what follows fails
             say(f"application {name}: authorization {printable(stored.name)} stored")
         stores = _stores(asked, stored.identity)
         linked, unlinked = _link(command, name, stored.identity, stores)
@@ -59,7 +59,7 @@ def authorize(name: str, *, label: str | None, yes: bool, json: bool) -> None:
 
 
 def _to_replace(asked: Ifood, name: str, label: str, *, yes: bool) -> UUID | None:
-    """Ask before the only refresh token of an owner goes; nobody to ask is a no."""
+    """Ask before the only refresh token of an owner goes; no terminal means no."""
     living = asked.authorizer.living(name, label)
     if living is None:
         return None
@@ -82,7 +82,7 @@ def _owners_code() -> str:
 
 
 def _stores(asked: Ifood, identity: ApiIdentity) -> list[MerchantSummary]:
-    """List what the new token opens; the authorization is stored, whatever comes of this."""
+    """List what the new token opens; the authorization is stored, even if this fails."""
     try:
         return list(asked.client.merchants(identity))
     except JobError as error:

@@ -1,4 +1,4 @@
-"""Who calls a command, as far as the kernel knows, and what somebody says beyond that."""
+"""Who calls a command, as far as the kernel knows, and what the caller says beyond that."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ def operator() -> str:
     Name who acts, for the history: `cli maria@host`.
 
     Whom the kernel saw log in comes first: `sudo`, `su` and `setpriv` leave that alone. Without a
-    login, SUDO_USER is only what somebody says, so the user that the process has stands beside it:
+    login, SUDO_USER is only what the caller says, so the user of the process stands beside it:
     `cli maria@host as ifood-actors`.
     """
     user = _name(os.getuid())

@@ -41,7 +41,7 @@ def _server(connection: Connection) -> Finding:
 
 
 def _session(connection: Connection) -> Finding:
-    """Look whether what was pinned has held: somebody between may have lost it."""
+    """Check that what was pinned has held: a pooler between may have lost it."""
     found = {name: _shown(connection, name) for name in STYLE}
     lost = {name: value for name, value in found.items() if value != STYLE[name]}
     if lost:

@@ -69,7 +69,7 @@ def _accounts(
     if names:
         raise UsageError("--account says which accounts, and so do --cnpj and --group: give one")
     found = list_accounts(connection, cnpj=cnpj, group=group)
-    if not found:  # else an export of nobody would be one of everybody
+    if not found:  # else a filter without a match would export all
         raise UsageError("no account has this --cnpj or --group; see `ifood-actors accounts list`")
     return [row.ifood_merchant_id for row in found]
 

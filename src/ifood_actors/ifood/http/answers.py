@@ -92,12 +92,12 @@ def raise_for_ifood(answer: Answer) -> None:
     """
     Return for 200 and 204; raise what the caller must do next for everything else.
 
-    A 429 counts, whoever wrote it. Anything else that a gateway writes is a fault that may pass,
-    also with 200; so is an answer of unknown author. Of iFood's own the status decides, since
+    A 429 counts from any author. Anything else that a gateway writes is a fault that may pass,
+    also with 200, as is an answer of unknown author. Of iFood's own the status decides, since
     their bodies come in at least four shapes (docs/ifood-api.md, section 8). A redirect is never
     followed: the API has none, so it comes from something in between (a proxy, a maintenance page)
-    and is a fault that may pass. So is any other 2xx, such as a 206 that holds a part of the
-    money, and a 1xx that no final answer follows.
+    and is a fault that may pass. The same goes for any other 2xx, such as a 206 with a part of the
+    money, and for a 1xx that no final answer follows.
     """
     status = answer.status
     author = author_of(answer)

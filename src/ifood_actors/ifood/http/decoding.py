@@ -1,8 +1,8 @@
 """
 The one content coding that we ask for, undone within a limit.
 
-A library would undo whatever the answer names, one coding on top of the other, and all of a read
-at once: `gzip, gzip` turns 16 KiB into gigabytes. Here a coding is undone once and step by step.
+A library would undo all codings that the answer names, one on top of the other, and all of a
+read at once: `gzip, gzip` turns 16 KiB into gigabytes. Here a coding is undone once, step by step.
 """
 
 import zlib

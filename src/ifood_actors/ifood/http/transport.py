@@ -86,7 +86,7 @@ def exchange(
     total: timedelta = TOTAL,
 ) -> Answer:
     """
-    Send a request and read its answer, whatever its status, within `total` and 16 MiB.
+    Send a request and read its answer, with any status, within `total` and 16 MiB.
 
     Interim answers (1xx) are passed over, as HTTP has it. Raises ServerFault, without a status,
     for everything that goes wrong on the way (docs/ifood-api.md, section 8), and for a body that

@@ -1,7 +1,7 @@
 """
 The pace of requests that all processes share, kept in Postgres.
 
-limiter (reserves slots, heeds answers) · snapshots (cooldowns and breakers, as last read) ·
+limiter (reserves slots, follows answers) · snapshots (cooldowns and breakers, as last read) ·
 named_limits (what iFood names) · usage (both, for people) · limit_statements (the SQL)
 """
 

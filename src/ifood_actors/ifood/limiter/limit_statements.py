@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 _ROW = "app_id = :app_id AND endpoint_group = :group"
 _TURN = "greatest(l.next_free_at, l.closed_until, clock_timestamp())"
-# A named limit is believed for a day, whichever way the clock was set since.
+# A named limit is believed for a day, even if the clock was set since.
 BELIEVED = """
     named.heard_at BETWEEN statement_timestamp() - INTERVAL '1 day'
         AND statement_timestamp() + INTERVAL '1 day'

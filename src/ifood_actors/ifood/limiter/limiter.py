@@ -168,7 +168,7 @@ class Limiter:
 
         now = time.monotonic()
         self._slack.woke(now - reservation.not_after + reservation.lateness)
-        # A probe started the cooldown itself, for everybody else.
+        # A probe started the cooldown itself, for all others.
         if not reservation.probe and reservation.app_id in self.cooldowns(reservation.group):
             return False
         return time.monotonic() <= reservation.not_after
@@ -189,14 +189,14 @@ class Limiter:
             return
         log.warning("limiter.late", app_id=str(reservation.app_id), seconds=round(late, 3))
         row = (reservation.app_id, reservation.group)
-        with suppress(Throttled):  # then nobody sends for minutes
+        with suppress(Throttled):  # then no process sends for minutes
             self.reserve(*row, endpoint=reservation.endpoint, max_wait=LONGEST_WAIT)
 
     def cool_down(
         self, app_id: UUID, group: EndpointGroup, *, after: timedelta, reason: str
     ) -> None:
         """
-        Let nobody send for `after` (at most an hour); a longer cooldown is never shortened.
+        Let no process send for `after` (at most an hour); a longer cooldown is never shortened.
 
         Slots that others hold already are given up when they notice, within a second.
         """
@@ -246,7 +246,7 @@ class Limiter:
         """
         Count a delivery that ended in a fault; `blocked_by` is what a gateway said that refuses us.
 
-        Ten in a row, in whichever processes, open the breaker: one request a minute may try, and
+        Ten in a row, in any processes, open the breaker: one request a minute may try, and
         all others wait until one is answered. Returns the cooldown, None when it is not open.
         """
         values = {

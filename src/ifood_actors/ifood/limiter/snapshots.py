@@ -36,9 +36,9 @@ class LimiterSnapshot:
     """
     What Postgres knew at `read_at` (monotonic seconds) of the applications' limiters.
 
-    `cooldown_seconds` is for how much longer nobody may send, of those in cooldown. `failing` have
-    failed lately, `breaker_open` ten times in a row. `crowded` have no slot left within 5 s, or had
-    a limit named by iFood: jobs have to queue there.
+    `cooldown_seconds` is for how much longer no process may send, of those in cooldown. `failing`
+    have failed lately, `breaker_open` ten times in a row. `crowded` have no slot left within 5 s,
+    or had a limit named by iFood: jobs have to queue there.
     """
 
     read_at: float

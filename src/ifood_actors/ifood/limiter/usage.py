@@ -46,9 +46,9 @@ class LimitUse:
     """
     One limiter row, now.
 
-    Reservations reach `reserved_ahead`. `closed_for` is how much longer nobody may send, and
-    `breaker_open_for` since when only probes may; `blocked_by` is what a gateway says that refuses
-    them.
+    Reservations reach `reserved_ahead`. `closed_for` is how much longer no process may send,
+    and `breaker_open_for` since when only probes may; `blocked_by` is what a gateway says that
+    refuses them.
     """
 
     app: str

@@ -141,7 +141,7 @@ class Authorizations:
         self._write(statements.SAVE, **lock.mine, spent=lock.spent, **self._sealed(grant))
 
     def unlock(self, lock: Lock, *, pause: timedelta) -> None:
-        """End the lock after a while; until then nobody tries again."""
+        """End the lock after a while; until then no process tries again."""
         self._write(statements.UNLOCK, **lock.mine, pause=pause)
 
     def refuse(self, lock: Lock, *, reason: str, by_token: bool) -> Refusal | None:

@@ -85,7 +85,7 @@ UNLOCK = text(f"""
 """)
 # While iFood refuses the whole application, nothing is learned about one authorization: its count
 # starts again with each refusal. One whose time is over by iFood's own rule needs no second one.
-# Nobody else's renewal may have replaced the token meanwhile.
+# No other renewal may have replaced the token meanwhile.
 _COUNTED = """
     CASE WHEN held.refused_at IS NULL OR row.refused >= :several THEN clock_timestamp()
       ELSE coalesce(held.refused_since, held.refused_at) END
@@ -104,7 +104,7 @@ REFUSE = text(f"""
       AND held.refresh_token_encrypted IS NOT DISTINCT FROM :spent
     RETURNING held.needs_authorization_since IS NOT NULL AS needed, row.refused AS in_a_row
 """)
-# In one order for everybody, so that two refusals at once wait for each other and never deadlock.
+# In one order for all, so that two refusals at once wait for each other and never deadlock.
 REFUSE_ALL = text(f"""
     UPDATE ifood_authorizations AS held
     SET refused_at = clock_timestamp(), refused_since = {_COUNTED}, refused_reason = :reason

@@ -5,8 +5,8 @@ from typing import Final
 # The reason of a `dispatch` for a message that RabbitMQ no longer held, or that came early.
 MISSED: Final = "RabbitMQ lost its message, or delivered it early"
 
-# Of the rows `job`: the first slot of those that should run now. An age that began anew with each
-# attempt would hide a stuck job.
+# Of the rows `job`: the first slot of those that should run now. An age that starts again with
+# each attempt would hide a stuck job.
 FIRST_DUE: Final = """
     min(job.scheduled_for) FILTER (WHERE job.status = 'pending' AND job.scheduled_for <= now()
       AND coalesce(job.next_retry_at <= now(), true))

@@ -70,7 +70,7 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class OutsideRuns:
-    """Open jobs of a kind that are in no run, such as those that somebody inserted."""
+    """Open jobs of a kind that are in no run, such as those that a person inserted."""
 
     kind: str
     pending: int
@@ -131,7 +131,7 @@ def throughput(connection: Connection) -> Throughput:
     """
     Count the jobs that ended and the requests that they sent in the last minute, by the history.
 
-    Cancelled jobs do not count, nor what a person ended by SQL.
+    Cancelled jobs do not count, and neither does what a person ended by SQL.
     """
     requests = result_value("requests", column="detail")
     [measured] = read(

@@ -11,10 +11,10 @@ depends_on = None
 
 # A person's UPDATE leaves `event_no` alone; every act of the ledger increments it. So a change that
 # matters and was made by hand is noticed here: it gets its row in the history, and the job is woken
-# (or put to rest), whatever columns the person thought of.
+# (or put to rest), no matter which columns the person changed.
 #
-# It writes with its owner's rights: whoever may repair jobs by hand need not be able to write, or
-# to forge, history. `session_user` is still the person.
+# It writes with its owner's rights: a person who may repair jobs by hand need not be able to write,
+# or to forge, history. `session_user` is still the person.
 NOTICE_MANUAL_CHANGES = """
 CREATE FUNCTION ifood_notice_manual_change() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path FROM CURRENT AS $$

@@ -7,7 +7,7 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-# Whoever deletes, the owner included: neither what is recent, nor of a job that has not ended.
+# No login, the owner included, deletes what is recent, or belongs to a job that has not ended.
 KEPT_FOR_90_DAYS = """
 CREATE FUNCTION ifood_refuse_forgetting() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
@@ -39,7 +39,7 @@ WHEN (OLD.valid_to >= statement_timestamp() - INTERVAL '90 days')
 EXECUTE FUNCTION ifood_refuse_forgetting_versions();
 """
 
-# With its owner's rights: whoever forgets need not be able to read what it forgets.
+# With its owner's rights: a login that forgets need not be able to read what it forgets.
 FORGET_RAW = """
 CREATE FUNCTION ifood_forget_raw(record_table regclass, before timestamptz, after bigint,
   batch integer) RETURNS TABLE (up_to bigint, forgotten bigint, youngest timestamptz) LANGUAGE plpgsql

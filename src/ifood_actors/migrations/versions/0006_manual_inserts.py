@@ -7,7 +7,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-# Before an INSERT nobody knows yet whether ON CONFLICT will drop the row: so the history is written
+# Before an INSERT it is not known yet whether ON CONFLICT will drop the row: so the history is written
 # after it. `event_no` stays 0 until then, and becoming 1 is no change by hand.
 NOTICE_MANUAL_INSERTS = """
 CREATE OR REPLACE FUNCTION ifood_notice_manual_change() RETURNS trigger LANGUAGE plpgsql

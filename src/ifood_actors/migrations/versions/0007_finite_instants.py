@@ -1,4 +1,4 @@
-"""No instant of a job is infinite: nobody could say how long it is until then."""
+"""No instant of a job is infinite: no process could say how long it is until then."""
 
 from alembic import op
 

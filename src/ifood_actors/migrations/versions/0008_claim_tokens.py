@@ -1,4 +1,4 @@
-"""Each claim has a token of its own, so that a lease number given out twice fences nobody in."""
+"""Each claim has a token of its own, so that a lease number given out twice gives no stale worker access."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Accounts have a CNPJ and a group, such as their chain; nobody has to give either."""
+"""Accounts have a CNPJ and a group, such as their chain; both are optional."""
 
 import sqlalchemy as sa
 from alembic import op

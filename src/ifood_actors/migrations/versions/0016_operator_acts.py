@@ -9,8 +9,8 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
-# Whoever may write, be it the owner, cannot choose the instant or the login; a restore from a backup
-# makes its triggers last, and keeps both.
+# A login that may write, also the owner, cannot choose the instant or the login; a restore from a
+# backup makes its triggers last, and keeps both.
 JUDGED = """
 CREATE FUNCTION ifood_judge_operator_act() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

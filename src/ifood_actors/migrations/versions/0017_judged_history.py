@@ -8,9 +8,9 @@ down_revision = "0016"
 branch_labels = None
 depends_on = None
 
-# When somebody looks at a job next is no act: every process may set it alone.
+# When a process looks at a job next is no act: every process may set it alone.
 _NEXT_LOOK = "'{dispatched_at, lease_expires_at, wake_at, updated_at}'::text[]"
-# Who holds a job, and when it ended, follows from acts: nobody sets it alone.
+# Who holds a job, and when it ended, follows from acts: no process sets it alone.
 _OF_ACTS = "'{locked_at, locked_by, claim_token, finished_at}'::text[]"
 # Anything else, also a column of a later release, leaves a row.
 _TOLD = f"""
@@ -27,7 +27,7 @@ _OF_NO_ACT = ", ".join(
 
 # What a person did is judged once the row is there: so the trigger before an UPDATE completes it,
 # and one after it gives the job its number and its row, in one statement. The number is behind all
-# that the history has, so that any change by hand also mends a job whose number was wrong. `at`
+# that the history has, so that any change by hand also corrects a job whose number was wrong. `at`
 # is when the row is written, since nothing ends a person's statement after 60 seconds.
 MANUAL_CHANGES = f"""
 DROP TRIGGER write_manual_insert ON ifood_jobs;
@@ -157,13 +157,13 @@ REFERENCING NEW TABLE AS added FOR EACH STATEMENT
 EXECUTE FUNCTION ifood_want_first_rows();
 """
 
-# A row `manual` is the trigger's above, which works with its owner's rights: whoever else has a
-# trigger, as on a temporary table, gets as deep and not as far.
+# A row `manual` is the trigger's above, which works with its owner's rights: another login's
+# trigger, as on a temporary table, is as deep but does not have these rights.
 # The row before it can be missing only where a history was forgotten, of a job that had ended.
 # The time of a statement is that of the client's message, which may hold more than an act; the
 # sessions of all processes end a statement after 60 seconds.
-# Whoever owns the tables has the only login of all processes, and may be one of the roles in
-# another database of the server; whoever is none of them has been given rights by hand.
+# The owner of the tables may be the only login of all processes, and one of the roles in another
+# database of the server; a login that is none of them has been given rights by hand.
 ROWS = """
 CREATE FUNCTION ifood_judge_manual_row() RETURNS trigger LANGUAGE plpgsql
 SECURITY INVOKER SET search_path FROM CURRENT AS $$
@@ -228,7 +228,7 @@ REFERENCING NEW TABLE AS added FOR EACH STATEMENT
 EXECUTE FUNCTION ifood_judge_rows();
 """
 
-# Whoever requeues such a job meanwhile has done so before this looks, or waits until it is done.
+# A person who requeues such a job meanwhile did so before this looks, or waits until it is done.
 FORGETTING = """
 DROP TRIGGER kept_for_90_days ON ifood_job_events;
 
@@ -260,7 +260,7 @@ BOUNDS = {
 
 
 def upgrade() -> None:
-    # The default comes after the column: nobody knows any more who wrote the rows that are there.
+    # The default comes after the column: it is not known who wrote the rows that are there.
     op.add_column("ifood_job_events", sa.Column("login", sa.Text(), nullable=True))
     op.alter_column("ifood_job_events", "login", server_default=sa.text("session_user"))
     # No look at the rows that are there: they may be many, and some may be worse.
