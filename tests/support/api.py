@@ -25,7 +25,7 @@ MERCHANT = "merchant-1"
 
 class ScriptedApi(MerchantApi):
     """
-    Gives its answers in order, then nothing for ever; `asked` is what it was asked.
+    Gives its answers in order, then nothing without end; `asked` is what it was asked.
 
     Answers take the way of real ones, through JSON text, so that money is as exact as there.
     """
@@ -110,7 +110,7 @@ class Reply:
 
 
 class Script(ThreadingHTTPServer):
-    """Answers the financial endpoints in order, the last reply for ever; gives tokens away."""
+    """Answers the financial endpoints in order, the last reply without end; gives tokens away."""
 
     daemon_threads = True
 

@@ -56,7 +56,7 @@ class StoppedClock:
             for function in _TRIGGERS:
                 connection.exec_driver_sql(f"ALTER FUNCTION {function} {_PATH}")
         event.listen(engine, "connect", _look_here_first)
-        engine.update_execution_options(login=None)  # nobody else's clock stands still
+        engine.update_execution_options(login=None)  # no other clock stands still
         engine.dispose()  # those of before have the old search path
 
     def go_on(self, by: timedelta) -> None:

@@ -101,7 +101,7 @@ def fork_server() -> ForkServer:
 
 
 def _file(content: str = "") -> BinaryIO:
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asks for it closes it
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(content.encode())
     file.seek(0)
     return file
@@ -143,7 +143,7 @@ def _serve(requests: socket.socket) -> None:
 
 def _tell_the_end(pid: int, answer: int) -> None:
     _, status = os.waitpid(pid, 0)
-    with suppress(BrokenPipeError):  # whoever asked waits no more
+    with suppress(BrokenPipeError):  # the caller waits no more
         os.write(answer, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os.close(answer)
 

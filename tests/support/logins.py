@@ -54,7 +54,7 @@ def apply_roles(url: str) -> None:
 
 
 def logged_in(url: str, role: str) -> str:
-    """Give the URL with which a role logs in; or the same where nobody has one."""
+    """Give the URL with which a role logs in; or the same URL where roles have none."""
     return _OF_THE_OWNER.sub(rf"\g<scheme>ifood_{role}:{PASSWORD}@\g<place>", url)
 
 
@@ -98,7 +98,7 @@ def lend_logins(
 
 
 def _wait_for_threads(engine: Engine) -> None:
-    """Let those that are ending give back their connections, which nobody would close else."""
+    """Let those that are ending give back their connections, which would stay open otherwise."""
     pool = engine.pool
     with suppress(AssertionError):
         eventually(lambda: not isinstance(pool, QueuePool) or pool.checkedout() == 0, within=5)

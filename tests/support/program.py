@@ -116,7 +116,7 @@ class Program:
             running.stop()
 
     def piped(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
-        """Start a process whose words are read as they come; whoever starts it stops it."""
+        """Start a process whose words are read as they come; the caller stops it."""
         return subprocess.Popen(
             [PROGRAM, *arguments],
             cwd=self.folder,

@@ -25,7 +25,7 @@ AT_ONCE = timedelta(0)
 LEASE = timedelta(seconds=60)
 GRACE = timedelta(minutes=5)
 HORIZON = timedelta(hours=4)
-PLENTY = RelayRate(100_000)  # a limit that is in nobody's way
+PLENTY = RelayRate(100_000)  # a limit that stops no test
 
 
 def make_relay(

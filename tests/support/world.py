@@ -131,7 +131,7 @@ def owned_database(server: PrivatePostgres, name: str) -> tuple[str, str]:
     """
     Make one, with an owner and all logins; give the owner's URL, and that of the superuser.
 
-    Nobody but the last is one: to superusers the server grants connections beyond all limits.
+    Only the last is one: to superusers the server grants connections beyond all limits.
     """
     password = secrets.token_hex(16)
     with psycopg.connect(server.url, autocommit=True) as connection:
