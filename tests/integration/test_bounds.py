@@ -1,6 +1,7 @@
 """No value that a login may write, and no lock that it may hold, stops what is everybody's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -171,6 +172,28 @@ def test_a_rule_that_fails_hides_no_other_and_is_told_of(engine, result):
     assert "passed 5h" in texts["JobOverdue"]
     assert 'invalid input syntax for type bigint: "x"' in texts["RuleFailed"]
     assert row_of(engine, odd.id)["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "SELECT 'x' AS subject, CAST(NULL AS int) AS value, 'y' AS reason",
+        "SELECT 'x' AS subject, 1e9 AS value",
+    ],
+    ids=["no value", "no such fact"],
+)
+def test_a_row_that_a_rule_cannot_tell_of_hides_no_other_rule(engine, row):
+    [job] = make_jobs(engine)
+    with unbound(engine) as tx:
+        late = text("UPDATE ifood_jobs SET scheduled_for = now() - INTERVAL '5 h' WHERE id = :id")
+        tx.execute(late, {"id": job.id})
+    odd = replace(RULES[0], name="Odd", samples=row, says="{subject}: {reason}", queues=())
+
+    with transaction(engine) as tx:
+        firing = evaluate(tx, None, Settings(), rules=[odd, *RULES]).firing
+
+    assert {"JobOverdue", "RuleFailed"} <= {each.name for each in firing}
+    assert [each.subject for each in firing if each.name == "RuleFailed"] == ["Odd"]
 
 
 def see(engine: Engine) -> object:

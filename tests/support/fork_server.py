@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, NoReturn
 
 _LONGEST_REQUEST = 2**18  # bytes: arguments and environment
 # Those that Alembic runs, and the one by which `ifood_actors.worker` knows that it is to work.
-_NOT_IMPORTED = ("migrations.versions", "migrations.env", "delivery.command")
+_NOT_IMPORTED = ("migrations.versions", "migrations.env", "worker.command")
 
 
 class ForkServer:

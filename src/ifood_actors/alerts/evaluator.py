@@ -75,7 +75,8 @@ def evaluate(
                 if rule.samples:
                     samples += read_samples(tx, rule.samples, settings)
                 firing += firing_alerts(rule, samples, settings)
-        except (DataError, ArithmeticError, ValueError) as error:
+        # Also a value that is NULL, and a fact that the text names and the rows have not.
+        except (DataError, ArithmeticError, ValueError, TypeError, KeyError) as error:
             reason = reason_of(error)
             log.exception("alerts.rule_failed", alert=rule.name, reason=reason)
             failed.append(Sample(rule.name, 1, {"reason": reason}))
