@@ -141,8 +141,8 @@ def test_a_queue_has_other_arguments(chaos, recovery):
         recovery.until(lambda: refused, figure=BACK)
         host.installed.settings["IFOOD_BROKER_URL"] = url
 
-    assert QUEUE in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+    assert QUEUE in refused.err
+    assert len(refused.err.splitlines()) == 1
 
 
 def test_messages_that_nobody_has_sent(chaos, recovery):
