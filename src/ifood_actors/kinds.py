@@ -3,7 +3,7 @@ Every kind of data that is pulled, declared once.
 
 What is known of a kind before iFood has answered stands in its entry here: settings, commands,
 planning, capacity, exports and queues derive from it. How its answers are read and stored stands in
-`feeds/`, in the file that is named as its resource. Standard library only.
+`feeds/`, in the file that is named as its resource. No I/O: the standard library and `spans`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
