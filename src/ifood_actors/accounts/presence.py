@@ -12,6 +12,8 @@ from ifood_actors.accounts.sheet import Entry
 # The stores that each authorization opens, by its id; None is a centralised application's own.
 Opened = Mapping[UUID | None, Collection[str]]
 
+_READ_WITH = text("SELECT ifood_merchant_id, authorization_id FROM accounts")
+
 
 class Presence(StrEnum):
     """What iFood's lists of stores say about an account."""
@@ -68,5 +70,5 @@ def _listed(merchant_id: str, authorization_id: UUID | None, opened: Opened) -> 
 
 def authorizations_by_merchant(connection: Connection) -> dict[str, UUID | None]:
     """Return the authorization of each account, by its merchant id."""
-    rows = connection.execute(text("SELECT ifood_merchant_id, authorization_id FROM accounts"))
+    rows = connection.execute(_READ_WITH)
     return {row.ifood_merchant_id: row.authorization_id for row in rows}
