@@ -1,5 +1,6 @@
 """Every setting, with its default, its bounds and its meaning; docs/configuration.md shows them."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
+    Strict,
     create_model,
     model_validator,
 )
@@ -58,12 +60,25 @@ def _plain(text: str) -> str:
     return text.strip().lower()
 
 
+def _whole(text: str) -> int | str:
+    """Read digits and nothing else: `2.0`, `+2` and `1_0` are more likely slips than meant."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text.strip()) else text
+
+
+def _switch(text: str) -> bool | str:
+    """Read `true` or `false`, which leave no doubt."""
+    return {"true": True, "false": False}.get(_plain(text), text)
+
+
+# Strict: what is not read by ours is not read at all.
+Whole = Annotated[int, Strict(), _text(_whole)]
+Switch = Annotated[bool, Strict(), _text(_switch)]
 Duration = Annotated[timedelta, _text(notation.parse_duration)]
 # At least what no pull reads again by itself, and what a trigger lets go.
 Kept = Annotated[Duration, Field(ge=90 * DAY, le=9999 * DAY)]
 WindowSetting = Annotated[Window, _text(Window.parse)]
 Host = Annotated[str, _text(checks.host)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
 PLAIN = _text(_plain)
 
 
@@ -129,22 +144,22 @@ class Settings(WindowSettings):
     """Fernet keys that encrypt stored secrets, comma separated, newest first"""
     timezone: Annotated[ZoneInfo, _text(notation.zone)] = ZoneInfo("America/Sao_Paulo")
     """zone of the windows and of `job_day`"""
-    settlements_weeks: Annotated[int, Field(ge=1, le=53)] = 8
+    settlements_weeks: Annotated[Whole, Field(ge=1, le=53)] = 8
     """closed weeks, Monday to Sunday, that a settlements job reads again"""
-    anticipations_days: Annotated[int, Field(ge=1, le=366)] = 30
+    anticipations_days: Annotated[Whole, Field(ge=1, le=366)] = 30
     """days before `job_day` that an anticipations job reads"""
-    anticipations_idle_days: Annotated[int, Field(ge=0, le=366)] = 0
+    anticipations_idle_days: Annotated[Whole, Field(ge=0, le=366)] = 0
     """a store that has answered nothing but 404 for 14 days, as those without a plan do, is asked
     only every so many days, until it answers once; 0 is every day"""
-    sales_days: Annotated[int, Field(ge=1, le=90)] = 7
+    sales_days: Annotated[Whole, Field(ge=1, le=90)] = 7
     """days before `job_day` that a sales job reads; iFood keeps 90"""
-    sales_deep_days: Annotated[int, Field(ge=0, le=90)] = 35
+    sales_deep_days: Annotated[Whole, Field(ge=0, le=90)] = 35
     """days that it reads once a week instead, for late refunds and late sales; 0 is never"""
     sales_deep_weekday: Annotated[
         Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], PLAIN
     ] = "sun"
     """`job_day` of that deep reading"""
-    batch_size: Annotated[Literal["auto"], PLAIN] | Annotated[int, Field(ge=1, le=1_000_000)] = (
+    batch_size: Annotated[Literal["auto"], PLAIN] | Annotated[Whole, Field(ge=1, le=1_000_000)] = (
         "auto"
     )
     """jobs started per minute; `auto` is the smallest number, at least 5, that fits every account
@@ -152,24 +167,24 @@ class Settings(WindowSettings):
     window_overflow: Annotated[Literal["refuse", "extend"], PLAIN] = "refuse"
     """what to do when the batch size does not fit every account into the window: `refuse` to plan,
     or `extend` the window"""
-    worker_max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 20
+    worker_max_concurrency: Annotated[Whole, Field(ge=1, le=1000)] = 20
     """jobs running at the same time per worker host, over all its processes"""
-    worker_processes: Annotated[int, Field(ge=1, le=64)] = 2
+    worker_processes: Annotated[Whole, Field(ge=1, le=64)] = 2
     """processes that share the concurrency of a worker host"""
-    worker_poll_interval_ms: Annotated[int, Field(ge=100, le=600_000)] = 10_000
+    worker_poll_interval_ms: Annotated[Whole, Field(ge=100, le=600_000)] = 10_000
     """milliseconds between two looks of the scheduler for jobs to relay and leases to rescue"""
-    worker_max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    worker_max_attempts: Annotated[Whole, Field(ge=1, le=100)] = 3
     """attempts before a job is `failed`"""
     backoff_base: Annotated[Duration, Field(ge=SECOND, le=DAY)] = timedelta(minutes=5)
     """wait before the second attempt; doubles with each"""
     backoff_cap: Annotated[Duration, Field(ge=SECOND, le=7 * DAY)] = timedelta(minutes=60)
     """longest wait between two attempts"""
-    rate_limit_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 180
+    rate_limit_per_minute: Annotated[Whole, Field(ge=1, le=100_000)] = 180
     """requests per minute of all processes, per application and endpoint group"""
-    rate_limit_follow: bool = False
+    rate_limit_follow: Switch = False
     """whether a limit that iFood names is kept to when it is above `IFOOD_RATE_LIMIT_PER_MINUTE`,
     too; a lower one always is"""
-    rate_limit_oauth_per_minute: Annotated[int, Field(ge=1, le=OAUTH_PER_MINUTE)] = 15
+    rate_limit_oauth_per_minute: Annotated[Whole, Field(ge=1, le=OAUTH_PER_MINUTE)] = 15
     """token requests per minute of all processes; iFood allows 20"""
     dispatch_horizon: Annotated[Duration, Field(ge=timedelta(), le=LADDER_REACH)] = timedelta(
         hours=4
@@ -189,9 +204,9 @@ class Settings(WindowSettings):
     ] = None
     """where alerts go: [Apprise](https://github.com/caronc/apprise) URLs, spaces or commas between
     them"""
-    alert_pending_max: Annotated[int, Field(ge=0, le=100_000_000)] = 500
+    alert_pending_max: Annotated[Whole, Field(ge=0, le=100_000_000)] = 500
     """more pending jobs than that, while one is late, are an alert"""
-    alert_failed_max: Annotated[int, Field(ge=0, le=100_000_000)] = 50
+    alert_failed_max: Annotated[Whole, Field(ge=0, le=100_000_000)] = 50
     """more failed jobs of the last 24 hours than that are an alert"""
     alert_failure_rate: Annotated[Share, _text(Share.parse)] = Share.parse("5%")
     """a larger share of failed jobs in the last 24 hours is an alert, by kind"""
