@@ -24,6 +24,7 @@ PROGRAM = str(Path(sys.executable).with_name("ifood-actors"))
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NOWHERE_DATABASE = "postgresql://somebody:hunter2@127.0.0.1:1/nowhere"
 NOWHERE_BROKER = "amqp://somebody:hunter2@127.0.0.1:1/"
+PATCHED_BY = ("PYTHONPATH", "TEST_PATCH")  # a mutant must be one in every process
 _OF_PYTHON = ("PYTHON", "LANG", "LC_")  # it reads them at its start
 
 
@@ -132,7 +133,8 @@ class Program:
 
     def environment(self, **settings: str) -> dict[str, str]:
         path = f"{Path(PROGRAM).parent}:{os.environ['PATH']}"
-        return {"PATH": path, **self.settings, **settings}
+        patch = {name: os.environ[name] for name in PATCHED_BY if "TEST_PATCH" in os.environ}
+        return {"PATH": path, **patch, **self.settings, **settings}
 
     def _run(self, command: list[str], *, stdin: str = "", **settings: str) -> Outcome:
         ran = subprocess.run(

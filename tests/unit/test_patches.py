@@ -8,6 +8,7 @@ import sys
 import pytest
 from chaos.mutants import MUTANTS, PATCHES, TESTS
 from patches import patches
+from support.program import Program
 
 NAMES = [
     name for name, _ in inspect.getmembers(patches, inspect.isfunction) if not name.startswith("_")
@@ -52,6 +53,13 @@ def test_a_process_whose_patch_fails_does_not_run_without_it():
 
     assert (ended.returncode, ended.stdout) == (70, "")
     assert "no_such_patch" in ended.stderr
+
+
+def test_a_mutant_is_one_in_every_process_of_a_test(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(PATCHES))
+    monkeypatch.setenv("TEST_PATCH", "no_such_patch")
+
+    assert Program(tmp_path)("--help").code == 70
 
 
 @pytest.mark.parametrize(("patch", "test"), MUTANTS.items(), ids=list(MUTANTS))
