@@ -14,7 +14,8 @@ from support.program import installation
 from support.rows import make_relay
 from support.world import MONDAY, World, stand_up
 
-from ifood_actors.alerts import Rabbit, evaluate, query_queues
+from ifood_actors.alerts import evaluate, query_queues
+from ifood_actors.alerts.evaluator import Rabbit
 from ifood_actors.broker import LadderBroker
 from ifood_actors.broker.publishing import MOST_CONNECTIONS
 from ifood_actors.broker.topology import LEVEL_NAMES

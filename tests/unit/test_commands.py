@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ifood_actors.cli.options import Status
+from ifood_actors.ledger import JobStatus
+
 CLI = Path(__file__).parents[2] / "src/ifood_actors/cli"
 # What is not a command: how a command ends, and tables for a terminal.
 NO_COMMANDS = {"main.py", "options.py", "output.py"}
@@ -20,6 +23,10 @@ def imported_inside(path):
             modules = [name for name in map(ast.unparse, inside) if "from rich" not in name]
             found |= {node.name: modules} if modules else {}
     return found
+
+
+def test_an_option_knows_each_status_of_a_job():
+    assert [each.value for each in Status] == [each.value for each in JobStatus]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)

@@ -6,7 +6,7 @@ import pytest
 from ifood_actors.capacity.estimate import Resource
 from ifood_actors.capacity.forecast import Deployment, Forecast, Week, forecast
 from ifood_actors.config import Settings
-from ifood_actors.ledger.queries.cost import Workload
+from ifood_actors.ledger.job_result import Workload
 
 HOUR = timedelta(hours=1)
 ALL_DAYS = (0, 1, 2, 3, 4, 5, 6)

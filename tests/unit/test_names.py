@@ -1,6 +1,7 @@
 """One name, one thing: no module and no class of the package has the name of another."""
 
 import ast
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -34,5 +35,27 @@ def test_a_class_has_its_name_for_itself():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
     ]
+    choices = [
+        (node.targets[0].id, path)
+        for path in FILES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and ast.unparse(node.value).startswith("Literal[")
+    ]
 
-    assert twice(classes) == {}
+    assert twice(classes + choices) == {}
+
+
+def test_every_package_has_its_door_watched():
+    contracts = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())
+    [doors] = [
+        each for each in contracts["tool"]["importlinter"]["contracts"] if each["type"] == "doors"
+    ]
+    packages = {
+        ".".join(path.parent.relative_to(PACKAGE.parent).parts)
+        for path in FILES
+        if path.name == "__init__.py" and path.parent != PACKAGE
+    }
+
+    assert packages <= set(doors["packages"])

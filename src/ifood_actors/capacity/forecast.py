@@ -17,7 +17,7 @@ from ifood_actors.capacity.estimate import (
 )
 from ifood_actors.config import Settings
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger.queries.cost import Workload
+from ifood_actors.ledger.job_result import Workload
 from ifood_actors.planning.cadence import DAY
 from ifood_actors.spans import Period, Window
 

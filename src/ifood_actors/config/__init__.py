@@ -4,6 +4,6 @@ Settings from `IFOOD_` variables.
 `Settings` does no I/O; `loading` is the only module of the project that reads the environment.
 """
 
-from ifood_actors.config.settings import Origin, Settings, Unset
+from ifood_actors.config.settings import SettingOrigin, Settings, Unset
 
-__all__ = ["Origin", "Settings", "Unset", "loading"]
+__all__ = ["SettingOrigin", "Settings", "Unset", "loading"]

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from ifood_actors import postgres_url
 from ifood_actors.checks import database_url
-from ifood_actors.config.settings import PREFIX, Origin, Settings
+from ifood_actors.config.settings import PREFIX, SettingOrigin, Settings
 from ifood_actors.errors import UsageError
 from ifood_actors.notation import format_duration
 from ifood_actors.ownership import opened
@@ -36,7 +36,7 @@ REFUSED = {
 @dataclass(frozen=True, slots=True)
 class Given:
     value: str
-    origin: Origin
+    origin: SettingOrigin
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = DOT_ENV) -> Settings:
@@ -211,7 +211,7 @@ def _read_dotenv(path: Path | None) -> tuple[dict[str, str], list[str]]:
     return values, broken
 
 
-def _unknown(name: str, origin: Origin, *, known: list[str]) -> str:
+def _unknown(name: str, origin: SettingOrigin, *, known: list[str]) -> str:
     near = get_close_matches(name.upper(), known, n=1, cutoff=0.0)
     return f"{name} ({origin}) is no known setting; the nearest is {near[0]}"
 

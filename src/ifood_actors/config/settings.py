@@ -36,7 +36,7 @@ NEW_KEY = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 )
 
-Origin = Literal["default", "environment", ".env", "file", "code"]
+SettingOrigin = Literal["default", "environment", ".env", "file", "code"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ class Settings(WindowSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], PLAIN] = "info"
     """`debug`, `info`, `warning` or `error`"""
 
-    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
+    _origins: dict[str, SettingOrigin] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

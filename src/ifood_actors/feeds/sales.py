@@ -212,14 +212,14 @@ def _read(api: MerchantApi, block: Period, *, timezone: ZoneInfo) -> ListReading
             announces_items=any(part.announces_sales for part in parts),
         )
 
-    return read_list(page, name="sales", days=_KIND.block_days)
+    return read_list(page, name=_KIND.resource, days=_KIND.block_days)
 
 
 def _envelopes(api: MerchantApi, block: Period, number: int) -> list[SalesPage]:
     """Give the envelopes of a page: one, or none after the last page."""
     days = {"beginSalesDate": block.start.isoformat(), "endSalesDate": block.end.isoformat()}
     try:
-        answer = api.get("sales", {**days, "page": str(number)})
+        answer = api.get(_KIND.resource, {**days, "page": str(number)})
     except Rejected as error:
         # How iFood says that a list has fewer pages, for example since it was counted.
         past_the_end = number > 1 and "invalid page" in str(error).lower()

@@ -6,7 +6,6 @@ from ifood_actors.figures.figure import (
     AlertRule,
     Figure,
     FiringAlert,
-    Query,
     Sample,
     firing_alerts,
 )
@@ -24,7 +23,6 @@ __all__ = [
     "AlertRule",
     "Figure",
     "FiringAlert",
-    "Query",
     "Sample",
     "firing_alerts",
     "read_rows",

@@ -18,6 +18,9 @@ SHORT: Final = timedelta(minutes=5)
 LONG: Final = timedelta(minutes=10)
 SELDOM: Final = timedelta(minutes=1)
 
+# Of fewer requests, one or two that went wrong would already be a share.
+FEW_REQUESTS: Final = 20
+
 _FIRES: Final = {">": operator.gt, "<": operator.lt, ">=": operator.ge}
 
 

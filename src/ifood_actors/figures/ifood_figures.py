@@ -3,7 +3,17 @@
 from datetime import timedelta
 from typing import Final
 
-from ifood_actors.figures.figure import ALL, LONG, SELDOM, SHORT, AlertRule, Query, figure, fixed
+from ifood_actors.figures.figure import (
+    ALL,
+    FEW_REQUESTS,
+    LONG,
+    SELDOM,
+    SHORT,
+    AlertRule,
+    Query,
+    figure,
+    fixed,
+)
 from ifood_actors.ifood.thresholds import (
     BREAKER_OPENS_AFTER,
     REFUSED_IN_A_ROW,
@@ -94,7 +104,8 @@ IFOOD_FIGURES: Final = (
                 WHERE state = 'expiring' ORDER BY value LIMIT 100
             """,
             promql='ifood_authorizations{state="expiring"} > 0',
-            summary="{{ $value }} refresh tokens end within 36 hours, and nobody could renew them",
+            summary="{{ $value }} refresh tokens end within "
+            f"{EXPIRING // timedelta(hours=1)} hours, and nobody could renew them",
         ),
         AlertRule(
             "AuthorizationRefused",
@@ -147,15 +158,15 @@ IFOOD_FIGURES: Final = (
     AlertRule(
         "Throttled",
         "iFood throttles",
-        "more than {limit} of the requests of 15 minutes, of at least 20, got a 429",
+        f"more than {{limit}} of the requests of 15 minutes, of at least {FEW_REQUESTS}, got a 429",
         "{number} of the requests of the last 15 minutes were answered by 429",
         fixed(0.10),
         unit="share",
         wait=SHORT,
         calm=LONG,
         severity="warning",
-        # Of fewer than 20 requests, one 429 would already be a share. Workers of the release before
-        # write no detail: their 429 is known by its text, which begins with it.
+        # Workers of the release before write no detail: their 429 is known by its text, which
+        # begins with it.
         samples=f"""
             SELECT '{ALL}' AS subject, throttled / (throttled + answered)::float8 AS value FROM (
               SELECT count(*) FILTER (WHERE act = 'snooze' AND CASE
@@ -164,11 +175,11 @@ IFOOD_FIGURES: Final = (
                 coalesce(sum({result_value("requests", column="detail")})
                   FILTER (WHERE act = 'succeed'), 0) AS answered
               FROM ifood_job_events WHERE at > now() - INTERVAL '15 minutes') AS requests
-            WHERE throttled + answered >= 20
+            WHERE throttled + answered >= {FEW_REQUESTS}
         """,
         promql='sum(increase(ifood_requests_total{outcome="429"}[15m]))\n'
         "/ sum(increase(ifood_requests_total[15m])) > {limit}\n"
-        "and sum(increase(ifood_requests_total[15m])) >= 20",
+        f"and sum(increase(ifood_requests_total[15m])) >= {FEW_REQUESTS}",
     ),
     figure(
         "ifood_breaker_open",

@@ -3,7 +3,17 @@
 from datetime import timedelta
 from typing import Final
 
-from ifood_actors.figures.figure import ALL, LONG, SELDOM, SHORT, AlertRule, Query, figure, fixed
+from ifood_actors.figures.figure import (
+    ALL,
+    FEW_REQUESTS,
+    LONG,
+    SELDOM,
+    SHORT,
+    AlertRule,
+    Query,
+    figure,
+    fixed,
+)
 from ifood_actors.figures.run_figures import KIND
 from ifood_actors.ledger.job_result import result_value
 from ifood_actors.ledger.queries.conditions import IS_OF_A_DAY
@@ -131,7 +141,8 @@ RECORD_FIGURES: Final = (
     AlertRule(
         "RequestsWasted",
         "Many requests are answered by 404",
-        "iFood answered more than {limit} of the requests of 24 hours, of at least 20, by 404",
+        "iFood answered more than {limit} of the requests of 24 hours, of at least "
+        f"{FEW_REQUESTS}, by 404",
         "{number} of the requests of the last 24 hours were answered by 404: {wasted} of "
         "{requests}",
         fixed(0.10),
@@ -139,17 +150,17 @@ RECORD_FIGURES: Final = (
         wait=SHORT,
         calm=LONG,
         severity="warning",
-        # Of fewer than 20 requests, those of two stores would already be a share.
         samples=f"""
             SELECT '{ALL}' AS subject, wasted, requests, wasted / requests::float8 AS value FROM (
               SELECT coalesce(sum({result_value("wasted")}), 0) AS wasted,
                 coalesce(sum({result_value("requests")}), 0) AS requests
               FROM ifood_jobs AS job WHERE job_type = ANY(:kinds) AND {IS_OF_A_DAY}) AS sent
-            WHERE requests >= 20
+            WHERE requests >= {FEW_REQUESTS}
         """,
         promql="sum(increase(ifood_wasted_requests_total[1d]))\n"
         '/ sum(increase(ifood_requests_total{endpoint="financial"}[1d])) > {limit}\n'
-        'and sum(increase(ifood_requests_total{endpoint="financial"}[1d])) >= 20',
+        'and sum(increase(ifood_requests_total{endpoint="financial"}[1d])) '
+        f">= {FEW_REQUESTS}",
         summary="{number} of the requests of the last 24 hours were answered by 404",
     ),
     figure(

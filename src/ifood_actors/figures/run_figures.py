@@ -9,6 +9,10 @@ from ifood_actors.ledger.queries.conditions import FIRST_DUE, IS_OF_A_DAY
 
 KIND: Final = {"kind": ()}
 
+_LATE = 60  # seconds: a job that should have started
+# Of so few jobs, the ones that run or wait for another attempt are already a share.
+_FEW_JOBS = 20
+
 
 _JOBS = Query(
     labels={**KIND, "status": ()},
@@ -121,10 +125,10 @@ RUN_FIGURES: Final = (
                 SELECT '{ALL}' AS subject, sum(ifood_jobs) AS value
                 FROM ({_JOBS.statement}) AS jobs WHERE status = 'pending'
                 HAVING (SELECT max(ifood_oldest_due_seconds) FROM ({_DUE.statement}) AS due)
-                  > 60
+                  > {_LATE}
             """,
             promql='sum(ifood_jobs{status="pending"}) > {limit}\n'
-            "and max(ifood_oldest_due_seconds) > 60",
+            f"and max(ifood_oldest_due_seconds) > {_LATE}",
         ),
     ),
     figure(
@@ -171,23 +175,23 @@ RUN_FIGURES: Final = (
         AlertRule(
             "RunBehind",
             "A run is behind its schedule",
-            "more than 20 jobs and {limit} of a day's are late or not done",
+            f"more than {_FEW_JOBS} jobs and {{limit}} of a day's are late or not done",
             "{behind} jobs should have started and have not ended: {number} of those of a day",
             fixed(0.10),
             unit="share",
             wait=timedelta(minutes=15),
             severity="warning",
-            # Of 20 jobs or fewer, the ones that run or wait for another attempt are already a
-            # share. Those behind may be of the days before, and more than were planned in this
-            # one, which may be none.
+            # Those behind may be of the days before, and more than were planned in this one, which
+            # may be none.
             samples=f"""
                 SELECT kind AS subject, ifood_run_behind_jobs AS behind, ifood_run_behind_jobs
                   / greatest(ifood_jobs_24h, ifood_run_behind_jobs)::float8 AS value
                 FROM ({_DUE.statement}) AS due JOIN ({_LAST_DAY.statement}) AS day USING (kind)
-                WHERE ifood_run_behind_jobs > 20
+                WHERE ifood_run_behind_jobs > {_FEW_JOBS}
             """,
             promql="clamp_max(ifood_run_behind_jobs / clamp_min(ifood_jobs_24h, 1), 1)"
-            " > {limit}\nand ifood_run_behind_jobs > 20",
+            " > {limit}\nand ifood_run_behind_jobs > "
+            f"{_FEW_JOBS}",
             summary="{number} of a day's {kind} jobs should have started and have not ended",
         ),
     ),

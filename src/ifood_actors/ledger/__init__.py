@@ -9,14 +9,13 @@ from ifood_actors.ledger.actor import Role, process_actor
 from ifood_actors.ledger.bad_rows import park
 from ifood_actors.ledger.history_retention import forget_history
 from ifood_actors.ledger.job_result import JobResult, result_value
-from ifood_actors.ledger.job_values import AwaitedJob, ClaimedJob, DueJob, NewJob, NewRun
+from ifood_actors.ledger.job_values import ClaimedJob, DueJob, NewJob, NewRun
 from ifood_actors.ledger.ledger import Ledger
 from ifood_actors.ledger.left_out import note_left_out
 from ifood_actors.ledger.states import Act, JobStatus
 
 __all__ = [
     "Act",
-    "AwaitedJob",
     "ClaimedJob",
     "DueJob",
     "JobResult",

@@ -48,3 +48,17 @@ _CASTS: Final = {int: "bigint", bool: "boolean", Decimal: "numeric"}
 def result_value(name: str, *, column: str = "result") -> str:
     """Give SQL for one value of a stored result, NULL where it is not there."""
     return f"CAST({column} ->> '{name}' AS {_CASTS[_TYPES[name]]})"  # type: ignore[index] # a class
+
+
+@dataclass(frozen=True)
+class Workload:
+    """
+    What the jobs of a kind cost on average.
+
+    `requests_per_block` are those of one attempt, for each block of its period; `attempts` are
+    those that a job was charged until it ended.
+    """
+
+    jobs: int
+    requests_per_block: float
+    attempts: float

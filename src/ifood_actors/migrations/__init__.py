@@ -15,6 +15,8 @@ from ifood_actors.db import connect, patient
 from ifood_actors.errors import IfoodActorsError, UsageError
 from ifood_actors.logs import get_logger
 
+__all__ = ["REVISIONS", "comparison", "pending", "require_current", "upgrade"]
+
 log = get_logger(__name__)
 
 # Files are named by their revision, so that a worker need not load Alembic to know the latest.

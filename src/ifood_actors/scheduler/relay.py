@@ -119,11 +119,11 @@ class Relay:
             abandoned = [job for job in due if job.status is JobStatus.RUNNING]
             near = [job for job in pending if job.due_in <= self._horizon]
             far = [job for job in pending if job.due_in > self._horizon]
-            let_go = [job for job in near if _fits(job, left)] + probes
+            to_send = [job for job in near if _take_budget(job, left)] + probes
             spent = [job for job in abandoned if job.attempts >= self._max_attempts]
             saved = [job for job in abandoned if job.attempts < self._max_attempts]
 
-            sent = self._send(let_go)
+            sent = self._send(to_send)
             missed = [job for job in sent if job.missed]
             noted = [
                 *ledger.dispatch(_ids(job for job in sent if not job.missed), grace=GRACE),
@@ -134,7 +134,7 @@ class Relay:
             failed = ledger.rescue_as_failed(_ids(spent), reason=_LAST_LEASE_ENDED)
             moved = MovedJobs(len(noted), len(far), len(rescued), len(failed))
             # What RabbitMQ refuses stays due: to look again at once would find the same.
-            goes_on = len(due) >= BATCH and len(sent) == len(let_go)
+            goes_on = len(due) >= BATCH and len(sent) == len(to_send)
             return _Batch(moved, budget=left, goes_on=goes_on)
 
         return repeated(self._engine, move)
@@ -159,7 +159,7 @@ class _Batch:
     goes_on: bool
 
 
-def _fits(job: DueJob, budget: SlotBudget) -> bool:
+def _take_budget(job: DueJob, budget: SlotBudget) -> bool:
     """Let a job go ahead of its slot, and a due one when its limiter can serve it soon."""
     return job.due_in > timedelta(0) or budget.take(job.app_id, job.kind)
 

@@ -28,7 +28,7 @@ class LedgerGauges:
         self._engine = engine.execution_options(postgresql_readonly=True)
         self._settings = settings
         self._wanted: dict[str, list[Figure]] = {}  # by statement: these are read together
-        for figure in wanted:
+        for figure in sorted(wanted, key=lambda figure: figure.query.every):
             self._wanted.setdefault(figure.query.statement, []).append(figure)
         # What was read of a statement, and when; None could not be.
         self._read: dict[str, tuple[float, list[Metric] | None]] = {}

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ifood_actors.config import Origin, Settings, Unset, loading
+from ifood_actors.config import SettingOrigin, Settings, Unset, loading
 from ifood_actors.config.loading import REFUSED, SECRETS, as_text, variable
 from ifood_actors.kinds import KINDS
 from ifood_actors.masking import MASK, shown_broker, shown_database
@@ -21,7 +21,7 @@ class SettingRow:
     name: str
     value: str
     default: str
-    origin: Origin
+    origin: SettingOrigin
     meaning: str
 
 
@@ -57,7 +57,7 @@ def _fields() -> list[tuple[str, FieldInfo]]:
 
 def _row(settings: Settings, name: str, field: FieldInfo) -> SettingRow:
     value = getattr(settings, name)
-    fallback: Origin = "code" if name in settings.model_fields_set else "default"
+    fallback: SettingOrigin = "code" if name in settings.model_fields_set else "default"
     return SettingRow(
         name=variable(name),
         value=_default(field) if value is None else _show(value, field=name),

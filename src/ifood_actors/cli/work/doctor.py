@@ -13,7 +13,7 @@ from ifood_actors.cli.output import count, duration
 from ifood_actors.cli.work import doctor_postgres, doctor_settings
 from ifood_actors.cli.work.database import open_database
 from ifood_actors.cli.work.doctor_postgres import far
-from ifood_actors.cli.work.doctor_settings import Finding, Verdict, usage_errors
+from ifood_actors.cli.work.doctor_settings import DoctorVerdict, Finding, usage_errors
 from ifood_actors.cli.work.rabbitmq import ladder
 from ifood_actors.config import Settings
 from ifood_actors.errors import IfoodActorsError, ServiceUnavailable
@@ -92,7 +92,7 @@ def _secrets(engine: Engine, settings: Settings) -> Iterator[Finding]:
         advice = "add one with `ifood-actors apps add`"
         yield Finding("applications", "warning", "none yet", advice)
     if settings.encryption_keys is None:
-        verdict: Verdict = "failed" if stored else "warning"
+        verdict: DoctorVerdict = "failed" if stored else "warning"
         yield Finding("encryption keys", verdict, "none", "set IFOOD_ENCRYPTION_KEYS")
         return
     unreadable = [f"{each.what} ({each.unreadable})" for each in found if each.unreadable]

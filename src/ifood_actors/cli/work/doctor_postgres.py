@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from ifood_actors import postgres_url
 from ifood_actors.checks import is_loopback
 from ifood_actors.cli.output import duration
-from ifood_actors.cli.work.doctor_settings import Finding, Verdict
+from ifood_actors.cli.work.doctor_settings import DoctorVerdict, Finding
 from ifood_actors.db import address
 from ifood_actors.session import PATIENCE, STYLE, TimedConnection
 
@@ -101,5 +101,5 @@ def _clocks(connection: Connection) -> Finding:
     detail = f"this machine and Postgres differ by {duration(skew)}"
     if skew <= _SKEW_TO_KNOW:
         return Finding("clock", "ok", detail)
-    verdict: Verdict = "failed" if skew > _SKEW_TO_MEND else "warning"
+    verdict: DoctorVerdict = "failed" if skew > _SKEW_TO_MEND else "warning"
     return Finding("clock", verdict, detail, "synchronise both by NTP")

@@ -12,7 +12,7 @@ from ifood_actors.config import Settings, loading
 from ifood_actors.errors import UsageError
 from ifood_actors.masking import secret_texts
 
-Verdict = Literal["ok", "warning", "failed"]
+DoctorVerdict = Literal["ok", "warning", "failed"]
 
 CHECKS = {"configuration", "alert addresses"}
 
@@ -22,7 +22,7 @@ class Finding:
     """What one check found; `advice` says what to do, `unreachable` that a service is away."""
 
     check: str
-    verdict: Verdict
+    verdict: DoctorVerdict
     detail: str
     advice: str | None = None
     unreachable: bool = False

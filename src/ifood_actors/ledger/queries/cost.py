@@ -1,29 +1,14 @@
 """What jobs have cost so far, as the ledger remembers. Only reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from ifood_actors.db import rows_of
-from ifood_actors.ledger.job_result import result_value
+from ifood_actors.ledger.job_result import Workload, result_value
 
 # So that each weekday is among them, with as few rows as that takes.
 _DAYS = 8
-
-
-@dataclass(frozen=True)
-class Workload:
-    """
-    What the jobs of a kind cost on average.
-
-    `requests_per_block` are those of one attempt, for each block of its period; `attempts` are
-    those that a job was charged until it ended.
-    """
-
-    jobs: int
-    requests_per_block: float
-    attempts: float
 
 
 def workloads(connection: Connection, block_days: Mapping[str, int]) -> dict[str, Workload]:
