@@ -30,13 +30,13 @@ from ifood_actors.config import Settings
 from ifood_actors.db import connect, database_now, transaction
 from ifood_actors.figures import RULES, FiringAlert
 from ifood_actors.kinds import KINDS, queue_name
-from ifood_actors.ledger.queries.conditions import MISSED
 from ifood_actors.scheduler.scheduler import Scheduler
 
 pytestmark = pytest.mark.services
 
 WORK = [queue_name(kind) for kind in KINDS]
 THROTTLED = '{"http_status": 429}'
+MISSED = '{"missed": true}'
 HEADINGS = {rule.name: rule.heading for rule in RULES}
 # As they are, but at once; the length of the waits has tests of its own.
 QUICK = tuple(replace(rule, wait=timedelta(), calm=timedelta()) for rule in RULES)
@@ -235,13 +235,14 @@ def throttled(world: World, *, reason: str = "wait", detail: str | None = THROTT
     )
 
 
-def lost(world: World) -> None:
+def lost(world: World, *, reason: str = "lost", detail: str | None = MISSED) -> None:
     world.sql(
         "INSERT INTO ifood_job_events"
-        " (job_id, event_no, at, act, to_status, attempt, actor, reason)"
-        " SELECT gen_random_uuid(), 1, now(), 'dispatch', 'pending', 0, 's', :reason"
-        " FROM generate_series(1, 30)",
-        reason=MISSED,
+        " (job_id, event_no, at, act, to_status, attempt, actor, reason, detail)"
+        " SELECT gen_random_uuid(), 1, now(), 'dispatch', 'pending', 0, 's', :reason,"
+        " CAST(:detail AS jsonb) FROM generate_series(1, 30)",
+        reason=reason,
+        detail=detail,
     )
 
 
@@ -502,7 +503,7 @@ def numbers(world: World, name: str) -> dict[str, str]:
 
 
 def test_a_429_is_known_by_its_status_and_not_by_its_text(app_alone):
-    throttled(app_alone, reason="429 of something else", detail='{"http_status": null}')
+    throttled(app_alone, reason="429 of something else", detail="{}")
     assert numbers(app_alone, "Throttled") == {}
 
     throttled(app_alone)
@@ -519,6 +520,19 @@ def test_a_429_that_the_former_release_wrote_counts_with_a_body_and_without(
     throttled(app_alone, reason=reason, detail=None)
 
     assert numbers(app_alone, "Throttled") == found
+
+
+def test_a_lost_message_is_known_by_a_flag_and_that_of_the_former_release_by_its_text(app_alone):
+    text = "RabbitMQ lost its message, or delivered it early"
+    lost(app_alone, reason=text, detail="{}")
+    lost(app_alone, reason="another", detail=None)
+    assert numbers(app_alone, "MessagesLost") == {}
+
+    lost(app_alone, reason=text, detail=None)
+    [(_, of_the_former_release)] = numbers(app_alone, "MessagesLost").items()
+    lost(app_alone)
+    [(_, of_both)] = numbers(app_alone, "MessagesLost").items()
+    assert (of_the_former_release, of_both) == ("30", "60")
 
 
 @pytest.mark.parametrize(

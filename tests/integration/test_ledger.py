@@ -20,12 +20,13 @@ from support.rows import (
     must_claim,
     row_of,
 )
+from support.transitions import ALLOWED
 
 from ifood_actors.db import transaction
 from ifood_actors.errors import LeaseLost
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import JobResult, Ledger
-from ifood_actors.ledger.states import Act, JobStatus, allowed
+from ifood_actors.ledger.states import Act, JobStatus
 
 SECOND = timedelta(seconds=1)
 
@@ -98,6 +99,21 @@ def test_a_stale_message_cannot_claim_a_requeued_job(engine):
 
     assert claim(engine, job.id, dispatch_no=1) is None
     assert claim(engine, job.id, dispatch_no=2) is not None
+
+
+def test_what_the_database_did_not_do_is_not_said_to_be_done(engine):
+    app_id = make_app(engine)
+    [job] = make_jobs(engine, app_id=app_id)
+    dispatch(engine, job.id)
+    with transaction(engine) as tx:  # as a rule of the database may: no row, and no error
+        tx.exec_driver_sql(
+            "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+            "CREATE TRIGGER aa BEFORE UPDATE ON ifood_jobs FOR EACH ROW EXECUTE FUNCTION keep()"
+        )
+
+    cooldowns = {app_id: SECOND}
+    assert act(engine, "snooze_unclaimed", job.id, 1, cooldowns=cooldowns, reason="x") is None
+    assert claim(engine, job.id) is None
 
 
 def test_a_message_that_was_never_dispatched_claims_nothing(engine):
@@ -275,7 +291,7 @@ def test_a_history_is_a_legal_chain_without_gaps(engine):
     for event, before in zip(events, statuses, strict=False):
         source = None if before is None else JobStatus(before)
         assert event.from_status == before
-        assert allowed(Act(event.act), source, JobStatus(event.to_status))
+        assert (Act(event.act), source, JobStatus(event.to_status)) in ALLOWED
 
 
 @pytest.mark.parametrize("change", ["UPDATE {} SET actor = 'x'", "DELETE FROM {}", "TRUNCATE {}"])

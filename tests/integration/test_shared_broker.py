@@ -26,7 +26,6 @@ from ifood_actors.embedded.services import RunningRabbit
 from ifood_actors.errors import ServiceUnavailable, UsageError
 from ifood_actors.figures import RULES
 from ifood_actors.kinds import KINDS
-from ifood_actors.ledger.queries.conditions import MISSED
 from ifood_actors.planning import planner
 from ifood_actors.planning.cadence import Opening
 from ifood_simulator import Settings, running
@@ -231,9 +230,8 @@ def test_what_the_ladder_brings_to_a_full_queue_is_missed_and_sent_again(ifood, 
 
     missed = ifood.rows(
         "SELECT FROM ifood_jobs WHERE status = 'success' AND job_day > :monday AND id IN"
-        " (SELECT job_id FROM ifood_job_events WHERE reason = :reason)",
+        " (SELECT job_id FROM ifood_job_events WHERE detail ->> 'missed' = 'true')",
         monday=MONDAY,
-        reason=MISSED,
     )
     assert missed
     assert "policy" in firing(ifood.engine, ifood.settings, [])["MessagesLost"]

@@ -9,8 +9,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from pika.exceptions import (
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    ProbableAccessDeniedError,
+)
 
-from ifood_actors.broker.addresses import connection_parameters
+from ifood_actors.broker.addresses import connection_parameters, unreachable
 from ifood_actors.errors import UsageError
 
 SECRET = "hunter2"
@@ -127,3 +132,23 @@ def test_a_url_that_cannot_be_read_is_refused_and_not_shown(url):
 
     assert SECRET not in str(refused.value)
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (
+            ProbableAccessDeniedError(
+                "ConnectionClosedByBroker: (530) \"NOT_ALLOWED - access to vhost '/' refused for "
+                "user 'me': connection limit (10) is reached\""
+            ),
+            "limit",
+        ),
+        (ConnectionClosedByBroker(530, "user connection limit (3) is reached"), "limit"),
+        (ChannelClosedByBroker(406, "queue limit in vhost 'x' (3) is reached"), "limit"),
+        (ConnectionClosedByBroker(320, "CONNECTION_FORCED - a limit of time"), None),
+        (OSError(24, "the limit of open files (1024) is reached"), None),
+    ],
+)
+def test_a_limit_is_known_by_the_reply_of_rabbitmq_alone(error, cause):
+    assert unreachable(read("amqp://rabbit"), error, url_name="its URL").cause == cause

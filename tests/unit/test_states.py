@@ -2,6 +2,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from support.transitions import ALLOWED
 
 from ifood_actors.ledger.states import (
     FAILED,
@@ -12,7 +13,6 @@ from ifood_actors.ledger.states import (
     TRANSITIONS,
     Act,
     JobStatus,
-    allowed,
     checked,
 )
 
@@ -40,7 +40,13 @@ def test_exactly_the_listed_arrows_are_legal(act, source, target):
     listed = (act, source, target) in ARROWS
     by_hand = act is Act.MANUAL and source is not None
 
-    assert allowed(act, source, target) == (listed or by_hand)
+    assert ((act, source, target) in ALLOWED) == (listed or by_hand)
+
+
+def test_a_guard_names_the_sources_and_a_new_job_has_none():
+    assert TRANSITIONS["requeue"].guard == "status IN ('failed', 'cancelled')"
+    with pytest.raises(ValueError, match="plan starts from no status"):
+        _ = TRANSITIONS["plan"].guard
 
 
 def test_every_act_has_a_transition():

@@ -1,5 +1,6 @@
 """Broker URLs, as pika's connection parameters with time-outs that suit this system."""
 
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -7,7 +8,13 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import pika
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import AMQPChannelError, AMQPConnectionError
+from pika.exceptions import (
+    AMQPChannelError,
+    AMQPConnectionError,
+    ChannelClosed,
+    ConnectionClosed,
+    ProbableAccessDeniedError,
+)
 
 from ifood_actors.broker import tls
 from ifood_actors.errors import ServiceUnavailable, UnavailableCause, UsageError
@@ -37,6 +44,10 @@ BROKEN: Final = (AMQPConnectionError, AMQPChannelError, AMQPConnectorException, 
 
 URL_NAME: Final = "its URL"
 """What a text calls the place of a broker's URL, unless a caller has a setting for it."""
+
+# RabbitMQ refuses with one code for every reason. Only its reply, such as "connection limit (10) is
+# reached" or "queue limit in vhost 'x' (20) is reached", says that it is a limit.
+_LIMIT_REACHED: Final = re.compile(r" limit .*\(\d+\) is reached")
 
 
 def connection_parameters(url: str, *, connection_name: str) -> list[pika.URLParameters]:
@@ -107,11 +118,19 @@ def unreachable(
     hosts = ", ".join(f"{node.host}:{node.port}" for node in nodes)
     why = reason(error, url_name=url_name)
     cause: UnavailableCause | None = None
-    if isinstance(_innermost(error), ssl.SSLCertVerificationError):
+    innermost = _innermost(error)
+    if isinstance(innermost, ssl.SSLCertVerificationError):
         cause = "certificate"
-    elif " limit " in why:  # RabbitMQ refuses with one code for every reason, 530
+    elif _LIMIT_REACHED.search(_reply(innermost)):
         cause = "limit"
     return ServiceUnavailable(f"RabbitMQ at {hosts} cannot be reached: {why}", cause=cause)
+
+
+def _reply(error: BaseException) -> str:
+    """Give what RabbitMQ said when it closed the connection or the channel; else nothing."""
+    if isinstance(error, ProbableAccessDeniedError):  # pika keeps the reply as its only argument
+        return str(error.args[0])
+    return error.reply_text if isinstance(error, ConnectionClosed | ChannelClosed) else ""
 
 
 def reason(error: BaseException, *, url_name: str = URL_NAME) -> str:

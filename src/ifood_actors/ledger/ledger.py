@@ -34,6 +34,7 @@ from ifood_actors.plain_text import one_line
 _PLAN_BATCH = 5_000
 # What a person reads of an error; more would only swell the row.
 _REASON_LENGTH = 500
+_MISSED = "RabbitMQ lost its message, or delivered it early"
 
 
 class Ledger:
@@ -100,8 +101,9 @@ class Ledger:
             return None
         token = uuid4()
         slot = {"slot": row.slot.isoformat()}
-        self._do(statements.CLAIM, detail=_json(slot), id=job_id, claim_token=token, after=lease)
-        return claimed_job(row, token)
+        claim = {"id": job_id, "claim_token": token, "after": lease}
+        taken = self._do(statements.CLAIM, detail=_json(slot), **claim)
+        return claimed_job(row, token) if taken else None
 
     def wait_for(self, job_id: UUID) -> None:
         """
@@ -140,10 +142,10 @@ class Ledger:
         """
         Let a job wait for `after` and run again, uncharged. Raises LeaseLost.
 
-        `http_status` is that of iFood's answer, for the history.
+        `http_status` is that of iFood's answer that asked for it, for the history.
         """
-        detail = _json({"http_status": http_status})
-        self._settle(statements.SNOOZE, job, after=after, reason=reason, detail=detail)
+        answer = {} if http_status is None else {"http_status": http_status}
+        self._settle(statements.SNOOZE, job, after=after, reason=reason, detail=_json(answer))
 
     def snooze_unclaimed(
         self, job_id: UUID, dispatch_no: int, *, cooldowns: Mapping[UUID, timedelta], reason: str
@@ -156,9 +158,10 @@ class Ledger:
         """
         row = self._lock_awaited(job_id, dispatch_no)
         after = cooldowns.get(row.app_id) if row else None
-        if after is not None:
-            self._do(statements.SNOOZE_UNCLAIMED, id=job_id, after=after, reason=reason)
-        return after
+        if after is None:
+            return None
+        snoozed = self._do(statements.SNOOZE_UNCLAIMED, id=job_id, after=after, reason=reason)
+        return after if snoozed else None
 
     def awaited(self, job_id: UUID, dispatch_no: int) -> AwaitedJob | None:
         """Read and lock a dispatched job; None when the claim would refuse it."""
@@ -207,16 +210,18 @@ class Ledger:
         return None if row is None else due_job(row)
 
     def dispatch(
-        self, job_ids: Sequence[UUID], *, grace: timedelta, reason: str | None = None
+        self, job_ids: Sequence[UUID], *, grace: timedelta, missed: bool = False
     ) -> list[UUID]:
         """
         Note that the messages of jobs were handed to RabbitMQ.
 
+        `missed` marks in the history those that RabbitMQ no longer had, or delivered early.
         A job that is not claimed until it is `grace` late is sent again with the same
         `dispatch_no`, at doubling distances of up to twelve times the grace: a backlog longer than
         the grace must not void its own messages, or double them too often.
         """
-        return self._do_each(statements.DISPATCH, job_ids, grace=grace, reason=reason)
+        why = {"reason": _MISSED, "detail": _json({"missed": True})} if missed else {}
+        return self._do_each(statements.DISPATCH, job_ids, grace=grace, **why)
 
     def hold(self, job_ids: Sequence[UUID], *, horizon: timedelta) -> None:
         """Let the relay look at jobs again `horizon` before they are due. No act."""

@@ -58,7 +58,13 @@ class Transition:
 
     @property
     def guard(self) -> str:
-        """The sources as a condition of SQL on the column `status`."""
+        """
+        The sources as a condition of SQL on the column `status`.
+
+        Raises ValueError where there is none: a job that is new has no row to look at.
+        """
+        if not self.sources:
+            raise ValueError(f"{self.act} starts from no status")
         names = ", ".join(f"'{each}'" for each in JobStatus if each in self.sources)
         return f"status IN ({names})"
 
@@ -127,11 +133,6 @@ TRANSITIONS: Final = checked(
         "manual": _transition(Act.MANUAL, *JobStatus, to=None, by="a person's SQL"),
     }
 )
-
-
-def allowed(act: Act, source: JobStatus | None, target: JobStatus) -> bool:
-    """Tell whether `act` may lead from `source` (None: the job is new) to `target`."""
-    return any(each.act is act and (source, target) in each.arrows for each in TRANSITIONS.values())
 
 
 def diagram() -> str:

@@ -26,7 +26,6 @@ from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.ifood.limiter import read_limiters
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import DueJob, JobStatus, Ledger
-from ifood_actors.ledger.queries.conditions import MISSED
 from ifood_actors.logs import get_logger
 from ifood_actors.scheduler.slot_budget import RelayRate, SlotBudget, measure_budget
 
@@ -127,7 +126,7 @@ class Relay:
             missed = [job for job in sent if job.missed]
             noted = [
                 *ledger.dispatch(_ids(job for job in sent if not job.missed), grace=GRACE),
-                *ledger.dispatch(_ids(missed), grace=GRACE, reason=MISSED),
+                *ledger.dispatch(_ids(missed), grace=GRACE, missed=True),
             ]
             ledger.hold(_ids(far), horizon=self._horizon)
             rescued = ledger.rescue(_ids(saved), reason=_LEASE_ENDED, jitter=self._jitter)
