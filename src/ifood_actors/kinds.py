@@ -73,6 +73,8 @@ class Kind:
     amount: Amount
     # How many days apart a store is asked that answers nothing but 404; 0 is every day.
     idle_days: Callable[[PullSettings], int] = lambda _: 0
+    # The setting, without prefix, that makes a period of so many days longer than usual, if one does.
+    lengthened_by: Callable[[int, PullSettings], str | None] = lambda _days, _settings: None
 
 
 def days_before(job_day: date, days: int) -> Period:
@@ -136,6 +138,9 @@ _ENTRIES = (
         assumed_requests=2,  # 100 fit on a page; who sells more than 200 a week is a large store
         day_of="sale",
         day_column="covered_from",  # which is `sale_day`, and has an index
+        lengthened_by=lambda days, settings: (
+            "sales_deep_days" if days > settings.sales_days else None
+        ),
         # The gross value of the bags, as at the moment of the call, cancelled orders included.
         amount=Amount("sale_gross_value_bag"),
     ),

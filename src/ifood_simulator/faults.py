@@ -90,7 +90,7 @@ class Fault:
         if self.status is not None and not 100 <= self.status <= 599:  # noqa: PLR2004 (HTTP's)
             raise ValueError(f"status {self.status} is not in 100..599")
         if self.bytes_per_second < 1 or not 0 <= self.seconds < inf:
-            raise ValueError("an answer takes some time, but not for ever")
+            raise ValueError("an answer takes a finite time, and some bytes a second")
 
 
 @dataclass(slots=True)

@@ -101,7 +101,7 @@ ROWS = {
     ),
     "secrets rotate": Row(
         changes="under which key secrets are stored",
-        says="0 secrets anew; 0 cannot be read",
+        says="0 secrets with the newest key; 0 cannot be read",
         facts=("dry_run", "rotated", "unreadable"),
     ),
     "accounts import": Row(

@@ -371,7 +371,7 @@ CASES = {
     "AuthorizationRefused": (
         lambda w: authorization(w, needs_authorization_since="now() - INTERVAL '2 h'"),
         lambda w: w.sql("UPDATE ifood_authorizations SET needs_authorization_since = NULL"),
-        ("app, Maria", "the owner has to authorize anew", "limit 0"),
+        ("app, Maria", "the owner has to authorize again", "limit 0"),
     ),
     "ApplicationRefused": (
         refused_in_a_row,

@@ -149,7 +149,7 @@ def test_a_broken_workbook_is_named(start):
     [found] = problems_of(start + b"x" * 600)
 
     assert found.startswith("the workbook cannot be read: ")
-    assert found.endswith("save it as .xlsx anew")
+    assert found.endswith("save it again as .xlsx")
 
 
 def test_a_csv_file_has_no_sheets():

@@ -23,7 +23,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(\1[0-9a-f]{4}){2}\1[0-9a-f]{12}"
 _CNPJ = re.compile(r"[0-9A-Z]{2}\.?[0-9A-Z]{3}\.?[0-9A-Z]{3}/?[0-9A-Z]{4}-?[0-9]{2}")
 _WEIGHTS = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)  # of the second check digit; the first has 12
 _ROUNDED = re.compile(r"[0-9]+([.,][0-9]+)?E\+?[0-9]+", re.IGNORECASE)
-_IS_ROUNDED = "a spreadsheet has rounded this number: format the column as text, enter it anew"
+_IS_ROUNDED = "a spreadsheet has rounded this number: format the column as text, enter it again"
 
 
 def merchant_id(text: str) -> str:

@@ -34,7 +34,7 @@ def workbook_lines(content: bytes, name: str | None) -> Iterator[Line]:
     except PasswordError:
         raise BadSheet(["the workbook has a password: save it without one"]) from None
     except CalamineError as error:
-        raise BadSheet([f"the workbook cannot be read: {error}; save it as .xlsx anew"]) from None
+        raise BadSheet([f"the workbook cannot be read: {error}; save it again as .xlsx"]) from None
     for number, row in enumerate(rows, start=1):
         dates = [at for at, cell in enumerate(row) if isinstance(cell, time | date | timedelta)]
         refused = dict.fromkeys(dates, "a date or a time")

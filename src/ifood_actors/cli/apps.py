@@ -96,7 +96,7 @@ def tokens(
     needing = sum(each.needs_authorization_since is not None for each in held)
     if needing:
         note(
-            f"{count(needing, 'authorization')} to be confirmed anew by the owner: see "
+            f"{count(needing, 'authorization')} to be confirmed again by the owner: see "
             "`ifood-actors apps authorize --help`"
         )
 

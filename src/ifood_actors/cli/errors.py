@@ -31,7 +31,7 @@ def errors(
     back = since or ERRORS_SINCE
     found, zone = reading.failed_groups(since=back, kind=kind, limit=limit + 1)
     again = f"ifood-actors jobs requeue --error-group GROUP --since {duration(back)}"
-    advice = f"to run a group anew: {again}" if found else "no job failed in that time"
+    advice = f"to run a group again: {again}" if found else "no job failed in that time"
     listing(found, _COLUMNS, _cells, limit=limit, json=json, zone=zone, advice=advice)
 
 

@@ -48,7 +48,7 @@ def rotate(*, dry_run: DryRun = False, json: Json = False) -> None:
     unreadable = sum(each.unreadable for each in before)
     would = "would encrypt" if dry_run else "encrypted"
     outcome(
-        f"{would} {count(rotated, 'secret')} anew; {unreadable} cannot be read",
+        f"{would} {count(rotated, 'secret')} with the newest key; {unreadable} cannot be read",
         {"dry_run": dry_run, "rotated": rotated, "unreadable": unreadable},
         json=json,
     )
@@ -61,7 +61,7 @@ def _advice(found: "Sequence[SecretCount]") -> str:
     if any(each.unreadable for each in found):
         return (
             "what cannot be read needs a key that IFOOD_ENCRYPTION_KEYS lacks: add it, or store "
-            "the secret anew by `apps add`, `apps authorize`"
+            "the secret again by `apps add`, `apps authorize`"
         )
     if any(each.older for each in found):
         return "keep all keys; `ifood-actors secrets rotate` makes the older ones unnecessary"

@@ -213,9 +213,9 @@ class Settings(WindowSettings):
     keep_history: Kept = timedelta(days=400)
     """how long after a job's end its history is kept; the job itself stays; and how long the acts
     of operators are kept"""
-    keep_versions: Annotated[Kept | None, Unset("for ever")] = None
+    keep_versions: Annotated[Kept | None, Unset("without limit")] = None
     """how long former versions of records are kept after they were replaced"""
-    keep_raw: Annotated[Kept | None, Unset("for ever")] = None
+    keep_raw: Annotated[Kept | None, Unset("without limit")] = None
     """how long a record keeps its `raw`, which holds personal data, after it was last seen; its
     columns stay; a rejected item, which is nothing but that, goes"""
     heartbeat_file: Annotated[Path | None, Unset("none")] = None

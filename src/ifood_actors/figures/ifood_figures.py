@@ -34,7 +34,7 @@ _HELD = f"""
       extract(epoch FROM held.refresh_expires_at - now())::float8 AS ends_in,
       extract(epoch FROM now() - coalesce(held.needs_authorization_since, held.refused_since)
         )::float8 AS refused_for,
-      coalesce(held.refused_reason, 'the owner has to authorize anew') AS reason
+      coalesce(held.refused_reason, 'the owner has to authorize again') AS reason
     FROM ifood_authorizations AS held JOIN ifood_apps AS app ON app.id = held.app_id
 """
 _STATES = ("ok", "expiring", "refused")

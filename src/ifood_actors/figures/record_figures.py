@@ -106,7 +106,7 @@ RECORD_FIGURES: Final = (
     figure(
         "ifood_accounts_stale",
         "active accounts without a success for longer than from one window to the next and a day: "
-        "2 days, or 8 for `settlements_weekly`; new ones do not count for so long",
+        "2 days where it opens daily, 8 where weekly; new ones do not count for so long",
         _STALE,
         AlertRule(
             "AccountsStale",

@@ -171,7 +171,7 @@ def _show_sentences(answer: CapacityReport) -> None:
     if supply.hosts * supply.concurrency > supply.most_concurrency:
         say(
             f"more than {supply.most_concurrency:,} jobs at the same time are of no use to this "
-            "limit: who waits longer than 60 s for it gives up and begins anew"
+            "limit: who waits longer than 60 s for it gives up and begins again"
         )
     waits = _longest_waits(settings)
     say(
@@ -189,8 +189,9 @@ def _advice(answer: CapacityReport, one: Forecast) -> Iterator[str]:
         return
     if one.fits_alone:
         yield f"{name} would fit if its window lay apart from {' and '.join(one.beside)}"
-    if one.kind == "sales" and one.period_days > settings.sales_days:
-        yield f"{name} reads {one.period_days} days: IFOOD_SALES_DEEP_DAYS says how many, 0 is none"
+    if setting := KINDS[one.kind].lengthened_by(one.period_days, settings):
+        variable = f"{PREFIX}{setting.upper()}"
+        yield f"{name} reads {one.period_days} days: {variable} says how many, 0 is none"
     if one.uses[Resource.PACING] > 1 and settings.window_overflow == "refuse":
         yield f"{name} is refused as it is: no job is planned unless IFOOD_WINDOW_OVERFLOW=extend"
 

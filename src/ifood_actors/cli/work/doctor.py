@@ -98,7 +98,7 @@ def _secrets(engine: Engine, settings: Settings) -> Iterator[Finding]:
     unreadable = [f"{each.what} ({each.unreadable})" for each in found if each.unreadable]
     if unreadable:
         detail = f"cannot decrypt {', '.join(unreadable)}"
-        advice = "add their key, or store them anew by `apps add`, `apps authorize`"
+        advice = "add their key, or store them again by `apps add`, `apps authorize`"
         yield Finding("encryption keys", "failed", detail, advice)
         return
     yield Finding("encryption keys", "ok", f"{count(stored, 'stored secret')} can be read")

@@ -33,7 +33,7 @@ class Cipher:
         except InvalidToken:
             raise UsageError(
                 "a stored secret cannot be decrypted with any of IFOOD_ENCRYPTION_KEYS: "
-                "add the key that it was stored with, or store the secret anew"
+                "add the key that it was stored with, or store the secret again"
             ) from None
 
     def key_of(self, encrypted: str) -> int | None:
