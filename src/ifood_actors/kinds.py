@@ -73,7 +73,7 @@ class Kind:
     amount: Amount
     # How many days apart a store is asked that answers nothing but 404; 0 is every day.
     idle_days: Callable[[PullSettings], int] = lambda _: 0
-    # The setting, without prefix, that makes a period of so many days longer than usual, if one does.
+    # The setting, without prefix, that makes a period of so many days longer than usual, if any.
     lengthened_by: Callable[[int, PullSettings], str | None] = lambda _days, _settings: None
 
 

@@ -11,7 +11,7 @@ from support.rows import unwatched
 from support.world import MONDAY, stand_up
 
 from ifood_actors.delivery import middleware
-from ifood_actors.ifood import slots, thresholds
+from ifood_actors.ifood import request_slots, thresholds
 from ifood_actors.ifood.limiter import Limiter, limiter, snapshots
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.planning import planner
@@ -41,7 +41,7 @@ def faster(monkeypatch):
     monkeypatch.setattr(relay, "BATCH", BATCH)
     defaults = Limiter.acquire.__kwdefaults__ or {}
     monkeypatch.setitem(defaults, "max_wait", defaults["max_wait"] / FASTER)
-    monkeypatch.setattr(slots, "WINDOW", MINUTE)
+    monkeypatch.setattr(request_slots, "WINDOW", MINUTE)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from ifood_actors.delivery.middleware import LedgerRetry
 from ifood_actors.delivery.retries import Backoff
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood.limiter import Limiter, limiter, snapshots
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.request_slots import interval
 from ifood_actors.scheduler.slot_budget import RelayRate, SlotBudget
 
 pytestmark = pytest.mark.services
@@ -169,7 +169,7 @@ def test_where_nobody_queues_a_turn_costs_nothing(engine):
     [job] = make_jobs(engine, app_id=make_app(engine))
     dispatch(engine, job.id)
 
-    assert admission.turn(message_of(engine, job.id), kind="sales") == Turn(slot=None)
+    assert admission.turn(message_of(engine, job.id), kind="sales") == Turn(reservation=None)
 
 
 def test_there_is_room_for_what_half_a_minute_serves_and_each_application_has_its_own():

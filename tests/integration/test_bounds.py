@@ -27,7 +27,7 @@ from ifood_actors.alerts import evaluate, memory
 from ifood_actors.config import Settings
 from ifood_actors.db import database_now, transaction
 from ifood_actors.figures import RULES
-from ifood_actors.ledger import missed
+from ifood_actors.ledger import lost_messages
 from ifood_actors.scheduler.relay import MovedJobs
 
 pytestmark = pytest.mark.services
@@ -205,7 +205,7 @@ def see(engine: Engine) -> object:
 def count_losses(engine: Engine) -> None:
     with transaction(engine) as tx:
         tx.execute(text("SET LOCAL lock_timeout = '1s'"))
-        missed.in_turn(tx)
+        lost_messages.in_turn(tx)
 
 
 @pytest.mark.parametrize(("name", "work"), [("ifood_alerts", see), ("ifood_losses", count_losses)])

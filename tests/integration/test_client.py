@@ -17,7 +17,7 @@ from ifood_actors.ifood.http.answers import JsonValue
 from ifood_actors.ifood.http.token_requests import request_token
 from ifood_actors.ifood.http.transport import http_client
 from ifood_actors.ifood.limiter import Limiter
-from ifood_actors.ifood.slots import EndpointGroup
+from ifood_actors.ifood.request_slots import EndpointGroup
 from ifood_actors.ifood.tables import AppKind
 from ifood_actors.ifood.tokens import Cipher, Tokens, register_app
 from ifood_simulator import Fault, Settings, Simulator, running

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood.limiter import Limiter, snapshots
 from ifood_actors.ifood.limiter import limiter as limiter_module
-from ifood_actors.ifood.slots import (
+from ifood_actors.ifood.request_slots import (
     DELIVERY,
     LATENESS,
     WINDOW,

@@ -19,7 +19,7 @@ from ifood_actors.errors import Throttled
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import Limiter, snapshots
 from ifood_actors.ifood.limiter.snapshots import read_limiters
-from ifood_actors.ifood.slots import EndpointGroup, Reservation, interval
+from ifood_actors.ifood.request_slots import EndpointGroup, Reservation, interval
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER, PROBE_EVERY
 
 pytestmark = pytest.mark.services

@@ -22,7 +22,7 @@ from support.queueing import Monotonic
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import Limiter, limiter, read_limiters, snapshots
-from ifood_actors.ifood.slots import (
+from ifood_actors.ifood.request_slots import (
     DELIVERY,
     LATENESS,
     MOST_DELIVERY,

@@ -19,7 +19,7 @@ from support.world import KEY, stand_up
 
 from ifood_actors.broker import LadderBroker
 from ifood_actors.db import transaction
-from ifood_actors.delivery.assembly import assemble
+from ifood_actors.delivery.job_broker import compose_broker
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled, UsageError
 from ifood_actors.ifood.http import ApiIdentity, AppCredentials
@@ -194,7 +194,7 @@ def test_a_worker_without_the_key_costs_no_job_an_attempt_and_no_store_its_token
         stand_up(simulator, database_url=database_url, broker_url=broker_url) as ifood,
     ):
         keys = SecretStr(Fernet.generate_key().decode())
-        lacking = assemble(
+        lacking = compose_broker(
             ifood.settings.model_copy(update={"encryption_keys": keys}),
             engine=ifood.engine,
             make_broker=lambda chain: LadderBroker(

@@ -49,7 +49,7 @@ SENT_BY = {
     "ifood.limiter.named_limits": f"scheduler {READERS}",
     "ifood.limiter.usage": READERS,
     "ledger.left_out": "scheduler admin",
-    "ledger.missed": "scheduler",
+    "ledger.lost_messages": "scheduler",
     "ledger.history_retention": "scheduler",
     "ledger.statements": "worker",
     **{

@@ -84,7 +84,7 @@ def own_limiter() -> None:
     from time import monotonic
 
     from ifood_actors.ifood.limiter.limiter import Limiter
-    from ifood_actors.ifood.slots import Reservation, interval
+    from ifood_actors.ifood.request_slots import Reservation, interval
 
     free: dict[object, float] = {}
 

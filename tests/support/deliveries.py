@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.config import Settings
 from ifood_actors.db import transaction
-from ifood_actors.delivery.assembly import assemble
+from ifood_actors.delivery.job_broker import compose_broker
 from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.errors import JobError
 from ifood_actors.feeds import FEEDS
@@ -52,7 +52,7 @@ class Bench(Queried):
                 **changes,
             }
         )
-        self._broker = assemble(
+        self._broker = compose_broker(
             self.settings, engine=engine, make_broker=lambda chain: StubBroker(middleware=chain)
         )
         with transaction(engine) as tx:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from ifood_actors.db import connect
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import slots
+from ifood_actors.ifood import request_slots
 from ifood_actors.ifood.connect import shared_access
 from ifood_actors.ifood.http import ApiIdentity, IfoodClient
 from ifood_actors.ifood.http.token_requests import request_token
@@ -61,7 +61,7 @@ def start(errand: Errand) -> BaseProcess:
 
 
 def _pull(errand: Errand) -> None:
-    slots.WINDOW = errand.minute
+    request_slots.WINDOW = errand.minute
 
     engine = connect(errand.database_url, application_name="puller", pool_size=THREADS)
     pace = Limiter(engine, rates={"financial": errand.per_minute, "oauth": 600})

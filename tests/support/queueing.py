@@ -24,7 +24,7 @@ from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood.limiter import Limiter
-from ifood_actors.ifood.slots import Reservation
+from ifood_actors.ifood.request_slots import Reservation
 from ifood_actors.ledger import ClaimedJob, JobResult, Ledger
 from ifood_actors.scheduler.slot_budget import RelayRate
 from support.clock import NOON, StoppedClock
@@ -120,7 +120,7 @@ class Hosts:
         if not turn or not job:
             self.free.append(process)
             return
-        self.ask(Work(job, process, self.requests), turn.slot)
+        self.ask(Work(job, process, self.requests), turn.reservation)
 
     def ask(self, work: Work, slot: Reservation | None = None) -> None:
         limiter = self.limiters[work.process]

@@ -16,7 +16,7 @@ from ifood_actors import migrations
 from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect
-from ifood_actors.delivery.assembly import assemble
+from ifood_actors.delivery.job_broker import compose_broker
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.embedded import seed
 from ifood_actors.embedded.postgres import PrivatePostgres
@@ -106,7 +106,7 @@ def stand_up(
     )
     dispose_of_logins = lend_logins(engine, database_url, schema=settings.database_schema)
     register(engine, simulator)
-    broker = assemble(
+    broker = compose_broker(
         settings,
         engine=as_login(engine, "worker"),
         make_broker=lambda chain: LadderBroker(

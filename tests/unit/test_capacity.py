@@ -20,7 +20,7 @@ from ifood_actors.capacity.estimate import (
     estimate_among,
 )
 from ifood_actors.ifood.limiter.limiter import Limiter
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.request_slots import interval
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

@@ -35,6 +35,6 @@ def test_a_job_that_started_while_its_worker_stopped_ends_uncharged():
     leases.stop()
 
     with leases.hold(JOB) as lease, pytest.raises(Throttled) as raised:
-        lease.progress()
+        lease.note_progress()
 
     assert raised.value.after == timedelta(0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ifood_actors.ifood.slots import (
+from ifood_actors.ifood.request_slots import (
     DELIVERY,
     LATENESS,
     MOST_DELIVERY,

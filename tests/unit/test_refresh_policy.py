@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.request_slots import interval
 from ifood_actors.ifood.tokens.store import fresh_for
 from ifood_actors.renewal.policy import (
     REFRESH_POLICY,

@@ -18,7 +18,7 @@ from functools import cached_property
 from math import ceil
 from typing import Literal
 
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.request_slots import interval
 from ifood_actors.planning.pacing import (
     MICROSECOND,
     MINUTE,

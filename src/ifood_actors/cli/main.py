@@ -91,11 +91,11 @@ def _run() -> int:
     except typer.Abort:
         return _say("given up, nothing was changed", code=1)
     except BrokenPipeError:  # the reader, such as `head`, has ended
-        _let_go_of_stdout()
+        _discard_stdout()
         return 1
     except Exception as error:  # noqa: BLE001 - the last place where a person can be told
         if isinstance(error, OSError):
-            _let_go_of_stdout()
+            _discard_stdout()
         return _unexpected(error)
     return code if isinstance(code, int) else 0
 
@@ -156,7 +156,7 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for as long as the process lives
 
 
-def _let_go_of_stdout() -> None:
+def _discard_stdout() -> None:
     """Write what is left nowhere: Python flushes at its end, and would complain once more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

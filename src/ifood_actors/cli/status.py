@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ifood_actors.ifood.limiter.usage import LimitUse
     from ifood_actors.ledger.queries.runs import OutsideRuns, RunProgress
 
-    Look = Callable[[], Overview]
+    ReadOverview = Callable[[], Overview]
 
 _COLUMNS = (
     *("kind", "day", "planned", "due", "pending", "running", "success", "failed", "cancelled"),
@@ -55,7 +55,7 @@ _LEFT_OUT = {"planned", "cancelled", "late p50", "late p95"}
 def status(
     *,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
+    interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two readings.")] = 2.0,
     json: Json = False,
 ) -> None:
     """
@@ -69,13 +69,13 @@ def status(
 
     if watch and json:
         raise UsageError("--watch and --json: give one of them; JSON is one document")
-    with status.overviews() as look:
+    with status.overviews() as read:
         if not watch:
-            _show(look(), json=json)
+            _show(read(), json=json)
         elif sys.stdout.isatty():
-            _watch_live(look, seconds=interval)
+            _watch_live(read, seconds=interval)
         else:
-            _watch_lines(look, seconds=interval)
+            _watch_lines(read, seconds=interval)
 
 
 def _show(overview: "Overview", *, json: bool) -> None:
@@ -94,19 +94,19 @@ def _show(overview: "Overview", *, json: bool) -> None:
         say(line)
 
 
-def _watch_live(look: "Look", *, seconds: float) -> None:
+def _watch_live(read: "ReadOverview", *, seconds: float) -> None:
     from rich.live import Live
 
     with _until_stopped() as stopped, Live(auto_refresh=False) as live:
-        live.update(_page(look(), live.console), refresh=True)
+        live.update(_page(read(), live.console), refresh=True)
         while not stopped(seconds):
-            live.update(_page(look(), live.console), refresh=True)
+            live.update(_page(read(), live.console), refresh=True)
 
 
-def _watch_lines(look: "Look", *, seconds: float) -> None:
+def _watch_lines(read: "ReadOverview", *, seconds: float) -> None:
     with _until_stopped() as stopped:
         while True:
-            overview = look()
+            overview = read()
             for line in _progress(overview):
                 say(f"{overview.at.astimezone(overview.zone):%H:%M:%S} {line}")
             if not overview.runs:

@@ -172,7 +172,8 @@ class Settings(WindowSettings):
     worker_processes: Annotated[Whole, Field(ge=1, le=64)] = 2
     """processes that share the concurrency of a worker host"""
     worker_poll_interval_ms: Annotated[Whole, Field(ge=100, le=600_000)] = 10_000
-    """milliseconds between two looks of the scheduler for jobs to relay and leases to rescue"""
+    """milliseconds between two ticks of the scheduler that look for jobs to relay and leases to
+    rescue"""
     worker_max_attempts: Annotated[Whole, Field(ge=1, le=100)] = 3
     """attempts before a job is `failed`"""
     backoff_base: Annotated[Duration, Field(ge=SECOND, le=DAY)] = timedelta(minutes=5)

@@ -1,8 +1,10 @@
 """
 How a job runs, from its message to its settled status.
 
-`messages` is what the relay sends, `assembly` what a worker starts with, `retries` decides what
-becomes of a failed job. None is imported here, so that `retries` stays pure.
+messages (what the relay sends) · job_broker (composes a worker's broker of all others) · middleware
+(what surrounds a delivery) · context (what its thread knows of it) · admission (its turn) · execute
+(claim, read, store) · leases (renewed while it makes progress) · retries (decides what becomes of a
+failed job). None is imported here, so that `retries` stays pure.
 """
 
-__all__ = ["assembly", "messages", "retries"]
+__all__ = ["job_broker", "messages", "retries"]

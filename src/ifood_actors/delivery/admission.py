@@ -1,5 +1,5 @@
 """
-Which job is claimed next, where there are more jobs than slots: first the slot, then the claim.
+Which job is claimed next, where jobs queue for request slots: first the slot, then the claim.
 
 A job that is claimed without a slot would be snoozed, sent, and claimed again, with three rows of
 history each time. So a job takes the slot of its first request before it is claimed. When no slot
@@ -18,7 +18,7 @@ from ifood_actors.db import repeated
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import Throttled
 from ifood_actors.ifood.limiter import Limiter
-from ifood_actors.ifood.slots import SOON, Reservation, interval
+from ifood_actors.ifood.request_slots import SOON, Reservation, interval
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
 
@@ -30,9 +30,9 @@ _AT_ONCE = timedelta(seconds=1)  # the ladder's step
 
 @dataclass(frozen=True)
 class Turn:
-    """The leave to claim a job, with the slot of its first request where jobs queue for slots."""
+    """The leave to claim a job, with the reservation of its first request where jobs queue."""
 
-    slot: Reservation | None = None
+    reservation: Reservation | None = None
 
 
 class Admission:
@@ -62,7 +62,9 @@ class Admission:
         limit = self._limiter.limit_in_use(job.app_id, "financial", endpoint)
         soon = max(SOON, 2 * interval(limit))
         try:
-            slot = self._limiter.reserve(job.app_id, "financial", endpoint=endpoint, max_wait=soon)
+            reservation = self._limiter.reserve(
+                job.app_id, "financial", endpoint=endpoint, max_wait=soon
+            )
         except Throttled as full:
             if job.sent_ahead:
                 self._act(lambda ledger: ledger.hand_back(*ids))
@@ -72,7 +74,7 @@ class Admission:
             after = max(full.after - early, _AT_ONCE)
             self._act(lambda ledger: ledger.put_off(*ids, after=after))
             raise Throttled(str(full), after=after) from None
-        return Turn(slot)
+        return Turn(reservation)
 
     def _act(self, act: Callable[[Ledger], T]) -> T:
         return repeated(self._engine, lambda tx: act(Ledger(tx, actor=self._actor)))

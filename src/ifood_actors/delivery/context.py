@@ -34,6 +34,6 @@ def note_claim(job: ClaimedJob | None) -> None:
         )
 
 
-def claimed_job() -> ClaimedJob | None:
+def noted_claim() -> ClaimedJob | None:
     """Return what was noted last in this delivery; its claim may not be committed."""
     return _claim.get()

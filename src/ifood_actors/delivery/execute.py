@@ -68,7 +68,10 @@ def execute(
     feed = FEEDS[job.kind]
     with leases.hold(job) as lease:
         api = client.merchant(
-            _identity(job), job.merchant_id, held=turn.slot, on_progress=lease.progress
+            _identity(job),
+            job.merchant_id,
+            reserved=turn.reservation,
+            on_progress=lease.note_progress,
         )
         period = Period(job.period_start, job.period_end)
         try:
@@ -89,7 +92,7 @@ def execute(
             Ledger(tx, actor=leases.actor).succeed(job, result=result)
             return result
 
-        lease.progress()
+        lease.note_progress()
         result = repeated(engine, store)
         context.note_claim(None)
     log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result.to_json())

@@ -32,7 +32,7 @@ class Lease:
         self._stopping = stopping
         self._started = self._last_progress = time.monotonic()
 
-    def progress(self) -> None:
+    def note_progress(self) -> None:
         """
         Show that the job goes on.
 

@@ -155,7 +155,7 @@ class LedgerRetry(Middleware):
         if exception is None:
             return
         error = classify(exception)
-        job = context.claimed_job()
+        job = context.noted_claim()
         settled = False
         if isinstance(error, RightMissing):
             log.error("worker.denied", reason=str(error))

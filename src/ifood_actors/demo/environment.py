@@ -18,8 +18,8 @@ from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.config.loading import child_environment
 from ifood_actors.db import connect
-from ifood_actors.delivery.assembly import assemble
-from ifood_actors.demo.queue_counts import look
+from ifood_actors.delivery.job_broker import compose_broker
+from ifood_actors.demo.queue_counts import count_queues
 from ifood_actors.demo.scale import Scale
 from ifood_actors.embedded import Management, seed, services
 from ifood_actors.embedded.inprocess import InProcessBroker
@@ -124,7 +124,7 @@ def _settings(scaled: Scale, **urls: str | None) -> Settings:
 
 @contextmanager
 def _threads(settings: Settings, engine: Engine) -> Iterator[Publisher]:
-    broker = assemble(settings, engine=engine, make_broker=InProcessBroker)
+    broker = compose_broker(settings, engine=engine, make_broker=InProcessBroker)
     with working(broker, threads=settings.worker_max_concurrency):
         yield broker
 
@@ -164,7 +164,7 @@ def _await_consumers(
         return
     expected = settings.worker_processes * len(KINDS)
     give_up = monotonic() + _START_SECONDS
-    while look(management).consumers < expected:
+    while count_queues(management).consumers < expected:
         if workers.poll() is not None or monotonic() > give_up:
             raise ServiceUnavailable("the dramatiq workers did not start; see what they printed")
         Event().wait(_LOOK_SECONDS)

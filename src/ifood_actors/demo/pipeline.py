@@ -85,7 +85,7 @@ def run_demo(options: Options, console: Console) -> Report:
 
 
 def _watch(parts: Environment, scaled: Scale, console: Console) -> list[Snapshot]:
-    """Show the runs until every job has ended, or too long after the windows; give all looks."""
+    """Show the runs until every job has ended, or too long after the windows; give what it saw."""
     give_up = monotonic() + (scaled.length + _PATIENCE).total_seconds()
     seen = []
     if not console.is_terminal:
@@ -111,7 +111,7 @@ def _snapshots(parts: Environment, *, every: float, give_up: float) -> Iterator[
             runs=runs,
             requests_per_minute=(total - requests) / max(now - at, every) * 60,
             limit=parts.settings.rate_limit_per_minute,
-            queues=queue_counts.look(parts.management) if parts.management else None,
+            queues=queue_counts.count_queues(parts.management) if parts.management else None,
         )
         requests, at = total, now
         if all(one.finished == one.planned for one in runs) or now > give_up:

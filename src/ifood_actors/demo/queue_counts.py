@@ -20,13 +20,13 @@ class Queues:
     """
 
     delayed: int
-    held_delayed: int
+    delayed_unacked: int
     ready: int
     unacked: int
     consumers: int
 
 
-def look(management: Management) -> Queues:
+def count_queues(management: Management) -> Queues:
     """Ask for all queues at once."""
     columns = "name,messages_ready,messages_unacknowledged,consumers"
     answer: Any = management.get(f"/api/queues?columns={columns}")
@@ -34,7 +34,7 @@ def look(management: Management) -> Queues:
     work = [queue for queue in answer if queue["name"] in _WORK]
     return Queues(
         delayed=_sum(ladder, "messages_ready"),
-        held_delayed=_sum(ladder, "messages_unacknowledged"),
+        delayed_unacked=_sum(ladder, "messages_unacknowledged"),
         ready=_sum(work, "messages_ready"),
         unacked=_sum(work, "messages_unacknowledged"),
         consumers=_sum(work, "consumers"),

@@ -67,7 +67,7 @@ def _below(snapshot: Snapshot) -> list[str]:
     if queues := snapshot.queues:
         below.append(
             f"RabbitMQ: {queues.delayed:,} delayed in the ladder "
-            f"({queues.held_delayed} of them un-acked in workers), {queues.ready} ready, "
+            f"({queues.delayed_unacked} of them un-acked in workers), {queues.ready} ready, "
             f"{queues.unacked} in work"
         )
     return below

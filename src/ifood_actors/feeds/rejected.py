@@ -73,7 +73,7 @@ def set_aside(
     connection: Connection, fetched: Fetched, *, kind: str, period: Period, origin: Origin
 ) -> None:
     """
-    Keep what a pull could not read, and let go of what it could, in the caller's transaction.
+    Keep what a pull could not read, and forget what it could, in the caller's transaction.
 
     Raises SchemaBroken when Postgres refuses a value.
     """

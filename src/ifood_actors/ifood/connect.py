@@ -1,4 +1,4 @@
-"""iFood as the settings want it, wired once for every process and command that asks it."""
+"""iFood as the settings want it, composed once for every process and command that asks it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,7 +42,7 @@ def connect_ifood(
     transport: httpx.BaseTransport | None = None,
 ) -> Ifood:
     """
-    Wire client, limiter and tokens; nothing is asked yet.
+    Compose client, limiter and tokens; nothing is asked yet.
 
     `threads` is how many may ask at the same time. When `stopping` is set, threads that wait for a
     slot get Throttled. `transport` answers in iFood's place. All processes that share a database
@@ -74,8 +74,8 @@ def shared_access(tokens: Tokens, limiter: Limiter) -> Access:
     return Access(
         token=tokens.token,
         invalidate=tokens.invalidate,
-        pace=lambda app_id, group, endpoint, held, on_progress: limiter.acquire(
-            app_id, group, endpoint=endpoint, held=held, on_progress=on_progress
+        pace=lambda app_id, group, endpoint, reserved, on_progress: limiter.acquire(
+            app_id, group, endpoint=endpoint, reserved=reserved, on_progress=on_progress
         ),
         sent=limiter.sent,
         heed=lambda app_id, group, endpoint, answer: limiter.heed(

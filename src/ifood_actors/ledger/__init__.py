@@ -1,7 +1,7 @@
 """
 What is planned, running and done, and why: jobs, their statuses and their history.
 
-`Ledger` does the acts of `states`, and `queries` read. `missed` is what RabbitMQ should hold,
+`Ledger` does the acts of `states`, and `queries` read. `lost_messages` compares with RabbitMQ,
 `job_tables` are the tables.
 """
 
@@ -29,7 +29,7 @@ __all__ = [
     "forget_history",
     "job_result",
     "job_tables",
-    "missed",
+    "lost_messages",
     "note_left_out",
     "park",
     "process_actor",

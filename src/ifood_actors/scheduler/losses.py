@@ -1,9 +1,9 @@
 """
 Misses messages: RabbitMQ was purged, lost a disk, or obeyed a policy.
 
-The ledger knows whose messages should be in a work queue, and RabbitMQ how many are. When two looks
-find too few, as many as are missing are sent again. A copy does no harm, but each is one more for
-the workers to drop.
+The ledger knows whose messages should be in a work queue, and RabbitMQ how many are. When two
+comparisons find too few, as many as are missing are sent again. A copy does no harm, but each is
+one more for the workers to drop.
 
 A queue without consumers tells nothing. RabbitMQ says "no messages, no consumers" as well of a
 quorum queue that did not answer within 250 ms, and no worker would take what was sent again.
@@ -22,7 +22,7 @@ from ifood_actors.broker import QueueState
 from ifood_actors.broker.topology import LEVEL_NAMES
 from ifood_actors.db import repeated
 from ifood_actors.kinds import KINDS, queue_name
-from ifood_actors.ledger import missed as ledger
+from ifood_actors.ledger import lost_messages as ledger
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -31,7 +31,7 @@ EVERY = timedelta(seconds=5)
 # How long after its time, and after it was sent, a message may be under way: the ladder's second,
 # the relay's commit, a machine that stands still for a moment.
 PATIENCE = timedelta(seconds=15)
-# Two looks are evidence when so far apart, by a monotonic clock.
+# Two comparisons are evidence when so far apart, by a monotonic clock.
 _APART = (timedelta(seconds=4), timedelta(seconds=60))
 
 
@@ -67,7 +67,7 @@ class LossDetector:
         self._before: Comparison | None = None
 
     def run(self) -> int:
-        """Look once, and wake the jobs whose messages two looks have missed; return how many."""
+        """Compare once, and wake the jobs whose messages two comparisons miss; return how many."""
         late = repeated(self._engine, lambda tx: ledger.overdue(tx, KINDS, patience=PATIENCE))
         if not late:  # the usual case, at the cost of one question
             self._before = None
@@ -75,33 +75,33 @@ class LossDetector:
         # A message moves from the first of these queues to the last, so that none is overlooked.
         names = [*LEVEL_NAMES, *map(queue_name, KINDS)]
         queues = {state.name: state for state in self._inspector.queue_states(names)}
-        look, woken = repeated(self._engine, lambda tx: self._look(tx, queues))
+        found, woken = repeated(self._engine, lambda tx: self._compare(tx, queues))
         if woken:
             log.warning("messages.lost", sent_again=dict(woken))
-        if self._before is None or look.at - self._before.at >= _APART[0].total_seconds():
-            self._before = None if woken else look
+        if self._before is None or found.at - self._before.at >= _APART[0].total_seconds():
+            self._before = None if woken else found
         return woken.total()
 
-    def _look(
+    def _compare(
         self, tx: Connection, queues: Mapping[str, QueueState]
     ) -> tuple[Comparison, Counter[str]]:
         ledger.in_turn(tx)
         overdue = ledger.overdue(tx, KINDS, patience=PATIENCE)
-        look = Comparison(
+        found = Comparison(
             at=monotonic(),
             missing=missing(overdue, queues, ledger.busy(tx, threads=self._threads)),
             delayed=sum(queues[level].ready for level in LEVEL_NAMES),
         )
         before, woken = self._before, Counter[str]()
-        if before is None or not look.confirms(before):
-            return look, woken
-        for kind, number in (before.missing & look.missing).items():
+        if before is None or not found.confirms(before):
+            return found, woken
+        for kind, number in (before.missing & found.missing).items():
             woken[kind] = ledger.wake_overdue(tx, kind, number, patience=PATIENCE)
         # What emptied a work queue may have emptied the ladder, whose jobs can still be in time.
-        delayed = max(before.delayed, look.delayed)
+        delayed = max(before.delayed, found.delayed)
         if +woken and (lost := ledger.ahead(tx, KINDS, patience=PATIENCE) - delayed) > 0:
             woken["delayed"] = ledger.wake_ahead(tx, KINDS, lost, patience=PATIENCE)
-        return look, +woken
+        return found, +woken
 
 
 def missing(

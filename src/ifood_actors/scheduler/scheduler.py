@@ -35,7 +35,7 @@ log = get_logger(__name__)
 
 # Transactions at the same time: one a tick, and the refresher's.
 POOL_SIZE = 9 + AT_A_TIME
-_WATCH_EVERY_LOOKS = 6  # of the relay
+_WATCH_EVERY_TICKS = 6  # of the relay
 _WATCH_AT_LEAST_EVERY = timedelta(minutes=1)  # which is also the default
 _WATCH = "alerts"
 # Seconds; the contract says 30.
@@ -112,7 +112,7 @@ class Scheduler:
             self._tick("progress", ProgressLog(self._engine).run, every=often)
             old = retention.Retention(self._engine, self._settings, stopping=self._stopping)
             self._tick("retention", old.run, every=retention.EVERY)
-            self._keep_watch(every=min(_WATCH_EVERY_LOOKS * often, _WATCH_AT_LEAST_EVERY))
+            self._keep_watch(every=min(_WATCH_EVERY_TICKS * often, _WATCH_AT_LEAST_EVERY))
         self._ticks.start()
 
     def stop(self) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
 from ifood_actors.ifood.limiter.named_limits import limits_by_app
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.request_slots import interval
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
 

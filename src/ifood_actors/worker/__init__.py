@@ -1,7 +1,7 @@
 """
 The worker process. `dramatiq ifood_actors.worker` imports this package, which then composes.
 
-`composition` builds a worker from the settings, in threads for the demo and for tests;
+`composition` composes a worker from the settings, in threads for the demo and for tests;
 `exposition` serves what the processes of a host count. Neither is imported here: a supervisor
 needs neither.
 """

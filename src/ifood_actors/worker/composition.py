@@ -8,7 +8,7 @@ from dramatiq import Broker, Worker
 from ifood_actors.broker import LadderBroker
 from ifood_actors.config import Settings
 from ifood_actors.db import connect, require_reachable
-from ifood_actors.delivery.assembly import assemble
+from ifood_actors.delivery.job_broker import compose_broker
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.ifood.tokens import Cipher
 from ifood_actors.ifood.tokens.rotation import require_readable
@@ -36,7 +36,7 @@ def connect_worker(settings: Settings) -> Broker:
         require_current(connection)
     require_readable(engine, Cipher(settings.require_encryption_keys()))
     url = settings.require_broker_url()
-    broker = assemble(
+    broker = compose_broker(
         settings,
         engine=engine,
         make_broker=lambda chain: LadderBroker(

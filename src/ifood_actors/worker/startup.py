@@ -17,7 +17,7 @@ from ifood_actors.worker import exposition
 @cache
 def compose() -> None:
     """
-    Build the worker of this process from the environment and make its broker Dramatiq's, once.
+    Compose the worker of this process from the environment and make its broker Dramatiq's, once.
 
     Ends the process with one line and the contract's exit code when it cannot work.
     """

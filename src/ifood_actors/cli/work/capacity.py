@@ -23,7 +23,7 @@ from ifood_actors.cli.work.database import opened
 from ifood_actors.config import Settings, loading
 from ifood_actors.db import transaction
 from ifood_actors.delivery.retries import Backoff
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.request_slots import interval
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger.queries.cost import workloads
 from ifood_actors.planning.planner import idle_shares
@@ -190,7 +190,7 @@ def _advice(answer: CapacityReport, one: Forecast) -> Iterator[str]:
     if one.fits_alone:
         yield f"{name} would fit if its window lay apart from {' and '.join(one.beside)}"
     if setting := KINDS[one.kind].lengthened_by(one.period_days, settings):
-        variable = f"{PREFIX}{setting.upper()}"
+        variable = loading.variable(setting)
         yield f"{name} reads {one.period_days} days: {variable} says how many, 0 is none"
     if one.uses[Resource.PACING] > 1 and settings.window_overflow == "refuse":
         yield f"{name} is refused as it is: no job is planned unless IFOOD_WINDOW_OVERFLOW=extend"

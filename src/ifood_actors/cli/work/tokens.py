@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ifood_actors.cli.work.database import CommandContext, opened, require_application
 from ifood_actors.db import database_now
-from ifood_actors.ifood.slots import interval
+from ifood_actors.ifood.request_slots import interval
 from ifood_actors.renewal import token_states
 from ifood_actors.renewal.policy import Call, forecast
 from ifood_actors.renewal.token_states import AuthorizationState

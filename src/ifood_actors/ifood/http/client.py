@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from ifood_actors.errors import Rejected, SchemaBroken, Unauthorized
 from ifood_actors.ifood.http.answers import JsonValue, parse, raise_for_ifood
 from ifood_actors.ifood.http.transport import Answer, counted_exchange
-from ifood_actors.ifood.slots import EndpointGroup, Reservation
+from ifood_actors.ifood.request_slots import EndpointGroup, Reservation
 
 _MERCHANTS_PATH = "/merchant/v1.0/merchants"
 
@@ -56,7 +56,7 @@ class Access:
 
     token: Callable[[ApiIdentity], str]
     invalidate: Callable[[ApiIdentity, str], None]  # this token was refused
-    # Returns when it is time to ask this endpoint of the group, by the slot that is held if any.
+    # Returns when it is time to ask this endpoint of the group, by the reserved slot if any.
     pace: Callable[
         [UUID, EndpointGroup, str, Reservation | None, Callable[[], None]], Reservation | None
     ]
@@ -80,7 +80,7 @@ class IfoodClient:
         identity: ApiIdentity,
         merchant_id: str,
         *,
-        held: Reservation | None = None,
+        reserved: Reservation | None = None,
         on_progress: Callable[[], None],
     ) -> "MerchantApi":
         """
@@ -88,9 +88,9 @@ class IfoodClient:
 
         `on_progress` is called while waiting for a slot and after each answer; what it raises
         ends the call (a lease that was lost, for example). The first request takes the slot that
-        is `held`.
+        is `reserved`.
         """
-        calls = self._calls(identity, "financial", on_progress, held)
+        calls = self._calls(identity, "financial", on_progress, reserved)
         return MerchantApi(calls, merchant_id)
 
     def merchants(self, identity: ApiIdentity) -> Iterator[MerchantSummary]:
@@ -158,7 +158,7 @@ class _Calls:
     identity: ApiIdentity
     group: EndpointGroup
     on_progress: Callable[[], None]
-    held: Reservation | None = None
+    reserved: Reservation | None = None
     requests: int = 0
     wasted: int = 0
 
@@ -188,8 +188,8 @@ class _Calls:
         request = self.http.build_request("GET", url, params=dict(params), headers=headers)
 
         # Nothing slow may stand between the slot and the request.
-        held, self.held = self.held, None
-        slot = self.access.pace(app_id, self.group, endpoint, held, self.on_progress)
+        reserved, self.reserved = self.reserved, None
+        slot = self.access.pace(app_id, self.group, endpoint, reserved, self.on_progress)
         self.requests += 1
         try:
             answer = counted_exchange(self.http, request, endpoint=self.group, secrets=[token])

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, TextClause
 
 from ifood_actors import metrics
 from ifood_actors.errors import Throttled
-from ifood_actors.ifood import slots
+from ifood_actors.ifood import request_slots
 from ifood_actors.ifood.http.answers import (
     DEFAULT_PAUSE,
     asked_pause,
@@ -32,7 +32,14 @@ from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import limit_statements as statements
 from ifood_actors.ifood.limiter.named_limits import MOST, NamedLimits
 from ifood_actors.ifood.limiter.snapshots import LONGEST_COOLDOWN, RecentSnapshots
-from ifood_actors.ifood.slots import DELIVERY, LATENESS, EndpointGroup, Reservation, Slack, interval
+from ifood_actors.ifood.request_slots import (
+    DELIVERY,
+    LATENESS,
+    EndpointGroup,
+    Reservation,
+    Slack,
+    interval,
+)
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER, PROBE_EVERY
 from ifood_actors.logs import get_logger
 
@@ -76,7 +83,7 @@ class Limiter:
         group: EndpointGroup,
         *,
         endpoint: str | None = None,
-        held: Reservation | None = None,
+        reserved: Reservation | None = None,
         max_wait: timedelta = timedelta(seconds=60),
         on_progress: Callable[[], None] = lambda: None,
     ) -> Reservation:
@@ -84,7 +91,7 @@ class Limiter:
         Return at the instant at which one request may be sent; send it at once, and tell `sent`.
 
         `endpoint` is which one of the group, for its own limit; None when the group is one. The
-        slot that is `held` already is used, if it is not lost.
+        slot that is `reserved` already is used, if it is not lost.
         `on_progress` is called every 5 s while waiting, never just before the return.
 
         Raises Throttled when the instant would be more than `max_wait` ahead; one that is lost,
@@ -92,8 +99,10 @@ class Limiter:
         """
         asked_at = time.monotonic()
         while True:
-            reservation = held or self.reserve(app_id, group, endpoint=endpoint, max_wait=max_wait)
-            held = None
+            reservation = reserved or self.reserve(
+                app_id, group, endpoint=endpoint, max_wait=max_wait
+            )
+            reserved = None
             if self.wait_for(reservation, on_progress=on_progress):
                 waited = time.monotonic() - asked_at
                 metrics.LIMITER_WAITS.labels(endpoint=group).observe(waited)
@@ -117,7 +126,7 @@ class Limiter:
             "endpoint": endpoint or group,
             "configured": self.rates[group],
             "most": MOST if self._named.follow else self.rates[group],
-            "window": slots.WINDOW,
+            "window": request_slots.WINDOW,
             "slack": lateness + self._slack.delivery,
             "least": LATENESS + DELIVERY,
             "calm": STEADY,
@@ -198,7 +207,7 @@ class Limiter:
         """
         Let no process send for `after` (at most an hour); a longer cooldown is never shortened.
 
-        Slots that others hold already are given up when they notice, within a second.
+        Slots that others have reserved are given up when they notice, within a second.
         """
         after = min(after, LONGEST_COOLDOWN)
         self._write(statements.COOL_DOWN, app_id, group, after=after, reason=reason)

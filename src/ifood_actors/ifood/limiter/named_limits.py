@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 
 from ifood_actors.db import read
 from ifood_actors.ifood.limiter import limit_statements as statements
-from ifood_actors.ifood.slots import EndpointGroup
+from ifood_actors.ifood.request_slots import EndpointGroup
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)

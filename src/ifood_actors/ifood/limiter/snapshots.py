@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from ifood_actors.ifood.http.answers import LONGEST_PAUSE
 from ifood_actors.ifood.limiter.limit_statements import BELIEVED
-from ifood_actors.ifood.slots import SOON, EndpointGroup
+from ifood_actors.ifood.request_slots import SOON, EndpointGroup
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 
 # No cooldown is made longer; one that ends later is left from a clock that was set back since.

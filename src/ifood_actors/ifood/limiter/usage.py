@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from ifood_actors.config import Settings
 from ifood_actors.db import read
 from ifood_actors.ifood.limiter.named_limits import NamedLimit, list_named_limits
-from ifood_actors.ifood.slots import EndpointGroup
+from ifood_actors.ifood.request_slots import EndpointGroup
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER
 from ifood_actors.kinds import KINDS
 

@@ -1,4 +1,4 @@
-"""Puts middleware and actors on a broker: all that runs jobs, from the settings."""
+"""Composes the broker that runs jobs: middleware and actors, from the settings."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,7 +27,7 @@ log = get_logger(__name__)
 BrokerT = TypeVar("BrokerT", bound=Broker)
 
 
-def assemble(
+def compose_broker(
     settings: Settings, *, engine: Engine, make_broker: Callable[[list[Middleware]], BrokerT]
 ) -> BrokerT:
     """
