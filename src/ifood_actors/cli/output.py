@@ -218,7 +218,7 @@ def _text(cell: Cell) -> str:
         case int():
             return f"{cell:,}"
         case dict() | list():
-            return json.dumps(cell, default=_plain, ensure_ascii=False)
+            return json.dumps(cell, default=_plain, ensure_ascii=False) if cell else "-"
         case _:
             return str(cell)
 

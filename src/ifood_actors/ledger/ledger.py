@@ -34,6 +34,7 @@ from ifood_actors.plain_text import one_line
 _PLAN_BATCH = 5_000
 # What a person reads of an error; more would only swell the row.
 _REASON_LENGTH = 500
+# The release before finds such rows by this text; this one by their detail.
 _MISSED = "RabbitMQ lost its message, or delivered it early"
 
 
