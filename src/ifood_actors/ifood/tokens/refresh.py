@@ -32,7 +32,7 @@ from ifood_actors.ifood.http import ApiIdentity, AppCredentials, Grant
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.tokens.cipher import Cipher
 from ifood_actors.ifood.tokens.refusals import log_needed, needed, note_refusal, raise_if_refused
-from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock, fresh_for
+from ifood_actors.ifood.tokens.store import Authorizations, Lock, StoredAuthorization, fresh_for
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -142,7 +142,7 @@ class Tokens:
         if held is not None and self._stored.token(held) == token:
             self._stored.forget(held)
 
-    def _read(self, identity: ApiIdentity) -> Held:
+    def _read(self, identity: ApiIdentity) -> StoredAuthorization:
         held = self._stored.read(identity)
         if held is None:
             raise CredentialsRefused(f"there is no application {identity.app_id}")
@@ -151,7 +151,7 @@ class Tokens:
         return held
 
     def _refresh_or_keep(
-        self, identity: ApiIdentity, held: Held, lock: Lock, *, token: str | None
+        self, identity: ApiIdentity, held: StoredAuthorization, lock: Lock, *, token: str | None
     ) -> str:
         """A refresh begins before the end, so what iFood says leaves time to use the old one."""
         try:
@@ -166,7 +166,7 @@ class Tokens:
             raise_if_refused(self._read(identity))
             raise Throttled(str(refused), after=PAUSE_AFTER_FAULT) from None
 
-    def _refresh(self, identity: ApiIdentity, held: Held, lock: Lock) -> str:
+    def _refresh(self, identity: ApiIdentity, held: StoredAuthorization, lock: Lock) -> str:
         with self._settling(lock):
             secret, refresh_token = self._secrets(held, lock)
             self._limiter.acquire(held.app_id, "oauth", max_wait=MAX_OAUTH_WAIT)
@@ -181,7 +181,7 @@ class Tokens:
             del self._refused[identity]  # iFood gives it again, so it is good again
         return self._keep(identity, grant.access_token, fresh_for(grant.lifetime).total_seconds())
 
-    def _secrets(self, held: Held, lock: Lock) -> tuple[str, str | None]:
+    def _secrets(self, held: StoredAuthorization, lock: Lock) -> tuple[str, str | None]:
         if held.distributed and lock.spent is None:
             if self._stored.need(lock, reason="it has no refresh token"):
                 log_needed(held, reason="it has no refresh token")
@@ -192,7 +192,7 @@ class Tokens:
         except UsageError:
             raise self._unreadable(held, "its refresh token or client secret") from None
 
-    def _unreadable(self, held: Held, what: str) -> Throttled:
+    def _unreadable(self, held: StoredAuthorization, what: str) -> Throttled:
         """Have the job wait for a process that has the key, and people be told."""
         host = socket.gethostname()
         log.error("secret.unreadable", app=held.app, label=held.name, what=what, host=host)
@@ -203,7 +203,11 @@ class Tokens:
         )
 
     def _ask(
-        self, held: Held, lock: Lock, credentials: AppCredentials, refresh_token: str | None
+        self,
+        held: StoredAuthorization,
+        lock: Lock,
+        credentials: AppCredentials,
+        refresh_token: str | None,
     ) -> Grant:
         with self._settling(lock):
             try:

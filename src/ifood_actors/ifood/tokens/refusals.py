@@ -11,7 +11,7 @@ from datetime import timedelta
 from ifood_actors.errors import CredentialsRefused, JobError, NeedsAuthorization, Throttled
 from ifood_actors.ifood.limiter import Limiter
 from ifood_actors.ifood.thresholds import PROBE_EVERY, SEVERAL
-from ifood_actors.ifood.tokens.store import Authorizations, Held, Lock
+from ifood_actors.ifood.tokens.store import Authorizations, Lock, StoredAuthorization
 from ifood_actors.logs import get_logger
 
 log = get_logger(__name__)
@@ -22,7 +22,7 @@ def note_refusal(
     limiter: Limiter,
     error: NeedsAuthorization | CredentialsRefused,
     *,
-    held: Held,
+    held: StoredAuthorization,
     lock: Lock,
 ) -> JobError:
     """
@@ -48,7 +48,7 @@ def note_refusal(
     return NeedsAuthorization(needed(held))
 
 
-def raise_if_refused(held: Held) -> None:
+def raise_if_refused(held: StoredAuthorization) -> None:
     """
     Raise what a job without a token must do after a refusal.
 
@@ -66,12 +66,12 @@ def raise_if_refused(held: Held) -> None:
     )
 
 
-def log_needed(held: Held, *, reason: str) -> None:
+def log_needed(held: StoredAuthorization, *, reason: str) -> None:
     """Tell, once for each authorization, that only its owner can help."""
     log.error("authorization.needed", app=held.app, label=held.name, reason=reason)
 
 
-def needed(held: Held) -> str:
+def needed(held: StoredAuthorization) -> str:
     """Say what to do without an authorization that works."""
     name = held.name or "the account"
     return (

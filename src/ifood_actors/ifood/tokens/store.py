@@ -23,7 +23,7 @@ from ifood_actors.ifood.tokens.cipher import Cipher
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredAuthorization:
     """
     An application and one of its authorizations, as stored; `encrypted` is a token that lives.
 
@@ -89,7 +89,7 @@ class Authorizations:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._cipher = cipher
 
-    def read(self, identity: ApiIdentity) -> Held | None:
+    def read(self, identity: ApiIdentity) -> StoredAuthorization | None:
         """Read an authorization, or make a centralised one; None without such an application."""
         held = self._read(identity)
         if held is None or held.id is not None or held.distributed:
@@ -97,7 +97,7 @@ class Authorizations:
         self._write(statements.MAKE_CENTRAL, app_id=identity.app_id)
         return self._read(identity)
 
-    def token(self, held: Held) -> str | None:
+    def token(self, held: StoredAuthorization) -> str | None:
         """Decrypt the token; one that needs another key is none here, and another process's."""
         if held.encrypted is None:
             return None
@@ -106,19 +106,21 @@ class Authorizations:
         except UsageError:
             return None
 
-    def forget(self, held: Held) -> None:
+    def forget(self, held: StoredAuthorization) -> None:
         """Take the token out, unless it has been replaced since."""
         self._write(statements.FORGET, id=held.id, encrypted=held.encrypted)
 
-    def lock(self, held: Held, *, renewed_at: datetime | None) -> Lock | None:
+    def lock(self, held: StoredAuthorization, *, renewed_at: datetime | None) -> Lock | None:
         """Take the right to renew a token that is due, or that was given at `renewed_at`."""
         return self._lock(held, statements.LOCK, renewed_at=renewed_at, pause=PAUSE_AFTER_REFUSAL)
 
-    def lock_anyway(self, held: Held) -> Lock | None:
+    def lock_anyway(self, held: StoredAuthorization) -> Lock | None:
         """Take the right to refresh a token that is not due, or was refused."""
         return self._lock(held, statements.LOCK_ANYWAY)
 
-    def _lock(self, held: Held, statement: TextClause, **values: object) -> Lock | None:
+    def _lock(
+        self, held: StoredAuthorization, statement: TextClause, **values: object
+    ) -> Lock | None:
         row = self._one(statement, id=held.id, lock=statements.LOCK_FOR, **values)
         if row is None or held.id is None:
             return None
@@ -165,7 +167,7 @@ class Authorizations:
             return None
         return Refusal(row.needed, row.in_a_row)
 
-    def refuse_all(self, held: Held, refusal: Refusal, *, reason: str) -> None:
+    def refuse_all(self, held: StoredAuthorization, refusal: Refusal, *, reason: str) -> None:
         """Note a refusal of the application's credentials for all others of its authorizations."""
         self._write(
             statements.REFUSE_ALL,
@@ -182,7 +184,7 @@ class Authorizations:
         self.unlock(lock, pause=timedelta(0))
         return first
 
-    def note_unreadable(self, held: Held, *, host: str) -> None:
+    def note_unreadable(self, held: StoredAuthorization, *, host: str) -> None:
         """Note that a process of this host lacks the key of one of its secrets, for people."""
         self._write(statements.NOTE_UNREADABLE, id=held.id, host=host)
 
@@ -195,14 +197,14 @@ class Authorizations:
             "fresh": fresh_for(grant.lifetime),
         }
 
-    def _read(self, identity: ApiIdentity) -> Held | None:
+    def _read(self, identity: ApiIdentity) -> StoredAuthorization | None:
         row = self._one(
             statements.READ,
             app_id=identity.app_id,
             authorization_id=identity.authorization_id,
             pause=PAUSE_AFTER_REFUSAL,
         )
-        return None if row is None else Held(**row._asdict())
+        return None if row is None else StoredAuthorization(**row._asdict())
 
     def _one(self, statement: TextClause, **values: object) -> Row[Any] | None:
         with self._engine.connect() as connection:
