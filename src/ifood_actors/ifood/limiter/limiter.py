@@ -32,14 +32,7 @@ from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.ifood.limiter import limit_statements as statements
 from ifood_actors.ifood.limiter.named_limits import MOST, NamedLimits
 from ifood_actors.ifood.limiter.snapshots import LONGEST_COOLDOWN, RecentSnapshots
-from ifood_actors.ifood.request_slots import (
-    DELIVERY,
-    LATENESS,
-    EndpointGroup,
-    Reservation,
-    Slack,
-    interval,
-)
+from ifood_actors.ifood.request_slots import EndpointGroup, Reservation, Slack, interval
 from ifood_actors.ifood.thresholds import BREAKER_OPENS_AFTER, PROBE_EVERY
 from ifood_actors.logs import get_logger
 
@@ -128,7 +121,7 @@ class Limiter:
             "most": MOST if self._named.follow else self.rates[group],
             "window": request_slots.WINDOW,
             "slack": lateness + self._slack.delivery,
-            "least": LATENESS + DELIVERY,
+            "least": request_slots.LATENESS + request_slots.DELIVERY,
             "calm": STEADY,
             "max_wait": min(max_wait, LONGEST_WAIT),
             "opens_after": BREAKER_OPENS_AFTER,
