@@ -12,6 +12,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 T = TypeVar("T")
 PATIENCE_SECONDS = 120  # longer than anything takes on a busy machine: no figure to judge by
 _LONGEST_STEP = 1.0  # seconds; a machine that stands still for longer stops the clock
+# A pause is as long as four looks: who waits leaves the machine to what is waited for.
+_LOOKS = 4
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds
 
 
 def eventually(condition: Callable[[], T], *, within: float = PATIENCE_SECONDS) -> T:
@@ -21,7 +24,8 @@ def eventually(condition: Callable[[], T], *, within: float = PATIENCE_SECONDS) 
     while not (answer := condition()):
         if waited > within:
             raise AssertionError(f"not within {within} s; the last answer was {answer!r}")
-        pause.wait(0.02)
+        took = time.monotonic() - looked
+        pause.wait(min(max(_SHORTEST_PAUSE, _LOOKS * took), _LONGEST_PAUSE))
         now = time.monotonic()
         waited, looked = waited + min(now - looked, _LONGEST_STEP), now
     return answer
