@@ -144,7 +144,6 @@ def make_host(
         IFOOD_LEASE=f"{LEASE.total_seconds():.0f}s",
         IFOOD_BACKOFF_BASE="1s",
         IFOOD_BACKOFF_CAP="1s",
-        IFOOD_WORKER_PROCESSES="1",
         IFOOD_WORKER_MAX_CONCURRENCY="4",
         IFOOD_WORKER_MAX_ATTEMPTS=str(ATTEMPTS),
         **changes,

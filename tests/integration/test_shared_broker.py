@@ -114,7 +114,11 @@ def test_a_fleet_works_with_ten_connections_and_needs_seven(
     ):
         ifood.broker.close()
         installed = installation(
-            tmp_path, simulator, database_url=database_url, broker_url=broker_url
+            tmp_path,
+            simulator,
+            database_url=database_url,
+            broker_url=broker_url,
+            IFOOD_WORKER_PROCESSES="2",
         )
         processes = [installed.start(role) for role in ("scheduler", "worker")]
         try:

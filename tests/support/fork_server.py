@@ -1,10 +1,10 @@
 """
-Runs commands of `ifood-actors` in forks of one process that has imported everything.
+Runs commands and processes of `ifood-actors` in forks of one that has imported everything.
 
 What a command imports takes longer than what it does. A fork has arguments, environment, folder,
-stdin, stdout, stderr and exit code of its own, so that nothing that one command
+stdin, stdout, stderr, signals and exit code of its own, so that nothing that one command
 does reaches another. Python itself has read its own variables (PYTHON..., LANG)
-before: for those, start the program.
+before: for those, start the program. Of them only PYTHONPATH is taken, by a server of its own.
 """
 
 import atexit
@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import selectors
 import signal
 import socket
@@ -22,11 +23,13 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn
 
 _LONGEST_REQUEST = 2**18  # bytes: arguments and environment
+_LONGEST_ANSWER = 32  # bytes: a process's id or exit code
 # Those that Alembic runs, and the one by which `ifood_actors.worker` knows that it is to work.
 _NOT_IMPORTED = ("migrations.versions", "migrations.env", "worker.command")
 
@@ -34,13 +37,16 @@ _NOT_IMPORTED = ("migrations.versions", "migrations.env", "worker.command")
 class ForkServer:
     """The end of the one who asks; the server ends with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, python_path: str | None) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_REQUEST)
         with theirs:
             self._server = subprocess.Popen(
                 [sys.executable, __file__, str(theirs.fileno())],
-                env={"PATH": os.environ["PATH"]},
+                env={
+                    "PATH": os.environ["PATH"],
+                    **({"PYTHONPATH": python_path} if python_path else {}),
+                },
                 pass_fds=[theirs.fileno()],
                 # Pipes, as the streams of most commands are: Python looks once, at its start.
                 stdin=subprocess.PIPE,
@@ -65,37 +71,85 @@ class ForkServer:
         """
         Run a command to its end: its exit code, stdout and stderr.
 
-        Raises TimeoutError, and kills it, after `within` seconds.
+        Raises subprocess.TimeoutExpired, and kills it, after `within` seconds.
         """
-        command = {
-            "arguments": [program, *arguments],
-            "environment": dict(environment),
-            "folder": str(folder),
-        }
+        command = _Command([program, *arguments], dict(environment), str(folder))
         with _file(stdin) as given, _file() as out, _file() as err:
-            code = self._ask(json.dumps(command).encode(), [given, out, err], within=within)
+            fork = self._fork(command, [given, out, err])
+            try:
+                code = fork.wait(within)
+            except subprocess.TimeoutExpired:
+                fork.kill()
+                raise
             return code, _text(out), _text(err)
 
-    def _ask(self, request: bytes, streams: Sequence[BinaryIO], *, within: float) -> int:
-        answers, theirs = socket.socketpair()
-        with answers:
-            with theirs:
-                files = [*(stream.fileno() for stream in streams), theirs.fileno()]
-                socket.send_fds(self._requests, [request], files)
-            answers.settimeout(within)
-            with answers.makefile() as lines:
-                pid = int(lines.readline())
-                try:
-                    return int(lines.readline())
-                except TimeoutError:
-                    os.kill(pid, signal.SIGKILL)
-                    raise
+    def start(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        log: BinaryIO,
+    ) -> "Fork":
+        """Start a process in a session of its own, which writes to `log`; the caller stops it."""
+        command = _Command([program, *arguments], dict(environment), str(folder), own_session=True)
+        with _file() as nothing:
+            return self._fork(command, [nothing, log, log])
+
+    def _fork(self, command: "_Command", streams: Sequence[BinaryIO]) -> "Fork":
+        answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            files = [*(stream.fileno() for stream in streams), theirs.fileno()]
+            socket.send_fds(self._requests, [json.dumps(asdict(command)).encode()], files)
+        return Fork(answers)
+
+
+@dataclass
+class _Command:
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    own_session: bool = False
+
+
+class Fork:
+    """A command in a fork; it has of `subprocess.Popen` what tests ask of a process."""
+
+    def __init__(self, answers: socket.socket) -> None:
+        """Take a socket that gives the process's id and, when it has ended, its exit code."""
+        self._answers = answers
+        self.pid = int(answers.recv(_LONGEST_ANSWER))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._answers], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a fork", timeout or 0)
+            self.returncode = int(self._answers.recv(_LONGEST_ANSWER))
+            self._answers.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 @cache
-def fork_server() -> ForkServer:
-    """Give that of this process, started when it is first asked for."""
-    server = ForkServer()
+def fork_server(python_path: str | None = None) -> ForkServer:
+    """Give the one that imports from `python_path` first, started when it is first asked for."""
+    server = ForkServer(python_path)
     atexit.register(server.close)
     return server
 
@@ -130,21 +184,25 @@ def _serve(requests: socket.socket) -> None:
                 os._exit(0)
             *streams, answer = files
             if not (pid := os.fork()):
+                for running in list(selector.get_map().values()):
+                    if running.data:
+                        os.close(running.fd)
+                        os.close(running.data[1])
                 selector.close()
                 requests.close()
                 os.close(answer)
-                _become(json.loads(request), streams)
+                _become(_Command(**json.loads(request)), streams)
                 return
             for file in streams:
                 os.close(file)
-            os.write(answer, f"{pid}\n".encode())
+            os.write(answer, str(pid).encode())
             selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, answer))
 
 
 def _tell_the_end(pid: int, answer: int) -> None:
     _, status = os.waitpid(pid, 0)
     with suppress(BrokenPipeError):  # the caller waits no more
-        os.write(answer, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os.write(answer, str(os.waitstatus_to_exitcode(status)).encode())
     os.close(answer)
 
 
@@ -156,14 +214,16 @@ def _import_everything() -> None:
                 importlib.import_module(module.name)
 
 
-def _become(command: Mapping[str, Any], streams: Sequence[int]) -> None:
+def _become(command: _Command, streams: Sequence[int]) -> None:
+    if command.own_session:
+        os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
     os.environ.clear()
-    os.environ.update(command["environment"])
-    os.chdir(command["folder"])
-    sys.argv = command["arguments"]
+    os.environ.update(command.environment)
+    os.chdir(command.folder)
+    sys.argv = command.arguments
 
 
 def _end(code: int) -> NoReturn:
