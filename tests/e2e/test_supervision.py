@@ -162,7 +162,6 @@ def test_nothing_outlives_a_supervisor_that_was_killed(installed):
         eventually(lambda: not alive(pids))
 
 
-@pytest.mark.alone
 @pytest.mark.services
 def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, engine, simulator):
     simulator.add_fault(Fault("slow", resource="sales", seconds=3))
@@ -181,7 +180,6 @@ def test_a_worker_that_is_told_to_stop_gives_its_jobs_back_uncharged(installed, 
         assert count(engine, "act = 'snooze'", of="ifood_job_events") > 0
 
 
-@pytest.mark.alone
 @pytest.mark.services
 def test_a_second_signal_ends_all_at_once(installed, engine, simulator):
     simulator.add_fault(Fault("slow", resource="sales", seconds=60))

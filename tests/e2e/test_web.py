@@ -67,7 +67,6 @@ def of(samples, name, **labels):
     return samples[name, *sorted(labels.items())]
 
 
-@pytest.mark.alone
 def test_it_is_healthy_and_ready_and_stops_within_seconds(tmp_path, settings):
     with web(tmp_path, settings) as (running, http):
         ready = eventually(lambda: readiness(http, postgres="ok", rabbitmq="ok"))

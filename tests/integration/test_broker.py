@@ -44,7 +44,6 @@ def test_an_actor_runs(broker):
         eventually(lambda: received == [1])
 
 
-@pytest.mark.alone
 def test_delayed_messages_come_never_early_and_at_most_about_a_second_late(broker):
     late = []
     actor(broker, lambda due: late.append(time() - due))

@@ -23,7 +23,7 @@ from ifood_actors.ifood.request_slots import (
     interval,
 )
 
-pytestmark = [pytest.mark.services, pytest.mark.alone]
+pytestmark = pytest.mark.services
 
 RATES: dict[EndpointGroup, int] = {"financial": 1200, "merchant": 1, "oauth": 15}
 LONG = timedelta(minutes=5)
@@ -73,6 +73,7 @@ def test_slots_of_many_threads_and_processes_are_one_interval_apart(engine):
     assert max(earliest) - min(latest) <= whole <= max(latest) - min(earliest)
 
 
+@pytest.mark.alone
 def test_requests_come_no_faster_than_the_rate_and_use_it_up(limiter):
     app_id, sent = uuid4(), []
     started = time.monotonic()
@@ -229,6 +230,7 @@ def test_a_request_that_left_too_late_takes_another_slot(engine, limiter, late):
     assert taken == (interval(1200) if late else timedelta(0))
 
 
+@pytest.mark.alone
 def test_a_process_that_stalls_is_given_more_time_by_the_whole_fleet(engine, limiter):
     app_id, other = uuid4(), Limiter(engine, rates=RATES)
     stalled = time.monotonic() - 2

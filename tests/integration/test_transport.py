@@ -63,7 +63,6 @@ DRIPS = {
 }
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("head", DRIPS.values(), ids=DRIPS)
 def test_a_dripping_answer_ends_at_the_total_deadline(head):
     started = time.monotonic()
@@ -74,7 +73,6 @@ def test_a_dripping_answer_ends_at_the_total_deadline(head):
     assert 0.4 < time.monotonic() - started < limits.READ_SECONDS
 
 
-@pytest.mark.alone
 def test_a_silent_server_ends_at_the_total_deadline():
     with served(lambda c: c.recv(1)) as url:
         started = time.monotonic()
@@ -207,7 +205,6 @@ def test_interim_answers_are_passed_over_until_the_final_one():
     assert (answer.status, answer.body) == (200, b"[1]")
 
 
-@pytest.mark.alone
 def test_interim_answers_without_an_end_end_at_the_total_deadline():
     def hint(connection: socket.socket) -> None:
         while not GONE.wait(0.05):
@@ -280,7 +277,6 @@ def test_a_server_without_a_trusted_certificate_gets_no_request(certificate):
     assert got == []
 
 
-@pytest.mark.alone
 def test_the_deadline_holds_within_tls(certificate):
     behave = over_tls(certificate, lambda c: drip(c, DRIPS["body"]))
     started = time.monotonic()
