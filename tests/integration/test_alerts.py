@@ -448,12 +448,15 @@ def test_every_rule_has_its_case():
 def test_an_alert_is_told_once_when_it_starts_and_once_when_it_ends(world, settings, hook, name):
     start, end, expected = CASES[name]
     settings = settings.model_copy(update={"alert_urls": Settings(alert_urls=hook.url).alert_urls})
-    quick = [replace(r, limit=lambda _: 1e6) if r.name == "HistoryLarge" else r for r in QUICK]
+    # What one rule finds is no matter of the others, except where one of them fails.
+    rules = [rule for rule in QUICK if rule.name in (name, expected[0])]
+    if name == "HistoryLarge":
+        rules = [replace(rule, limit=lambda _: 1e6) for rule in rules]
     hook.slowness = 1  # longer than the other scheduler takes to look again
     closing = workers(world)
     start(world)
 
-    with schedulers(settings, rules=quick) as two_rounds:
+    with schedulers(settings, rules=rules) as two_rounds:
         eventually(lambda: hook.about(HEADINGS[name]))
         two_rounds()
         end(world)
