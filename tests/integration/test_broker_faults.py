@@ -140,9 +140,10 @@ def test_a_level_that_disappears_is_declared_again(broker, channel, delete):
 
 def test_a_queue_that_takes_no_more_is_an_error_soon(broker, broker_url, node):
     broker.declare_all()
-    full = '{"max-length": 1, "overflow": "reject-publish"}'
+    full = {"max-length": 1, "overflow": "reject-publish"}
+    policy = {"pattern": f"^{QUEUE}$", "definition": full, "apply-to": "all"}
     vhost = urlsplit(broker_url).path[1:]
-    node.ctl("set_policy", "-p", vhost, "full", f"^{QUEUE}$", full)
+    node.management.call("PUT", f"/api/policies/{vhost}/full", policy)
 
     def is_full() -> bool:
         queue = node.management.get(f"/api/queues/{vhost}/{QUEUE}")

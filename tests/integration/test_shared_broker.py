@@ -1,9 +1,9 @@
 """A RabbitMQ that others set up: limits of a virtual host or user, and policies over all queues."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -51,10 +51,26 @@ def vhost(broker_url: str) -> str:
 @pytest.fixture
 def limit(node: PrivateRabbit, vhost: str) -> Callable[..., None]:
     def limit(**limits: int) -> None:
-        given = {name.replace("_", "-"): value for name, value in limits.items()}
-        node.ctl("set_vhost_limits", "-p", vhost, json.dumps(given))
+        for name, value in limits.items():
+            path = f"/api/vhost-limits/{vhost}/{name.replace('_', '-')}"
+            node.management.call("PUT", path, {"value": value})
 
     return limit
+
+
+@pytest.fixture
+def set_policy(node: PrivateRabbit, vhost: str) -> Callable[[dict[str, Any]], None]:
+    """Give what sets a policy over all queues, and waits until each of them has it."""
+
+    def set_policy(definition: dict[str, Any]) -> None:
+        policy = {"pattern": ".*", "definition": definition, "apply-to": "all"}
+        node.management.call("PUT", f"/api/policies/{vhost}/everything", policy)
+        eventually(lambda: {queue.get("policy") for queue in queues()} == {"everything"})
+
+    def queues() -> list[dict[str, Any]]:
+        return cast("list[dict[str, Any]]", node.management.get(f"/api/queues/{vhost}"))
+
+    return set_policy
 
 
 @pytest.fixture
@@ -187,10 +203,10 @@ def ifood(database_url: str, broker_url: str) -> Iterator[World]:
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_under_a_policy_over_all_queues_every_job_ends_and_an_alert_tells_of_it(
-    ifood, node, vhost, name
+    ifood, set_policy, name
 ):
     policy, loses = POLICIES[name]
-    node.ctl("set_policy", "-p", vhost, "everything", ".*", json.dumps(policy))
+    set_policy(policy)
     now, ahead = datetime.now(UTC), timedelta(seconds=12)
     for kind, opens in (("sales", now - ahead), ("anticipations_daily", now)):
         opening = Opening(kind, MONDAY, opens, opens + ahead)
@@ -218,9 +234,9 @@ def test_under_a_policy_over_all_queues_every_job_ends_and_an_alert_tells_of_it(
     assert "policy" in told.get("MessagesLost", "policy")
 
 
-def test_what_the_ladder_brings_to_a_full_queue_is_missed_and_sent_again(ifood, node, vhost):
+def test_what_the_ladder_brings_to_a_full_queue_is_missed_and_sent_again(ifood, set_policy):
     """RabbitMQ keeps such a message out of sight, and tries it again after three minutes."""
-    node.ctl("set_policy", "-p", vhost, "everything", ".*", json.dumps(REJECT))
+    set_policy(REJECT)
     now, step = datetime.now(UTC), timedelta(seconds=5)
     arrived = now + 3 * step
     for day, opens in ((MONDAY, now - step), (MONDAY + timedelta(days=1), now + step)):
