@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 CI = os.environ.get("CI") == "true"
 CHAOS = Path(__file__).with_name("chaos")
+UNIT = Path(__file__).with_name("unit")
 
 settings.register_profile("laptop", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -40,8 +41,9 @@ settings.load_profile("ci" if CI else "laptop")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part",
-        choices=["together", "chaos", "alone"],
-        help="only the tests that may run beside others, those of chaos, or those that must not",
+        choices=["together", "chaos", "unit", "alone"],
+        help="only the tests that may run beside others, those of chaos or unit, or those that"
+        " must not",
     )
 
 
@@ -57,7 +59,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     if part == "alone":
         return "pytest.mark.alone" not in collection_path.read_text() or None
-    return (CHAOS in collection_path.parents) != (part == "chaos") or None
+    return _level(collection_path) != part or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -211,7 +213,12 @@ def _part(item: pytest.Item) -> str:
     """Tell beside what a test may run: a busy machine falsifies those that are marked `alone`."""
     if item.get_closest_marker("alone"):
         return "alone"
-    return "chaos" if CHAOS in item.path.parents else "together"
+    return _level(item.path)
+
+
+def _level(file: Path) -> str:
+    levels = {CHAOS: "chaos", UNIT: "unit"}
+    return next((levels[folder] for folder in file.parents if folder in levels), "together")
 
 
 def _composed(request: pytest.FixtureRequest) -> Compose:
