@@ -21,7 +21,7 @@ from ifood_simulator.faults import ResponseShape
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 
-MERCHANTS = int(os.environ.get("TEN_DAYS_MERCHANTS", "24"))
+MERCHANTS = int(os.environ.get("TEN_DAYS_MERCHANTS", "16"))
 SEEDS = [int(seed) for seed in os.environ.get("TEN_DAYS_SEEDS", "1").split(",")]
 DAYS = [date(2026, 9, 12) + timedelta(days=n) for n in range(10)]
 LAST = DAYS[-1]  # a Monday: all three kinds run, and sales are read five weeks back
