@@ -448,7 +448,7 @@ def test_every_rule_has_its_case():
 def test_an_alert_is_told_once_when_it_starts_and_once_when_it_ends(world, settings, hook, name):
     start, end, expected = CASES[name]
     settings = settings.model_copy(update={"alert_urls": Settings(alert_urls=hook.url).alert_urls})
-    # What one rule finds is no matter of the others, except where one of them fails.
+    # No rule needs another but `RuleFailed`, which is about the one that is its subject.
     rules = [rule for rule in QUICK if rule.name in (name, expected[0])]
     if name == "HistoryLarge":
         rules = [replace(rule, limit=lambda _: 1e6) for rule in rules]
