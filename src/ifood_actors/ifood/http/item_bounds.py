@@ -34,6 +34,8 @@ def whole(spelling: str) -> int | Unreadable:
 
 def fraction(spelling: str) -> Decimal | Unreadable:
     """Read a number with a point or an exponent, as exactly as it came."""
+    if len(spelling) <= DIGITS and "e" not in spelling and "E" not in spelling:
+        return Decimal(spelling)  # nearly all: as many digits as characters, at most
     if len(spelling) > _LONGEST:
         return Unreadable(spelling)
     try:
@@ -50,7 +52,7 @@ def refuse_unreadable(item: object) -> None:
     for depth, values in enumerate(_levels(item)):
         if depth > DEEPEST:
             raise SchemaBroken(f"an item is nested more than {DEEPEST} levels deep")
-        if any(isinstance(value, Unreadable) for value in values):
+        if Unreadable in map(type, values):
             raise SchemaBroken(f"a number has more than {DIGITS} digits before or after its point")
 
 
