@@ -108,6 +108,31 @@ def patient(connection: Connection, *, within: timedelta) -> Iterator[None]:
 
 
 @contextmanager
+def driver(connection: Connection) -> Iterator[TimedConnection]:
+    """
+    Lend psycopg's own connection, for what SQLAlchemy has no words for, such as COPY.
+
+    It is in the same transaction. What it raises becomes SQLAlchemy's error, which `repeated` and
+    those who catch one know.
+    """
+    link = cast("TimedConnection", connection.connection.driver_connection)
+    try:
+        yield link
+    except psycopg.Error as error:
+        lost = link.closed or isinstance(error, errors.ReadOnlySqlTransaction)
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None,
+            None,
+            error,
+            psycopg.Error,
+            hide_parameters=True,
+            connection_invalidated=lost,
+        ) from error
+
+
+@contextmanager
 def long_reading(engine: Engine) -> Iterator[Connection]:
     """
     Open a transaction that only reads, for one statement over very many rows.

@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from support.clock import eventually
 from support.rows import (
     LEASE,
@@ -19,7 +19,7 @@ from support.rows import (
 )
 
 from ifood_actors import db
-from ifood_actors.db import connect, repeated, transaction
+from ifood_actors.db import connect, driver, repeated, transaction
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import JobResult, Ledger
 
@@ -72,8 +72,23 @@ def end_own_backend(tx):
     tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
 
+def end_backend_during_a_copy(tx):
+    with driver(tx) as link, link.cursor() as cursor:
+        pid = link.info.backend_pid
+        with cursor.copy("COPY counters (name) FROM STDIN") as copy:
+            copy.write_row(["c"])
+            with transaction(tx.engine) as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+
+
 @pytest.mark.usefixtures("counters")
 class TestPassingFaults:
+    def test_a_connection_that_is_lost_during_a_copy(self, engine):
+        work = Work(end_backend_during_a_copy)
+
+        assert repeated(engine, work) == "done"
+        assert (work.attempts, value(engine, "a")) == (2, 1)
+
     def test_a_serialization_failure(self, engine):
         attempts = 0
 
@@ -253,3 +268,17 @@ def test_what_an_interrupt_left_to_settle_is_repeated_too(engine):
     except KeyboardInterrupt:
         assert repeated(engine, work) == "done"
     assert work.attempts == 2
+
+
+@pytest.mark.usefixtures("counters")
+def test_what_the_driver_raises_is_an_error_of_sqlalchemy(engine):
+    with (
+        pytest.raises(IntegrityError, match="duplicate key"),
+        transaction(engine) as tx,
+        driver(tx) as link,
+        link.cursor() as cursor,
+        cursor.copy("COPY counters (name) FROM STDIN") as copy,
+    ):
+        copy.write_row(["a"])
+
+    assert value(engine, "a") == 0
