@@ -218,7 +218,7 @@ BEGIN
   -- Records are for people, with what iFood sent. The web process has the figures in `reporting`,
   -- and counts rejected items.
   GRANT SELECT ON ifood_settlements, ifood_anticipations, ifood_sales, ifood_record_versions,
-    ifood_rejected_items TO ifood_operators, ifood_admins;
+    ifood_complete_pulls, ifood_rejected_items TO ifood_operators, ifood_admins;
   GRANT SELECT (id, kind, merchant_id, first_seen_at, last_seen_at) ON ifood_rejected_items
     TO ifood_web;
 
@@ -266,6 +266,9 @@ BEGIN
   GRANT SELECT, INSERT, UPDATE ON ifood_settlements, ifood_anticipations, ifood_sales
     TO ifood_worker;
   GRANT INSERT ON ifood_record_versions TO ifood_worker;
+  GRANT SELECT, INSERT, DELETE ON ifood_complete_pulls TO ifood_worker;
+  GRANT USAGE ON SCHEMA reporting TO ifood_worker;
+  GRANT SELECT ON reporting.last_seen TO ifood_worker;
   GRANT SELECT, INSERT, UPDATE, DELETE ON ifood_rejected_items TO ifood_worker;
 
   -- Both ask iFood for tokens, at the limiter's pace. Whose an authorization is, is not theirs to say.

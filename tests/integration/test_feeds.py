@@ -1,7 +1,7 @@
 """The feeds against a whole simulated iFood: what is stored is what it holds, to the cent."""
 
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import get_args
 from uuid import uuid4
@@ -84,7 +84,6 @@ def pull(engine: Engine, client: IfoodClient, kind: str, merchant: Merchant) -> 
                 merchant_id=merchant.id,
                 job_id=uuid4(),
                 job_day=period.end,
-                now=datetime.now(UTC),
             ),
         )
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlmodel import SQLModel
 from support.api import (
     ScriptedApi,
     a_sale,
@@ -62,17 +63,27 @@ class Store:
                     merchant_id=self.merchant_id,
                     job_id=job_id or uuid4(),
                     job_day=job_day or now.date(),
-                    now=now,
                 ),
+                now=now,
             )
 
     def sales(self, *sales: Any, **pull: Any) -> JobResult:
         return self.pull("sales", sales_page(*sales), **pull)
 
     def rows(self, table: str, order: str = "id") -> list[Any]:
+        """Give the rows, and of records who saw them last, as others read it."""
+        columns, seen = "*", ""
+        if table in {feed.table.__tablename__ for feed in FEEDS.values()}:
+            names = SQLModel.metadata.tables[table].columns.keys()
+            own = [f"record.{name}" for name in names if name not in {"job_id", "last_seen_at"}]
+            columns = ", ".join([*own, "seen.job_id", "seen.last_seen_at"])
+            seen = f"""
+                JOIN reporting.last_seen AS seen
+                  ON seen.record_table = '{table}' AND seen.record_id = record.id
+            """
         with self.engine.connect() as connection:
-            query = text(f"SELECT *, raw::text AS raw_text FROM {table} ORDER BY {order}")
-            return list(connection.execute(query))
+            query = f"SELECT {columns}, raw::text AS raw_text FROM {table} AS record {seen}"
+            return list(connection.execute(text(f"{query} ORDER BY {order}")))
 
 
 @pytest.fixture

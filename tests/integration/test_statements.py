@@ -15,7 +15,8 @@ from support.logins import as_login
 import ifood_actors
 from ifood_actors.db import transaction
 from ifood_actors.feeds import FEEDS
-from ifood_actors.feeds.storing import _upsert_statement
+from ifood_actors.feeds.row_writing import known_keys_statement, upsert_statement
+from ifood_actors.feeds.storing import known_statement, mark_statements
 from ifood_actors.figures import FIGURES, RULES
 from ifood_actors.ledger.statements import ActStatement
 
@@ -42,6 +43,8 @@ SENT_BY = {
     "feeds.rejected._LIST": READERS,
     "feeds.record_retention": "scheduler",
     "feeds.storing": "worker",
+    "feeds.complete_pulls": "worker",
+    "feeds.row_writing": "worker",
     "ifood.tokens.token_statements": ASKING,
     "ifood.tokens.authorize": "admin",
     "ifood.limiter.snapshots": ASKING,
@@ -99,7 +102,12 @@ def statements() -> Iterator[tuple[str, str]]:
     yield from ((f"figures.alerts.{rule.name}", rule.samples) for rule in RULES if rule.samples)
     yield from ((f"figures.gauges.{each.name}", each.query.statement) for each in FIGURES)
     for feed in FEEDS.values():
-        yield f"feeds.storing.{feed.kind.name}", _upsert_statement(feed.table).text
+        name = feed.kind.name
+        yield f"feeds.row_writing.known keys of {name}", known_keys_statement(feed.table).text
+        yield f"feeds.row_writing.upsert of {name}", upsert_statement(feed.table).text
+        yield f"feeds.storing.known {name}", known_statement(feed.table).text
+        for mark in mark_statements(feed.table):
+            yield f"feeds.storing.mark of {name}", mark.text
 
 
 def senders(place: str) -> list[str]:

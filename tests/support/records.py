@@ -88,8 +88,8 @@ def pull(
                 merchant_id=merchant,
                 job_id=uuid4(),
                 job_day=now.date(),
-                now=now,
             ),
+            now=now,
         )
 
 

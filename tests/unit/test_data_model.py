@@ -8,6 +8,7 @@ from sqlmodel import SQLModel
 
 from ifood_actors.accounts import Account
 from ifood_actors.feeds import FEEDS, Record
+from ifood_actors.feeds.complete_pulls import CompletePull
 from ifood_actors.feeds.records import RecordVersion
 from ifood_actors.feeds.rejected import RejectedItem
 from ifood_actors.ledger.job_tables import Job, JobEvent, LeftOut, Run
@@ -15,7 +16,8 @@ from ifood_actors.operator_acts import OperatorAct
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data-model.md").read_text()
 COMMON = set(Record.model_fields)
-OURS = [Account, Run, Job, JobEvent, LeftOut, OperatorAct, RecordVersion, RejectedItem]
+OURS = [Account, Run, Job, JobEvent, LeftOut, OperatorAct]
+OURS += [RecordVersion, CompletePull, RejectedItem]
 TABLES = [*OURS, *(feed.table for feed in FEEDS.values())]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, IntegrityError
 
 from ifood_actors import metrics
-from ifood_actors.db import database_now, repeated, transaction
+from ifood_actors.db import repeated, transaction
 from ifood_actors.delivery import context
 from ifood_actors.delivery.admission import Admission
 from ifood_actors.delivery.leases import Leases
@@ -85,7 +85,6 @@ def execute(
                 merchant_id=job.merchant_id,
                 job_id=job.id,
                 job_day=job.job_day,
-                now=database_now(tx),
             )
             stored = feed.store(tx, fetched, period=period, origin=origin)
             result = replace(stored, requests=api.requests, wasted=api.wasted)

@@ -6,9 +6,8 @@ from types import MappingProxyType
 
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.record_retention import forget_raw, forget_rejected_items, forget_versions
-from ifood_actors.feeds.records import Fetched, Record
+from ifood_actors.feeds.records import Fetched, Origin, Record
 from ifood_actors.feeds.rejected import rejected_items
-from ifood_actors.feeds.storing import Origin
 from ifood_actors.kinds import KINDS, Kind
 
 

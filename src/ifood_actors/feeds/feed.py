@@ -1,14 +1,15 @@
 """A feed: one kind of data that is pulled, from the question to the stored rows."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from ifood_actors.feeds.records import Fetched, Record
+from ifood_actors.feeds.records import Fetched, Origin, Record
 from ifood_actors.feeds.rejected import set_aside
-from ifood_actors.feeds.storing import Origin, store
+from ifood_actors.feeds.storing import lock_records, store
 from ifood_actors.ifood.http import MerchantApi
 from ifood_actors.kinds import Kind
 from ifood_actors.ledger import JobResult
@@ -35,13 +36,21 @@ class Feed:
     fetch: Fetch
 
     def store(
-        self, connection: Connection, fetched: Fetched, *, period: Period, origin: Origin
+        self,
+        connection: Connection,
+        fetched: Fetched,
+        *,
+        period: Period,
+        origin: Origin,
+        now: datetime | None = None,
     ) -> JobResult:
         """
         Write what was fetched for `period` in the caller's transaction; twice is the same as once.
 
-        Raises SchemaBroken when Postgres refuses a value.
+        `now` is by default the database's clock. Raises SchemaBroken when Postgres refuses a value.
         """
+        locked = lock_records(connection, table=self.table, merchant_id=origin.merchant_id)
+        now = now or locked
         stored = store(
             connection,
             fetched,
@@ -49,6 +58,7 @@ class Feed:
             period=period,
             block_days=self.kind.block_days,
             origin=origin,
+            now=now,
         )
-        set_aside(connection, fetched, kind=self.kind.name, period=period, origin=origin)
+        set_aside(connection, fetched, kind=self.kind.name, period=period, origin=origin, now=now)
         return stored

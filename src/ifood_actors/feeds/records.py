@@ -5,14 +5,24 @@ Each item is kept whole in `raw`, beside the typed columns that reports and expo
 long as `IFOOD_KEEP_RAW` says.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Numeric, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    LargeBinary,
+    Numeric,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -32,10 +42,13 @@ class Record(SQLModel):
     `covered_from` to `covered_to` are the days that a pull must have read in full to say that
     the row is gone. `suspected_since` and `suspected_day` are the first sight of a row that went
     with all the others, when and in which day's run: it is not missing yet. `job_id` is the job
-    that wrote the row last, if only its `last_seen_at`; it is no foreign key, so that records can
-    stay without their jobs.
+    that wrote the row last, at `last_seen_at`; it is no foreign key, so that records can stay
+    without their jobs. Pulls that bring the same item again do not write it: which one saw it last
+    is in the view `reporting.last_seen`. `digest` is that of what was written at `digested_at`: it
+    says nothing once another release, which does not know it, has written the row since.
     """
 
+    # Columns that tell the rows of a table apart; absent days are equal to each other.
     natural_key: ClassVar[tuple[str, ...]]
 
     id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_args=(Identity(),))
@@ -51,6 +64,8 @@ class Record(SQLModel):
     covered_from: date = Field(sa_type=Date)
     covered_to: date = Field(sa_type=Date)
     raw: Raw | None = Field(sa_type=JSONB)
+    digest: bytes | None = Field(sa_type=LargeBinary)
+    digested_at: datetime | None = Field(sa_type=DateTime(timezone=True))
 
 
 class RecordVersion(SQLModel, table=True):
@@ -66,6 +81,16 @@ class RecordVersion(SQLModel, table=True):
     raw: Raw = Field(sa_column=Column(JSONB, nullable=False))
     valid_from: datetime = Field(sa_column=instant(nullable=False))
     valid_to: datetime = Field(sa_column=instant(nullable=False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Whose records they are, which job brought them, and of which day's run."""
+
+    account_id: UUID
+    merchant_id: str
+    job_id: UUID
+    job_day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +127,14 @@ class Fetched:
 
 def columns_of(item: IfoodModel) -> Row:
     """Name an item's fields as columns: nested ones are joined, as `delivery_prices_net_value`."""
-    return dict(_flat(item.model_dump(exclude_none=True)))
+    columns: Row = {}
+    _add_columns(columns, item.model_dump(exclude_none=True))
+    return columns
 
 
-def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _add_columns(columns: Row, fields: Mapping[str, Any], prefix: str = "") -> None:
     for name, value in fields.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}_")
+            _add_columns(columns, value, f"{prefix}{name}_")
         else:
-            yield prefix + name, value
+            columns[prefix + name] = value

@@ -20,8 +20,7 @@ from sqlmodel import Field, SQLModel
 from ifood_actors.db import instant
 from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.exact_json import canonical, refusals, storable, storable_json
-from ifood_actors.feeds.records import Fetched, OddItem
-from ifood_actors.feeds.storing import Origin
+from ifood_actors.feeds.records import Fetched, OddItem, Origin
 from ifood_actors.ifood.http.item_bounds import is_too_deep
 from ifood_actors.spans import Period
 
@@ -70,7 +69,13 @@ def item_key(raw: object) -> str:
 
 
 def set_aside(
-    connection: Connection, fetched: Fetched, *, kind: str, period: Period, origin: Origin
+    connection: Connection,
+    fetched: Fetched,
+    *,
+    kind: str,
+    period: Period,
+    origin: Origin,
+    now: datetime,
 ) -> None:
     """
     Keep what a pull could not read, and forget what it could, in the caller's transaction.
@@ -88,7 +93,7 @@ def set_aside(
     if odd:
         items = storable_json([asdict(item) for item in fetched.rejected])
         with refusals("ifood_rejected_items"):
-            values = {"items": items, "kind": kind, **asdict(origin)}
+            values = {"items": items, "kind": kind, "now": now, **asdict(origin)}
             connection.execute(_SET_ASIDE, values)
 
 

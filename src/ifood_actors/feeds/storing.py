@@ -1,41 +1,51 @@
 """
-How fetched items become rows: upsert, former versions, and what is no longer there.
+How fetched items become rows: what is new or has changed, and what is no longer there.
 
-Nothing that was once stored is deleted. An item that comes again and differs keeps its former
-version in `ifood_record_versions`; a row that a complete re-read of its period does not bring
-again is marked `missing_since`, at once or by a second witness (`vanishing.py`), and unmarked when
-it comes back (docs/ifood-api.md, section 7).
+A row that a complete pull brings as it is stored is not written again: `complete_pulls.py` notes
+the pull, which saw it. Nothing that was once stored is deleted. An item that comes again and
+differs keeps its former version in `ifood_record_versions`; a row that a complete re-read of its
+period does not bring again is marked `missing_since`, at once or by a second witness
+(`vanishing.py`), and unmarked when it comes back (docs/ifood-api.md, section 7).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
-from uuid import UUID
+from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
-from sqlalchemy.dialects import postgresql
-from sqlmodel import SQLModel
 
-from ifood_actors.feeds.exact_json import refusals, storable_json
-from ifood_actors.feeds.records import Fetched, Record
+from ifood_actors.feeds.complete_pulls import note_complete_pull
+from ifood_actors.feeds.records import Fetched, Origin, Record
+from ifood_actors.feeds.row_writing import Digested, digested, write_rows
 from ifood_actors.feeds.vanishing import Known, Sight, judge
 from ifood_actors.ledger import JobResult
 from ifood_actors.spans import Period
 
-# About 1 MB of JSON: one round trip for most stores, flat memory for the largest.
-_BATCH = 500
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """
+    What a complete read of a period must bring again.
+
+    `unmarked` are the ids of those rows that need not be written when their digest is the same.
+    """
+
+    known: list[Known]
+    unmarked: dict[bytes, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Whose records they are, which job brought them, of which day's run, and when."""
+def lock_records(connection: Connection, *, table: type[Record], merchant_id: str) -> datetime:
+    """
+    Wait until no other transaction writes a merchant's records; returns the database's clock.
 
-    account_id: UUID
-    merchant_id: str
-    job_id: UUID
-    job_day: date
-    now: datetime
+    Two pulls of one merchant (a replay beside the daily one) must not compare an item with a row
+    that the other is about to replace.
+    """
+    name = f"{table.__tablename__} {merchant_id}"
+    now: datetime = connection.execute(_LOCK, {"name": name}).scalar_one()
+    return now
 
 
 def store(
@@ -46,46 +56,47 @@ def store(
     period: Period,
     block_days: int,
     origin: Origin,
+    now: datetime,
 ) -> JobResult:
     """
     Write what was fetched for `period` in the caller's transaction; twice is the same as once.
 
-    `block_days` are those that iFood was asked about at once, at most. Raises SchemaBroken when
-    Postgres refuses a value.
+    The merchant's records are locked. `block_days` are those that iFood was asked about at once,
+    at most. Raises SchemaBroken when Postgres refuses a value.
     """
-    # Two pulls of one merchant (a replay beside the daily one) must not compare an item with a
-    # row that the other is about to replace.
-    connection.execute(_LOCK, {"name": f"{table.__tablename__} {origin.merchant_id}"})
-
-    known = _known(connection, table=table, period=period, origin=origin)
-    ids: list[int] = []
-    new = changed = missing = vanished = 0
-    for first in range(0, len(fetched.rows), _BATCH):
-        batch = fetched.rows[first : first + _BATCH]
-        values = {"rows": storable_json(batch), **asdict(origin)}
-        with refusals(str(table.__tablename__)):
-            written, added, replaced = connection.execute(_upsert_statement(table), values).one()
-        ids += written
-        new += added
-        changed += replaced
     complete = fetched.complete and not fetched.rejected
+    stored = _Stored([], {})
+    if complete:  # else a row that is not written could not be told from one that did not come
+        stored = _stored(connection, table=table, period=period, merchant_id=origin.merchant_id)
+    as_stored: set[int] = set()
+    due: list[Digested] = []
+    for row in fetched.rows:
+        each = digested(row, origin.account_id)
+        if each.digest in stored.unmarked:
+            as_stored.add(stored.unmarked[each.digest])
+        else:
+            due.append(each)
+    written = write_rows(connection, due, table=table, origin=origin, now=now)
+    missing = vanished = 0
     if complete:
-        sight = Sight(origin.job_day, origin.now)
+        sight = Sight(origin.job_day, now)
         verdict = judge(
-            known,
-            brought=set(ids),
+            stored.known,
+            brought=as_stored.union(written.known_ids),
             days_brought=(Period(row["covered_from"], row["covered_to"]) for row in fetched.rows),
             spans=(period, *period.blocks(block_days)),
             sight=sight,
         )
-        _mark(connection, _MISSING, verdict.missing, table=table, sight=sight)
-        _mark(connection, _SUSPECTED, verdict.vanished, table=table, sight=sight)
+        _mark(connection, mark_statements(table).missing, verdict.missing, sight=sight)
+        _mark(connection, mark_statements(table).suspected, verdict.vanished, sight=sight)
         missing, vanished = len(verdict.missing), len(verdict.vanished)
+        if as_stored:
+            note_complete_pull(connection, table, period=period, origin=origin, now=now)
     return JobResult(
-        rows=len(ids),
-        new=new,
-        changed=changed,
-        unchanged=len(ids) - new - changed,
+        rows=len(fetched.rows),
+        new=written.new,
+        changed=written.changed,
+        unchanged=len(fetched.rows) - written.new - written.changed,
         missing=missing,
         vanished=vanished,
         amount=fetched.amount,
@@ -95,29 +106,68 @@ def store(
     )
 
 
-def _known(
-    connection: Connection, *, table: type[Record], period: Period, origin: Origin
-) -> list[Known]:
-    """Give the rows that a complete read of the period must bring again."""
-    statement = text(f"""
-        SELECT id, covered_from, covered_to, suspected_day, suspected_since
+def _stored(
+    connection: Connection, *, table: type[Record], period: Period, merchant_id: str
+) -> _Stored:
+    values = {"merchant_id": merchant_id, "start": period.start, "end": period.end}
+    stored = _Stored([], {})
+    rows = connection.execute(known_statement(table), values)
+    for id_, first, last, day, since, digest in rows:
+        suspected = None if since is None or day is None else Sight(day, since)
+        stored.known.append(Known(id_, Period(first, last), suspected))
+        if digest is not None:
+            stored.unmarked[digest] = id_
+    return stored
+
+
+def _mark(
+    connection: Connection, statement: TextClause, ids: Sequence[int], *, sight: Sight
+) -> None:
+    if ids:
+        connection.execute(statement, {"now": sight.at, "day": sight.day, "ids": list(ids)})
+
+
+@cache
+def known_statement(table: type[Record]) -> TextClause:
+    """
+    Give the SQL that reads what a complete pull of a period must bring again.
+
+    The digest is NULL where the row must be written in any case: it was written by another
+    release, its `raw` is forgotten, or it is suspected.
+    """
+    return text(f"""
+        SELECT id, covered_from, covered_to, suspected_day, suspected_since,
+          CASE WHEN digested_at = last_seen_at AND raw IS NOT NULL AND suspected_since IS NULL
+            THEN digest END AS digest
         FROM {table.__tablename__}
         WHERE merchant_id = :merchant_id AND missing_since IS NULL
           AND covered_from >= :start AND covered_to <= :end
     """)
-    values = {"merchant_id": origin.merchant_id, "start": period.start, "end": period.end}
-    return [
-        Known(id_, Period(first, last), None if since is None or day is None else Sight(day, since))
-        for id_, first, last, day, since in connection.execute(statement, values)
-    ]
 
 
-def _mark(
-    connection: Connection, changes: str, ids: Sequence[int], *, table: type[Record], sight: Sight
-) -> None:
-    if ids:
-        statement = text(f"UPDATE {table.__tablename__} SET {changes} WHERE id = ANY(:ids)")
-        connection.execute(statement, {"now": sight.at, "day": sight.day, "ids": list(ids)})
+class MarkStatements(NamedTuple):
+    """The SQL that marks rows."""
+
+    missing: TextClause
+    suspected: TextClause
+
+
+@cache
+def mark_statements(table: type[Record]) -> MarkStatements:
+    """Give the SQL that marks rows, and writes into them which pull brought them last."""
+    name = table.__tablename__
+    return MarkStatements(
+        *(
+            text(f"""
+                UPDATE {name} AS record
+                SET {changes}, job_id = seen.job_id, last_seen_at = seen.last_seen_at
+                FROM reporting.last_seen AS seen
+                WHERE seen.record_table = '{name}' AND seen.record_id = record.id
+                  AND record.id = ANY(:ids)
+            """)
+            for changes in (_MISSING, _SUSPECTED)
+        )
+    )
 
 
 _MISSING = "missing_since = :now, suspected_since = NULL, suspected_day = NULL"
@@ -125,48 +175,7 @@ _MISSING = "missing_since = :now, suspected_since = NULL, suspected_day = NULL"
 _SUSPECTED = """
     suspected_since = coalesce(suspected_since, :now), suspected_day = coalesce(suspected_day, :day)
 """
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no stub for it
-# What the statement itself sets; every other column comes from the item.
-_OWN = {"id", "missing_since", "account_id", "merchant_id", "job_id"}
-_OWN |= {"first_seen_at", "last_seen_at", "changed_at", "suspected_since", "suspected_day"}
-
-
-@cache
-def _upsert_statement(table: type[Record]) -> TextClause:
-    """
-    Write one batch in one statement.
-
-    Its parts share one snapshot: `former` are the rows as they were before `written`. Every
-    column follows the item, also when `raw` is the same: an upgrade may read more out of it. With a
-    former `raw` that is no longer kept, nothing can be said to have changed.
-    """
-    name = str(table.__tablename__)
-    columns = [c for c in SQLModel.metadata.tables[name].columns if c.name not in _OWN]
-    names = ", ".join(c.name for c in columns)
-    types = ", ".join(f"{c.name} {c.type.compile(_DIALECT)}" for c in columns)
-    changes = ", ".join(f"{c.name} = excluded.{c.name}" for c in columns)
-    return text(f"""
-        WITH written AS (
-          INSERT INTO {name} AS record
-            ({names}, account_id, merchant_id, job_id, first_seen_at, last_seen_at, changed_at)
-          SELECT {names}, :account_id, :merchant_id, :job_id, :now, :now, :now
-          FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS item ({types})
-          ON CONFLICT ({", ".join(table.natural_key)}) DO UPDATE SET {changes},
-            account_id = excluded.account_id, job_id = excluded.job_id,
-            last_seen_at = excluded.last_seen_at, missing_since = NULL,
-            suspected_since = NULL, suspected_day = NULL,
-            changed_at = CASE WHEN record.raw <> excluded.raw THEN excluded.changed_at
-              ELSE record.changed_at END
-          RETURNING id, raw),
-        compared AS (
-          SELECT written.id, former.id IS NULL AS is_new, former.raw <> written.raw AS is_changed,
-            former.job_id, former.raw, former.changed_at
-          FROM written LEFT JOIN {name} AS former ON former.id = written.id),
-        versions AS (
-          INSERT INTO ifood_record_versions
-            (record_table, record_id, job_id, raw, valid_from, valid_to)
-          SELECT '{name}', id, job_id, raw, changed_at, :now FROM compared WHERE is_changed)
-        SELECT array_agg(id), count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE is_changed)
-        FROM compared
-    """)
+# The clock is read when the lock is held: what FROM names is called before.
+_LOCK = text("""
+    SELECT clock_timestamp() FROM pg_advisory_xact_lock(hashtextextended(:name, 0))
+""")
