@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ifood_actors import logs
 from ifood_actors.errors import IfoodActorsError
-from scripts.benchmarks import export, jobs, lateness, limiter, memory, plan, relay, startup
+from scripts.benchmarks import export, jobs, lateness, limiter, memory, plan, relay, startup, store
 from scripts.benchmarks.environment import Services, running_services
 from scripts.benchmarks.machine import CORES
 from scripts.benchmarks.report import Figure, show
@@ -25,6 +25,7 @@ _MEASURE: dict[str, Callable[[Services, Sizes], list[Figure]]] = {
     "lateness": lateness.measure,
     "limiter": limiter.measure,
     "memory": memory.measure,
+    "store": store.measure,
     "export": export.measure,
     "startup": startup.measure,
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of jobs, of seconds, and of starts of the program."""
+    """Numbers of jobs, of sales, of seconds, and of starts of the program."""
 
     planned: int
     relayed: int
@@ -17,6 +17,9 @@ class Sizes:
     queueing_seconds: int
     memory: int
     exported: int
+    stored: int
+    stored_merchants: int
+    stored_each: int
     starts: int
 
 
@@ -31,6 +34,9 @@ FULL = Sizes(
     queueing_seconds=120,
     memory=100_000,
     exported=200_000,
+    stored=3_500,
+    stored_merchants=200,
+    stored_each=700,
     starts=21,
 )
 # For `all`: what memory does is visible after fewer jobs, and a hundred thousand take minutes.
@@ -46,5 +52,8 @@ QUICK = Sizes(
     queueing_seconds=30,
     memory=2_000,
     exported=20_000,
+    stored=700,
+    stored_merchants=20,
+    stored_each=150,
     starts=5,
 )

@@ -248,6 +248,25 @@ def test_another_account_of_the_merchant_takes_its_rows_over(engine, merchant):
     assert row[2]["account_id"] == str(OTHER)
 
 
+def test_raw_is_compressed_by_lz4_where_the_server_offers_it(engine):
+    tables = [str(feed.table.__tablename__) for feed in FEEDS.values()]
+    with engine.connect() as connection:
+        offered = connection.execute(
+            text("""
+                SELECT 'lz4' = ANY(enumvals) FROM pg_settings
+                WHERE name = 'default_toast_compression'
+            """)
+        ).scalar_one()
+        found = connection.execute(
+            text("""
+                SELECT attcompression FROM pg_attribute
+                WHERE attname = 'raw' AND attrelid = ANY(CAST(:tables AS regclass[]))
+            """),
+            {"tables": [*tables, "ifood_record_versions"]},
+        ).scalars()
+        assert set(found) == {"l" if offered else ""}
+
+
 def test_what_a_pull_does_reads_no_table_from_end_to_end(engine):
     """A store has thousands of records among millions, and a pull touches few of them."""
     store_many_sales(engine, 20_000)
