@@ -68,6 +68,8 @@ _SECRETS_BY_NAME = (
     ),
     rf"\1{MASK}",
 )
+# Each of these patterns needs one of them: most texts, such as an id, have none.
+_SIGNS = (":", "=", " ", "eyJ")
 # Those of this process's settings, in all their spellings, once they are known; of the process, as
 # the handlers are.
 _known: list[re.Pattern[str]] = []
@@ -134,13 +136,18 @@ def redact(text: str) -> str:
 
     Also what follows a secret's name.
     """
+    shown = _redact_by_place(text)
+    if not any(sign in shown for sign in _SIGNS):
+        return shown
     pattern, replacement = _SECRETS_BY_NAME
-    return pattern.sub(replacement, _redact_by_place(text))
+    return pattern.sub(replacement, shown)
 
 
 def _redact_by_place(text: str) -> str:
     for known in _known:
         text = known.sub(MASK, text)
+    if not any(sign in text for sign in _SIGNS):
+        return text
     for pattern, replacement in _SECRETS_BY_PLACE:
         text = pattern.sub(replacement, text)
     return text

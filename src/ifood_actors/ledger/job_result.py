@@ -4,7 +4,7 @@ What a successful job brought, and its JSON in `ifood_jobs.result` and in the jo
 Pure. Writers, the bounds of the column and all readers take the names and types from here.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, Final
 
@@ -37,7 +37,8 @@ class JobResult:
 
     def to_json(self) -> dict[str, Any]:
         """Give it as it is stored; an amount is text, so that no reader rounds it."""
-        return {**asdict(self), "amount": str(self.amount)}
+        values = {name: getattr(self, name) for name in _TYPES}
+        return values | {"amount": str(self.amount)}
 
 
 _TYPES: Final = {each.name: each.type for each in fields(JobResult)}
