@@ -201,7 +201,7 @@ BEGIN
     RAISE WARNING 'there are no tables yet: run this file again after `ifood-actors db upgrade`';
     RETURN;
   END IF;
-  -- From here on nothing is called or compared: only tables and one function are named.
+  -- From here on nothing is called or compared: only tables and two functions are named.
   PERFORM set_config('search_path', format('%s, pg_temp', home), true);
 
   -- Of credentials, only the names and dates are for all who read.
@@ -263,6 +263,7 @@ BEGIN
   GRANT UPDATE (status, attempts, lease_no, dispatched_at, wake_at, locked_at, locked_by,
     claim_token, lease_expires_at, next_retry_at, finished_at, last_error, error_code, result,
     event_no, updated_at) ON ifood_jobs TO ifood_worker;
+  GRANT EXECUTE ON FUNCTION ifood_lease_lost TO ifood_worker;
   GRANT SELECT, INSERT, UPDATE ON ifood_settlements, ifood_anticipations, ifood_sales
     TO ifood_worker;
   GRANT INSERT ON ifood_record_versions TO ifood_worker;

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from itertools import takewhile
 from random import uniform
@@ -92,11 +92,9 @@ def connect(
     return engine
 
 
-@contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
+def transaction(engine: Engine) -> AbstractContextManager[Connection]:
     """Open a transaction, commit it at the end of the block, roll it back on any exception."""
-    with engine.begin() as connection:
-        yield connection
+    return engine.begin()
 
 
 @contextmanager
@@ -115,21 +113,12 @@ def driver(connection: Connection) -> Iterator[TimedConnection]:
     It is in the same transaction. What it raises becomes SQLAlchemy's error, which `repeated` and
     those who catch one know.
     """
-    link = cast("TimedConnection", connection.connection.driver_connection)
     try:
-        yield link
-    except psycopg.Error as error:
-        lost = link.closed or isinstance(error, errors.ReadOnlySqlTransaction)
-        if lost:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            None,
-            None,
-            error,
-            psycopg.Error,
-            hide_parameters=True,
-            connection_invalidated=lost,
-        ) from error
+        yield cast("TimedConnection", connection.connection.driver_connection)
+    except BaseException as error:  # noqa: BLE001 - interrupts, too; all are raised again
+        # SQLAlchemy has no public way to hear of an error of its own driver's connection; without
+        # it, a connection that is lost would go back into the pool.
+        connection._handle_dbapi_exception(error, None, None, None, None)  # noqa: SLF001
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import structlog
 from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGconn
 
 from ifood_actors import postgres_url
 from ifood_actors.errors import UsageError
@@ -73,6 +74,29 @@ class TimedConnection(psycopg.Connection[Any]):
     """A connection that is closed when no answer comes; psycopg itself has no limit."""
 
     answer_seconds = ANSWER_SECONDS
+
+    def __init__(self, pgconn: PGconn) -> None:
+        super().__init__(pgconn)
+        # The keys of what `round_trip` has prepared in this session.
+        self.prepared_here: set[bytes] = set()
+
+    def _deallocate(self, name: bytes | None) -> PQGen[None]:
+        """Drop prepared statements; psycopg drops all of the session, not its own, by None."""
+        yield from super()._deallocate(name)
+        if name is None:
+            self.prepared_here.clear()
+
+    def commit(self) -> None:
+        if not self._idle():
+            super().commit()
+
+    def rollback(self) -> None:
+        if not self._idle():
+            super().rollback()
+
+    def _idle(self) -> bool:
+        """Tell, at less cost than psycopg, whether there is no transaction to end."""
+        return self.pgconn.transaction_status == TransactionStatus.IDLE
 
     def wait(
         self, gen: PQGen[T], interval: float = _WAKE_SECONDS, timeout: float | None = None

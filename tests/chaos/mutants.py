@@ -18,6 +18,8 @@ MUTANTS = {
     "no_confirms": "chaos/test_broker.py::test_what_the_relay_sends_is_swallowed_by_the_network",
     "no_fence": "integration/test_ledger.py::test_a_worker_that_lost_its_lease_settles_nothing",
     "no_claim_token": "integration/test_fence.py",
+    "silent_fence": "integration/test_round_trip.py::"
+    "test_a_lost_fence_undoes_what_was_stored_in_the_same_transaction",
     "no_unique_key": "chaos/test_scheduler.py::"
     "test_ten_planners_and_two_schedulers_do_everything_once",
     "own_limiter": "integration/test_pace.py",

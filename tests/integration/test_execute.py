@@ -1,6 +1,6 @@
 """One delivery from claim to settled, on real services, for everything that iFood may answer."""
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date, timedelta
 from threading import Timer
 
@@ -8,6 +8,7 @@ import pytest
 import simplejson
 from dramatiq.middleware import Shutdown
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from support.clock import eventually
 from support.logins import as_login
 from support.world import MONDAY, stand_up
@@ -17,6 +18,8 @@ from ifood_actors.delivery import execute
 from ifood_actors.errors import LeaseLost
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
+from ifood_actors.ledger.statements import CLAIM
+from ifood_actors.round_trip import ask, ask_and_commit
 from ifood_simulator import Fault, Settings, running
 
 FOREIGN = ("failed", "foreign", 2)
@@ -212,11 +215,17 @@ def test_a_stopping_worker_gives_its_jobs_back_uncharged(start):
         assert world.acts(job["id"]) == ["plan", "claim", "snooze"]
 
 
-def committed_late(engine, work):
-    """Do the work in a transaction of a connection that is lost, whose commit takes its time."""
+def committed(engine, sent):
+    """Do a round trip on a connection of its own, commit included."""
+    with transaction(engine) as tx:
+        ask_and_commit(tx, *sent)
+
+
+def committed_late(engine, sent):
+    """Do it on a connection that is lost, whose commit takes its time."""
     connection = engine.connect()
     lost = connection.begin()
-    work(connection)
+    ask(connection, *sent)
 
     def commit():
         lost.commit()
@@ -225,39 +234,57 @@ def committed_late(engine, work):
     Timer(0.5, commit).start()
 
 
-@pytest.mark.parametrize("committed", [repeated, committed_late])
-def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, monkeypatch, committed):
+@pytest.fixture
+def claims(monkeypatch):
+    """Have another function send the claims of a test, and all else be sent as ever."""
+
+    def send_by(send):
+        def sent(connection, *round_trip):
+            if round_trip[-1][0] is CLAIM.sql:
+                return send(connection, *round_trip)
+            return ask_and_commit(connection, *round_trip)
+
+        monkeypatch.setattr("ifood_actors.ledger.ledger.ask_and_commit", sent)
+
+    return send_by
+
+
+@pytest.mark.parametrize("commit", [committed, committed_late])
+def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, claims, commit):
     """The commit takes place, its answer is lost, and the claim is done again."""
+    told: list[object] = []
 
-    def unheard(engine, work):
-        if work.__name__ == "claim":
-            committed(engine, work)
-        return repeated(engine, work)
+    def unheard(connection, *sent):
+        if told:
+            return ask_and_commit(connection, *sent)
+        told.append(sent)
+        commit(connection.engine, sent)
+        raise DBAPIError(None, None, ConnectionError(), connection_invalidated=True)
 
-    monkeypatch.setattr(execute, "repeated", unheard)
+    claims(unheard)
     with start() as world, world.working():
         [job] = world.run("sales")
 
         assert (job["status"], job["attempts"]) == ("success", 1)
+        assert world.acts(job["id"]) == ["plan", "claim", "succeed"]
 
 
-@pytest.mark.parametrize("committed", [repeated, committed_late])
-def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, monkeypatch, committed):
+@pytest.mark.parametrize("commit", [committed, committed_late])
+def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, claims, commit):
     """The interrupt comes in the commit, which takes place, or fails."""
     told: list[object] = []
 
-    def interrupted(engine, work):
-        if work.__name__ != "claim" or len(told) == 2:
-            return repeated(engine, work)
-        told.append(work)
+    def interrupted(connection, *sent):
+        if len(told) == 2:
+            return ask_and_commit(connection, *sent)
+        told.append(sent)
         if len(told) == 1:
-            with suppress(ZeroDivisionError):
-                repeated(engine, lambda tx: (work(tx), 1 / 0))  # rolled back
+            ask(connection, *sent)  # rolled back
         else:
-            committed(engine, work)
+            commit(connection.engine, sent)
         raise Shutdown
 
-    monkeypatch.setattr(execute, "repeated", interrupted)
+    claims(interrupted)
     with start() as world, world.working():
         [job] = world.run("sales")
 

@@ -8,20 +8,22 @@ of restaurants. The job that runs was recorded waiting, and is as a claim leaves
 import json
 import re
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pika
 import pytest
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from support.clock import eventually
+from support.logins import as_login
 from support.program import installation
-from support.rows import unwatched
+from support.rows import acts_of, dispatch, make_jobs, must_claim, unwatched
 from support.world import KEY, stand_up
 
 from ifood_actors.alerts import evaluate
 from ifood_actors.db import transaction
 from ifood_actors.delivery.messages import JobMessage, dramatiq_message
 from ifood_actors.figures import FIGURES
-from ifood_actors.ledger import JobResult
+from ifood_actors.ledger import JobResult, Ledger
 from ifood_actors.web.collector import LedgerGauges
 from ifood_simulator import Settings, running
 
@@ -162,6 +164,64 @@ def test_its_jobs_go_on_with_its_message_its_claim_and_its_history(world, broker
     assert not world.rows(
         "SELECT FROM ifood_job_events GROUP BY job_id HAVING count(*) <> max(event_no)"
     )
+
+
+def former_act(act: str, which: str, changes: str) -> TextClause:
+    """Give the statement of an act as the former release sends it."""
+    return text(f"""
+        WITH before AS (SELECT id, status FROM ifood_jobs WHERE {which} FOR UPDATE),
+        job AS (
+          UPDATE ifood_jobs SET {changes}, event_no = event_no + 1,
+            updated_at = statement_timestamp()
+          FROM before WHERE ifood_jobs.id = before.id
+          RETURNING ifood_jobs.*, before.status AS from_status)
+        INSERT INTO ifood_job_events
+          (job_id, event_no, at, act, from_status, to_status, attempt, actor, reason, detail)
+        SELECT id, event_no, statement_timestamp(), '{act}', from_status, status, attempts,
+          'worker old-host:1', NULL, CAST(:detail AS jsonb)
+        FROM job RETURNING job_id
+    """)
+
+
+FORMER_CLAIM = former_act(
+    "claim",
+    "id = :id AND status IN ('pending')",
+    """status = 'running', attempts = attempts + 1, lease_no = lease_no + 1,
+    claim_token = :claim_token, locked_by = 'worker old-host:1',
+    locked_at = statement_timestamp(), next_retry_at = NULL,
+    lease_expires_at = statement_timestamp() + INTERVAL '60 s',
+    wake_at = statement_timestamp() + INTERVAL '60 s'""",
+)
+FORMER_SUCCESS = former_act(
+    "succeed",
+    "id = :id AND lease_no = :lease_no AND claim_token = :claim_token AND status IN ('running')",
+    """status = 'success', locked_at = NULL, locked_by = NULL, claim_token = NULL,
+    lease_expires_at = NULL, wake_at = NULL, next_retry_at = NULL,
+    finished_at = statement_timestamp(), last_error = NULL, error_code = NULL,
+    result = CAST(:detail AS jsonb)""",
+)
+
+
+def test_its_workers_claim_and_end_jobs_beside_ours(engine):
+    first, second = make_jobs(engine, count=2)
+    dispatch(engine, first.id, second.id)
+    worker = as_login(engine, "worker")
+    ours = must_claim(engine, first.id)
+    theirs = {"id": second.id, "claim_token": uuid4()}
+    slot = {"detail": '{"slot": "2026-11-30T21:38:34.810918+00:00"}'}
+    with transaction(worker) as tx:
+        assert tx.execute(FORMER_CLAIM, theirs | slot).scalars().all() == [second.id]
+
+    with transaction(worker) as tx:
+        ended = {"lease_no": 1, "detail": RESULT}
+        assert tx.execute(FORMER_SUCCESS, theirs | ended).scalars().all() == [second.id]
+        stale = {"id": first.id, "claim_token": uuid4()}
+        assert tx.execute(FORMER_SUCCESS, stale | ended).scalars().all() == []
+    with transaction(worker) as tx:
+        Ledger(tx, actor="worker").succeed(ours, result=JobResult())
+
+    for job in (first, second):
+        assert acts_of(engine, job.id) == ["plan", "dispatch", "claim", "succeed"]
 
 
 def test_its_workers_take_our_messages_and_its_readers_our_results():

@@ -2,6 +2,7 @@
 
 import signal
 from threading import Thread
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import event, text
@@ -232,10 +233,10 @@ class TestCommitsWhoseAnswerIsLost:
     def test_a_claim_is_charged_once_and_left_to_its_lease(self, engine):
         [job] = make_jobs(engine)
         dispatch(engine, job.id)
-        self.left = 1
+        self.left, token = 1, uuid4()
 
         def claim(tx):
-            return Ledger(tx, actor="test").claim(job.id, 1, lease=LEASE)
+            return Ledger(tx, actor="test").claim(job.id, 1, token=token, lease=LEASE)
 
         assert repeated(engine, claim) is None
         assert row_of(engine, job.id)["attempts"] == 1

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 from math import ceil
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from dramatiq import Message
 from sqlalchemy import Engine, text
@@ -116,7 +116,9 @@ class Hosts:
             return
         with transaction(self.engine) as tx:
             ledger = Ledger(tx, actor="worker")
-            job = turn and ledger.claim(message.job_id, message.dispatch_no, lease=10 * LEASE)
+            job = turn and ledger.claim(
+                message.job_id, message.dispatch_no, token=uuid4(), lease=10 * LEASE
+            )
         if not turn or not job:
             self.free.append(process)
             return

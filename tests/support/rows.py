@@ -150,7 +150,7 @@ def claim(
     engine: Engine, job_id: UUID, dispatch_no: int = 1, *, lease: timedelta = LEASE
 ) -> ClaimedJob | None:
     with transaction(as_login(engine, "worker")) as tx:
-        return Ledger(tx, actor="worker").claim(job_id, dispatch_no, lease=lease)
+        return Ledger(tx, actor="worker").claim(job_id, dispatch_no, token=uuid4(), lease=lease)
 
 
 def must_claim(engine: Engine, job_id: UUID, dispatch_no: int = 1) -> ClaimedJob:

@@ -1,33 +1,42 @@
 """
-What the thread of a delivery knows of it: the ids for its log lines, and the job that it claimed.
+What the thread of a delivery knows of it: the ids for its log lines, and the job that it claims.
 
 Dramatiq's hooks run in the actor's thread, but are given the message alone. What `execute` claims
 reaches the hook that settles the job by way of this module, and in no other way.
 """
 
 from contextvars import ContextVar
+from uuid import UUID
 
 import structlog
 
 from ifood_actors.ledger import ClaimedJob
 
+_claiming: ContextVar[tuple[UUID, UUID] | None] = ContextVar("claiming", default=None)
 _claim: ContextVar[ClaimedJob | None] = ContextVar("claim", default=None)
 
 
 def begin(kind: str, **ids: object) -> None:
     """Forget the delivery before, and bind the kind and the message's ids to every log line."""
+    _claiming.set(None)
     _claim.set(None)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(kind=kind, **ids)
 
 
-def note_claim(job: ClaimedJob | None) -> None:
+def note_claiming(job_id: UUID, token: UUID) -> None:
     """
-    Note the job that this delivery claims; None when there is nothing to settle any more.
+    Note which claim this delivery is about to make, by its token.
 
-    To be called before the claim is committed, since an interrupt may come right after the commit.
+    To be called before it is sent, since an interrupt may come right after its commit.
     """
+    _claiming.set((job_id, token))
+
+
+def note_claim(job: ClaimedJob | None) -> None:
+    """Note the job that this delivery has claimed; None when nothing is left to settle."""
     _claim.set(job)
+    _claiming.set(None)
     if job is not None:
         structlog.contextvars.bind_contextvars(
             account_id=str(job.account_id), merchant_id=job.merchant_id, attempt=job.attempts
@@ -35,5 +44,10 @@ def note_claim(job: ClaimedJob | None) -> None:
 
 
 def noted_claim() -> ClaimedJob | None:
-    """Return what was noted last in this delivery; its claim may not be committed."""
+    """Return what this delivery has claimed and not settled."""
     return _claim.get()
+
+
+def unanswered_claim() -> tuple[UUID, UUID] | None:
+    """Return job and token of a claim that may be committed, but whose answer is missing."""
+    return _claiming.get()

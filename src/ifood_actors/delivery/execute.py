@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
@@ -46,19 +47,22 @@ def execute(
         log.info("job.handed_back", reason="no slot is near")
         return
 
-    claimed: ClaimedJob | None = None
+    token = uuid4()
+    context.note_claiming(message.job_id, token)
+    tried = False
 
     def claim(tx: Connection) -> ClaimedJob | None:
-        nonlocal claimed
+        nonlocal tried
         ledger = Ledger(tx, actor=leases.actor)
-        if claimed is not None:  # the commit may take place, and only its answer was lost
-            ledger.wait_for(claimed.id)
-        if claimed is None or not ledger.renew([claimed], lease=leases.length):
-            claimed = ledger.claim(message.job_id, message.dispatch_no, lease=leases.length)
-            context.note_claim(claimed)
-        return claimed
+        if tried:  # the claim may be committed, and only its answer lost
+            held = ledger.held(message.job_id, token)
+            if held is not None and ledger.renew([held], lease=leases.length):
+                return held
+        tried = True
+        return ledger.claim(message.job_id, message.dispatch_no, token=token, lease=leases.length)
 
     job = _claimed(engine, message, claim)
+    context.note_claim(job)
     if job is None:
         log.info("job.passed_over")
         return

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ifood_actors import metrics
-from ifood_actors.db import missing_right, repeated
+from ifood_actors.db import missing_right, repeated, transaction
 from ifood_actors.delivery import context
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.delivery.retries import Backoff, Fail, LetGo, Retry, Snooze, decide
@@ -155,17 +155,25 @@ class LedgerRetry(Middleware):
         if exception is None:
             return
         error = classify(exception)
-        job = context.noted_claim()
         settled = False
         if isinstance(error, RightMissing):
             log.error("worker.denied", reason=str(error))
         try:
+            job = context.noted_claim() or self._found()
             settled = job is not None and self._settle(job, error)
         finally:
             # The claim found no database or no slot, or was interrupted. The same message again,
             # soon: the relay's grace is longer, and an extra copy does no harm.
             if not settled and isinstance(error, DatabaseFault | Throttled):
                 broker.enqueue(message.copy(options={}), delay=_again_in_ms(error))
+
+    def _found(self) -> ClaimedJob | None:
+        """Find the job whose claim was sent, and perhaps committed, but not answered."""
+        claim = context.unanswered_claim()
+        if claim is None:
+            return None
+        with transaction(self._engine) as tx:  # once: while Postgres is away, the lease decides
+            return Ledger(tx, actor=self._actor).held(*claim)
 
     def _settle(self, job: ClaimedJob, error: JobError) -> bool:
         """Write down what becomes of the job; False when it is not ours, or not claimed at all."""

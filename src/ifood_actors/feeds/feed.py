@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from ifood_actors.feeds.records import Fetched, Origin, Record
-from ifood_actors.feeds.rejected import set_aside
-from ifood_actors.feeds.storing import lock_records, store
+from ifood_actors.feeds.rejected import rejected_statement, set_aside
+from ifood_actors.feeds.storing import known_statement, lock_statement, store
 from ifood_actors.ifood.http import MerchantApi
 from ifood_actors.kinds import Kind
 from ifood_actors.ledger import JobResult
+from ifood_actors.round_trip import ask
 from ifood_actors.spans import Period
 
 
@@ -49,8 +50,15 @@ class Feed:
 
         `now` is by default the database's clock. Raises SchemaBroken when Postgres refuses a value.
         """
-        locked = lock_records(connection, table=self.table, merchant_id=origin.merchant_id)
-        now = now or locked
+        whose = origin.merchant_id
+        days = {"merchant_id": whose, "start": period.start, "end": period.end}
+        [[locked], known, rejected] = ask(
+            connection,
+            lock_statement(self.table, whose),
+            (known_statement(self.table), days),
+            rejected_statement(self.kind.name, whose),
+        )
+        now = now or locked["now"]
         stored = store(
             connection,
             fetched,
@@ -58,7 +66,16 @@ class Feed:
             period=period,
             block_days=self.kind.block_days,
             origin=origin,
+            known=known,
             now=now,
         )
-        set_aside(connection, fetched, kind=self.kind.name, period=period, origin=origin, now=now)
+        set_aside(
+            connection,
+            fetched,
+            kind=self.kind.name,
+            period=period,
+            origin=origin,
+            known=rejected,
+            now=now,
+        )
         return stored

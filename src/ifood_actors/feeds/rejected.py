@@ -22,6 +22,7 @@ from ifood_actors.errors import SchemaBroken
 from ifood_actors.feeds.exact_json import canonical, refusals, storable, storable_json
 from ifood_actors.feeds.records import Fetched, OddItem, Origin
 from ifood_actors.ifood.http.item_bounds import is_too_deep
+from ifood_actors.round_trip import Rows, Statement
 from ifood_actors.spans import Period
 
 _LONGEST_KEY = 200  # as of the records: Postgres limits the rows of an index
@@ -68,6 +69,11 @@ def item_key(raw: object) -> str:
     return "derived:" + sha256(storable(canonical(raw)).encode()).hexdigest()
 
 
+def rejected_statement(kind: str, merchant_id: str) -> Statement:
+    """Give the SQL that reads the keys of a merchant's items that are set aside, `item_key`."""
+    return _KNOWN, {"kind": kind, "merchant_id": merchant_id}
+
+
 def set_aside(
     connection: Connection,
     fetched: Fetched,
@@ -75,20 +81,21 @@ def set_aside(
     kind: str,
     period: Period,
     origin: Origin,
+    known: Rows,
     now: datetime,
 ) -> None:
     """
     Keep what a pull could not read, and forget what it could, in the caller's transaction.
 
-    Raises SchemaBroken when Postgres refuses a value.
+    `known` is what `rejected_statement` found. Raises SchemaBroken when Postgres refuses a value.
     """
     whose = {"kind": kind, "merchant_id": origin.merchant_id}
-    known = set(connection.execute(_KNOWN, whose).scalars())
+    keys = {row["item_key"] for row in known}
     odd = [item.key for item in fetched.rejected]
-    if known:
+    if keys:
         read = {item_key(row["raw"]) for row in fetched.rows}
         days = {"start": period.start, "end": period.end}
-        which = {"odd": odd, "read": list(read.intersection(known)), "all": fetched.complete}
+        which = {"odd": odd, "read": list(read.intersection(keys)), "all": fetched.complete}
         connection.execute(_LET_GO, {**whose, **days, **which})
     if odd:
         items = storable_json([asdict(item) for item in fetched.rejected])

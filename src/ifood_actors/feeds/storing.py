@@ -21,6 +21,7 @@ from ifood_actors.feeds.records import Fetched, Origin, Record
 from ifood_actors.feeds.row_writing import Digested, digested, write_rows
 from ifood_actors.feeds.vanishing import Known, Sight, judge
 from ifood_actors.ledger import JobResult
+from ifood_actors.round_trip import Rows, Statement
 from ifood_actors.spans import Period
 
 
@@ -36,16 +37,14 @@ class _Stored:
     unmarked: dict[bytes, int]
 
 
-def lock_records(connection: Connection, *, table: type[Record], merchant_id: str) -> datetime:
+def lock_statement(table: type[Record], merchant_id: str) -> Statement:
     """
-    Wait until no other transaction writes a merchant's records; returns the database's clock.
+    Give the SQL that waits until no other transaction writes a merchant's records.
 
-    Two pulls of one merchant (a replay beside the daily one) must not compare an item with a row
-    that the other is about to replace.
+    It answers with the database's clock, `now`. Two pulls of one merchant (a replay beside the
+    daily one) must not compare an item with a row that the other is about to replace.
     """
-    name = f"{table.__tablename__} {merchant_id}"
-    now: datetime = connection.execute(_LOCK, {"name": name}).scalar_one()
-    return now
+    return _LOCK, {"name": f"{table.__tablename__} {merchant_id}"}
 
 
 def store(
@@ -56,18 +55,20 @@ def store(
     period: Period,
     block_days: int,
     origin: Origin,
+    known: Rows,
     now: datetime,
 ) -> JobResult:
     """
     Write what was fetched for `period` in the caller's transaction; twice is the same as once.
 
-    The merchant's records are locked. `block_days` are those that iFood was asked about at once,
-    at most. Raises SchemaBroken when Postgres refuses a value.
+    The merchant's records are locked; `known` is what `known_statement` found since then.
+    `block_days` are those that iFood was asked about at once, at most. Raises SchemaBroken when
+    Postgres refuses a value.
     """
     complete = fetched.complete and not fetched.rejected
     stored = _Stored([], {})
     if complete:  # else a row that is not written could not be told from one that did not come
-        stored = _stored(connection, table=table, period=period, merchant_id=origin.merchant_id)
+        stored = _stored(known)
     as_stored: set[int] = set()
     due: list[Digested] = []
     for row in fetched.rows:
@@ -106,13 +107,9 @@ def store(
     )
 
 
-def _stored(
-    connection: Connection, *, table: type[Record], period: Period, merchant_id: str
-) -> _Stored:
-    values = {"merchant_id": merchant_id, "start": period.start, "end": period.end}
+def _stored(known: Rows) -> _Stored:
     stored = _Stored([], {})
-    rows = connection.execute(known_statement(table), values)
-    for id_, first, last, day, since, digest in rows:
+    for id_, first, last, day, since, digest in (row.values() for row in known):
         suspected = None if since is None or day is None else Sight(day, since)
         stored.known.append(Known(id_, Period(first, last), suspected))
         if digest is not None:
@@ -177,5 +174,5 @@ _SUSPECTED = """
 """
 # The clock is read when the lock is held: what FROM names is called before.
 _LOCK = text("""
-    SELECT clock_timestamp() FROM pg_advisory_xact_lock(hashtextextended(:name, 0))
+    SELECT clock_timestamp() AS now FROM pg_advisory_xact_lock(hashtextextended(:name, 0))
 """)

@@ -10,7 +10,8 @@ from typing import Final
 
 from ifood_actors.ledger import job_result
 
-_YEARS: Final = "'2000-01-01 00:00+00' AND '2200-01-01 00:00+00'"
+_FIRST, _LAST = "2000-01-01", "2200-01-01"
+_YEARS: Final = f"'{_FIRST} 00:00+00' AND '{_LAST} 00:00+00'"
 _COUNTS: Final = ("attempts", "dispatch_no", "lease_no", "event_no")
 _INSTANTS: Final = (
     *("scheduled_for", "next_retry_at", "wake_at", "lease_expires_at", "dispatched_at"),
@@ -27,11 +28,21 @@ def _whole(column: str, name: str) -> str:
     return f"{column} ->> '{name}' ~ '^[0-9]{{1,9}}$'"
 
 
-COUNTS: Final = _all(f"{name} BETWEEN 0 AND 1000000" for name in _COUNTS)
+def _each(columns: Iterable[str], least: str, most: str) -> str:
+    """
+    Say that each of the columns is between two values, or NULL.
+
+    In few words: Postgres reads the condition anew for every statement that writes a row.
+    """
+    names = ", ".join(columns)
+    return f"least({names}) >= {least} AND greatest({names}) <= {most}"
+
+
+COUNTS: Final = _each(_COUNTS, "0", "1000000")
 INSTANTS: Final = _all(
     [
-        *(f"{name} BETWEEN {_YEARS}" for name in _INSTANTS),
-        *(f"{name} BETWEEN '2000-01-01' AND '2200-01-01'" for name in _DAYS),
+        _each(_INSTANTS, f"'{_FIRST} 00:00+00'", f"'{_LAST} 00:00+00'"),
+        _each(_DAYS, f"'{_FIRST}'", f"'{_LAST}'"),
     ]
 )
 RESULT: Final = _all(

@@ -1,6 +1,6 @@
 """What the ledger hands out and takes in: plain values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -34,6 +34,14 @@ class ClaimedJob:
     lease_no: int
     claim_token: UUID
     late: timedelta
+
+    @property
+    def fence(self) -> dict[str, object]:
+        """What the acts of its holder bind."""
+        return {"id": self.id, "lease_no": self.lease_no, "claim_token": self.claim_token}
+
+
+_CLAIMED = [each.name for each in fields(ClaimedJob)]
 
 
 @dataclass(frozen=True)
@@ -107,10 +115,10 @@ def columns(jobs: Sequence[NewJob]) -> dict[str, list[Any]]:
     }
 
 
-def claimed_job(row: Row[Any], token: UUID) -> ClaimedJob:
-    charged = {"attempts": row.attempts + 1, "lease_no": row.lease_no + 1, "claim_token": token}
-    values = row._asdict() | charged
-    return ClaimedJob(**{each.name: values[each.name] for each in fields(ClaimedJob)})
+def claimed_job(locked: Mapping[str, Any], **claimed: object) -> ClaimedJob:
+    """Make it of a row of `statements.LOCK`, and of what the claim has changed in it."""
+    values = {**locked, **claimed}
+    return ClaimedJob(**{name: values[name] for name in _CLAIMED})
 
 
 def due_job(row: Row[Any]) -> DueJob:

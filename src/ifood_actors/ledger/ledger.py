@@ -9,10 +9,11 @@ from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import simplejson
 from sqlalchemy import Connection, Row
+from sqlalchemy.exc import DBAPIError
 
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import statements
@@ -29,11 +30,9 @@ from ifood_actors.ledger.job_values import (
     due_job,
 )
 from ifood_actors.ledger.statements import ActStatement
-from ifood_actors.plain_text import one_line
+from ifood_actors.round_trip import ask_and_commit
 
 _PLAN_BATCH = 5_000
-# What a person reads of an error; more would only swell the row.
-_REASON_LENGTH = 500
 # The release before finds such rows by this text; this one by their detail.
 _MISSED = "RabbitMQ lost its message, or delivered it early"
 
@@ -42,6 +41,7 @@ class Ledger:
     """
     The acts on jobs, inside one transaction of the caller's.
 
+    A claim, and the act by which its holder ends it, also commit: they are the last of theirs.
     Every method raises what SQLAlchemy raises. Those that take many ids leave out the jobs that
     are in no status of the act's, and those that the history refuses, and return the ids of the
     others.
@@ -83,28 +83,43 @@ class Ledger:
         self._connection.execute(statements.COUNT_PLANNED, {"id": run_id, "planned": planned})
         return planned
 
-    def claim(self, job_id: UUID, dispatch_no: int, *, lease: timedelta) -> ClaimedJob | None:
+    def claim(
+        self, job_id: UUID, dispatch_no: int, *, token: UUID, lease: timedelta
+    ) -> ClaimedJob | None:
         """
         Take a dispatched job that is due, for the length of a lease, charging one attempt.
+
+        `token` is a new random id, which tells this claim from all others.
 
         None where there is nothing to take, which is normal: the job runs or has ended, or the
         message is from an earlier dispatch, or forged. A message that is early, as after a clock
         was set back, is sent again when the job is due. A job of a disabled account is cancelled.
         """
-        row = self._lock_awaited(job_id, dispatch_no)
-        if row is None:
-            return None
-        if row.early:
+        which = {"id": job_id, "dispatch_no": dispatch_no}
+        values = statements.CLAIM.bound(self._actor, **which, claim_token=token, after=lease)
+        locked, claimed = ask_and_commit(
+            self._connection, (statements.LOCK, which), (statements.CLAIM.sql, values)
+        )
+        if claimed:
+            [job] = locked
+            charged = {"attempts": job["attempts"] + 1, "lease_no": job["lease_no"] + 1}
+            return claimed_job(job, claim_token=token, **charged)
+        row = self._lock_awaited(job_id, dispatch_no)  # looked at again: it is another transaction
+        if row is not None and row.early:
             self._connection.execute(statements.SEND_WHEN_DUE, {"id": job_id})
-            return None
-        if not row.active:
+        elif row is not None and not row.active:
             self.cancel([job_id], reason="the account is disabled")
-            return None
-        token = uuid4()
-        slot = {"slot": row.slot.isoformat()}
-        claim = {"id": job_id, "claim_token": token, "after": lease}
-        taken = self._do(statements.CLAIM, detail=_json(slot), **claim)
-        return claimed_job(row, token) if taken else None
+        return None
+
+    def held(self, job_id: UUID, token: UUID) -> ClaimedJob | None:
+        """
+        Return the job if the claim of this token still runs; waits for who is changing it.
+
+        After a connection was lost, or left by an interrupt, that may be the caller's own claim.
+        """
+        values = {"id": job_id, "dispatch_no": 0}
+        row = self._connection.execute(statements.LOCK, values).mappings().one_or_none()
+        return claimed_job(dict(row)) if row is not None and row["claim_token"] == token else None
 
     def wait_for(self, job_id: UUID) -> None:
         """
@@ -130,7 +145,7 @@ class Ledger:
         return set(rows.scalars())
 
     def succeed(self, job: ClaimedJob, *, result: JobResult) -> None:
-        """End a job in `success`. Raises LeaseLost: the caller must then store nothing."""
+        """End a job in `success`. Raises LeaseLost: then nothing of the transaction is stored."""
         self._settle(statements.SUCCEED, job, detail=_json(result.to_json()))
 
     def retry(self, job: ClaimedJob, *, after: timedelta, error_code: str, reason: str) -> None:
@@ -257,9 +272,15 @@ class Ledger:
         return row if row is not None and row.awaited else None
 
     def _settle(self, statement: ActStatement, job: ClaimedJob, **values: object) -> None:
-        fence = {"id": job.id, "lease_no": job.lease_no, "claim_token": job.claim_token}
-        if not self._do(statement, **fence, **values):
-            raise LeaseLost(f"job {job.id} is no longer held with lease {job.lease_no}")
+        """Do the last act of a claim, and commit the transaction with it, in one round trip."""
+        bound = statement.bound(self._actor, **job.fence, **values)
+        try:
+            ask_and_commit(self._connection, (statement.sql, bound))
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != statements.LEASE_LOST:
+                raise
+            lost = f"job {job.id} is no longer held with lease {job.lease_no}"
+            raise LeaseLost(lost) from None
 
     def _do_each(
         self, statement: ActStatement, job_ids: Sequence[UUID], **values: object
@@ -271,15 +292,9 @@ class Ledger:
         return skipping_bad_rows(self._connection, job_ids, do, refused=refused)
 
     def _do(self, statement: ActStatement, **values: object) -> list[UUID]:
-        bound = {"reason": None, "detail": None, **values}
-        bound |= {"act": statement.act, "actor": self._actor, "reason": _line(bound["reason"])}
+        bound = statement.bound(self._actor, **values)
         return list(self._connection.execute(statement.sql, bound).scalars())
 
 
 def _json(detail: Mapping[str, Any]) -> str:
     return simplejson.dumps(detail, use_decimal=True)
-
-
-def _line(reason: object) -> str | None:
-    # A line break would let an answer forge a second line; the table takes no control character.
-    return None if reason is None else one_line(str(reason).replace("\0", ""), most=_REASON_LENGTH)

@@ -12,18 +12,43 @@ from sqlalchemy import TextClause, text
 
 from ifood_actors.ledger.bounds import IN_BOUNDS
 from ifood_actors.ledger.states import TRANSITIONS, Act, JobStatus
+from ifood_actors.plain_text import one_line
+
+# What a person reads of an error; more would only swell the row.
+_REASON_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ActStatement:
-    """The statement of one act; it binds `:act` as well as what its changes name."""
+    """The statement of one act; it binds what the history wants, and what its changes name."""
 
     act: Act
     sql: TextClause
 
+    def bound(self, actor: str, **values: object) -> dict[str, object]:
+        """Give all that it binds: its own `values`, among which may be a reason and a detail."""
+        bound = {"reason": None, "detail": None, **values}
+        return bound | {"act": str(self.act), "actor": actor, "reason": _line(bound["reason"])}
 
-def _act(transition: str, changes: str, *, which: str = "id = :id") -> ActStatement:
-    """Change the jobs `which` (SQL) that are in a status of the transition's, and their status."""
+
+def _line(reason: object) -> str | None:
+    # A line break would let an answer forge a second line; the table takes no control character.
+    return None if reason is None else one_line(str(reason).replace("\0", ""), most=_REASON_LENGTH)
+
+
+def _act(
+    transition: str,
+    changes: str,
+    *,
+    which: str = "id = :id",
+    detail: str = "CAST(:detail AS jsonb)",
+    answer: str = "SELECT job_id FROM written",
+) -> ActStatement:
+    """
+    Change the jobs `which` (SQL) that are in a status of the transition's, and their status.
+
+    `detail` is SQL on a job, `answer` on the rows of the history that were `written`.
+    """
     arrow = TRANSITIONS[transition]
     return ActStatement(
         arrow.act,
@@ -34,16 +59,29 @@ def _act(transition: str, changes: str, *, which: str = "id = :id") -> ActStatem
           UPDATE ifood_jobs SET status = '{arrow.target}', {changes}, event_no = event_no + 1,
             updated_at = statement_timestamp()
           FROM before WHERE ifood_jobs.id = before.id
-          RETURNING ifood_jobs.*, before.status AS from_status)
-        INSERT INTO ifood_job_events
-          (job_id, event_no, at, act, from_status, to_status, attempt, actor, reason, detail)
-        SELECT id, event_no, statement_timestamp(), :act, from_status, status, attempts, :actor,
-          CAST(:reason AS text), CAST(:detail AS jsonb)
-        FROM job RETURNING job_id
+          RETURNING ifood_jobs.*, before.status AS from_status),
+        written AS (
+          INSERT INTO ifood_job_events
+            (job_id, event_no, at, act, from_status, to_status, attempt, actor, reason, detail)
+          SELECT id, event_no, statement_timestamp(), :act, from_status, status, attempts, :actor,
+            CAST(:reason AS text), {detail}
+          FROM job RETURNING job_id)
+        {answer}
     """),
     )
 
 
+def _settling(transition: str, changes: str) -> ActStatement:
+    """
+    End the claim that a fence names, by its holder.
+
+    A lost fence fails the statement, so that Postgres skips the COMMIT that is sent with it.
+    """
+    answer = "SELECT coalesce((SELECT job_id FROM written), ifood_lease_lost(:id)) AS job_id"
+    return _act(transition, changes, which=_FENCED, answer=answer)
+
+
+LEASE_LOST = "IF001"  # what `ifood_lease_lost` raises
 _UNLOCKED = "locked_at = NULL, locked_by = NULL, claim_token = NULL, lease_expires_at = NULL"
 _WAITING = f"dispatched_at = NULL, {_UNLOCKED}"
 _FINISHED = (
@@ -53,19 +91,21 @@ _FINISHED = (
 # fail-over, or a crash without synchronous commits, loses the last claims and their numbers.
 _FENCED = "id = :id AND lease_no = :lease_no AND claim_token = :claim_token"
 _EACH = "id = ANY(:ids)"
-_LATER = "statement_timestamp() + :after"
+_LATER = "statement_timestamp() + CAST(:after AS interval)"
+_DUE_AT = "coalesce(next_retry_at, scheduled_for)"
+_AWAITED = f"""
+    {TRANSITIONS["claim"].guard} AND dispatched_at IS NOT NULL AND dispatch_no = :dispatch_no
+"""
 
 # By primary key alone, so that it waits for an uncommitted dispatch: a guarded UPDATE would not see
 # that row, match nothing, and the delivery would be acknowledged and lost.
 LOCK = text(f"""
     SELECT job.id, job.job_type AS kind, job.account_id, job.merchant_id, account.app_id,
       account.authorization_id, account.timezone, account.active, job.job_day, job.period_start,
-      job.period_end, job.attempts, job.lease_no,
-      job.{TRANSITIONS["claim"].guard} AND job.dispatched_at IS NOT NULL
-        AND job.dispatch_no = :dispatch_no AS awaited,
-      coalesce(job.next_retry_at, job.scheduled_for) > clock_timestamp() AS early,
-      job.dispatched_at < coalesce(job.next_retry_at, job.scheduled_for) AS sent_ahead,
-      job.scheduled_for AS slot,
+      job.period_end, job.attempts, job.lease_no, job.claim_token,
+      {_AWAITED} AS awaited,
+      {_DUE_AT} > clock_timestamp() AS early,
+      job.dispatched_at < {_DUE_AT} AS sent_ahead,
       greatest(clock_timestamp() - job.scheduled_for, INTERVAL '0') AS late
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.id = :id FOR UPDATE OF job
@@ -88,6 +128,11 @@ PARK = text("""
     UPDATE ifood_jobs SET dispatched_at = NULL, wake_at = statement_timestamp() + :after
     WHERE id = :id AND wake_at IS NOT NULL
 """)
+# What `LOCK` says, once more: both are sent together.
+_CLAIMABLE = f"""
+    id = :id AND {_AWAITED} AND {_DUE_AT} <= statement_timestamp()
+    AND (SELECT active FROM accounts WHERE accounts.id = account_id)
+"""
 CLAIM = _act(
     "claim",
     f"""
@@ -96,6 +141,8 @@ CLAIM = _act(
     next_retry_at = NULL,
     lease_expires_at = {_LATER}, wake_at = {_LATER}
     """,
+    which=_CLAIMABLE,
+    detail="jsonb_build_object('slot', scheduled_for)",
 )
 RENEW = text(f"""
     UPDATE ifood_jobs SET lease_expires_at = {_LATER}, wake_at = {_LATER}
@@ -105,23 +152,20 @@ RENEW = text(f"""
       AND ifood_jobs.lease_no = held.lease_no AND ifood_jobs.claim_token = held.claim_token
     RETURNING ifood_jobs.claim_token
 """)
-SUCCEED = _act(
+SUCCEED = _settling(
     "succeed",
     f"{_FINISHED}, last_error = NULL, error_code = NULL, result = CAST(:detail AS jsonb)",
-    which=_FENCED,
 )
-FAIL = _act("fail", f"{_FINISHED}, last_error = :reason, error_code = :error_code", which=_FENCED)
-RETRY = _act(
+FAIL = _settling("fail", f"{_FINISHED}, last_error = :reason, error_code = :error_code")
+RETRY = _settling(
     "retry",
     f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp(),"
     " last_error = :reason, error_code = :error_code",
-    which=_FENCED,
 )
-SNOOZE = _act(
+SNOOZE = _settling(
     "snooze",
     f"{_WAITING}, next_retry_at = {_LATER}, wake_at = statement_timestamp(),"
     " attempts = greatest(attempts - 1, 0)",
-    which=_FENCED,
 )
 SNOOZE_UNCLAIMED = _act(
     "snooze_unclaimed", f"{_WAITING}, next_retry_at = {_LATER}, wake_at = {_LATER}"
