@@ -1,8 +1,9 @@
 """Storing: sales that are new, the same again, and a few of them changed, beside plain COPY."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from statistics import median
 from time import monotonic, process_time
@@ -23,6 +24,7 @@ from ifood_actors.spans import Period
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator.world import World
 from scripts.benchmarks.environment import Services, start_environment
+from scripts.benchmarks.machine import Meter
 from scripts.benchmarks.report import Figure, amount, at_least, at_most
 from scripts.benchmarks.sizes import Sizes
 
@@ -39,12 +41,42 @@ _NEW, _UNCHANGED, _OF_COPY = 4_000, 15_000, 0.4
 _WAL_BYTES, _GROWTH, _PARSING_MS = 60.0, 1.05, 0.1
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Cost:
-    """Rows a second, and bytes of WAL a row."""
+    """What works of so many rows each cost: seconds and WAL of each, CPU of all by part."""
 
-    rate: float
-    wal: float
+    on: Services
+    engine: Engine
+    rows: int
+    seconds: list[float] = field(default_factory=list)
+    wal: list[int] = field(default_factory=list)
+    cpu: Counter[str] = field(default_factory=Counter)
+
+    def of(self, work: Callable[[], None]) -> None:
+        before, meter = _wal(self.engine), Meter(self.on.pids())
+        started, here = monotonic(), process_time()
+        work()
+        self.seconds.append(monotonic() - started)
+        here = process_time() - here  # the meter has hundredths of a second, and costs some itself
+        self.cpu.update({**meter.spent().cpu, "this process": here})
+        self.wal.append(_wal(self.engine) - before)
+
+    @property
+    def rate(self) -> float:
+        """Rows a second, of the median work."""
+        return self.rows / median(self.seconds)
+
+    @property
+    def wal_bytes(self) -> float:
+        """Bytes of WAL a row."""
+        return sum(self.wal) / (self.rows * len(self.wal))
+
+    @property
+    def cpu_us(self) -> str:
+        """Microseconds of CPU a row: here, and in Postgres."""
+        parts = ("this process", "Postgres")
+        each = (1e6 * self.cpu[part] / (self.rows * len(self.seconds)) for part in parts)
+        return " + ".join(amount(us, "") for us in each) + " us"
 
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
@@ -54,38 +86,46 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
     large = _fetched(pages)
     with start_environment(on) as here:
         names = [f"large-{number}" for number in range(_REPEATED)]
-        figures = _stored(here.engine, large, names, label="one merchant")
-        figures += _kept(here.engine, large, names[0])
+        figures = _stored(on, here.engine, large, names, label="one merchant")
+        figures += _kept(on, here.engine, large, names[0])
     with start_environment(on) as here:
         names = [f"small-{number}" for number in range(sizes.stored_merchants)]
         small = _fetched(_Pages(sizes.stored_each))
-        figures += _stored(here.engine, small, names, label=f"{len(names)} merchants")
+        figures += _stored(on, here.engine, small, names, label=f"{len(names)} merchants")
     return [*figures, parsing]
 
 
-def _stored(engine: Engine, fetched: Fetched, names: Sequence[str], *, label: str) -> list[Figure]:
+def _stored(
+    on: Services, engine: Engine, fetched: Fetched, names: Sequence[str], *, label: str
+) -> list[Figure]:
     """Store for each merchant what is new, the same again, and with one sale in fifty changed."""
+    rows = len(fetched.rows)
     changed = replace(fetched, rows=tuple(_changed(fetched.rows)))
-    new, again, few = (
-        _cost(engine, [_storing(engine, each, name) for name in names], rows=len(each.rows))
-        for each in (fetched, fetched, changed)
-    )
-    plain = _plain_copy(engine, names)
-    title = f"{label}, {len(fetched.rows):,} rows"
+    new, plain, again, few = (_Cost(on, engine, rows) for _ in range(4))
+    with _twin(engine) as twin:
+        for name in names:  # one beside the other: the load of the machine changes
+            new.of(_storing(engine, fetched, name))
+            plain.of(_copying(engine, name, twin))
+            again.of(_storing(engine, fetched, name))
+            few.of(_storing(engine, changed, name))
+    of_copy = median(one / other for one, other in zip(plain.seconds, new.seconds, strict=True))
     return [
-        at_least(f"{title}: new", new.rate, _NEW, unit="rows/s"),
+        at_least(f"{label}, {rows:,} rows: new", new.rate, _NEW, unit="rows/s"),
         Figure("  plain COPY of the same", amount(plain.rate, "rows/s")),
-        at_least("  new, of plain COPY", new.rate / plain.rate, _OF_COPY, unit=""),
-        Figure("  WAL a new row; of plain COPY", f"{new.wal:,.0f} B; {plain.wal:,.0f} B"),
+        at_least("  new, of plain COPY", of_copy, _OF_COPY, unit=""),
+        Figure("  CPU a new row, here and in Postgres", new.cpu_us),
+        Figure("    plain COPY of the same", plain.cpu_us),
+        Figure("  WAL a new row", amount(new.wal_bytes, "B")),
+        Figure("    plain COPY of the same", amount(plain.wal_bytes, "B")),
         at_least("  unchanged", again.rate, _UNCHANGED, unit="rows/s"),
-        Figure("  unchanged, of plain COPY", amount(again.rate / plain.rate, "")),
-        at_most("  WAL an unchanged row", again.wal, _WAL_BYTES, unit="B"),
+        Figure("  CPU an unchanged row, here and in Postgres", again.cpu_us),
+        at_most("  WAL an unchanged row", again.wal_bytes, _WAL_BYTES, unit="B"),
         Figure("  2 % changed", amount(few.rate, "rows/s")),
-        Figure("  WAL a row with 2 % changed", amount(few.wal, "B")),
+        Figure("  WAL a row with 2 % changed", amount(few.wal_bytes, "B")),
     ]
 
 
-def _kept(engine: Engine, fetched: Fetched, name: str) -> list[Figure]:
+def _kept(on: Services, engine: Engine, fetched: Fetched, name: str) -> list[Figure]:
     """Pull the same again and again, and compare what a sale takes with each compression."""
     _storing(engine, fetched, name)()
     before = _size(engine, _TABLE)
@@ -95,10 +135,11 @@ def _kept(engine: Engine, fetched: Fetched, name: str) -> list[Figure]:
     figures = [at_most(f"  table after {_PULLS} unchanged pulls", growth, _GROWTH, unit="times")]
     for method in _compressions(engine):
         with _twin(engine, compression=method) as twin:
-            cost = _copied(engine, [name], twin)
+            cost = _Cost(on, engine, len(fetched.rows))
+            cost.of(_copying(engine, name, twin))
             size = amount(_size(engine, twin) / len(fetched.rows), "B")
             figures.append(Figure(f"  a sale on disk, raw by {method}", size))
-            figures.append(Figure("    plain COPY into that", amount(cost.rate, "rows/s")))
+            figures.append(Figure("    CPU of plain COPY into that", cost.cpu_us))
     return figures
 
 
@@ -121,44 +162,26 @@ def _storing(engine: Engine, fetched: Fetched, name: str) -> Callable[[], None]:
     return store
 
 
-def _cost(engine: Engine, works: Sequence[Callable[[], None]], *, rows: int) -> _Cost:
-    before, seconds = _wal(engine), []
-    for work in works:
-        started = monotonic()
-        work()
-        seconds.append(monotonic() - started)
-    written = _wal(engine) - before
-    return _Cost(rows / median(seconds), written / (rows * len(works)))
-
-
-def _plain_copy(engine: Engine, names: Sequence[str]) -> _Cost:
-    """Copy the rows of each merchant, as Postgres wrote them out, into an empty twin."""
-    with _twin(engine) as twin:
-        return _copied(engine, names, twin)
-
-
-def _copied(engine: Engine, names: Sequence[str], twin: str) -> _Cost:
-    names_of = [c.name for c in SQLModel.metadata.tables[_TABLE].columns if c.name != "id"]
-    columns = ", ".join(names_of)
+def _copying(engine: Engine, name: str, twin: str) -> Callable[[], None]:
+    """Read a merchant's rows as Postgres writes them out; what it gives copies them into a twin."""
+    names = [c.name for c in SQLModel.metadata.tables[_TABLE].columns if c.name != "id"]
+    columns = ", ".join(names)
     out = f"COPY (SELECT {columns} FROM {_TABLE} WHERE merchant_id = %s) TO STDOUT (FORMAT binary)"
     into = f"COPY {twin} ({columns}) FROM STDIN (FORMAT binary)".encode()
-    works, rows = [], 0
-    for name in names:
-        with transaction(engine) as tx, driver(tx) as link, link.cursor() as cursor:
-            with cursor.copy(out.encode(), [name]) as copy:
-                stored = b"".join(copy)
-            rows = cursor.rowcount
-        works.append(_copying(engine, into, stored))
-    return _cost(engine, works, rows=rows)
+    with (
+        transaction(engine) as tx,
+        driver(tx) as link,
+        link.cursor() as cursor,
+        cursor.copy(out.encode(), [name]) as copy,
+    ):
+        stored = b"".join(copy)
 
-
-def _copying(engine: Engine, statement: bytes, stored: bytes) -> Callable[[], None]:
     def write() -> None:
         with (
             transaction(engine) as tx,
             driver(tx) as link,
             link.cursor() as cursor,
-            cursor.copy(statement) as copy,
+            cursor.copy(into) as copy,
         ):
             copy.write(stored)
 
