@@ -67,8 +67,8 @@ def _levels(item: object) -> Iterator[Collection[object]]:
         yield values
         inner: list[object] = []
         for value in values:
-            if isinstance(value, dict):
+            if type(value) is dict:  # faster than isinstance, for a hundred values an item
                 inner += value.values()
-            elif isinstance(value, list):
+            elif type(value) is list:
                 inner += value
         values = inner
