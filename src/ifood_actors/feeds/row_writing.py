@@ -193,7 +193,7 @@ def known_keys_statement(table: type[Record]) -> TextClause:
 @cache
 def upsert_statement(table: type[Record]) -> TextClause:
     """
-    Give the SQL that writes one batch of rows, new or not.
+    Give the SQL that writes one batch of rows whose natural keys are stored.
 
     Its parts share one snapshot: `former` are the rows as they were before `written`. Every
     column follows the item, also when `raw` is the same: an upgrade may read more out of it. With a
@@ -229,5 +229,5 @@ def upsert_statement(table: type[Record]) -> TextClause:
           INSERT INTO ifood_record_versions
             (record_table, record_id, job_id, raw, valid_from, valid_to)
           SELECT '{name}', id, job_id, raw, changed_at, :now FROM compared WHERE is_changed)
-        SELECT array_agg(id), count(*) FILTER (WHERE is_changed) FROM compared
+        SELECT coalesce(array_agg(id), '{{}}'), count(*) FILTER (WHERE is_changed) FROM compared
     """)
