@@ -12,7 +12,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ifood_actors import logs
 from ifood_actors.errors import IfoodActorsError
-from scripts.benchmarks import export, jobs, lateness, limiter, memory, plan, relay, startup, store
+from scripts.benchmarks import (
+    export,
+    jobs,
+    kill,
+    lateness,
+    limiter,
+    memory,
+    plan,
+    relay,
+    startup,
+    store,
+)
 from scripts.benchmarks.environment import Services, running_services
 from scripts.benchmarks.machine import CORES
 from scripts.benchmarks.report import Figure, show
@@ -22,6 +33,7 @@ _MEASURE: dict[str, Callable[[Services, Sizes], list[Figure]]] = {
     "plan": plan.measure,
     "relay": relay.measure,
     "jobs": jobs.measure,
+    "kill": kill.measure,
     "lateness": lateness.measure,
     "limiter": limiter.measure,
     "memory": memory.measure,

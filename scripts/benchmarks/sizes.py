@@ -11,6 +11,7 @@ class Sizes:
     relayed: int
     jobs: int
     stock: int
+    killed: int
     waiting: int
     probes: int
     limiter_seconds: int
@@ -28,6 +29,7 @@ FULL = Sizes(
     relayed=20_000,
     jobs=12_000,
     stock=20_000,
+    killed=2_000,
     waiting=100_000,
     probes=500,
     limiter_seconds=62,  # a whole window of iFood's, so that "in any 60 s" means something
@@ -46,6 +48,7 @@ QUICK = Sizes(
     relayed=2_000,
     jobs=1_200,
     stock=3_000,
+    killed=600,
     waiting=2_000,
     probes=80,
     limiter_seconds=6,

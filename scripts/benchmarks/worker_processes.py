@@ -20,9 +20,13 @@ REAL = "ifood_actors.worker"
 # The same, but each answer of the API is "nothing", without HTTP.
 IDLE = "scripts.benchmarks.idle_worker"
 UNPACED = "BENCH_UNPACED"
+# How long each job waits, in seconds; 0 without it.
+SECONDS = "BENCH_SECONDS"
 # Dramatiq's own broker, with an actor that does nothing.
 STOCK = "scripts.benchmarks.stock_worker"
 STOCK_URL = "BENCH_STOCK_BROKER_URL"
+# A file to which it adds the id of each job that is done.
+STOCK_DONE = "BENCH_STOCK_DONE"
 
 _STOP = timedelta(seconds=30)
 _LOG = "workers.log"
