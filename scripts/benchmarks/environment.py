@@ -58,11 +58,20 @@ def running_services() -> Iterator[Services]:
 
 
 @contextmanager
+def empty_place(on: Services) -> Iterator[tuple[str, str]]:
+    """Lend an empty database and an empty vhost: their URLs."""
+    with (
+        database(on.postgres.url, prefix="bench_") as database_url,
+        on.rabbit.vhost(f"bench-{secrets.token_hex(4)}") as broker_url,
+    ):
+        yield database_url, broker_url
+
+
+@contextmanager
 def start_environment(on: Services, **chosen: object) -> Iterator[Environment]:
     """Lend an environment; `chosen` are settings."""
     with ExitStack() as parts:
-        database_url = parts.enter_context(database(on.postgres.url, prefix="bench_"))
-        broker_url = parts.enter_context(on.rabbit.vhost(f"bench-{secrets.token_hex(4)}"))
+        database_url, broker_url = parts.enter_context(empty_place(on))
         given = {
             "database_url": database_url,
             "broker_url": broker_url,

@@ -7,7 +7,7 @@ out, since no API allows so many: the limiter has its own figures. Beside it, st
 confirms on runs an actor that does nothing and records nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import environ
@@ -52,7 +52,7 @@ _SHOWN = 6
 
 
 @dataclass(frozen=True)
-class _Pace:
+class Pace:
     done: int
     spent: Spent
 
@@ -71,14 +71,14 @@ class _Pace:
 
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
-    with _due(on, sizes.jobs) as here:
+    with due(on, sizes.jobs) as here:
         stock = _stock(here, sizes.stock)
         statements = Statements(here.engine)
         ours = _ours(here, sizes.jobs, paced=False)
         costliest = statements.costliest()
         active_ms = statements.active_milliseconds() / sizes.jobs
     paced_jobs = sizes.jobs // 4
-    with _due(on, paced_jobs) as here:
+    with due(on, paced_jobs) as here:
         paced = _ours(here, paced_jobs, paced=True)
 
     database_ms = sum(one.milliseconds for one in costliest) / sizes.jobs
@@ -107,7 +107,7 @@ def measure(on: Services, sizes: Sizes) -> list[Figure]:
 
 
 @contextmanager
-def _due(on: Services, jobs: int) -> Iterator[Environment]:
+def due(on: Services, jobs: int) -> Iterator[Environment]:
     """Lend an environment in which so many messages are waiting for workers."""
     with start_environment(on) as here:
         register(here, AppCredentials("bench", "bench"))
@@ -117,14 +117,14 @@ def _due(on: Services, jobs: int) -> Iterator[Environment]:
         yield here
 
 
-def _database(pace: _Pace, statements_ms: float, *, counted: bool) -> Figure:
+def _database(pace: Pace, statements_ms: float, *, counted: bool) -> Figure:
     if counted:
         return at_most("database time per job", statements_ms, _DATABASE_MS, unit="ms")
     cpu_ms = pace.milliseconds("Postgres")
     return at_most("database CPU per job", cpu_ms, _DATABASE_MS, unit="ms")
 
 
-def _costs(pace: _Pace) -> list[Figure]:
+def _costs(pace: Pace) -> list[Figure]:
     parts = [
         Figure(f"  CPU of {part}", amount(pace.milliseconds(part), "ms a job"))
         for part in pace.spent.cpu
@@ -142,17 +142,18 @@ def _statement(one: Statement, jobs: int) -> Figure:
     return Figure(f"  {one.name}", f"{each} a job")
 
 
-def _per_cpu(pace: _Pace) -> float:
+def _per_cpu(pace: Pace) -> float:
     return pace.done / pace.spent.all_cpu
 
 
-def _ours(on: Environment, jobs: int, *, paced: bool) -> _Pace:
+def _ours(on: Environment, jobs: int, *, paced: bool) -> Pace:
     variables = child_environment(on.settings) | ({} if paced else {UNPACED: "1"})
     with run_workers(IDLE, variables, processes=PROCESSES, threads=THREADS) as workers:
-        return _pace(on.services, workers.pid, jobs, lambda: runs.count(on, "success"))
+        parts = {**on.services.pids(), "workers": workers.pid}
+        return pace(parts, jobs, lambda: runs.count(on, "success"))
 
 
-def _stock(on: Environment, jobs: int) -> _Pace:
+def _stock(on: Environment, jobs: int) -> Pace:
     url = on.settings.require_broker_url()
     broker = RabbitmqBroker(url=url, confirm_delivery=True)
     environment = {**environ, STOCK_URL: url}
@@ -164,17 +165,22 @@ def _stock(on: Environment, jobs: int) -> _Pace:
                 ready: int = broker.get_queue_message_counts("stock")[0]
                 return jobs - ready
 
-            return _pace(on.services, workers.pid, jobs, done)
+            return pace({**on.services.pids(), "workers": workers.pid}, jobs, done)
     finally:
         broker.close()
 
 
-def _pace(on: Services, worker: int, jobs: int, done: Callable[[], int]) -> _Pace:
-    """Measure from the first twentieth to the last."""
+def pace(parts: Mapping[str, int], jobs: int, done: Callable[[], int]) -> Pace:
+    """
+    Measure from the first twentieth of waiting jobs to the last.
+
+    `parts` are the processes whose CPU counts, `done` counts the jobs that are. Raises TooSlow when
+    they take far too long.
+    """
     first, last = jobs * _MARGIN, jobs * (1 - _MARGIN)
     patience = 60 + jobs / _SLOWEST
-    wait_until(lambda: done() >= first, within=patience, what="the first jobs")
+    wait_until(lambda: done() >= first, within=patience, what="the first jobs", every=0.05)
     before = done()
-    meter = Meter({**on.pids(), "workers": worker})
+    meter = Meter(parts)
     wait_until(lambda: done() >= last, within=patience, what=f"{jobs} jobs", every=0.1)
-    return _Pace(done() - before, meter.spent())
+    return Pace(done() - before, meter.spent())

@@ -12,6 +12,8 @@ class Sizes:
     jobs: int
     stock: int
     killed: int
+    peers: int
+    kills_at_once: int
     waiting: int
     probes: int
     limiter_seconds: int
@@ -30,6 +32,8 @@ FULL = Sizes(
     jobs=12_000,
     stock=20_000,
     killed=2_000,
+    peers=5_000,
+    kills_at_once=1,
     waiting=100_000,
     probes=500,
     limiter_seconds=62,  # a whole window of iFood's, so that "in any 60 s" means something
@@ -49,6 +53,8 @@ QUICK = Sizes(
     jobs=1_200,
     stock=3_000,
     killed=600,
+    peers=1_000,
+    kills_at_once=5,  # they mostly wait
     waiting=2_000,
     probes=80,
     limiter_seconds=6,

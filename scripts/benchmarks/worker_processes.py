@@ -1,8 +1,8 @@
-"""Worker processes of the `dramatiq` command, for the length of a block."""
+"""Worker processes of a command, most often `dramatiq`, for the length of a block."""
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,19 +56,27 @@ class WorkerProcesses:
 def run_workers(
     module: str, environment: Mapping[str, str], *, processes: int, threads: int
 ) -> Iterator[WorkerProcesses]:
-    """
-    Run worker processes, which log to a file; TERM stops them, after 30 s SIGKILL.
-
-    The end of their log is added to a TooSlow from the block.
-    """
+    """Run worker processes of this project's environment, as `run_host` does."""
     command = [
         *(sys.executable, "-m", "dramatiq", module, "--skip-logging"),
         *("--processes", str(processes), "--threads", str(threads)),
         *("--worker-shutdown-timeout", "10000"),
     ]
+    with run_host(command, {**environment, "PYTHONPATH": str(Path.cwd())}) as host:
+        yield host
+
+
+@contextmanager
+def run_host(
+    command: Sequence[str | Path], environment: Mapping[str, str]
+) -> Iterator[WorkerProcesses]:
+    """
+    Run a command that runs jobs, and logs to a file; TERM stops it, after 30 s SIGKILL.
+
+    The end of its log is added to a TooSlow from the block.
+    """
     with PrivateFolder("ifood-bench") as folder:
-        here = {"PYTHONPATH": str(Path.cwd())}
-        workers = folder.start(command, env={**environment, **here}, log=_LOG)
+        workers = folder.start(command, env=environment, log=_LOG)
         try:
             yield WorkerProcesses(workers.pid)
         except TooSlow as error:

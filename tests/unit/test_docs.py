@@ -19,6 +19,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
+PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text()
 _SCRIPTS = ROOT / "scripts" / "README.md"
 
@@ -147,6 +148,16 @@ def test_the_page_of_settings_is_what_the_settings_say():
 
 def test_the_first_page_fits_a_screen():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 70
+
+
+def test_the_systems_beside_ours_are_those_that_are_pinned():
+    pinned = (ROOT / "scripts/benchmarks/peers/requirements.txt").read_text()
+    [header] = re.findall(r"^\| \| ours \|.*$", PERFORMANCE, re.MULTILINE)
+
+    compared = re.findall(r"\| (\w+) ([\d.]+)", header)
+
+    assert {name.lower() for name, _ in compared} == {"procrastinate", "pgqueuer", "dramatiq"}
+    assert [one for one in compared if f"\n{'=='.join(one).lower()} " not in pinned] == []
 
 
 def test_every_script_has_its_line():

@@ -16,6 +16,7 @@ LOCK: dict[str, Any] = tomllib.loads((ROOT / "uv.lock").read_text())
 DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text()
 SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 UV = (ROOT / "infra/uv.txt").read_text()
+PEERS = (ROOT / "scripts/benchmarks/peers/requirements.txt").read_text()
 [VERSION] = re.findall(r"^uv==(\S+)", UV, re.MULTILINE)
 
 # Where somebody types, or a script does.
@@ -75,6 +76,14 @@ def test_uv_and_the_build_backend_are_one_version_with_hashes():
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", UV)) > 1
     assert PROJECT["build-system"]["requires"] == [f"uv_build=={VERSION}"]
     assert PROJECT["tool"]["uv"]["required-version"] == f"=={VERSION}"
+
+
+def test_what_ours_is_compared_with_has_versions_and_hashes():
+    packages = re.sub(r"\\\n\s*", "", PEERS).splitlines()
+
+    assert len(packages) > 3
+    pinned = r"[\w.-]+(\[[\w,]+\])?==[\d.]+ (; .+ )?(--hash=sha256:[0-9a-f]{64} ?)+"
+    assert [line for line in packages if not re.fullmatch(pinned, line)] == []
 
 
 def test_the_build_fetches_nothing(tmp_path):
