@@ -92,6 +92,17 @@ def connect(
     return engine
 
 
+def beside(engine: Engine) -> Engine:
+    """
+    Make an engine to the same server that shares no connection with `engine`.
+
+    For a session that stays: it takes none from the threads, and is not one that idled away there.
+    """
+    own = create_engine(engine.url, pool=engine.pool.recreate(), hide_parameters=True)
+    event.listen(own, "handle_error", _leave_a_server_that_only_reads)
+    return own
+
+
 def transaction(engine: Engine) -> AbstractContextManager[Connection]:
     """Open a transaction, commit it at the end of the block, roll it back on any exception."""
     return engine.begin()

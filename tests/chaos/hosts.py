@@ -97,21 +97,28 @@ class Host:
 @contextmanager
 def patched(hosts: Iterable[Host], patch: str, **environment: str) -> Iterator[None]:
     """Run hosts with one of `tests/patches` for the length of the block."""
-    changes = {"PYTHONPATH": str(PATCHES), "TEST_PATCH": patch, **environment}
+    with changed(hosts, PYTHONPATH=str(PATCHES), TEST_PATCH=patch, **environment):
+        yield
+
+
+@contextmanager
+def changed(hosts: Iterable[Host], **settings: str) -> Iterator[None]:
+    """Run hosts with other settings for the length of the block."""
     hosts = list(hosts)
+    former = [dict(host.installed.settings) for host in hosts]
     for host in hosts:
         host.kill()
-        host.installed.settings.update(changes)
+        host.installed.settings.update(settings)
         host.start()
     for host in hosts:
         host.wait_until_ready()
     try:
         yield
     finally:
-        for host in hosts:
+        for host, before in zip(hosts, former, strict=True):
             host.kill()
-            for name in changes:
-                host.installed.settings.pop(name)
+            host.installed.settings.clear()
+            host.installed.settings.update(before)
 
 
 def make_host(

@@ -176,6 +176,15 @@ class World(Queried):
         )
         return int(row["n"])
 
+    def held_by(self, host: Host) -> int:
+        """Count the jobs that a host runs, or ran when it died."""
+        [row] = self.rows(
+            "SELECT count(*) AS n FROM ifood_jobs WHERE status = 'running'"
+            " AND locked_by = ANY(:actors)",
+            actors=list(host.actors),
+        )
+        return int(row["n"])
+
     def work(self, *hosts: Host, since: float) -> bool:
         """Tell whether each has claimed jobs since an instant; until then there are some."""
         done = all(self.claims(since=since, host=host) for host in hosts)

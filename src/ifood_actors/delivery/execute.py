@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
@@ -47,7 +46,7 @@ def execute(
         log.info("job.handed_back", reason="no slot is near")
         return
 
-    token = uuid4()
+    token = leases.claim_token()
     context.note_claiming(message.job_id, token)
     tried = False
 

@@ -80,6 +80,9 @@ class _Lifecycle(Middleware):
         self._client = client
         self._leases = leases
 
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        self._leases.start()
+
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         log.info("worker.started", threads=worker.worker_threads)
 
@@ -88,3 +91,4 @@ class _Lifecycle(Middleware):
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         self._client.close()
+        self._leases.close()

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event, Lock, Thread
+from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ifood_actors.db import transaction
+from ifood_actors.delivery.lifeline import EVERY, Lifeline
 from ifood_actors.errors import LeaseLost, Throttled, TimeLimitReached
 from ifood_actors.ledger import ClaimedJob, Ledger
 from ifood_actors.logs import get_logger
@@ -53,7 +55,12 @@ class Lease:
 
 
 class Leases:
-    """The leases that this process holds; the renewing thread starts with the first of them."""
+    """
+    The leases that this process holds; the renewing thread starts with the first of them.
+
+    Between `start` and `close` there is a lifeline as well, by which schedulers know at once that
+    the process has died. Without it, only the end of a lease tells.
+    """
 
     def __init__(self, engine: Engine, *, length: timedelta, actor: str) -> None:
         self.length = length
@@ -63,6 +70,19 @@ class Leases:
         self._stopping = Event()
         self._lock = Lock()
         self._thread: Thread | None = None
+        self._lifeline = Lifeline(engine, opened=self._reconnected)
+
+    def start(self) -> None:
+        """Show from now on that this process lives."""
+        self._lifeline.start()
+
+    def close(self) -> None:
+        """End the sign of life; jobs that this process should still hold are taken from it."""
+        self._lifeline.close()
+
+    def claim_token(self) -> UUID:
+        """Draw the token of a claim of this process."""
+        return self._lifeline.claim_token()
 
     @contextmanager
     def hold(self, job: ClaimedJob) -> Iterator[Lease]:
@@ -90,20 +110,48 @@ class Leases:
 
     def renew(self) -> None:
         """Renew every lease whose job makes progress, in one statement."""
+        if self._alive():
+            with transaction(self._engine) as tx:
+                self._renew_over(tx)
+
+    def _alive(self) -> list[Lease]:
         with self._lock:
-            alive = [lease for lease in self._held if not lease.lost and not lease.stalled()]
+            return [lease for lease in self._held if not lease.lost and not lease.stalled()]
+
+    def _renew_over(self, connection: Connection) -> None:
+        alive = self._alive()
         if not alive:
             return
-        with transaction(self._engine) as tx:
-            jobs = [lease.job for lease in alive]
-            renewed = Ledger(tx, actor=self.actor).renew(jobs, lease=self.length)
+        jobs = [lease.job for lease in alive]
+        renewed = Ledger(connection, actor=self.actor).renew(jobs, lease=self.length)
         for lease in alive:
             lease.lost = lease.job.claim_token not in renewed
 
     def _renew_for_ever(self) -> None:
-        never = Event()
-        while not never.wait(self.length.total_seconds() / _RENEWALS_PER_LEASE):
-            try:
+        """
+        Renew four times a lease, and each second while the lifeline is broken.
+
+        A scheduler that misses the lifeline takes no job whose lease is renewed meanwhile.
+        """
+        pause = self.length.total_seconds() / _RENEWALS_PER_LEASE
+        never, due = Event(), time.monotonic() + pause
+        while not never.wait(min(pause, EVERY.total_seconds())):
+            regular = time.monotonic() >= due
+            if not regular and not self._lifeline.broken:
+                continue
+            due = time.monotonic() + pause if regular else due
+            with _surviving():
                 self.renew()
-            except SQLAlchemyError as error:  # also a pool that has no connection to give
-                log.warning("leases.not_renewed", error=str(getattr(error, "orig", error)))
+
+    def _reconnected(self, connection: Connection) -> None:
+        """Show that the process lives, over what is known to work."""
+        with _surviving():
+            self._renew_over(connection)
+
+
+@contextmanager
+def _surviving() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:  # also a pool that has no connection to give
+        log.warning("leases.not_renewed", error=str(getattr(error, "orig", error)))

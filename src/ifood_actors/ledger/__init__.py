@@ -2,7 +2,7 @@
 What is planned, running and done, and why: jobs, their statuses and their history.
 
 `Ledger` does the acts of `states`, and `queries` read. `lost_messages` compares with RabbitMQ,
-`job_tables` are the tables.
+`holders` tells who holds the running jobs, `job_tables` are the tables.
 """
 
 from ifood_actors.ledger.actor import Role, process_actor
@@ -26,7 +26,9 @@ __all__ = [
     "Role",
     "actor",
     "bounds",
+    "claim_tokens",
     "forget_history",
+    "holders",
     "job_result",
     "job_tables",
     "lost_messages",

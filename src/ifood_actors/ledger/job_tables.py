@@ -119,7 +119,7 @@ class Job(SQLModel, table=True):
     dispatch_no: int = Field(sa_column=_count())
     # Counts claims, and never falls: half of the fence.
     lease_no: int = Field(sa_column=_count())
-    # A random id of the claim that runs: the other half.
+    # A random id of the claim that runs: the other half. See `claim_tokens` for what it tells.
     claim_token: UUID | None = Field(sa_column=Column(Uuid))
     # Until when the claim holds unless it is renewed.
     lease_expires_at: datetime | None = Field(sa_column=instant())

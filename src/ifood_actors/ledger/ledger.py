@@ -89,7 +89,7 @@ class Ledger:
         """
         Take a dispatched job that is due, for the length of a lease, charging one attempt.
 
-        `token` is a new random id, which tells this claim from all others.
+        `token` is new for each claim; see `claim_tokens` for what it tells.
 
         None where there is nothing to take, which is normal: the job runs or has ended, or the
         message is from an earlier dispatch, or forged. A message that is early, as after a clock

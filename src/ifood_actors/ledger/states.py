@@ -32,7 +32,7 @@ class Act(StrEnum):
     RETRY = "retry"  # waits for the next attempt; this one stays charged
     SNOOZE = "snooze"  # waits; the attempt, if one was charged, is given back
     FAIL = "fail"  # ended without success
-    RESCUE = "rescue"  # taken from a worker whose lease ended
+    RESCUE = "rescue"  # taken from a worker that died, or whose lease ended
     CANCEL = "cancel"  # taken out
     REQUEUE = "requeue"  # pending again, attempts from zero
     MANUAL = "manual"  # changed by SQL of a person; a trigger writes the row
@@ -121,8 +121,8 @@ TRANSITIONS: Final = checked(
             Act.SNOOZE, PENDING, to=PENDING, by="the gate before the claim"
         ),
         "fail": _transition(Act.FAIL, RUNNING, to=FAILED, by="worker, fenced"),
-        "rescue": _transition(Act.RESCUE, RUNNING, to=PENDING, by="relay"),
-        "rescue_as_failed": _transition(Act.RESCUE, RUNNING, to=FAILED, by="relay"),
+        "rescue": _transition(Act.RESCUE, RUNNING, to=PENDING, by="scheduler"),
+        "rescue_as_failed": _transition(Act.RESCUE, RUNNING, to=FAILED, by="scheduler"),
         "cancel": _transition(
             Act.CANCEL,
             PENDING,

@@ -23,7 +23,8 @@ from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Role, process_actor
 from ifood_actors.logs import get_logger
 from ifood_actors.planning import planner
-from ifood_actors.scheduler import heartbeat, losses, retention
+from ifood_actors.scheduler import deaths, heartbeat, losses, retention
+from ifood_actors.scheduler.deaths import DeathDetector
 from ifood_actors.scheduler.losses import LossDetector, QueueInspector
 from ifood_actors.scheduler.progress_log import ProgressLog
 from ifood_actors.scheduler.refresher import AT_A_TIME, EVERY, Refresher
@@ -34,7 +35,7 @@ from ifood_actors.signal_pipe import SignalPipe
 log = get_logger(__name__)
 
 # Transactions at the same time: one a tick, and the refresher's.
-POOL_SIZE = 9 + AT_A_TIME
+POOL_SIZE = 10 + AT_A_TIME
 _WATCH_EVERY_TICKS = 6  # of the relay
 _WATCH_AT_LEAST_EVERY = timedelta(minutes=1)  # which is also the default
 _WATCH = "alerts"
@@ -66,14 +67,18 @@ class Scheduler:
         self._settings = settings
         self._engine = engine
         self._actor = process_actor(Role.SCHEDULER)
+        jitter = settings.lease / 4  # with the lease and a tick, claimed again within 90 s
         self._relay = Relay(
             engine,
             publisher,
             horizon=settings.dispatch_horizon,
-            jitter=settings.lease / 4,  # with the lease and a tick, claimed again within 90 s
+            jitter=jitter,
             max_attempts=settings.worker_max_attempts,
             rate=relay_rate(settings),
             actor=self._actor,
+        )
+        self._deaths = DeathDetector(
+            engine, jitter=jitter, max_attempts=settings.worker_max_attempts, actor=self._actor
         )
         self._losses = inspector and LossDetector(
             engine, inspector, threads=settings.worker_threads
@@ -103,6 +108,7 @@ class Scheduler:
         self._give_up = give_up
         often = self._settings.poll_interval
         self._tick("relay", self._relay.run, every=often)
+        self._tick("deaths", self._take_over, every=deaths.EVERY)
         if self._losses:
             self._tick("losses", self._losses.run, every=losses.EVERY)
         if plan:
@@ -119,10 +125,15 @@ class Scheduler:
         """Stop ticking; a tick that is under way ends first."""
         self._stopping.set()
         self._ticks.shutdown()
+        self._deaths.close()
         if self._ifood:
             self._ifood.close()
         if self._beating:
             self._surviving(partial(heartbeat.end, self._engine), name="heartbeat")()
+
+    def _take_over(self) -> None:
+        if self._deaths.run():
+            self._relay.run()  # at once: its own tick may be ten seconds away
 
     def _tick(self, name: str, tick: Callable[[], object], *, every: timedelta) -> None:
         self._ticks.add_job(
