@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,7 @@ from ifood_actors.config.loading import child_environment
 from ifood_actors.db import transaction
 from ifood_actors.ifood.http import AppCredentials
 from ifood_actors.scheduler import Scheduler
+from ifood_actors.scheduler.deaths import SETTLED_AFTER
 from scripts.benchmarks import runs
 from scripts.benchmarks.environment import (
     Environment,
@@ -113,6 +115,8 @@ def kill_ours(on: Environment, jobs: int) -> Aftermath:
     """Kill one of two of our workers, which have so many accounts, and a job for each."""
     variables = child_environment(on.settings) | {UNPACED: "1", SECONDS: str(JOB_SECONDS)}
     with _scheduling(on), _two_workers(IDLE, variables) as victim:
+        # As in production, where a scheduler has been running for long.
+        Event().wait(SETTLED_AFTER.total_seconds())
         runs.plan_due(on)
         runs.relay(on).run()
         return kill_in_the_middle(victim, jobs, lambda: runs.count(on, "success"))
