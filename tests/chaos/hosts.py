@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 from chaos.proxy import Proxy
@@ -48,6 +49,7 @@ class Host:
     actors: set[str] = field(default_factory=set)  # its names in the history, one for each process
     _running: Running | None = None
     _said: int = 0  # characters of its log before the last start
+    _ready: float | None = None  # since when, monotonic
 
     @property
     def running(self) -> Running:
@@ -58,7 +60,13 @@ class Host:
         """Start it, unless it runs."""
         if self._running is None or self._running.process.poll() is not None:
             self._said = len(self.logs())
+            self._ready = None
             self._running = self.installed.start(self.role)
+
+    @property
+    def age(self) -> float:
+        """For how many seconds it has been ready, as far as anybody has waited for that."""
+        return 0.0 if self._ready is None else monotonic() - self._ready
 
     def kill(self) -> None:
         if self._running:
@@ -82,6 +90,7 @@ class Host:
         """Wait for a sign of life since the last start."""
         said = f'"{self.role}.started"'
         eventually(lambda: said in self.logs()[self._said :])
+        self._ready = self._ready or monotonic()
 
     def logs(self) -> str:
         return self.installed.logs()

@@ -24,6 +24,10 @@ MUTANTS = {
     "test_ten_planners_and_two_schedulers_do_everything_once",
     "own_limiter": "integration/test_pace.py",
     "early_ack": "chaos/test_kills.py::test_killed[worker, before it commits the claim]",
+    "hasty_takeover": "integration/test_deaths.py::"
+    "test_nothing_is_taken_from_a_worker_whose_connections_are_cut_a_hundred_times",
+    "blind_takeover": "integration/test_deaths.py::"
+    "test_a_worker_with_a_lifeline_keeps_its_jobs_though_it_renews_nothing",
     "no_redaction": "unit/test_logs.py",
     "believed_gateways": "integration/test_gateways.py",
 }

@@ -15,6 +15,7 @@ from support.clock import eventually
 from ifood_simulator import Fault
 
 TAKEN_OVER = 15.0  # seconds from the kill to the last job's end
+SETTLED_SECONDS = 25.0  # until a scheduler that has started concludes anything, and 5 more
 FROZEN_SECONDS = 10.0  # twice as long as a lifeline has to be missed
 CUTS = 20
 DIED = "its worker died: its session ended"
@@ -74,6 +75,7 @@ def test_no_job_is_taken_from_workers_whose_connections_are_cut_again_and_again(
 
 def at_work(chaos, *hosts):
     """Let hosts begin with jobs that take a second each; give the time of before."""
+    eventually(lambda: all(host.age > SETTLED_SECONDS for host in chaos.of("scheduler")))
     chaos.simulator.add_fault(Fault("slow", seconds=1.0))
     begun = time()
     chaos.plan()

@@ -128,6 +128,24 @@ def early_ack() -> None:
     _replace(_RabbitmqConsumer, "nack", lambda *_: None)
 
 
+def hasty_takeover() -> None:
+    """Take a job at the first look that finds no lifeline of its worker."""
+    from ifood_actors.ledger.claim_tokens import lifeline_of
+    from ifood_actors.scheduler.deaths import Suspicions
+
+    def look(_: Any, jobs: Any, lifelines: Any, *, at: float) -> Any:  # noqa: ARG001 - no matter
+        return [job for job in jobs if lifeline_of(job.claim_token) not in {None, *lifelines}]
+
+    _replace(Suspicions, "look", look)
+
+
+def blind_takeover() -> None:
+    """Take the jobs of every worker that names a lifeline, present or not."""
+    from ifood_actors.scheduler import deaths
+
+    _replace(deaths, "present_lifelines", lambda _connection: frozenset())
+
+
 def believed_gateways() -> None:
     """Take the word of whoever answers in iFood's place for iFood's own."""
     from ifood_actors.ifood.http import answers
