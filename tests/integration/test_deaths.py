@@ -99,16 +99,16 @@ def renewed(engine, job, *, since):
     eventually(lambda: row_of(engine, job.id)["lease_expires_at"] > since)
 
 
-def taken(detector, *, looks=None):
+def taken(detector, *, ticks=None):
     """Look again and again: until a job is taken, or so many times."""
-    if looks is None:
+    if ticks is None:
         return eventually(detector.run)
-    return sum(detector.run() for _ in range(looks))
+    return sum(detector.run() for _ in range(ticks))
 
 
 def test_a_dead_workers_job_goes_on_long_before_its_lease_ends(engine, detector, worker):
     job = claimed(engine, worker)
-    assert taken(detector, looks=3) == 0
+    assert taken(detector, ticks=3) == 0
 
     worker.close()
 
@@ -121,7 +121,7 @@ def test_a_dead_workers_job_goes_on_long_before_its_lease_ends(engine, detector,
     )
     assert timedelta(0) <= row["next_retry_at"] - row["updated_at"] <= deaths.FIRST_JITTER
     assert acts_of(engine, job.id)[-1] == "rescue"
-    assert taken(detector, looks=3) == 0
+    assert taken(detector, ticks=3) == 0
 
 
 def test_a_worker_with_a_lifeline_keeps_its_jobs_though_it_renews_nothing(
@@ -163,7 +163,7 @@ def test_a_job_that_killed_its_workers_fails_in_its_last_attempt(engine, detecto
 def test_nothing_is_taken_from_a_worker_whose_connections_are_cut_a_hundred_times(
     engine, detector, worker, proxy
 ):
-    """Each look falls into a moment without the lifeline: none sees it between two cuts."""
+    """Each tick falls into a moment without the lifeline: none sees it between two cuts."""
     job = claimed(engine, worker)
     with worker.hold(job):
         for _ in range(CUTS):
@@ -235,7 +235,7 @@ def test_a_former_release_that_claims_after_us_does_not_pass_for_us(engine, dete
         tx.execute(text("UPDATE ifood_jobs SET next_retry_at = NULL"))
 
     assert claim(engine, job.id, dispatch_no=2) is not None
-    assert taken(detector, looks=20) == 0
+    assert taken(detector, ticks=20) == 0
 
 
 def test_a_login_that_holds_a_dead_workers_lock_only_leaves_it_to_its_lease(
@@ -245,12 +245,12 @@ def test_a_login_that_holds_a_dead_workers_lock_only_leaves_it_to_its_lease(
     worker.close()
     with psycopg.connect(database_url, autocommit=True) as stranger:
         stranger.execute("SELECT pg_advisory_lock(%s)", [lifeline_of(job.claim_token)])
-        assert taken(detector, looks=20) == 0
+        assert taken(detector, ticks=20) == 0
 
     assert taken(detector) == 1
 
 
-def test_looks_from_before_postgres_restarted_do_not_count(monkeypatch):
+def test_ticks_from_before_postgres_restarted_do_not_count(monkeypatch):
     """Then every lifeline is missing at first; only of the dead it stays so."""
     monkeypatch.setattr(deaths, "ABSENT_FOR", timedelta(seconds=2))
     with PrivatePostgres() as server:
@@ -269,7 +269,7 @@ def test_looks_from_before_postgres_restarted_do_not_count(monkeypatch):
 
             monkeypatch.setattr(deaths, "SETTLED_AFTER", LEASE)
             eventually(lambda: detector.run() == 0 and len(detector._suspicions.held) == 1)
-            assert taken(detector, looks=20) == 0
+            assert taken(detector, ticks=20) == 0
             detector._settled_at = 0.0
             assert taken(detector) == 1
 

@@ -129,14 +129,14 @@ def early_ack() -> None:
 
 
 def hasty_takeover() -> None:
-    """Take a job at the first look that finds no lifeline of its worker."""
+    """Take a job at the first tick that finds no lifeline of its worker."""
     from ifood_actors.ledger.claim_tokens import lifeline_of
     from ifood_actors.scheduler.deaths import Suspicions
 
-    def look(_: Any, jobs: Any, lifelines: Any, *, at: float) -> Any:  # noqa: ARG001 - no matter
+    def compare(_: Any, jobs: Any, lifelines: Any, *, at: float) -> Any:  # noqa: ARG001 - no matter
         return [job for job in jobs if lifeline_of(job.claim_token) not in {None, *lifelines}]
 
-    _replace(Suspicions, "look", look)
+    _replace(Suspicions, "compare", compare)
 
 
 def blind_takeover() -> None:

@@ -24,44 +24,46 @@ OF_A_FORMER_RELEASE = replace(JOB, claim_token=uuid4())
 
 
 def test_a_job_is_taken_when_its_lifeline_was_absent_for_long():
-    looks = Suspicions()
+    suspicions = Suspicions()
 
-    assert looks.look([JOB], {OTHER}, at=0) == []
-    assert looks.look([JOB], {OTHER}, at=LONG - 0.1) == []
-    assert looks.look([JOB], {OTHER}, at=LONG) == [JOB]
-    assert looks.look([JOB], {OTHER}, at=LONG + 1) == [JOB]  # who could not take it tries again
+    assert suspicions.compare([JOB], {OTHER}, at=0) == []
+    assert suspicions.compare([JOB], {OTHER}, at=LONG - 0.1) == []
+    assert suspicions.compare([JOB], {OTHER}, at=LONG) == [JOB]
+    assert suspicions.compare([JOB], {OTHER}, at=LONG + 1) == [
+        JOB
+    ]  # who could not take it tries again
 
 
-def test_one_look_takes_nothing_however_late_it_is():
-    assert Suspicions().look([JOB], set(), at=10**6) == []
+def test_one_tick_takes_nothing_however_late_it_is():
+    assert Suspicions().compare([JOB], set(), at=10**6) == []
 
 
 def test_a_lifeline_that_is_back_ends_the_suspicion():
-    looks = Suspicions()
-    looks.look([JOB], set(), at=0)
-    looks.look([JOB], {LIFELINE}, at=1)
+    suspicions = Suspicions()
+    suspicions.compare([JOB], set(), at=0)
+    suspicions.compare([JOB], {LIFELINE}, at=1)
 
-    assert looks.look([JOB], set(), at=LONG) == []
-    assert looks.look([JOB], set(), at=2 * LONG) == [JOB]
+    assert suspicions.compare([JOB], set(), at=LONG) == []
+    assert suspicions.compare([JOB], set(), at=2 * LONG) == [JOB]
 
 
 def test_a_renewal_is_a_sign_of_life_without_a_lifeline():
-    looks = Suspicions()
-    looks.look([JOB], set(), at=0)
+    suspicions = Suspicions()
+    suspicions.compare([JOB], set(), at=0)
 
-    assert looks.look([RENEWED], set(), at=LONG) == []
-    assert looks.look([RENEWED], set(), at=2 * LONG) == [RENEWED]
+    assert suspicions.compare([RENEWED], set(), at=LONG) == []
+    assert suspicions.compare([RENEWED], set(), at=2 * LONG) == [RENEWED]
 
 
 def test_another_claim_is_not_suspected_for_the_one_before():
-    looks = Suspicions()
-    looks.look([JOB], set(), at=0)
+    suspicions = Suspicions()
+    suspicions.compare([JOB], set(), at=0)
 
-    assert looks.look([CLAIMED_AGAIN], set(), at=LONG) == []
+    assert suspicions.compare([CLAIMED_AGAIN], set(), at=LONG) == []
 
 
 def test_a_holder_that_never_showed_a_lifeline_is_left_to_its_lease():
-    looks = Suspicions()
+    suspicions = Suspicions()
 
     for at in range(100):
-        assert looks.look([OF_A_FORMER_RELEASE], set(), at=at * LONG) == []
+        assert suspicions.compare([OF_A_FORMER_RELEASE], set(), at=at * LONG) == []

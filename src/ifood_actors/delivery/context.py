@@ -12,31 +12,31 @@ import structlog
 
 from ifood_actors.ledger import ClaimedJob
 
-_claiming: ContextVar[tuple[UUID, UUID] | None] = ContextVar("claiming", default=None)
+_unanswered: ContextVar[tuple[UUID, UUID] | None] = ContextVar("unanswered", default=None)
 _claim: ContextVar[ClaimedJob | None] = ContextVar("claim", default=None)
 
 
 def begin(kind: str, **ids: object) -> None:
     """Forget the delivery before, and bind the kind and the message's ids to every log line."""
-    _claiming.set(None)
+    _unanswered.set(None)
     _claim.set(None)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(kind=kind, **ids)
 
 
-def note_claiming(job_id: UUID, token: UUID) -> None:
+def note_unanswered_claim(job_id: UUID, token: UUID) -> None:
     """
     Note which claim this delivery is about to make, by its token.
 
     To be called before it is sent, since an interrupt may come right after its commit.
     """
-    _claiming.set((job_id, token))
+    _unanswered.set((job_id, token))
 
 
 def note_claim(job: ClaimedJob | None) -> None:
     """Note the job that this delivery has claimed; None when nothing is left to settle."""
     _claim.set(job)
-    _claiming.set(None)
+    _unanswered.set(None)
     if job is not None:
         structlog.contextvars.bind_contextvars(
             account_id=str(job.account_id), merchant_id=job.merchant_id, attempt=job.attempts
@@ -50,4 +50,4 @@ def noted_claim() -> ClaimedJob | None:
 
 def unanswered_claim() -> tuple[UUID, UUID] | None:
     """Return job and token of a claim that may be committed, but whose answer is missing."""
-    return _claiming.get()
+    return _unanswered.get()

@@ -47,7 +47,7 @@ def execute(
         return
 
     token = leases.claim_token()
-    context.note_claiming(message.job_id, token)
+    context.note_unanswered_claim(message.job_id, token)
     tried = False
 
     def claim(tx: Connection) -> ClaimedJob | None:

@@ -39,7 +39,7 @@ _MISS_PEER = text(
         for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")
     )
 )
-# Whoever has the lock may lock it again, which shows that the session has it.
+# A session that has the lock may lock it again, which shows that it has it.
 _HOLD = text("SELECT pg_try_advisory_lock_shared(:key)")
 
 

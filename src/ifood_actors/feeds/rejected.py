@@ -96,7 +96,7 @@ def set_aside(
         read = {item_key(row["raw"]) for row in fetched.rows}
         days = {"start": period.start, "end": period.end}
         which = {"odd": odd, "read": list(read.intersection(keys)), "all": fetched.complete}
-        connection.execute(_LET_GO, {**whose, **days, **which})
+        connection.execute(_FORGET, {**whose, **days, **which})
     if odd:
         items = storable_json([asdict(item) for item in fetched.rejected])
         with refusals("ifood_rejected_items"):
@@ -132,7 +132,7 @@ def rejected_items(
 _KNOWN = text("""
     SELECT item_key FROM ifood_rejected_items WHERE merchant_id = :merchant_id AND kind = :kind
 """)
-_LET_GO = text("""
+_FORGET = text("""
     DELETE FROM ifood_rejected_items
     WHERE merchant_id = :merchant_id AND kind = :kind AND item_key <> ALL(CAST(:odd AS text[]))
       AND (item_key = ANY(CAST(:read AS text[]))

@@ -66,9 +66,8 @@ def store(
     Postgres refuses a value.
     """
     complete = fetched.complete and not fetched.rejected
-    stored = _Stored([], {})
-    if complete:  # else a row that is not written could not be told from one that did not come
-        stored = _stored(known)
+    # Else a row that is not written could not be told from one that did not come.
+    stored = _stored(known if complete else [])
     as_stored: set[int] = set()
     due: list[Digested] = []
     for row in fetched.rows:
@@ -109,11 +108,13 @@ def store(
 
 def _stored(known: Rows) -> _Stored:
     stored = _Stored([], {})
-    for id_, first, last, day, since, digest in (row.values() for row in known):
+    for row in known:
+        day, since = row["suspected_day"], row["suspected_since"]
         suspected = None if since is None or day is None else Sight(day, since)
-        stored.known.append(Known(id_, Period(first, last), suspected))
-        if digest is not None:
-            stored.unmarked[digest] = id_
+        period = Period(row["covered_from"], row["covered_to"])
+        stored.known.append(Known(row["id"], period, suspected))
+        if row["digest"] is not None:
+            stored.unmarked[row["digest"]] = row["id"]
     return stored
 
 

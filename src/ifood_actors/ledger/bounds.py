@@ -32,7 +32,7 @@ def _each(columns: Iterable[str], least: str, most: str) -> str:
     """
     Say that each of the columns is between two values, or NULL.
 
-    In few words: Postgres reads the condition anew for every statement that writes a row.
+    In few words: Postgres reads the condition again for every statement that writes a row.
     """
     names = ", ".join(columns)
     return f"least({names}) >= {least} AND greatest({names}) <= {most}"

@@ -13,7 +13,7 @@ from ifood_actors.ledger.bounds import IN_BOUNDS
 
 @dataclass(frozen=True)
 class HeldJob:
-    """A running job as one look saw it; `locked_by` is the actor that holds it."""
+    """A running job as one tick saw it; `locked_by` is the actor that holds it."""
 
     id: UUID
     attempts: int

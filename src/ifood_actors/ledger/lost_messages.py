@@ -12,8 +12,8 @@ from sqlalchemy import Connection, text
 
 from ifood_actors.db import rows_of
 from ifood_actors.ledger.bounds import IN_BOUNDS
+from ifood_actors.ledger.statements import DUE_AT
 
-_DUE = "coalesce(next_retry_at, scheduled_for)"
 # One whose `wake_at` has passed is the relay's already.
 _SENT = f"""
     job_type = ANY(:kinds) AND status = 'pending' AND wake_at > statement_timestamp()
@@ -22,11 +22,11 @@ _SENT = f"""
 # The slot alone is there for the index.
 _OVERDUE = f"""
     {_SENT} AND scheduled_for < statement_timestamp()
-      AND {_DUE} < statement_timestamp() - CAST(:patience AS interval)
+      AND {DUE_AT} < statement_timestamp() - CAST(:patience AS interval)
 """
-_AHEAD = f"{_SENT} AND {_DUE} > statement_timestamp()"
+_AHEAD = f"{_SENT} AND {DUE_AT} > statement_timestamp()"
 # Twice as late as when it was sent last: see `wake_overdue`.
-_TWICE_AS_LATE = f"statement_timestamp() - dispatched_at >= dispatched_at - {_DUE}"
+_TWICE_AS_LATE = f"statement_timestamp() - dispatched_at >= dispatched_at - {DUE_AT}"
 
 # Of the locks of a table, the weakest that excludes itself: it stops neither signs of life nor
 # readers. Any login could hold an advisory lock; this one needs the right to write.
@@ -98,7 +98,7 @@ def _wake(
         connection,
         f"""
         UPDATE ifood_jobs SET wake_at = statement_timestamp() WHERE id IN (
-          SELECT id FROM ifood_jobs WHERE {which} ORDER BY dispatched_at, {_DUE} LIMIT :number
+          SELECT id FROM ifood_jobs WHERE {which} ORDER BY dispatched_at, {DUE_AT} LIMIT :number
           FOR UPDATE SKIP LOCKED)
         RETURNING id
         """,

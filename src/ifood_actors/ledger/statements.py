@@ -92,7 +92,8 @@ _FINISHED = (
 _FENCED = "id = :id AND lease_no = :lease_no AND claim_token = :claim_token"
 _EACH = "id = ANY(:ids)"
 _LATER = "statement_timestamp() + CAST(:after AS interval)"
-_DUE_AT = "coalesce(next_retry_at, scheduled_for)"
+# Not before this instant: the wait that was decided, else the slot.
+DUE_AT = "coalesce(next_retry_at, scheduled_for)"
 _AWAITED = f"""
     {TRANSITIONS["claim"].guard} AND dispatched_at IS NOT NULL AND dispatch_no = :dispatch_no
 """
@@ -104,8 +105,8 @@ LOCK = text(f"""
       account.authorization_id, account.timezone, account.active, job.job_day, job.period_start,
       job.period_end, job.attempts, job.lease_no, job.claim_token,
       {_AWAITED} AS awaited,
-      {_DUE_AT} > clock_timestamp() AS early,
-      job.dispatched_at < {_DUE_AT} AS sent_ahead,
+      {DUE_AT} > clock_timestamp() AS early,
+      job.dispatched_at < {DUE_AT} AS sent_ahead,
       greatest(clock_timestamp() - job.scheduled_for, INTERVAL '0') AS late
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.id = :id FOR UPDATE OF job
@@ -120,8 +121,8 @@ HAND_BACK = text("""
     UPDATE ifood_jobs SET dispatched_at = NULL, wake_at = statement_timestamp() WHERE id = :id
 """)
 # Not through the ladder, which has not held the message back: perhaps there is none.
-SEND_WHEN_DUE = text("""
-    UPDATE ifood_jobs SET wake_at = coalesce(next_retry_at, scheduled_for) WHERE id = :id
+SEND_WHEN_DUE = text(f"""
+    UPDATE ifood_jobs SET wake_at = {DUE_AT} WHERE id = :id
 """)
 # As if it had not been sent: else it would be missed, and sent again and again.
 PARK = text("""
@@ -130,7 +131,7 @@ PARK = text("""
 """)
 # What `LOCK` says, once more: both are sent together.
 _CLAIMABLE = f"""
-    id = :id AND {_AWAITED} AND {_DUE_AT} <= statement_timestamp()
+    id = :id AND {_AWAITED} AND {DUE_AT} <= statement_timestamp()
     AND (SELECT active FROM accounts WHERE accounts.id = account_id)
 """
 CLAIM = _act(
@@ -177,14 +178,14 @@ REQUEUE = _act(
     " wake_at = statement_timestamp()",
     which=_EACH,
 )
-# A kind that this release does not know is left to the release that planned it. A job that is due
-# for a look long before its grace is over is `missed`: its message was found lost, or came early.
+# A kind that this release does not know is left to the release that planned it. A job whose
+# `wake_at` comes long before its grace is over is `missed`: its message was lost, or came early.
 # A row out of bounds would fail the arithmetic of all: the alert `HistoryAtOdds` reports it.
 _DUE = f"""
     SELECT id, job_type AS kind, status, attempts, dispatch_no, dispatched_at IS NOT NULL AS resend,
       dispatched_at IS NOT NULL AND wake_at < interval '1 minute'
-        + greatest(coalesce(next_retry_at, scheduled_for), dispatched_at) AS missed,
-      coalesce(next_retry_at, scheduled_for) - statement_timestamp() AS due_in,
+        + greatest({DUE_AT}, dispatched_at) AS missed,
+      {DUE_AT} - statement_timestamp() AS due_in,
       (SELECT app_id FROM accounts WHERE accounts.id = account_id) AS app_id
     FROM ifood_jobs WHERE wake_at <= statement_timestamp() AND job_type = ANY(:kinds)
       AND {IN_BOUNDS}
@@ -198,18 +199,18 @@ DUE = text(f"""
 # Least recently woken first, so that a job which iFood always fails at is not the only one to try.
 PROBE = text(f"""
     {_DUE} AND status = 'pending' AND {_BY_APP}
-      AND coalesce(next_retry_at, scheduled_for) <= statement_timestamp()
+      AND {DUE_AT} <= statement_timestamp()
     ORDER BY wake_at, priority DESC, scheduled_for LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 DISPATCH = _act(
     "dispatch",
-    """
+    f"""
     dispatch_no = dispatch_no + CASE WHEN dispatched_at IS NULL THEN 1 ELSE 0 END,
     dispatched_at = statement_timestamp(),
-    wake_at = greatest(coalesce(next_retry_at, scheduled_for), statement_timestamp()) + greatest(
+    wake_at = greatest({DUE_AT}, statement_timestamp()) + greatest(
       CAST(:grace AS interval),
       CASE WHEN dispatched_at IS NOT NULL THEN least(12 * CAST(:grace AS interval),
-        statement_timestamp() - coalesce(next_retry_at, scheduled_for)) END)
+        statement_timestamp() - {DUE_AT}) END)
     """,
     which=_EACH,
 )
@@ -224,8 +225,8 @@ UNDER_WAY = text("""
         AND coalesce(job.next_retry_at, job.scheduled_for) <= statement_timestamp())
     GROUP BY account.app_id, job.job_type
 """)
-HOLD = text("""
-    UPDATE ifood_jobs SET wake_at = coalesce(next_retry_at, scheduled_for) - :horizon
+HOLD = text(f"""
+    UPDATE ifood_jobs SET wake_at = {DUE_AT} - :horizon
     WHERE id = ANY(:ids)
 """)
 RESCUE = _act(

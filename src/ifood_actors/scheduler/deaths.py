@@ -3,10 +3,10 @@ Takes the jobs of worker processes that have died, within seconds instead of aft
 
 A worker process holds an advisory lock, its lifeline, for as long as it lives, and its claims name
 it (`delivery.lifeline`). A process that has only lost its connection is without it, too, until it
-has another one, over which it renews its leases at once. So a job is taken when two looks, some
+has another one, over which it renews its leases at once. So a job is taken when two ticks, some
 seconds apart, find its lifeline absent and its lease unchanged; it is locked and compared again.
 
-All sessions end when Postgres restarts or another server takes over. So the looks are made over one
+All sessions end when Postgres restarts or another server takes over. So each tick reads over one
 session of the detector's own: when that has to be opened again, what was seen before counts no
 more, and for some time nothing is concluded.
 """
@@ -52,17 +52,17 @@ class Suspicion:
 
 @dataclass
 class Suspicions:
-    """What the looks so far have seen: jobs whose lifelines are absent, by their claim tokens."""
+    """What the ticks so far have seen: jobs whose lifelines are absent, by their claim tokens."""
 
     held: dict[UUID, Suspicion] = field(default_factory=dict)
 
-    def look(
+    def compare(
         self, jobs: Collection[HeldJob], lifelines: Collection[int], *, at: float
     ) -> list[HeldJob]:
         """
         Compare the running jobs with the lifelines that were present after they were read.
 
-        Return those whose lifeline was absent at every look for `ABSENT_FOR`, with an unchanged
+        Return those whose lifeline was absent at every tick for `ABSENT_FOR`, with an unchanged
         lease. Jobs that name no lifeline are not suspected. `at` is monotonic, in seconds.
         """
         before, self.held = self.held, {}
@@ -94,9 +94,9 @@ class DeathDetector:
         self._suspicions = Suspicions()
 
     def run(self) -> int:
-        """Look once, and take the jobs of workers that are dead; return how many."""
+        """Compare once, and take the jobs of workers that are dead; return how many."""
         try:
-            abandoned = self._look()
+            abandoned = self._abandoned()
         except SQLAlchemyError:
             self.close()
             raise
@@ -115,16 +115,16 @@ class DeathDetector:
             self._session.close()
         self._session = None
 
-    def _look(self) -> list[HeldJob]:
+    def _abandoned(self) -> list[HeldJob]:
         if self._session is None:
             opened = self._beside.connect()
             self._session = opened.execution_options(isolation_level="AUTOCOMMIT")
             self._settled_at = monotonic() + SETTLED_AFTER.total_seconds()
             self._suspicions = Suspicions()
-        # In this order: whoever holds a job that was read has taken its lifeline before.
+        # In this order: the holder of a job that was read has taken its lifeline before.
         jobs = held_jobs(self._session, kinds=KINDS)
         lifelines = present_lifelines(self._session) if jobs else frozenset()
-        return self._suspicions.look(jobs, lifelines, at=monotonic())
+        return self._suspicions.compare(jobs, lifelines, at=monotonic())
 
     def _take(self, tx: Connection, abandoned: Sequence[HeldJob]) -> list[HeldJob]:
         ledger = Ledger(tx, actor=self._actor)

@@ -45,5 +45,12 @@ def upgrade() -> None:
             name=op.f("pk_ifood_complete_pulls"),
         ),
     )
-    for name in ("last_seen", "titles", "forget_raw"):
-        op.execute((STATEMENTS / f"{name}.sql").read_text(encoding="utf-8"))
+    part = _read("last_seen_of")
+    parts = "UNION ALL\n".join(part.format(table=table) for table in TABLES)
+    op.execute(_read("last_seen").format(parts=parts))
+    for name in ("titles", "forget_raw"):
+        op.execute(_read(name))
+
+
+def _read(name: str) -> str:
+    return (STATEMENTS / f"{name}.sql").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ BEGIN
 END $$;
 """
 
-# As in 0019, in fewer nodes: Postgres reads the conditions anew for every statement.
+# As in 0019, in fewer nodes: Postgres reads the conditions again for every statement.
 _FIRST, _LAST = "'2000-01-01 00:00+00'", "'2200-01-01 00:00+00'"
 
 
