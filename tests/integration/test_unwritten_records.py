@@ -28,7 +28,7 @@ from support.former_storing import store_as_before
 from support.records import store_many_sales
 
 from ifood_actors.db import driver, transaction
-from ifood_actors.feeds import FEEDS, Origin
+from ifood_actors.feeds import FEEDS, Origin, as_seen_last
 from ifood_actors.feeds.row_writing import known_keys_statement, upsert_statement
 from ifood_actors.feeds.storing import known_statement, mark_statements
 from ifood_actors.ledger import JobResult
@@ -89,7 +89,11 @@ def merchant():
 
 
 def rows_of(engine: Engine, kind: str, merchant: str, *, seen: bool = True) -> list[Any]:
-    """Give a merchant's records as a reader finds them, without what is ours alone."""
+    """
+    Give a merchant's records as a reader finds them, without what is ours alone.
+
+    What exports read must say the same of the pull that saw them last as the view.
+    """
     table = FEEDS[kind].table.__tablename__
     last = "seen.job_id, seen.last_seen_at," if seen else ""
     query = text(f"""
@@ -102,6 +106,20 @@ def rows_of(engine: Engine, kind: str, merchant: str, *, seen: bool = True) -> l
         WHERE record.merchant_id = :merchant ORDER BY record.first_seen_at, record.raw, record.id
     """)
     with engine.connect() as connection:
+        exported, viewed = (
+            connection.execute(text(ids), {"merchant": merchant}).all()
+            for ids in (
+                f"""
+                SELECT id, job_id, last_seen_at FROM ({as_seen_last(FEEDS[kind].table)}) AS record
+                WHERE merchant_id = :merchant ORDER BY id
+                """,
+                f"""
+                SELECT record_id, job_id, last_seen_at FROM reporting.last_seen
+                WHERE record_table = '{table}' AND merchant_id = :merchant ORDER BY record_id
+                """,
+            )
+        )
+        assert exported == viewed
         return [tuple(row) for row in connection.execute(query, {"merchant": merchant})]
 
 

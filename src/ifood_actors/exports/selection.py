@@ -16,12 +16,11 @@ from sqlalchemy import Column, Connection, Row, Table
 from sqlmodel import SQLModel
 
 from ifood_actors.accounts import FORMULA
-from ifood_actors.feeds import FEEDS
+from ifood_actors.feeds import FEEDS, as_seen_last
 from ifood_actors.kinds import KINDS
 
 _FIRST = ("account_id", "merchant_id")
 _LAST = ("job_id", "first_seen_at", "last_seen_at", "changed_at", "missing_since")
-_SEEN = ("job_id", "last_seen_at")
 # Of use to the storing of records only; `raw` holds personal data as well.
 _LEFT_OUT = (
     *("id", "covered_from", "covered_to", "suspected_since", "suspected_day"),
@@ -69,7 +68,7 @@ class Selection:
             """)
         # Not by the instants of the pulls: then the same records are the same file again.
         statement = f"""
-            SELECT {columns} FROM ({self._as_seen_last}) AS record
+            SELECT {columns} FROM ({as_seen_last(FEEDS[self.kind].table)}) AS record
             WHERE {" AND ".join(conditions)} ORDER BY record.merchant_id, {self._day}, id
         """
         values = {"start": self.start, "end": self.end, "accounts": list(self.accounts)}
@@ -78,17 +77,6 @@ class Selection:
     @property
     def _table(self) -> Table:
         return SQLModel.metadata.tables[str(FEEDS[self.kind].table.__tablename__)]
-
-    @property
-    def _as_seen_last(self) -> str:
-        """Select the records with the pull that saw them last, which need not have written them."""
-        own = [c.name for c in self._table.columns if c.name not in _SEEN]
-        columns = [*(f"record.{name}" for name in own), *(f"seen.{name}" for name in _SEEN)]
-        return f"""
-            SELECT {", ".join(columns)} FROM {self._table.name} AS record
-            JOIN reporting.last_seen AS seen
-              ON seen.record_table = '{self._table.name}' AND seen.record_id = record.id
-        """
 
     @property
     def _day(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
 
+from ifood_actors.feeds.complete_pulls import as_seen_last
 from ifood_actors.feeds.feed import Feed
 from ifood_actors.feeds.record_retention import forget_raw, forget_rejected_items, forget_versions
 from ifood_actors.feeds.records import Fetched, Origin, Record
@@ -25,6 +26,7 @@ __all__ = [
     "Fetched",
     "Origin",
     "Record",
+    "as_seen_last",
     "forget_raw",
     "forget_rejected_items",
     "forget_versions",

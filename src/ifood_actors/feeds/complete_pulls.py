@@ -46,6 +46,29 @@ def note_complete_pull(
         connection.execute(statement, {**values, **asdict(origin)})
 
 
+def as_seen_last(table: type[Record]) -> str:
+    """
+    Give the SQL of a table's records, `job_id` and `last_seen_at` as in `reporting.last_seen`.
+
+    Made for many records: the pull is looked up once for all that have the same days. The view is
+    made for few.
+    """
+    name = str(table.__tablename__)
+    own = [c.name for c in SQLModel.metadata.tables[name].columns if c.name not in _SEEN]
+    return f"""
+        SELECT {", ".join(f"record.{column}" for column in own)},
+          {", ".join(f"coalesce(pull.{column}, record.{column}) AS {column}" for column in _SEEN)}
+        FROM {name} AS record LEFT JOIN LATERAL (
+          SELECT job_id, pulled_at AS last_seen_at FROM ifood_complete_pulls
+          WHERE merchant_id = record.merchant_id AND record_table = '{name}'
+            AND period_start <= record.covered_from AND period_end >= record.covered_to
+          ORDER BY pulled_at DESC LIMIT 1) AS pull
+        ON pull.last_seen_at > record.last_seen_at
+          AND record.missing_since IS NULL AND record.suspected_since IS NULL
+    """
+
+
+_SEEN: Final = ("job_id", "last_seen_at")
 _FORGET_OUTDONE: Final = text("""
     DELETE FROM ifood_complete_pulls
     WHERE merchant_id = :merchant_id AND record_table = :table
