@@ -35,7 +35,8 @@ def test_an_act_is_done_in_the_statuses_of_its_transition_alone(engine, name, st
     [job] = make_jobs(engine)
     token = uuid4()
     values = {"id": job.id, "ids": [job.id], "lease_no": 7, "claim_token": token, "after": LEASE}
-    values |= {"grace": LEASE, "jitter": timedelta(0), "error_code": "x", "dispatch_no": 1}
+    values |= {"grace": LEASE, "jitter": timedelta(0), "error_code": "x", "dispatch_nos": [1]}
+    values |= {"claim_tokens": [token]}
     with transaction(engine) as tx:
         put(tx, job.id, status, token=token)
         done = do(tx, ACTS[name], **values)

@@ -7,6 +7,7 @@ What is planned, running and done, and why: jobs, their statuses and their histo
 
 from ifood_actors.ledger.actor import Role, process_actor
 from ifood_actors.ledger.bad_rows import park
+from ifood_actors.ledger.claim_batches import AskedClaim, claim_each
 from ifood_actors.ledger.history_retention import forget_history
 from ifood_actors.ledger.job_result import JobResult, result_value
 from ifood_actors.ledger.job_values import ClaimedJob, DueJob, NewJob, NewRun
@@ -16,6 +17,7 @@ from ifood_actors.ledger.states import Act, JobStatus
 
 __all__ = [
     "Act",
+    "AskedClaim",
     "ClaimedJob",
     "DueJob",
     "JobResult",
@@ -26,6 +28,7 @@ __all__ = [
     "Role",
     "actor",
     "bounds",
+    "claim_each",
     "claim_tokens",
     "forget_history",
     "holders",

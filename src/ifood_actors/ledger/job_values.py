@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import Row, RowMapping
 
 from ifood_actors.ledger.states import JobStatus
 
@@ -115,10 +115,9 @@ def columns(jobs: Sequence[NewJob]) -> dict[str, list[Any]]:
     }
 
 
-def claimed_job(locked: Mapping[str, Any], **claimed: object) -> ClaimedJob:
-    """Make it of a row of `statements.LOCK`, and of what the claim has changed in it."""
-    values = {**locked, **claimed}
-    return ClaimedJob(**{name: values[name] for name in _CLAIMED})
+def claimed_job(row: Mapping[str, Any] | RowMapping) -> ClaimedJob:
+    """Make it of a row of `statements.LOCK` or `statements.CLAIM`."""
+    return ClaimedJob(**{name: row[name] for name in _CLAIMED})
 
 
 def due_job(row: Row[Any]) -> DueJob:

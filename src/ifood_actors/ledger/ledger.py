@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from ifood_actors.errors import LeaseLost
 from ifood_actors.ledger import statements
 from ifood_actors.ledger.bad_rows import not_planned, park, skipping_bad_rows
+from ifood_actors.ledger.claim_batches import AskedClaim, claims_statement
 from ifood_actors.ledger.job_result import JobResult
 from ifood_actors.ledger.job_values import (
     AwaitedJob,
@@ -96,14 +97,11 @@ class Ledger:
         was set back, is sent again when the job is due. A job of a disabled account is cancelled.
         """
         which = {"id": job_id, "dispatch_no": dispatch_no}
-        values = statements.CLAIM.bound(self._actor, **which, claim_token=token, after=lease)
-        locked, claimed = ask_and_commit(
-            self._connection, (statements.LOCK, which), (statements.CLAIM.sql, values)
-        )
+        asked = [AskedClaim(job_id, dispatch_no, token)]
+        claim = claims_statement(asked, actor=self._actor, lease=lease)
+        _, claimed = ask_and_commit(self._connection, (statements.LOCK, which), claim)
         if claimed:
-            [job] = locked
-            charged = {"attempts": job["attempts"] + 1, "lease_no": job["lease_no"] + 1}
-            return claimed_job(job, claim_token=token, **charged)
+            return claimed_job(claimed[0])
         row = self._lock_awaited(job_id, dispatch_no)  # looked at again: it is another transaction
         if row is not None and row.early:
             self._connection.execute(statements.SEND_WHEN_DUE, {"id": job_id})
@@ -119,7 +117,7 @@ class Ledger:
         """
         values = {"id": job_id, "dispatch_no": 0}
         row = self._connection.execute(statements.LOCK, values).mappings().one_or_none()
-        return claimed_job(dict(row)) if row is not None and row["claim_token"] == token else None
+        return claimed_job(row) if row is not None and row["claim_token"] == token else None
 
     def wait_for(self, job_id: UUID) -> None:
         """

@@ -41,20 +41,26 @@ def _act(
     changes: str,
     *,
     which: str = "id = :id",
+    asked: str | None = None,
     detail: str = "CAST(:detail AS jsonb)",
     answer: str = "SELECT job_id FROM written",
 ) -> ActStatement:
     """
     Change the jobs `which` (SQL) that are in a status of the transition's, and their status.
 
-    `detail` is SQL on a job, `answer` on the rows of the history that were `written`.
+    `asked` has a row for each of several jobs: `which` compares with it, and `changes` finds its
+    columns in `before`. A job that another transaction has locked is then left out, so that the
+    others do not wait. `detail` is SQL on a job, `answer` on the jobs and what was `written`.
     """
     arrow = TRANSITIONS[transition]
+    before = f"SELECT id, status FROM ifood_jobs WHERE {which} AND {arrow.guard} FOR UPDATE"
+    if asked is not None:
+        # One by one, by key: Postgres keeps the plan, and might read all that have the status.
+        before = f"SELECT * FROM {asked}, LATERAL ({before} SKIP LOCKED) AS locked"
     return ActStatement(
         arrow.act,
         text(f"""
-        WITH before AS (
-          SELECT id, status FROM ifood_jobs WHERE {which} AND {arrow.guard} FOR UPDATE),
+        WITH before AS ({before}),
         job AS (
           UPDATE ifood_jobs SET status = '{arrow.target}', {changes}, event_no = event_no + 1,
             updated_at = statement_timestamp()
@@ -94,20 +100,22 @@ _EACH = "id = ANY(:ids)"
 _LATER = "statement_timestamp() + CAST(:after AS interval)"
 # Not before this instant: the wait that was decided, else the slot.
 DUE_AT = "coalesce(next_retry_at, scheduled_for)"
-_AWAITED = f"""
-    {TRANSITIONS["claim"].guard} AND dispatched_at IS NOT NULL AND dispatch_no = :dispatch_no
+_AWAITED = f"{TRANSITIONS['claim'].guard} AND dispatched_at IS NOT NULL AND dispatch_no ="
+# What a holder knows of its job, of a `job` and its `account`.
+_CLAIMED = """
+    job.id, job.job_type AS kind, job.account_id, job.merchant_id, account.app_id,
+    account.authorization_id, account.timezone, job.job_day, job.period_start, job.period_end,
+    job.attempts, job.lease_no, job.claim_token,
+    greatest(clock_timestamp() - job.scheduled_for, INTERVAL '0') AS late
 """
 
 # By primary key alone, so that it waits for an uncommitted dispatch: a guarded UPDATE would not see
 # that row, match nothing, and the delivery would be acknowledged and lost.
 LOCK = text(f"""
-    SELECT job.id, job.job_type AS kind, job.account_id, job.merchant_id, account.app_id,
-      account.authorization_id, account.timezone, account.active, job.job_day, job.period_start,
-      job.period_end, job.attempts, job.lease_no, job.claim_token,
-      {_AWAITED} AS awaited,
+    SELECT {_CLAIMED}, account.active,
+      {_AWAITED} :dispatch_no AS awaited,
       {DUE_AT} > clock_timestamp() AS early,
-      job.dispatched_at < {DUE_AT} AS sent_ahead,
-      greatest(clock_timestamp() - job.scheduled_for, INTERVAL '0') AS late
+      job.dispatched_at < {DUE_AT} AS sent_ahead
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.id = :id FOR UPDATE OF job
 """)
@@ -129,21 +137,28 @@ PARK = text("""
     UPDATE ifood_jobs SET dispatched_at = NULL, wake_at = statement_timestamp() + :after
     WHERE id = :id AND wake_at IS NOT NULL
 """)
-# What `LOCK` says, once more: both are sent together.
-_CLAIMABLE = f"""
-    id = :id AND {_AWAITED} AND {DUE_AT} <= statement_timestamp()
-    AND (SELECT active FROM accounts WHERE accounts.id = account_id)
-"""
+# What `LOCK` says, once more: both are sent together, for one job. For several it goes alone: a job
+# that is being dispatched does not match, or is locked, and who asked for it asks again, with both.
 CLAIM = _act(
     "claim",
     f"""
     attempts = attempts + 1, lease_no = lease_no + 1,
-    claim_token = :claim_token, locked_by = :actor, locked_at = statement_timestamp(),
+    claim_token = before.token, locked_by = :actor, locked_at = statement_timestamp(),
     next_retry_at = NULL,
     lease_expires_at = {_LATER}, wake_at = {_LATER}
     """,
-    which=_CLAIMABLE,
+    which=f"""
+    id = asked.job_id AND {_AWAITED} asked.number AND {DUE_AT} <= statement_timestamp()
+    AND (SELECT active FROM accounts WHERE accounts.id = account_id)
+    """,
+    asked="""
+    unnest(CAST(:ids AS uuid[]), CAST(:dispatch_nos AS int[]), CAST(:claim_tokens AS uuid[]))
+      AS asked(job_id, number, token)
+    """,
     detail="jsonb_build_object('slot', scheduled_for)",
+    answer=f"""
+    SELECT {_CLAIMED} FROM job JOIN accounts AS account ON account.id = job.account_id
+    """,
 )
 RENEW = text(f"""
     UPDATE ifood_jobs SET lease_expires_at = {_LATER}, wake_at = {_LATER}
