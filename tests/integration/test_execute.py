@@ -15,6 +15,7 @@ from support.world import MONDAY, stand_up
 
 from ifood_actors.db import repeated, transaction
 from ifood_actors.delivery import execute
+from ifood_actors.delivery.claims import Claims
 from ifood_actors.errors import LeaseLost
 from ifood_actors.kinds import KINDS
 from ifood_actors.ledger import Ledger
@@ -235,6 +236,12 @@ def committed_late(engine, sent):
 
 
 @pytest.fixture
+def alone(monkeypatch):
+    """Have each delivery claim its job by itself."""
+    monkeypatch.setattr(Claims, "start", lambda _: None)
+
+
+@pytest.fixture
 def claims(monkeypatch):
     """Have another function send the claims of a test, and all else be sent as ever."""
 
@@ -244,15 +251,21 @@ def claims(monkeypatch):
                 return send(connection, *round_trip)
             return ask_and_commit(connection, *round_trip)
 
-        monkeypatch.setattr("ifood_actors.ledger.ledger.ask_and_commit", sent)
+        for module in ("ledger", "claim_batches"):
+            monkeypatch.setattr(f"ifood_actors.ledger.{module}.ask_and_commit", sent)
 
     return send_by
 
 
+@pytest.mark.parametrize("company", ["alone", "in a batch"])
 @pytest.mark.parametrize("commit", [committed, committed_late])
-def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, claims, commit):
+def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(
+    start, claims, commit, company, request
+):
     """The commit takes place, its answer is lost, and the claim is done again."""
     told: list[object] = []
+    if company == "alone":
+        request.getfixturevalue("alone")
 
     def unheard(connection, *sent):
         if told:
@@ -269,6 +282,7 @@ def test_a_claim_whose_commit_is_not_heard_of_is_this_deliverys_own(start, claim
         assert world.acts(job["id"]) == ["plan", "claim", "succeed"]
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("commit", [committed, committed_late])
 def test_a_claim_that_a_shutdown_interrupts_is_given_back_at_once(start, claims, commit):
     """The interrupt comes in the commit, which takes place, or fails."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, text
 
 from ifood_actors.db import transaction
 from ifood_actors.delivery.admission import Admission
+from ifood_actors.delivery.claims import Claims
 from ifood_actors.delivery.execute import execute
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
@@ -177,12 +178,14 @@ def row_of(engine: Engine, job_id: UUID) -> dict[str, Any]:
 def deliver(engine: Engine, job_id: UUID) -> None:
     """Execute the first message of a job that is not claimed, so that iFood is not asked."""
     limiter = Limiter(engine, rates={"financial": 180})
+    leases = Leases(engine, length=LEASE, actor="worker")
     execute(
         JobMessage(job_id, 1),
         kind="sales",
         engine=engine,
         client=None,  # type: ignore[arg-type] # as said
-        leases=Leases(engine, length=LEASE, actor="worker"),
+        claims=Claims(engine, leases),
+        leases=leases,
         admission=Admission(engine, limiter, actor="worker"),
     )
 

@@ -1,23 +1,22 @@
 """The story of one delivery, from the claim to the stored records."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DataError, IntegrityError
 
 from ifood_actors import metrics
-from ifood_actors.db import repeated, transaction
+from ifood_actors.db import repeated
 from ifood_actors.delivery import context
 from ifood_actors.delivery.admission import Admission
+from ifood_actors.delivery.claims import Claims
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
 from ifood_actors.errors import CredentialsRefused
 from ifood_actors.feeds import FEEDS, Origin
 from ifood_actors.ifood.http import ApiIdentity, IfoodClient
-from ifood_actors.ledger import Act, ClaimedJob, JobResult, Ledger, park
+from ifood_actors.ledger import ClaimedJob, JobResult, Ledger
 from ifood_actors.logs import get_logger
 from ifood_actors.spans import Period
 
@@ -30,6 +29,7 @@ def execute(
     kind: str,
     engine: Engine,
     client: IfoodClient,
+    claims: Claims,
     leases: Leases,
     admission: Admission,
 ) -> None:
@@ -48,19 +48,7 @@ def execute(
 
     token = leases.claim_token()
     context.note_unanswered_claim(message.job_id, token)
-    tried = False
-
-    def claim(tx: Connection) -> ClaimedJob | None:
-        nonlocal tried
-        ledger = Ledger(tx, actor=leases.actor)
-        if tried:  # the claim may be committed, and only its answer lost
-            held = ledger.held(message.job_id, token)
-            if held is not None and ledger.renew([held], lease=leases.length):
-                return held
-        tried = True
-        return ledger.claim(message.job_id, message.dispatch_no, token=token, lease=leases.length)
-
-    job = _claimed(engine, message, claim)
+    job = claims.claim(message, token)
     context.note_claim(job)
     if job is None:
         log.info("job.passed_over")
@@ -98,18 +86,6 @@ def execute(
         result = repeated(engine, store)
         context.note_claim(None)
     log.info("job.succeeded", seconds=round(monotonic() - started, 3), **result.to_json())
-
-
-def _claimed(
-    engine: Engine, message: JobMessage, claim: Callable[[Connection], ClaimedJob | None]
-) -> ClaimedJob | None:
-    """Claim, or park a job that cannot be claimed because of its history or a value in it."""
-    try:
-        return repeated(engine, claim)
-    except (DataError, IntegrityError) as error:
-        with transaction(engine) as tx:
-            park(tx, Act.CLAIM, message.job_id, error)
-        return None
 
 
 def _identity(job: ClaimedJob) -> ApiIdentity:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from ifood_actors.config import Settings
 from ifood_actors.delivery.admission import Admission
+from ifood_actors.delivery.claims import Claims
 from ifood_actors.delivery.execute import execute
 from ifood_actors.delivery.leases import Leases
 from ifood_actors.delivery.messages import JobMessage
@@ -39,6 +40,7 @@ def compose_broker(
     actor = process_actor(Role.WORKER)
     ifood = connect_ifood(engine, settings, threads=settings.worker_threads)
     leases = Leases(engine, length=settings.lease, actor=actor)
+    claims = Claims(engine, leases)
     admission = Admission(engine, ifood.limiter, actor=actor)
     broker = make_broker(
         middleware(
@@ -57,6 +59,7 @@ def compose_broker(
                 kind=kind,
                 engine=engine,
                 client=ifood.client,
+                claims=claims,
                 leases=leases,
                 admission=admission,
             )
@@ -71,17 +74,19 @@ def compose_broker(
             # Settled by the ledger: no traceback in Dramatiq's log.
             throws=(JobError, Shutdown, TimeLimitExceeded),
         )(actor_of(kind))
-    broker.add_middleware(_Lifecycle(ifood.client, leases))
+    broker.add_middleware(_Lifecycle(ifood.client, leases, claims))
     return broker
 
 
 class _Lifecycle(Middleware):
-    def __init__(self, client: IfoodClient, leases: Leases) -> None:
+    def __init__(self, client: IfoodClient, leases: Leases, claims: Claims) -> None:
         self._client = client
         self._leases = leases
+        self._claims = claims
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         self._leases.start()
+        self._claims.start()
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         log.info("worker.started", threads=worker.worker_threads)
@@ -91,4 +96,5 @@ class _Lifecycle(Middleware):
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         self._client.close()
+        self._claims.close()
         self._leases.close()
