@@ -20,6 +20,10 @@ MUTANTS = {
     "no_claim_token": "integration/test_fence.py",
     "silent_fence": "integration/test_round_trip.py::"
     "test_a_lost_fence_undoes_what_was_stored_in_the_same_transaction",
+    "unguarded_batch": "integration/test_claims_together.py::"
+    "test_what_cannot_be_claimed_costs_the_others_of_its_batch_nothing",
+    "waiting_batch": "integration/test_claims_together.py::"
+    "test_a_job_that_another_transaction_has_locked_keeps_no_other_waiting",
     "no_unique_key": "chaos/test_scheduler.py::"
     "test_ten_planners_and_two_schedulers_do_everything_once",
     "own_limiter": "integration/test_pace.py",

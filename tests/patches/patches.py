@@ -7,6 +7,7 @@ that the suite notices (`scripts/test mutants`).
 
 import os
 import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,6 +62,16 @@ def silent_fence() -> None:
     silent = raising.replace("ifood_lease_lost(:id)", "CAST(:id AS uuid)")
     assert silent != raising
     _replace(statements, "SUCCEED", replace(statements.SUCCEED, sql=text(silent)))
+
+
+def unguarded_batch() -> None:
+    """Let any message of a job claim it, in a batch."""
+    _without("AND dispatch_no = asked.number", acts=["CLAIM"])
+
+
+def waiting_batch() -> None:
+    """Let a batch of claims wait for each job that is locked."""
+    _without("SKIP LOCKED", acts=["CLAIM"])
 
 
 def no_unique_key() -> None:
@@ -166,14 +177,14 @@ def _replace(owner: object, name: str, value: object) -> None:
     setattr(owner, name, value)
 
 
-def _without(guard: str) -> None:
+def _without(guard: str, *, acts: Sequence[str] = ("SUCCEED", "FAIL", "RETRY", "SNOOZE")) -> None:
     from dataclasses import replace
 
     from sqlalchemy import text
 
     from ifood_actors.ledger import statements
 
-    for name in ("SUCCEED", "FAIL", "RETRY", "SNOOZE"):
+    for name in acts:
         guarded = getattr(statements, name)
         open_to_all = guarded.sql.text.replace(guard, "")
         assert open_to_all != guarded.sql.text
