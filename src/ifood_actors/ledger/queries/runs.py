@@ -106,8 +106,9 @@ def open_runs(connection: Connection, *, since: timedelta = timedelta(days=1)) -
           SELECT {LATENESS} AS by FROM ifood_job_events AS event
           WHERE event.job_id = job.id AND event.act = 'claim' ORDER BY event.event_no LIMIT 1
         ) AS late ON true
-        WHERE run.window_start > now() - CAST(:since AS interval) OR EXISTS (
-          SELECT FROM ifood_jobs WHERE run_id = run.id AND {_OPEN})
+        WHERE run.id IN (
+          SELECT id FROM ifood_runs WHERE window_start > now() - CAST(:since AS interval)
+          UNION ALL SELECT run_id FROM ifood_jobs WHERE {_OPEN})
         GROUP BY run.id ORDER BY run.window_start, run.job_type
         """,
         since=since,
