@@ -1,5 +1,6 @@
 """Storing: sales that are new, the same again, and a few of them changed, beside plain COPY."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from ifood_actors.ifood.http import MerchantApi
 from ifood_actors.ifood.http.answers import JsonValue, parse
 from ifood_actors.ifood.http.transport import Answer
 from ifood_actors.spans import Period
+from ifood_actors.worker.startup import GARBAGE_THRESHOLD
 from ifood_simulator import Settings as SimulatorSettings
 from ifood_simulator.world import World
 from scripts.benchmarks.environment import Services, start_environment
@@ -81,6 +83,7 @@ class _Cost:
 
 def measure(on: Services, sizes: Sizes) -> list[Figure]:
     """Store one large merchant after the other, and then many smaller ones."""
+    gc.set_threshold(GARBAGE_THRESHOLD)  # as in a worker's process
     pages = _Pages(sizes.stored)
     parsing = _parsing(pages)  # before there is much that Python's collector would go through
     large = _fetched(pages)
