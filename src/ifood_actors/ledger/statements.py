@@ -231,13 +231,13 @@ DISPATCH = _act(
 )
 # What the relay handed over and a worker has not done yet. A job in the ladder is not due; one
 # that is overdue counts as lost. No `wake_at` of these is further ahead than the longest grace.
-UNDER_WAY = text("""
+UNDER_WAY = text(f"""
     SELECT account.app_id, job.job_type AS kind, count(*) AS jobs
     FROM ifood_jobs AS job JOIN accounts AS account ON account.id = job.account_id
     WHERE job.wake_at > statement_timestamp() AND job.wake_at <= statement_timestamp() + :within
       AND account.app_id IS NOT NULL AND (job.status = 'running'
         OR job.status = 'pending' AND job.dispatched_at IS NOT NULL
-        AND coalesce(job.next_retry_at, job.scheduled_for) <= statement_timestamp())
+        AND {DUE_AT} <= statement_timestamp())
     GROUP BY account.app_id, job.job_type
 """)
 HOLD = text(f"""

@@ -1,4 +1,5 @@
--- No joins: then Postgres looks up a few records by their ids, through all of the parts.
+-- The pull is looked up twice and not joined: then Postgres finds a few records by their ids,
+-- through all of the parts.
 SELECT '{table}' AS record_table, record.id AS record_id, record.merchant_id,
   coalesce((
     SELECT pull.job_id FROM ifood_complete_pulls AS pull
